@@ -1,0 +1,278 @@
+"""What a driver implements, and what the app may rely on.
+
+A make is a `Driver` (finds cameras, opens them) and a `Camera` (four hooks, all named ``_cam_*``).
+The base class does the checks, the counters and the states, so that a hook only talks to its SDK.
+``drivers/synthetic.py`` is the example to copy.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar
+
+from lingbot_live.config import CameraConfig
+from lingbot_live.errors import (
+    CameraTimeoutError,
+    SessionStateError,
+)
+from lingbot_live.frame import Alignment, Calibration, ColorImage, DepthMap, Frame, RawDepth
+
+
+class CameraState(str, Enum):
+    """Where a camera or a feed stands."""
+
+    CLOSED = "closed"
+    OPENING = "opening"
+    STREAMING = "streaming"
+    STALLED = "stalled"  # open, but no frame for a while
+    RECONNECTING = "reconnecting"  # gone; tried again with growing pauses
+    ENDED = "ended"  # a recording reached its end
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamProfile:
+    """One stream setting a device offers."""
+
+    stream: str  # "color" or "depth"
+    width: int
+    height: int
+    fps: float
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraInfo:
+    """One camera or recording that a driver can open."""
+
+    driver: str  # scheme of the address
+    target: str  # rest of the address
+    name: str  # for people: model, or what is simulated
+    serial: str = ""
+    is_recording: bool = False
+    is_simulated: bool = False
+    profiles: tuple[StreamProfile, ...] = ()
+    details: dict[str, str] = field(default_factory=dict)  # firmware, USB speed, ...
+
+    @property
+    def address(self) -> str:
+        """The text that names this camera on the command line."""
+        return f"{self.driver}:{self.target}"
+
+
+@dataclass(slots=True)
+class Capture:
+    """What a camera hook hands over: one colour and depth that belong together.
+
+    The arrays must be owned by the capture (copied out of SDK memory) and aligned to each other.
+    """
+
+    color: ColorImage  # (H, W, 3) uint8 RGB
+    depth_raw: RawDepth  # (H, W) uint16 sensor units, aligned to colour
+    depth_scale_m: float  # metres per raw unit
+    calibration: Calibration
+    arrival_ns: int  # time.monotonic_ns() when the SDK handed it over, before any conversion
+    device_timestamp_us: int
+    device_index: int | None = None  # the device's own frame number, to see gaps
+    alignment: Alignment = Alignment.NONE
+    reference_m: DepthMap | None = None
+    label: str = ""
+
+
+class Camera(ABC):
+    """One opened device or recording. Owns SDK handles and no thread.
+
+    Use it from one thread at a time, and as a context manager. `missed` counts by cause what never
+    became a Frame: ``sensor`` (gaps in the device's numbers) and whatever the driver adds, such as
+    ``mispaired``.
+    """
+
+    def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
+        self.info = info
+        self.config = config
+        self.state = CameraState.CLOSED
+        self.missed: Counter[str] = Counter()
+        self._next_index = 0
+        self._last_device_index: int | None = None
+
+    # ---- public ----------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Start the device. After an error everything is released again.
+
+        Raises:
+            CameraError: the device is absent, busy, or the file is damaged.
+            SessionStateError: it is open already.
+        """
+        if self.state is not CameraState.CLOSED:
+            raise SessionStateError(f"{self.info.address}: it is open already")
+        self.state = CameraState.OPENING
+        try:
+            self._cam_open()
+        except BaseException:
+            self.state = CameraState.CLOSED
+            self._cam_close()
+            raise
+        self.state = CameraState.STREAMING
+
+    def read(self, timeout_s: float) -> Frame:
+        """Return the next frame, waiting at most about ``timeout_s``.
+
+        Raises:
+            CameraTimeoutError: nothing came in time; reading on is fine.
+            EndOfStreamError: a recording is over.
+            CameraDisconnectedError: the device is gone; close it and open it again.
+            SessionStateError: it is not open.
+        """
+        if self.state is not CameraState.STREAMING:
+            raise SessionStateError(f"{self.info.address}: open it before reading")
+        capture = self._cam_read(timeout_s)
+        if capture is None:
+            raise CameraTimeoutError(f"{self.info.address}: no frame within {timeout_s:g} s")
+        self._count_gap(capture.device_index)
+        frame = Frame(
+            camera=self.info.address,
+            index=self._next_index,
+            timestamp_ns=capture.arrival_ns,
+            device_timestamp_us=capture.device_timestamp_us,
+            color=capture.color,
+            depth_raw=capture.depth_raw,
+            depth_scale_m=capture.depth_scale_m,
+            calibration=capture.calibration,
+            device_index=capture.device_index,
+            alignment=capture.alignment,
+            reference_m=capture.reference_m,
+            label=capture.label,
+        )
+        self._next_index += 1
+        return frame
+
+    def close(self) -> None:
+        """Release the device; safe at any time and more than once."""
+        if self.state is CameraState.CLOSED:
+            return
+        self.state = CameraState.CLOSED
+        self._last_device_index = None
+        self._cam_close()
+
+    def __enter__(self) -> Camera:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __str__(self) -> str:
+        return self.info.address
+
+    # ---- hooks of a driver -----------------------------------------------------------------
+
+    @abstractmethod
+    def _cam_open(self) -> None:
+        """Acquire the device. Called once per open; `_cam_close` follows even if this raises."""
+
+    @abstractmethod
+    def _cam_read(self, timeout_s: float) -> Capture | None:
+        """Return the next capture, or None if none came within about ``timeout_s``.
+
+        Must return in time even if the device is gone: raise CameraDisconnectedError or
+        EndOfStreamError, do not block.
+        """
+
+    @abstractmethod
+    def _cam_close(self) -> None:
+        """Release whatever `_cam_open` acquired, also after a partial open. Must not raise."""
+
+    # ---- private ---------------------------------------------------------------------------
+
+    def _count_gap(self, device_index: int | None) -> None:
+        last, self._last_device_index = self._last_device_index, device_index
+        if last is not None and device_index is not None and device_index > last + 1:
+            self.missed["sensor"] += device_index - last - 1
+
+
+class Driver(ABC):
+    """Plug-in for one make, found by the entry-point group ``lingbot_live.drivers``.
+
+    The SDK is imported on first use, never at import of the driver's module.
+    """
+
+    scheme: ClassVar[str]  # the word before the colon of an address
+    title: ClassVar[str]  # for people
+    suffixes: ClassVar[tuple[str, ...]] = ()  # of files it plays, with the dot, lower case
+
+    @abstractmethod
+    def discover(self) -> list[CameraInfo]:
+        """List what is attached now, quickly and without opening anything.
+
+        Raises:
+            DriverUnavailableError: the SDK is not installed.
+        """
+
+    @abstractmethod
+    def find(self, target: str) -> CameraInfo:
+        """Return the camera that ``target`` (an address without its scheme) names.
+
+        Raises:
+            CameraNotFoundError: there is none; the message says what there is.
+            DriverUnavailableError: the SDK is not installed.
+        """
+
+    @abstractmethod
+    def create(self, info: CameraInfo, config: CameraConfig) -> Camera:
+        """Return the camera, not yet open."""
+
+    def plays(self, path: Path) -> bool:
+        """Whether an address that is just this path means this driver."""
+        return path.suffix.lower() in self.suffixes
+
+
+class Pacer:
+    """Hands out frame times at a fixed rate, for sources without a clock of their own.
+
+    A consumer that comes late loses no rate as long as it is less than one period behind; after a
+    longer pause the clock starts anew instead of delivering a burst.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._period_s = 1.0 / fps
+        self._due_s: float | None = None
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until the next frame is due; False if that is later than ``timeout_s`` from now."""
+        now = time.monotonic()
+        due = now if self._due_s is None else self._due_s
+        if due - now > timeout_s:
+            time.sleep(timeout_s)
+            return False
+        if due > now:
+            time.sleep(due - now)
+        late = now - due > self._period_s
+        self._due_s = (now if late else due) + self._period_s
+        return True
+
+
+def first_frame(camera: Camera, timeout_s: float = 10.0) -> Frame:
+    """Read one frame, waiting up to ``timeout_s`` in short steps.
+
+    Raises:
+        CameraError: as `Camera.read`; a timeout only after ``timeout_s``.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return camera.read(0.2)
+        except CameraTimeoutError:
+            if time.monotonic() > deadline:
+                raise

@@ -1,0 +1,91 @@
+"""Metres to colours by lookup table; the window and the exports share it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.errors import ConfigError
+from lingbot_live.frame import ColorImage, DepthMap
+
+# Of a perceptual scale so that equal steps look equal; turbo and grey on request.
+NAMES = ("viridis", "inferno", "turbo", "grey")
+INVALID_RGB = (28, 30, 34)
+_STEPS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DepthRange:
+    """The depths that the two ends of a colour scale stand for, metres."""
+
+    near_m: float = 0.3
+    far_m: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.near_m < self.far_m < float("inf"):
+            raise ConfigError(f"colour range {self.near_m} to {self.far_m} m: near < far is needed")
+
+
+@functools.lru_cache(maxsize=16)
+def table(name: str) -> ColorImage:
+    """Return a colour scale, (1025, 3) uint8 RGB: row 0 is the invalid colour, then near to far.
+
+    Raises:
+        ConfigError: no scale has this name.
+    """
+    import cv2
+
+    if name not in NAMES:
+        raise ConfigError(f"colour scale {name!r}; known: {', '.join(NAMES)}")
+    ramp = np.linspace(0, 255, _STEPS)
+    if name == "grey":
+        colors = np.repeat(np.rint(ramp)[:, None], 3, 1)
+    else:
+        code = getattr(cv2, f"COLORMAP_{name.upper()}")
+        base = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], code)[:, 0, ::-1]
+        colors = np.stack([np.interp(ramp, np.arange(256), base[:, c]) for c in range(3)], -1)
+    out = np.vstack([np.array([INVALID_RGB]), np.rint(colors)]).astype(np.uint8)
+    out.setflags(write=False)
+    return out
+
+
+@functools.lru_cache(maxsize=16)
+def _table_rgb32(name: str) -> npt.NDArray[np.uint32]:
+    rgb = table(name).astype(np.uint32)
+    packed: npt.NDArray[np.uint32] = (0xFF << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
+    return packed.astype(np.uint32)
+
+
+def _steps(depth_m: DepthMap, scale: DepthRange) -> npt.NDArray[np.int16]:
+    """Return the table row of each pixel, 0 for invalid ones."""
+    factor = (_STEPS - 1) / (scale.far_m - scale.near_m)
+    steps = depth_m * np.float32(factor)
+    steps += np.float32(1.5 - scale.near_m * factor)
+    np.clip(steps, 1, _STEPS, out=steps)
+    rows = steps.astype(np.int16)
+    rows *= depth_m > 0
+    return rows
+
+
+def colorize(depth_m: DepthMap, scale: DepthRange, name: str = "viridis") -> ColorImage:
+    """Return (H, W, 3) uint8 RGB; depth beyond the range takes the colour of its end."""
+    return np.take(table(name), _steps(depth_m, scale), axis=0)
+
+
+def colorize_rgb32(
+    depth_m: DepthMap, scale: DepthRange, name: str = "viridis"
+) -> npt.NDArray[np.uint32]:
+    """Return (H, W) uint32 0xFFRRGGBB, what a QImage of Format_RGB32 shows without conversion."""
+    return np.take(_table_rgb32(name), _steps(depth_m, scale))
+
+
+def auto_range(depth_m: DepthMap, low: float = 2.0, high: float = 98.0) -> DepthRange:
+    """Return the range between two percentiles of the valid depth; the default if there is none."""
+    valid = depth_m[depth_m > 0]
+    if valid.size == 0:
+        return DepthRange()
+    near, far = np.percentile(valid, [low, high])
+    return DepthRange(float(near), max(float(far), float(near) + 0.01))

@@ -1,0 +1,69 @@
+"""Settings as frozen dataclasses, validated where they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lingbot_live.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class CameraConfig:
+    """How a camera is opened; ``None`` leaves the choice to the driver."""
+
+    width: int | None = None  # of colour, pixels
+    height: int | None = None
+    fps: float | None = None
+    loop: bool = True  # a recording begins again at its end
+    realtime: bool = True  # a recording keeps its own pace; False delivers every frame
+    seed: int = 0  # of simulated cameras
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height", "fps"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 100_000:
+                raise ConfigError(f"camera: {name} {value} must be positive")
+        if (self.width is None) != (self.height is None):
+            raise ConfigError("camera: give both width and height, or neither")
+
+
+@dataclass(frozen=True, slots=True)
+class RefinerConfig:
+    """Which refiner runs and how; ``model`` is what follows the colon in ``lingbot:MODEL``."""
+
+    name: str = "auto"
+    model: str = ""
+    tokens: int | None = None
+    level: int | None = None  # resolution level 0 to 9; tokens wins
+    precision: str = "fp16"
+    device: str = "auto"
+    keep_raw: bool = False  # blend: raw depth where it is valid
+    apply_mask: bool = True  # pixels the refiner does not vouch for become invalid
+
+    def __post_init__(self) -> None:
+        if self.tokens is not None and not 1 <= self.tokens <= 20_000:
+            raise ConfigError(f"refiner: tokens {self.tokens} must lie in 1 to 20000")
+        if self.level is not None and not 0 <= self.level <= 9:
+            raise ConfigError(f"refiner: level {self.level} must lie in 0 to 9")
+        if self.precision not in ("fp16", "bf16", "fp32"):
+            raise ConfigError(f"refiner: precision {self.precision!r}; known: fp16, bf16, fp32")
+
+    @classmethod
+    def parse(cls, text: str) -> RefinerConfig:
+        """Read ``name`` or ``name:model``."""
+        name, _, model = text.partition(":")
+        return cls(name=name, model=model)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """Of a session as a whole."""
+
+    read_timeout_s: float = 0.2  # how long one read may wait; bounds how fast stop is
+    stall_after_s: float = 2.0  # without a frame for so long, a feed is shown as stalled
+    reconnect_first_s: float = 0.5
+    reconnect_most_s: float = 10.0
+    reconnect_tries: int | None = None  # None: for ever
+    join_timeout_s: float = 10.0
+    latency_window: int = 600  # samples kept for percentiles
+    camera: CameraConfig = field(default_factory=CameraConfig)

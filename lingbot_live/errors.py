@@ -1,0 +1,115 @@
+"""Every error the app raises on purpose.
+
+    LingbotLiveError
+    ├── ConfigError               a setting or an argument has no valid value
+    ├── DriverUnavailableError    the SDK of a make is not installed (carries the install line)
+    ├── CameraError               a camera or recording
+    │   ├── CameraNotFoundError       no such device or file
+    │   ├── CameraBusyError           another program owns it
+    │   ├── CameraTimeoutError        no frame in time
+    │   ├── CameraDisconnectedError   it was there and is gone
+    │   ├── EndOfStreamError          a recording has no more frames
+    │   └── BadRecordingError         the file is damaged or not of this kind
+    ├── RefinerError              a refiner failed on a frame or could not start
+    │   ├── WeightsError              a checkpoint is missing, damaged or does not fit
+    │   └── OutOfMemoryError          the device has too little memory
+    ├── RecordingError            a session file
+    │   ├── CorruptRecordingError     damaged beyond what can be read
+    │   ├── RecordingVersionError     written by a newer version
+    │   └── DiskFullError             no space left
+    └── SessionStateError         an operation that the session's state forbids
+
+A message says who, which value, and what to do next::
+
+    try:
+        camera = open_camera("realsense:f1234567")
+    except LingbotLiveError as error:
+        show(str(error))
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LingbotLiveError(Exception):
+    """Base of every error raised on purpose; its text is fit for a user."""
+
+
+class ConfigError(LingbotLiveError):
+    """A setting or an argument has no valid value."""
+
+
+class DriverUnavailableError(LingbotLiveError):
+    """A make's SDK cannot be imported; ``install`` is the line that mends it."""
+
+    def __init__(self, message: str, install: str) -> None:
+        super().__init__(f"{message} Install it with: {install}")
+        self.install = install
+
+
+class CameraError(LingbotLiveError):
+    """A camera or a recording played as one failed."""
+
+
+class CameraNotFoundError(CameraError):
+    """No device or file answers to the address."""
+
+
+class CameraBusyError(CameraError):
+    """Another program owns the device."""
+
+
+class CameraTimeoutError(CameraError):
+    """No frame arrived in time; the camera may still deliver later."""
+
+
+class CameraDisconnectedError(CameraError):
+    """The device was streaming and is gone; it may come back."""
+
+
+class EndOfStreamError(CameraError):
+    """A recording has been read to its end."""
+
+
+class BadRecordingError(CameraError):
+    """A file is damaged, empty, or not a recording of this make."""
+
+
+class RefinerError(LingbotLiveError):
+    """A refiner could not start or failed on a frame."""
+
+
+class WeightsError(RefinerError):
+    """A checkpoint is missing, damaged, or does not fit the network."""
+
+
+class OutOfMemoryError(RefinerError):
+    """The device has too little memory for the asked settings."""
+
+
+class RecordingError(LingbotLiveError):
+    """A session file could not be written or read."""
+
+
+class CorruptRecordingError(RecordingError):
+    """Nothing can be read from a damaged session file."""
+
+
+class RecordingVersionError(RecordingError):
+    """A session file was written by a newer version."""
+
+
+class DiskFullError(RecordingError):
+    """The disk has no space left for the recording."""
+
+
+class SessionStateError(LingbotLiveError):
+    """The session's state forbids the operation."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty text."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,232 @@
+"""The records that travel through the app, and every convention, stated once.
+
+Axes are OpenCV's: x right, y down, z forward, in metres. A pixel's integer coordinate is its
+centre. ``T_target_source`` maps points of ``source`` into ``target``. Depth is the distance along
++z; 0 means "no measurement" in ``depth_raw`` and "invalid" in ``depth_m``. Colour is RGB.
+
+Arrays inside a record are read-only and owned by it: drivers copy out of SDK memory exactly once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.errors import CameraError, ConfigError, RefinerError
+
+ColorImage = npt.NDArray[np.uint8]  # (H, W, 3) RGB
+RawDepth = npt.NDArray[np.uint16]  # (H, W) sensor units, 0 = no measurement
+DepthMap = npt.NDArray[np.float32]  # (H, W) metres, 0 = invalid
+Mask = npt.NDArray[np.bool_]  # (H, W)
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """A pinhole camera with Brown-Conrady distortion.
+
+    ``distortion`` is OpenCV's order ``k1 k2 p1 p2 k3 k4 k5 k6`` (0, 4, 5 or 8 values); the image
+    is undistorted where it is empty or all zero.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise ConfigError(f"intrinsics: size {self.width}x{self.height} must be positive")
+        values = np.array([self.fx, self.fy, self.cx, self.cy, *self.distortion])
+        if not np.isfinite(values).all() or self.fx <= 0 or self.fy <= 0:
+            raise ConfigError(
+                f"intrinsics: fx {self.fx}, fy {self.fy}, cx {self.cx}, cy {self.cy} must be "
+                "finite, with positive focal lengths; check the calibration file"
+            )
+        if len(self.distortion) not in (0, 4, 5, 8):
+            raise ConfigError(
+                f"intrinsics: {len(self.distortion)} distortion values; 0, 4, 5 or 8 are known"
+            )
+
+    @property
+    def matrix(self) -> Matrix:
+        """The 3x3 camera matrix, in pixels."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], np.float64)
+
+    @property
+    def is_distorted(self) -> bool:
+        """Whether any distortion value differs from zero."""
+        return any(self.distortion)
+
+    @classmethod
+    def from_matrix(cls, matrix: npt.ArrayLike, width: int, height: int) -> Intrinsics:
+        """Build from a 3x3 camera matrix in pixels."""
+        k = np.asarray(matrix, np.float64)
+        if k.shape != (3, 3):
+            raise ConfigError(f"intrinsics: a 3x3 matrix is needed, not shape {k.shape}")
+        return cls(width, height, float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Extrinsics:
+    """A rigid transform ``T_target_source``: ``target = rotation @ source + translation_m``."""
+
+    rotation: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    translation_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @classmethod
+    def from_matrix(cls, matrix: npt.ArrayLike) -> Extrinsics:
+        """Build from a 4x4 (or 3x4) matrix in metres."""
+        m = np.asarray(matrix, np.float64)
+        rows = tuple((float(r[0]), float(r[1]), float(r[2])) for r in m[:3])
+        return cls(rows, (float(m[0, 3]), float(m[1, 3]), float(m[2, 3])))
+
+    @property
+    def matrix(self) -> Matrix:
+        """The 4x4 matrix, metres."""
+        m = np.eye(4)
+        m[:3, :3] = self.rotation
+        m[:3, 3] = self.translation_m
+        return m
+
+    def inverse(self) -> Extrinsics:
+        """Return ``T_source_target``."""
+        return Extrinsics.from_matrix(np.linalg.inv(self.matrix))
+
+
+class Alignment(str, Enum):
+    """How depth came to lie on the colour image."""
+
+    SDK = "sdk"
+    OWN = "own"
+    NONE = "none"  # the source delivers them aligned
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What is known of a camera's geometry.
+
+    ``color`` also holds for depth once aligned. ``depth`` and ``T_color_depth`` describe the depth
+    sensor before alignment, where the source tells them.
+    """
+
+    color: Intrinsics
+    depth: Intrinsics | None = None
+    T_color_depth: Extrinsics | None = None
+    baseline_m: float | None = None  # of a stereo depth sensor; None where it is not one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One time-matched RGB-D capture, depth aligned to colour. Immutable."""
+
+    camera: str  # name of the feed's camera, its address by default
+    index: int  # counter of the session, from 0; a gap is a drop
+    timestamp_ns: int  # host monotonic clock at arrival
+    device_timestamp_us: int  # the device's own clock
+    color: ColorImage  # (H, W, 3) uint8 RGB
+    depth_raw: RawDepth  # (H, W) uint16 sensor units
+    depth_scale_m: float  # metres per raw unit
+    calibration: Calibration
+    device_index: int | None = None  # the device's own frame number
+    alignment: Alignment = Alignment.NONE
+    reference_m: DepthMap | None = field(default=None)  # (H, W) true depth, where it is known
+    label: str = ""  # of this one frame, such as the name of its folder
+
+    def __post_init__(self) -> None:
+        _check_image(self.camera, "color", self.color, np.uint8, 3)
+        _check_image(self.camera, "depth_raw", self.depth_raw, np.uint16, 2)
+        size = self.color.shape[:2]
+        intrinsics = self.calibration.color
+        if self.depth_raw.shape != size or (intrinsics.height, intrinsics.width) != size:
+            raise CameraError(
+                f"{self.camera}: colour is {_size(self.color)}, depth {_size(self.depth_raw)}, "
+                f"intrinsics {intrinsics.width}x{intrinsics.height}; the three must agree"
+            )
+        if not (np.isfinite(self.depth_scale_m) and self.depth_scale_m > 0):
+            raise CameraError(f"{self.camera}: depth scale {self.depth_scale_m} must be positive")
+        if self.reference_m is not None:
+            _check_image(self.camera, "reference_m", self.reference_m, np.float32, 2)
+        for array in (self.color, self.depth_raw, self.reference_m):
+            if array is not None:
+                array.setflags(write=False)
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """Of the colour image and the depth aligned to it."""
+        return self.calibration.color
+
+    @property
+    def depth_m(self) -> DepthMap:
+        """Raw depth in metres, (H, W) float32, 0 = invalid; computed at each call (0.2 ms)."""
+        return np.multiply(self.depth_raw, np.float32(self.depth_scale_m), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class RefinerInfo:
+    """What made a refined depth; always written out where people see the result."""
+
+    name: str  # as on the command line
+    device: str = "CPU"
+    precision: str = "fp32"
+    checkpoint: str = ""  # name and first digits of its hash
+    tokens: int | None = None
+    note: str = ""  # one line in plain words
+
+    def __str__(self) -> str:
+        parts = [self.name, self.checkpoint, f"on {self.device}"]
+        if self.tokens is not None:
+            parts += [self.precision, f"{self.tokens} tokens"]
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RefinedFrame:
+    """A refiner's result together with the Frame it came from. Immutable."""
+
+    frame: Frame
+    depth_m: DepthMap  # (H, W) float32 metres, 0 = invalid, always finite
+    mask: Mask  # (H, W) where the refiner vouches for its depth
+    refiner: RefinerInfo
+    started_ns: int  # host monotonic clock
+    finished_ns: int
+
+    def __post_init__(self) -> None:
+        who = f"refiner {self.refiner.name}"
+        _check_image(who, "depth_m", self.depth_m, np.float32, 2, RefinerError)
+        _check_image(who, "mask", self.mask, np.bool_, 2, RefinerError)
+        if self.depth_m.shape != self.frame.depth_raw.shape:
+            raise RefinerError(
+                f"{who}: depth is {_size(self.depth_m)}, its frame {_size(self.frame.depth_raw)}"
+            )
+        if not np.isfinite(self.depth_m).all():
+            raise RefinerError(f"{who}: depth holds inf or nan; invalid pixels must be 0")
+        self.depth_m.setflags(write=False)
+        self.mask.setflags(write=False)
+
+
+def _size(array: npt.NDArray[np.generic]) -> str:
+    return f"{array.shape[1]}x{array.shape[0]}" if array.ndim >= 2 else str(array.shape)
+
+
+def _check_image(
+    who: str,
+    name: str,
+    array: npt.NDArray[np.generic],
+    dtype: npt.DTypeLike,
+    ndim: int,
+    error: type[CameraError] | type[RefinerError] = CameraError,
+) -> None:
+    channels_ok = ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != dtype or array.ndim != ndim or not channels_ok:
+        wanted = "(H, W, 3)" if ndim == 3 else "(H, W)"
+        raise error(
+            f"{who}: {name} must be {wanted} {np.dtype(dtype).name}, "
+            f"not {array.shape} {array.dtype.name}"
+        )

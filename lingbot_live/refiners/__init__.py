@@ -1,0 +1,1 @@
+"""Classical refiners that need no model."""

@@ -1,0 +1,154 @@
+"""Drivers and refiners by name, from entry points; why one is unavailable, by name."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from lingbot_live.camera import Camera, CameraInfo, Driver
+from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.errors import (
+    CameraNotFoundError,
+    ConfigError,
+    DriverUnavailableError,
+    did_you_mean,
+)
+from lingbot_live.refiner import Refiner
+
+log = logging.getLogger(__name__)
+
+DRIVERS = "lingbot_live.drivers"
+REFINERS = "lingbot_live.refiners"
+
+
+@functools.cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=group), key=lambda p: (p.name, p.value)):
+        if point.name in found and found[point.name].value != point.value:
+            log.warning(
+                "%s %r is registered twice: %s is used, %s is not",
+                group, point.name, found[point.name].value, point.value,
+            )  # fmt: skip
+            continue
+        found[point.name] = point
+    return found
+
+
+@functools.cache
+def _load(group: str, name: str) -> Any:
+    point = _entry_points(group).get(name)
+    if point is None:
+        raise KeyError(name)
+    try:
+        return point.load()
+    except ImportError as error:
+        raise DriverUnavailableError(
+            f"{name}: its plug-in {point.value} cannot be imported ({error}).",
+            "pip install --force-reinstall " + (point.dist.name if point.dist else "lingbot-live"),
+        ) from error
+
+
+def refresh() -> None:
+    """Forget what was found, after packages were installed or in tests."""
+    _entry_points.cache_clear()
+    _load.cache_clear()
+    driver.cache_clear()
+
+
+def driver_names() -> list[str]:
+    """Schemes of all registered drivers."""
+    return list(_entry_points(DRIVERS))
+
+
+def refiner_names() -> list[str]:
+    """Names of all registered refiners."""
+    return list(_entry_points(REFINERS))
+
+
+@functools.cache
+def driver(scheme: str) -> Driver:
+    """Return the driver of a scheme.
+
+    Raises:
+        ConfigError: no driver has this scheme.
+        DriverUnavailableError: its plug-in cannot be imported.
+    """
+    if scheme not in _entry_points(DRIVERS):
+        known = driver_names()
+        raise ConfigError(
+            f"no driver is called {scheme!r}.{did_you_mean(scheme, known)} "
+            f"Known: {', '.join(known)}"
+        )
+    made: Driver = _load(DRIVERS, scheme)()
+    return made
+
+
+def discover() -> tuple[list[CameraInfo], dict[str, DriverUnavailableError]]:
+    """Return what all drivers find, and by scheme why a driver found nothing."""
+    found: list[CameraInfo] = []
+    unavailable: dict[str, DriverUnavailableError] = {}
+    for scheme in driver_names():
+        try:
+            found += driver(scheme).discover()
+        except DriverUnavailableError as error:
+            unavailable[scheme] = error
+    return found, unavailable
+
+
+def find_camera(address: str) -> CameraInfo:
+    """Return the camera that an address names: ``scheme:target``, or the path of a recording.
+
+    Raises:
+        ConfigError: the scheme is unknown.
+        CameraNotFoundError: nothing answers to it.
+        DriverUnavailableError: the make's SDK is not installed.
+    """
+    scheme, colon, target = address.partition(":")
+    if colon and len(scheme) > 1:  # one letter is a Windows drive
+        return driver(scheme).find(target)
+    path = Path(address).expanduser()
+    if not path.exists():
+        hint = did_you_mean(address, driver_names())
+        raise CameraNotFoundError(
+            f"{address}: no such file or folder, and no scheme before a colon.{hint} "
+            f"Write SCHEME:NAME with one of {', '.join(driver_names())}"
+        )
+    return _find_recording(path)
+
+
+def _find_recording(path: Path) -> CameraInfo:
+    for scheme in driver_names():
+        candidate = driver(scheme)
+        if candidate.plays(path):
+            return candidate.find(str(path))
+    choices = ", ".join(f"{scheme}:{path}" for scheme in driver_names())
+    raise CameraNotFoundError(f"{path}: no driver plays this. Name one: {choices}")
+
+
+def create_camera(address: str, config: CameraConfig | None = None) -> Camera:
+    """Return the camera that an address names, not yet open. Raises as `find_camera`."""
+    info = find_camera(address)
+    return driver(info.driver).create(info, config or CameraConfig())
+
+
+def create_refiner(config: RefinerConfig) -> Refiner:
+    """Make a refiner; slow, since it loads what it needs.
+
+    Raises:
+        ConfigError: none has this name.
+        RefinerError: it cannot start.
+    """
+    try:
+        factory = _load(REFINERS, config.name)
+    except KeyError:
+        known = refiner_names()
+        raise ConfigError(
+            f"no refiner is called {config.name!r}.{did_you_mean(config.name, known)} "
+            f"Known: {', '.join(known)}"
+        ) from None
+    made: Refiner = factory(config)
+    return made
