@@ -55,7 +55,7 @@ def table(name: str) -> ColorImage:
 @functools.lru_cache(maxsize=16)
 def _table_rgb32(name: str) -> npt.NDArray[np.uint32]:
     rgb = table(name).astype(np.uint32)
-    packed: npt.NDArray[np.uint32] = (0xFF << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
+    packed = (0xFF << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
     return packed.astype(np.uint32)
 
 

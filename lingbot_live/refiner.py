@@ -36,7 +36,7 @@ class Refiner(ABC):
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
         """Return depth (H, W) float32 metres, 0 = invalid and finite, and its mask (H, W) bool."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most refiners hold nothing
         """Release memory and devices; safe more than once."""
 
 
