@@ -1,0 +1,60 @@
+# One word each: demo, run, test, check, bench. `make help` lists them.
+
+PYTHON ?= python3
+TORCH ?= torch
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+# What the app and its tests need from the system, by Debian's names.
+SYSTEM := python3-venv make xvfb xauth libgl1 libgl1-mesa-dri libegl1 libusb-1.0-0 libxcb-cursor0 \
+	libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 \
+	libxkbcommon-x11-0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libgomp1 libx11-6 \
+	libxext6 libxrender1 fonts-dejavu-core
+
+.PHONY: help demo run test check bench system clean
+
+help:
+	@echo "make demo            install all, then open the app on a simulated camera"
+	@echo "make run ARGS=...    run lingbot-live with arguments"
+	@echo "make test            run the tests       make check   ruff, mypy, import-linter"
+	@echo "make bench           measure speed       make clean   remove .venv and demo/"
+	@echo "TORCH=...            which torch pip installs, such as TORCH=torch==2.13.0"
+
+system:
+	@./assets/install-system.sh $(SYSTEM)
+
+$(VENV)/bin/pip:
+	@$(MAKE) --no-print-directory system
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.app: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --progress-bar off "$(TORCH)"
+	$(BIN)/pip install --quiet --progress-bar off --editable ".[cameras]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.app
+	$(BIN)/pip install --quiet --progress-bar off --editable ".[cameras,dev]"
+	@touch $@
+
+demo: $(VENV)/.app
+	@./assets/demo.sh $(BIN)/lingbot-live
+
+run: $(VENV)/.app
+	$(BIN)/lingbot-live $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) demo

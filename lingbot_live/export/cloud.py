@@ -1,0 +1,74 @@
+"""Point clouds by Open3D."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lingbot_live.errors import LingbotLiveError
+from lingbot_live.frame import ColorImage, DepthMap, Intrinsics
+from lingbot_live.geometry import deproject
+
+if TYPE_CHECKING:
+    import open3d as o3d
+
+
+def to_cloud(
+    color: ColorImage, depth_m: DepthMap, intrinsics: Intrinsics
+) -> o3d.geometry.PointCloud:
+    """Return the cloud of all valid pixels, in the camera's axes (OpenCV's), coloured."""
+    import open3d as o3d
+
+    valid = depth_m > 0
+    cloud = o3d.geometry.PointCloud()
+    points = deproject(depth_m, intrinsics)[valid]
+    cloud.points = o3d.utility.Vector3dVector(points.astype(np.float64))
+    cloud.colors = o3d.utility.Vector3dVector(color[valid] / 255.0)
+    return cloud
+
+
+def write_ply(path: Path, color: ColorImage, depth_m: DepthMap, intrinsics: Intrinsics) -> None:
+    """Write a binary PLY with colours.
+
+    Raises:
+        LingbotLiveError: Open3D could not write the file.
+    """
+    import open3d as o3d
+
+    if not o3d.io.write_point_cloud(str(path), to_cloud(color, depth_m, intrinsics)):
+        raise LingbotLiveError(f"{path}: Open3D could not write the point cloud; is the disk full?")
+
+
+def write_ply_of_snapshot(folder: Path) -> None:
+    """Write ``point_cloud.ply`` beside the pictures of a snapshot folder."""
+    import cv2
+
+    color = cv2.cvtColor(cv2.imread(str(folder / "rgb.png")), cv2.COLOR_BGR2RGB)
+    matrix = np.loadtxt(folder / "intrinsics.txt")
+    depth_m = np.load(folder / "depth_refined.npy")
+    height, width = depth_m.shape
+    intrinsics = Intrinsics.from_matrix(matrix, width, height)
+    write_ply(folder / "point_cloud.ply", color, depth_m, intrinsics)
+
+
+def write_ply_in_child(folder: Path) -> None:
+    """Do `write_ply_of_snapshot` in a child process.
+
+    Importing Open3D holds the GIL for tens of milliseconds at a time, which the window would show.
+
+    Raises:
+        LingbotLiveError: the child failed; the message holds its last line.
+    """
+    command = [sys.executable, "-m", "lingbot_live.export.cloud", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise LingbotLiveError(f"{folder}: the point cloud could not be written: {last}")
+
+
+if __name__ == "__main__":
+    write_ply_of_snapshot(Path(sys.argv[1]))

@@ -1,0 +1,152 @@
+"""One refined frame as a folder: the files that LingBot-Depth's example script writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from lingbot_live import __version__
+from lingbot_live.camera import CameraInfo
+from lingbot_live.colormap import DepthRange, auto_range, colorize
+from lingbot_live.errors import LingbotLiveError
+from lingbot_live.export.cloud import write_ply_of_snapshot
+from lingbot_live.frame import ColorImage, RefinedFrame
+
+FILES = (
+    "rgb.png",
+    "depth_input.npy",
+    "depth_refined.npy",
+    "depth_input.png",
+    "depth_refined.png",
+    "depth_comparison.png",
+    "point_cloud.ply",
+    "intrinsics.txt",
+    "meta.json",
+)
+
+
+def write_snapshot(
+    folder: Path,
+    refined: RefinedFrame,
+    camera: CameraInfo | None = None,
+    scale: DepthRange | None = None,
+    write_ply: Callable[[Path], None] = write_ply_of_snapshot,
+) -> Path:
+    """Write `FILES` into ``folder``, which must not exist or be empty; returns it.
+
+    Depth is float32 metres with 0 = invalid in the ``.npy`` files, and colours in the ``.png``
+    files, both on one scale (``scale``, by default from the refined depth). The folder appears
+    under its name only when it is complete.
+
+    Raises:
+        LingbotLiveError: the folder is taken or cannot be written.
+    """
+    folder = folder.expanduser()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise LingbotLiveError(f"{folder}: it exists and is not empty; choose another name")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise LingbotLiveError(f"{folder}: cannot write there ({error.strerror})") from error
+    try:
+        _write_files(work, refined, camera, scale or auto_range(refined.depth_m))
+        write_ply(work)
+        work.chmod(0o777 & ~_umask())
+        if folder.exists():
+            folder.rmdir()
+        work.rename(folder)
+    except OSError as error:
+        raise LingbotLiveError(f"{folder}: cannot write there ({error.strerror})") from error
+    finally:
+        if work.exists():
+            shutil.rmtree(work)
+    return folder
+
+
+def next_folder(parent: Path, when: datetime | None = None) -> Path:
+    """Return a free name ``snapshot-DATE-TIME`` in ``parent``, with a number if it is taken."""
+    stem = (when or datetime.now()).strftime("snapshot-%Y%m%d-%H%M%S")
+    folder, number = parent / stem, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{stem}-{number}"
+    return folder
+
+
+def _write_files(
+    folder: Path, refined: RefinedFrame, camera: CameraInfo | None, scale: DepthRange
+) -> None:
+    frame = refined.frame
+    raw_m = frame.depth_m
+    _write_png(folder / "rgb.png", frame.color)
+    np.save(folder / "depth_input.npy", raw_m)
+    np.save(folder / "depth_refined.npy", refined.depth_m)
+    raw_rgb, refined_rgb = colorize(raw_m, scale), colorize(refined.depth_m, scale)
+    _write_png(folder / "depth_input.png", raw_rgb)
+    _write_png(folder / "depth_refined.png", refined_rgb)
+    _write_png(folder / "depth_comparison.png", np.hstack([raw_rgb, refined_rgb]))
+    np.savetxt(folder / "intrinsics.txt", frame.intrinsics.matrix, fmt="%.9g")
+    meta = json.dumps(_meta(refined, camera, scale), indent=2)
+    (folder / "meta.json").write_text(meta + "\n", encoding="utf-8")
+
+
+def _meta(refined: RefinedFrame, camera: CameraInfo | None, scale: DepthRange) -> dict[str, object]:
+    frame, info = refined.frame, refined.refiner
+    return {
+        "app": f"lingbot-live {__version__}",
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "camera": {
+            "address": frame.camera,
+            "name": camera.name if camera else None,
+            "serial": camera.serial if camera else None,
+            "simulated": camera.is_simulated if camera else None,
+            "details": camera.details if camera else {},
+        },
+        "frame": {
+            "index": frame.index,
+            "label": frame.label,
+            "device_timestamp_us": frame.device_timestamp_us,
+            "depth_scale_m": frame.depth_scale_m,
+            "alignment": frame.alignment.value,
+            "width": frame.intrinsics.width,
+            "height": frame.intrinsics.height,
+            "distortion": list(frame.intrinsics.distortion),
+        },
+        "refiner": {
+            "name": info.name,
+            "device": info.device,
+            "precision": info.precision,
+            "checkpoint": info.checkpoint or None,
+            "tokens": info.tokens,
+            "note": info.note,
+            "ms": round((refined.finished_ns - refined.started_ns) / 1e6, 3),
+        },
+        "depth_unit": "metre",
+        "invalid_depth": 0,
+        "valid_share": {
+            "input": round(float((frame.depth_raw > 0).mean()), 6),
+            "refined": round(float((refined.depth_m > 0).mean()), 6),
+        },
+        "color_scale_m": [scale.near_m, scale.far_m],
+    }
+
+
+def _write_png(path: Path, rgb: ColorImage) -> None:
+    import cv2
+
+    if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)):
+        raise OSError(None, "the picture could not be written; is the disk full?", str(path))
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,276 @@
+"""A session: one to n cameras, one refiner, started and stopped as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from lingbot_live import registry
+from lingbot_live.camera import Camera, CameraInfo, CameraState
+from lingbot_live.capture import CaptureWorker
+from lingbot_live.config import CameraConfig, RefinerConfig, SessionConfig
+from lingbot_live.errors import LingbotLiveError, SessionStateError
+from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
+from lingbot_live.inference import InferenceWorker, Inlet, RefinerState
+from lingbot_live.latest import Latest
+from lingbot_live.refiner import Refiner
+from lingbot_live.stats import FeedStats
+
+Tap = Callable[[str, "Frame | RefinedFrame"], None]
+
+
+@dataclass(slots=True)
+class Feed:
+    """One camera inside a session. Read `frames` and `refined` from one consumer each."""
+
+    name: str
+    create: Callable[[], Camera]
+    stats: FeedStats
+    frames: Latest[Frame] = field(default_factory=Latest)  # the newest capture
+    refined: Latest[RefinedFrame] = field(default_factory=Latest)  # the newest result
+    capture: CaptureWorker | None = None
+
+    @property
+    def state(self) -> CameraState:
+        """Where the camera stands."""
+        return CameraState.CLOSED if self.capture is None else self.capture.state
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why it is not streaming, if it is not."""
+        return None if self.capture is None else self.capture.error
+
+    @property
+    def info(self) -> CameraInfo | None:
+        """What the driver says of the camera; None until it was found."""
+        camera = None if self.capture is None else self.capture.camera
+        return None if camera is None else camera.info
+
+
+class Session:
+    """Owns feeds and the refiner. Start it once, stop it as often as you like.
+
+    ``on_update`` is called from worker threads whenever a frame, a result or a state is new; it
+    must return at once. A tap sees every Frame and every RefinedFrame with the name of its feed,
+    on the thread that made it; it must not wait either.
+
+    Example::
+
+        with Session.of(["synthetic:stereo"], RefinerConfig("guided")) as session:
+            session.wait(duration_s=5)
+            print(session.stats())
+    """
+
+    def __init__(
+        self,
+        cameras: Sequence[tuple[str, Callable[[], Camera]]],
+        create_refiner: Callable[[], Refiner],
+        config: SessionConfig | None = None,
+        on_update: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.config = config or SessionConfig()
+        self.on_update = on_update
+        self.feeds = [
+            Feed(name, create, FeedStats(self.config.latency_window))
+            for name, create in _with_unique_names(cameras)
+        ]
+        self._taps: tuple[Tap, ...] = ()
+        self._inference = InferenceWorker(create_refiner, self._changed)
+        self._inlets: list[Inlet] = []
+        self._started_s: float | None = None
+        self._stopped_s: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        addresses: Sequence[str],
+        refiner: RefinerConfig,
+        camera: CameraConfig | None = None,
+        config: SessionConfig | None = None,
+        on_update: Callable[[], None] = lambda: None,
+    ) -> Session:
+        """Build from camera addresses; nothing is opened before `start`."""
+
+        def opener(address: str) -> Callable[[], Camera]:
+            return lambda: registry.create_camera(address, camera)
+
+        cameras = [(address, opener(address)) for address in addresses]
+        return cls(cameras, lambda: registry.create_refiner(refiner), config, on_update)
+
+    # ---- life ------------------------------------------------------------------------------
+
+    def start(self, max_frames: int | None = None) -> None:
+        """Open the cameras and load the refiner, each on its own thread; returns at once.
+
+        Raises:
+            SessionStateError: it was started before.
+        """
+        if self._started_s is not None:
+            raise SessionStateError("a session starts once; make a new one")
+        self._started_s = time.monotonic()
+        self._inlets = [self._inlet(feed) for feed in self.feeds]
+        self._inference.start(self._inlets)
+        for feed, inlet in zip(self.feeds, self._inlets, strict=True):
+            self._start_capture(feed, inlet, max_frames)
+
+    def restart(self, feed: Feed) -> None:
+        """Open a feed's camera again after it failed or ended; the other feeds go on.
+
+        Raises:
+            SessionStateError: the session is not running, or the feed is still in use.
+        """
+        if self._started_s is None or self._stopped_s is not None:
+            raise SessionStateError(f"{feed.name}: the session is not running")
+        if feed.capture is not None and not feed.capture.is_done:
+            raise SessionStateError(f"{feed.name}: it is still running; stop it first")
+        self._start_capture(feed, self._inlets[self.feeds.index(feed)], None)
+
+    def stop(self) -> bool:
+        """End all workers in reverse order; safe more than once.
+
+        Returns False if a camera's SDK or the refiner did not let go in time.
+        """
+        if self._started_s is None or self._stopped_s is not None:
+            return True
+        self._stopped_s = time.monotonic()
+        workers = [feed.capture for feed in self.feeds if feed.capture is not None]
+        for worker in workers:
+            worker.request_stop()
+        ended = [worker.join(self.config.join_timeout_s) for worker in workers]
+        return self._inference.stop(self.config.join_timeout_s) and all(ended)
+
+    def wait(self, duration_s: float | None = None) -> None:
+        """Wait until ``duration_s`` is over, or every feed has ended and been refined.
+
+        Raises:
+            LingbotLiveError: the refiner cannot start, or no feed is left that works.
+        """
+        assert self._started_s is not None
+        deadline = None if duration_s is None else self._started_s + duration_s
+        while deadline is None or time.monotonic() < deadline:
+            if self._inference.state is RefinerState.FAILED:
+                raise _as_error(self._inference.error)
+            if all(feed.capture is not None and feed.capture.is_done for feed in self.feeds):
+                if self._inference.is_idle:
+                    break
+            elif self._inference.is_idle and self._all_failed():
+                break
+            time.sleep(0.02)
+        if self._all_failed():
+            raise _as_error(self.feeds[0].error)
+
+    def __enter__(self) -> Session:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # ---- while it runs -----------------------------------------------------------------------
+
+    def set_refiner(self, create: Callable[[], Refiner]) -> None:
+        """Have another refiner take over; frames wait or drop while it loads."""
+        self._inference.set_refiner(create)
+
+    @property
+    def refiner_state(self) -> RefinerState:
+        """Where the refiner stands."""
+        return self._inference.state
+
+    @property
+    def refiner_info(self) -> RefinerInfo | None:
+        """What runs, on which device; None while it loads."""
+        return self._inference.info
+
+    @property
+    def refiner_error(self) -> BaseException | None:
+        """Why the refiner failed to start or on the last frame."""
+        return self._inference.error
+
+    def add_tap(self, tap: Tap) -> None:
+        """Show ``tap`` every Frame and RefinedFrame from now on."""
+        self._taps = (*self._taps, tap)
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Stop showing frames to ``tap``."""
+        self._taps = tuple(other for other in self._taps if other != tap)
+
+    def stats(self) -> dict[str, object]:
+        """Return counts, rates, drops and latencies as plain data (JSON-ready)."""
+        end_s = self._stopped_s or time.monotonic()
+        info = self.refiner_info
+        return {
+            "duration_s": round(end_s - (self._started_s or end_s), 3),
+            "refiner": {
+                "state": self.refiner_state.value,
+                "error": str(self.refiner_error) if self.refiner_error else None,
+                "name": info.name if info else None,
+                "device": info.device if info else None,
+                "precision": info.precision if info else None,
+                "tokens": info.tokens if info else None,
+            },
+            "feeds": {feed.name: _feed_stats(feed) for feed in self.feeds},
+        }
+
+    # ---- private -----------------------------------------------------------------------------
+
+    def _inlet(self, feed: Feed) -> Inlet:
+        def on_refined(refined: RefinedFrame) -> None:
+            for tap in self._taps:
+                tap(feed.name, refined)
+            feed.refined.put(refined)
+            self.on_update()
+
+        return Inlet(feed.name, feed.stats, on_refined, Latest(self._inference.condition))
+
+    def _start_capture(self, feed: Feed, inlet: Inlet, max_frames: int | None) -> None:
+        def on_frame(frame: Frame) -> None:
+            for tap in self._taps:
+                tap(feed.name, frame)
+            inlet.put(frame)
+            feed.frames.put(frame)
+            self.on_update()
+
+        feed.capture = CaptureWorker(
+            feed.name, feed.create, on_frame, feed.stats, self.config, self._changed, max_frames
+        )
+        feed.capture.start()
+
+    def _changed(self) -> None:
+        self.on_update()
+
+    def _all_failed(self) -> bool:
+        return all(feed.state is CameraState.FAILED for feed in self.feeds)
+
+
+def _feed_stats(feed: Feed) -> dict[str, object]:
+    info = feed.info
+    return {
+        "state": feed.state.value,
+        "error": str(feed.error) if feed.error else None,
+        "camera": info.name if info else None,
+        "serial": info.serial if info else None,
+        **feed.stats.as_dict(),
+    }
+
+
+def _with_unique_names(
+    cameras: Sequence[tuple[str, Callable[[], Camera]]],
+) -> list[tuple[str, Callable[[], Camera]]]:
+    seen: dict[str, int] = {}
+    named = []
+    for name, create in cameras:
+        seen[name] = seen.get(name, 0) + 1
+        named.append((name if seen[name] == 1 else f"{name}#{seen[name]}", create))
+    return named
+
+
+def _as_error(error: BaseException | None) -> BaseException:
+    return error if error is not None else LingbotLiveError("the session ended without frames")
