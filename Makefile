@@ -22,7 +22,7 @@ help:
 	@echo "TORCH=...            which torch pip installs, such as TORCH=torch==2.13.0"
 
 system:
-	@./assets/install-system.sh $(SYSTEM)
+	@./scripts/install-system.sh $(SYSTEM)
 
 $(VENV)/bin/pip:
 	@$(MAKE) --no-print-directory system
@@ -39,7 +39,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.app
 	@touch $@
 
 demo: $(VENV)/.app
-	@./assets/demo.sh $(BIN)/lingbot-live
+	@./scripts/demo.sh $(BIN)/lingbot-live
 
 run: $(VENV)/.app
 	$(BIN)/lingbot-live $(ARGS)

@@ -40,9 +40,7 @@ def _entry_points(group: str) -> dict[str, EntryPoint]:
 
 @functools.cache
 def _load(group: str, name: str) -> Any:
-    point = _entry_points(group).get(name)
-    if point is None:
-        raise KeyError(name)
+    point = _entry_points(group)[name]
     try:
         return point.load()
     except ImportError as error:
@@ -142,13 +140,15 @@ def create_refiner(config: RefinerConfig) -> Refiner:
         ConfigError: none has this name.
         RefinerError: it cannot start.
     """
-    try:
-        factory = _load(REFINERS, config.name)
-    except KeyError:
-        known = refiner_names()
-        raise ConfigError(
-            f"no refiner is called {config.name!r}.{did_you_mean(config.name, known)} "
-            f"Known: {', '.join(known)}"
-        ) from None
-    made: Refiner = factory(config)
+    check_refiner_name(config.name)
+    made: Refiner = _load(REFINERS, config.name)(config)
     return made
+
+
+def check_refiner_name(name: str) -> None:
+    """Raise ConfigError unless a refiner of this name is registered; loads nothing."""
+    known = refiner_names()
+    if name not in known:
+        raise ConfigError(
+            f"no refiner is called {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}"
+        )

@@ -58,6 +58,11 @@ class Samples:
         """Remember one value."""
         self._values.append(value)
 
+    def percentile(self, percent: float) -> float:
+        """Return a percentile of what is remembered, 0.0 without values."""
+        values = list(self._values)
+        return float(np.percentile(values, percent)) if values else 0.0
+
     def summary(self) -> dict[str, float]:
         """Return ``{"p50", "p95", "max"}``, empty without values."""
         values = list(self._values)

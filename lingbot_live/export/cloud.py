@@ -39,7 +39,7 @@ def write_ply(path: Path, color: ColorImage, depth_m: DepthMap, intrinsics: Intr
     """
     import open3d as o3d
 
-    if not o3d.io.write_point_cloud(str(path), to_cloud(color, depth_m, intrinsics)):
+    if not o3d.io.write_point_cloud(path, to_cloud(color, depth_m, intrinsics)):
         raise LingbotLiveError(f"{path}: Open3D could not write the point cloud; is the disk full?")
 
 

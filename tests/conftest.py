@@ -1,0 +1,47 @@
+"""What every test gets: settings of its own, and a check that nothing outlives it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's settings and caches."""
+    monkeypatch.setenv("LINGBOT_LIVE_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("LINGBOT_LIVE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread or a child process."""
+    threads = set(threading.enumerate())
+    children = set(psutil.Process().children())
+    yield
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        new_threads = [t for t in set(threading.enumerate()) - threads if t.is_alive()]
+        new_children = [
+            p for p in set(psutil.Process().children()) - children
+            if p.is_running() and p.status() != psutil.STATUS_ZOMBIE
+        ]  # fmt: skip
+        if not new_threads and not new_children:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"left behind: threads {new_threads}, processes {new_children}")
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Path:
+    """The folder of real recordings; the test is skipped where there is none."""
+    value = os.environ.get("LINGBOT_LIVE_TESTDATA")
+    if not value:
+        pytest.skip("LINGBOT_LIVE_TESTDATA is not set")
+    return Path(value)

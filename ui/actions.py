@@ -1,0 +1,98 @@
+"""Every command of the window as data: menus, keys, tool tips and the palette come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMenuBar
+
+from lingbot_live.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class ActionInfo:
+    """One command; ``slot`` is the method of the window that does it."""
+
+    key: str
+    text: str
+    shortcut: str
+    slot: str
+    tip: str = ""
+    checkable: bool = False
+
+
+ACTIONS: tuple[ActionInfo, ...] = (
+    ActionInfo("toggle", "Start or stop", "Space", "toggle_streaming", "Start or stop the camera"),
+    ActionInfo("open_file", "Open recording...", "Ctrl+O", "open_file"),
+    ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "open_folder"),
+    ActionInfo("find", "Look for cameras", "F5", "find_cameras"),
+    ActionInfo("snapshot", "Snapshot", "S", "take_snapshot", "Write this frame to a folder"),
+    ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
+    ActionInfo("layout_all", "Everything", "1", "layout_all"),
+    ActionInfo("layout_images", "Pictures only", "2", "layout_images"),
+    ActionInfo("layout_cloud", "Cloud large", "3", "layout_cloud"),
+    ActionInfo("layout_refined", "Refined large", "4", "layout_refined"),
+    ActionInfo("difference", "Difference", "D", "show_difference", "Refined minus raw or truth"),
+    ActionInfo("wipe", "Wipe", "W", "show_wipe", "Raw left, refined right of the mouse"),
+    ActionInfo("change", "Kept, changed, filled", "K", "show_change"),
+    ActionInfo("cloud", "Point cloud", "C", "toggle_cloud", checkable=True),
+    ActionInfo("reset_view", "Reset the 3D view", "Home", "reset_cloud"),
+    ActionInfo("auto_orbit", "Orbit by itself", "O", "toggle_orbit", checkable=True),
+    ActionInfo("fit", "Fit pictures", "0", "fit_images"),
+    ActionInfo("near_less", "Shorten the colour range", "[", "shorten_range"),
+    ActionInfo("near_more", "Lengthen the colour range", "]", "lengthen_range"),
+    ActionInfo("full_screen", "Full screen", "F", "toggle_full_screen", "Views only, for demos"),
+    ActionInfo("theme", "Light theme", "", "toggle_theme", checkable=True),
+    ActionInfo("palette", "All commands...", "Ctrl+K", "show_palette"),
+    ActionInfo("keys", "Keys", "?", "show_keys"),
+    ActionInfo("about", "About lingbot-live", "", "show_about"),
+)
+
+MENUS: dict[str, tuple[str, ...]] = {
+    "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-", "snapshot", "-", "quit"),
+    "&View": (
+        "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
+        "change", "difference", "wipe", "-",
+        "cloud", "reset_view", "auto_orbit", "-",
+        "fit", "near_less", "near_more", "-", "full_screen", "theme",
+    ),
+    "&Help": ("keys", "palette", "about"),
+}  # fmt: skip
+
+
+class Actions:
+    """The table's QActions, bound to a window's methods."""
+
+    def __init__(self, window: QObject, table: tuple[ActionInfo, ...] = ACTIONS) -> None:
+        self.infos = {info.key: info for info in table}
+        self._actions = {info.key: self._make(window, info) for info in table}
+
+    def __getitem__(self, key: str) -> QAction:
+        if key not in self._actions:
+            raise ConfigError(f"no action is called {key!r}.{did_you_mean(key, self._actions)}")
+        return self._actions[key]
+
+    def fill(self, bar: QMenuBar) -> None:
+        """Make the menus of `MENUS`."""
+        for title, keys in MENUS.items():
+            menu = bar.addMenu(title)
+            for key in keys:
+                if key == "-":
+                    menu.addSeparator()
+                else:
+                    menu.addAction(self[key])
+
+    @staticmethod
+    def _make(window: QObject, info: ActionInfo) -> QAction:
+        action = QAction(info.text, window)
+        action.setCheckable(info.checkable)
+        if info.shortcut:
+            action.setShortcut(QKeySequence(info.shortcut))
+            action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        action.setToolTip(f"{info.tip or info.text} ({info.shortcut})".replace(" ()", ""))
+        slot: Callable[[], object] = getattr(window, info.slot)
+        action.triggered.connect(lambda _checked=False: slot())
+        return action

@@ -1,0 +1,129 @@
+"""The only place where worker threads reach the window."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.session import Feed, Session
+from lingbot_live.stats import Rate, Samples
+
+# A result older than this no longer belongs beside the live picture.
+_MATCHED_WITHIN_NS = 250_000_000
+
+
+@dataclass(slots=True)
+class FeedView:
+    """What one feed shows now; colour and raw depth are the result's own while it keeps up."""
+
+    feed: Feed
+    frame: Frame | None = None
+    refined: RefinedFrame | None = None
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether the refined depth belongs to the frame shown beside it."""
+        return self.refined is not None and self.refined.frame is self.frame
+
+    def pull(self) -> bool:
+        """Take what is new; True if anything is."""
+        frame, refined = self.feed.frames.take(), self.feed.refined.take()
+        if refined is not None:
+            self.refined = refined
+        newest = frame if frame is not None else self.frame
+        if self.refined is not None and (newest is None or self._keeps_up(newest)):
+            newest = self.refined.frame
+        changed = newest is not self.frame or refined is not None
+        self.frame = newest
+        return changed
+
+    def _keeps_up(self, newest: Frame) -> bool:
+        assert self.refined is not None
+        age_ns = newest.timestamp_ns - self.refined.frame.timestamp_ns
+        return age_ns < _MATCHED_WITHIN_NS
+
+
+class Bridge(QObject):
+    """Wakes the main thread when a session has news, at most ``max_hz`` times a second.
+
+    `wake` is what a session calls from its threads; `updated` is emitted on the main thread with
+    the views that changed, `changed` when only states did.
+    """
+
+    updated = Signal(list)
+    changed = Signal()
+    _woken = Signal()
+
+    def __init__(self, max_hz: float = 60.0, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.views: list[FeedView] = []
+        self.rate = Rate()
+        self._period_s = 1.0 / max_hz
+        self._last_s = 0.0
+        self._pending = False
+        self._timer = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._pull)
+        self._woken.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
+
+    def follow(self, session: Session | None) -> None:
+        """Show this session's feeds from now on."""
+        self.views = [FeedView(feed) for feed in session.feeds] if session else []
+
+    def wake(self) -> None:
+        """Called from any thread: something is new."""
+        # A lost race costs one more pull, never a lost wake-up: the flag is cleared before reading.
+        if not self._pending:
+            self._pending = True
+            self._woken.emit()
+
+    def _schedule(self) -> None:
+        wait_s = self._last_s + self._period_s - time.monotonic()
+        if wait_s <= 0.001:
+            self._pull()
+        elif not self._timer.isActive():
+            self._timer.start(max(1, round(wait_s * 1000)))
+
+    def _pull(self) -> None:
+        self._last_s = time.monotonic()
+        self._pending = False
+        fresh = [view for view in self.views if view.pull()]
+        self.changed.emit()
+        if fresh:
+            self.rate.tick()
+            self.updated.emit(fresh)
+
+
+class StallMeter(QObject):
+    """Measures how long the main thread was busy at a time: how late a 10 ms timer comes."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._gaps_ms = Samples(20_000)
+        self._last_s = 0.0
+        self._timer = QTimer(self, interval=10, timerType=Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+
+    def start(self) -> None:
+        """Begin to measure anew."""
+        self._gaps_ms = Samples(20_000)
+        self._last_s = time.monotonic()
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Cease to measure."""
+        self._timer.stop()
+
+    def as_dict(self) -> dict[str, float]:
+        """Return ``max_stall_ms`` and ``p99_stall_ms``."""
+        return {
+            "max_stall_ms": round(self._gaps_ms.percentile(100), 3),
+            "p99_stall_ms": round(self._gaps_ms.percentile(99), 3),
+        }
+
+    def _tick(self) -> None:
+        now_s = time.monotonic()
+        self._gaps_ms.add(max(0.0, (now_s - self._last_s) * 1000 - self._timer.interval()))
+        self._last_s = now_s
