@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import ColorImage, DepthMap
+from lingbot_live.frame import ColorImage, DepthMap, Mask
 
 # Of a perceptual scale so that equal steps look equal; turbo and grey on request.
 NAMES = ("viridis", "inferno", "turbo", "grey")
@@ -80,6 +80,27 @@ def colorize_rgb32(
 ) -> npt.NDArray[np.uint32]:
     """Return (H, W) uint32 0xFFRRGGBB, what a QImage of Format_RGB32 shows without conversion."""
     return np.take(_table_rgb32(name), _steps(depth_m, scale))
+
+
+def colorize_signed(
+    difference_m: npt.NDArray[np.float32], valid: Mask, limit_m: float
+) -> ColorImage:
+    """Return (H, W, 3) uint8 RGB of a signed difference: blue below 0, grey at 0, red above.
+
+    The colours end at plus and minus ``limit_m``; pixels that are not valid are dark.
+    """
+    half = 127
+    steps = np.clip(difference_m * np.float32(half / limit_m), -half, half) + np.float32(half + 1.5)
+    rows = steps.astype(np.int16) * valid
+    return np.take(_signed_table(), rows, axis=0)
+
+
+@functools.cache
+def _signed_table() -> ColorImage:
+    ends = np.array([(49, 130, 235), (226, 226, 226), (232, 72, 48)], np.float64)
+    at = np.linspace(-1, 1, 255)
+    ramp = np.stack([np.interp(at, (-1, 0, 1), ends[:, c]) for c in range(3)], -1)
+    return np.vstack([np.array([INVALID_RGB]), np.rint(ramp)]).astype(np.uint8)
 
 
 def auto_range(depth_m: DepthMap, low: float = 2.0, high: float = 98.0) -> DepthRange:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.session import Feed, Session
 from lingbot_live.stats import Rate, Samples
+from lingbot_live.worker import Worker
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # A result older than this no longer belongs beside the live picture.
 _MATCHED_WITHIN_NS = 250_000_000
@@ -87,11 +95,11 @@ class Bridge(QObject):
             self._timer.start(max(1, round(wait_s * 1000)))
 
     def _pull(self) -> None:
-        self._last_s = time.monotonic()
         self._pending = False
         fresh = [view for view in self.views if view.pull()]
         self.changed.emit()
         if fresh:
+            self._last_s = time.monotonic()
             self.rate.tick()
             self.updated.emit(fresh)
 
@@ -127,3 +135,48 @@ class StallMeter(QObject):
         now_s = time.monotonic()
         self._gaps_ms.add(max(0.0, (now_s - self._last_s) * 1000 - self._timer.interval()))
         self._last_s = now_s
+
+
+class Tasks(QObject):
+    """Runs slow calls on threads of their own and brings the outcome to the main thread."""
+
+    _done = Signal(object, object)  # what to call, with what
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._workers: list[Worker] = []
+        self._done.connect(_call, Qt.ConnectionType.QueuedConnection)
+
+    def run(
+        self,
+        name: str,
+        work: Callable[[], T],
+        on_result: Callable[[T], None] = lambda result: None,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> Worker:
+        """Call ``work`` on a thread, then ``on_result`` or ``on_error`` on the main thread."""
+
+        def body(stop: threading.Event) -> None:
+            result = work()
+            self._done.emit(on_result, result)
+
+        def died(error: BaseException) -> None:
+            log.debug("%s failed", name, exc_info=error)
+            if on_error is not None:
+                self._done.emit(on_error, error)
+
+        self._workers = [worker for worker in self._workers if worker.is_alive]
+        worker = Worker(name, body, died)
+        self._workers.append(worker)
+        worker.start()
+        return worker
+
+    def finish(self, timeout_s: float) -> bool:
+        """Wait for all calls under way; False if one did not end in time."""
+        deadline = time.monotonic() + timeout_s
+        ended = [worker.join(max(0.0, deadline - time.monotonic())) for worker in self._workers]
+        return all(ended)
+
+
+def _call(function: Callable[[object], None], argument: object) -> None:
+    function(argument)

@@ -1,0 +1,164 @@
+"""The window's process: makes the application, opens the window, ends everything."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication
+
+from lingbot_live.camera import CameraState
+from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.errors import LingbotLiveError
+from ui.main_window import MainWindow
+from ui.settings import Settings
+from ui.theme import apply_theme, asset_path
+
+log = logging.getLogger(__name__)
+_SIGNAL_POLL_MS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """What the command line asks of the window."""
+
+    addresses: tuple[str, ...] = ()
+    refiner: RefinerConfig = field(default_factory=RefinerConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    frames: int | None = None
+    duration_s: float | None = None
+    screenshot: Path | None = None
+    snapshot: Path | None = None
+    stats: Path | None = None
+    reset: bool = False
+
+
+def run_window(options: WindowOptions) -> int:
+    """Show the window until it is closed; returns the exit status.
+
+    With a duration or a number of frames it closes by itself, and the status is 2 if no camera
+    delivered anything.
+    """
+    application = QApplication.instance()
+    app = application if isinstance(application, QApplication) else QApplication(sys.argv[:1])
+    app.setApplicationName("lingbot-live")
+    app.setDesktopFileName("lingbot-live")
+    settings = Settings()
+    if options.reset:
+        settings.reset()
+    apply_theme(app, settings.text("theme", "dark"))
+    app.setWindowIcon(QIcon(str(asset_path("icon.png"))))
+    window = MainWindow(settings)
+    _install_excepthook(window)
+    runner = _Runner(app, window, options)
+    window.show()
+    QTimer.singleShot(0, runner.start)
+    with _CtrlC(app):
+        app.exec()
+    window.close()
+    return runner.finish()
+
+
+class _Runner:
+    """Starts the session once the window is on the screen, and ends the run as asked."""
+
+    def __init__(self, app: QApplication, window: MainWindow, options: WindowOptions) -> None:
+        self._app = app
+        self._window = window
+        self._options = options
+        self._error: BaseException | None = None
+        self._result: dict[str, object] = {}
+
+    def start(self) -> None:
+        window, options = self._window, self._options
+        window.camera_config = options.camera
+        window.max_frames = options.frames
+        window.refiner_config = options.refiner
+        window.bar.set_refiner(options.refiner.name)
+        window.firstShown.connect(lambda: QTimer.singleShot(1500, window.find_cameras))
+        remembered = window.settings.text("address")
+        addresses = options.addresses or ((remembered,) if remembered else ())
+        if addresses:
+            window.open_addresses(addresses)
+        else:
+            self._open_default()
+        if options.duration_s is not None:
+            QTimer.singleShot(round(options.duration_s * 1000), self._end)
+        elif options.frames is not None:
+            window.sessionDone.connect(self._end)
+
+    def finish(self) -> int:
+        """Write what was asked for; returns the exit status."""
+        options = self._options
+        if options.stats is not None:
+            text = json.dumps(self._result or self._window.stats(), indent=2)
+            options.stats.expanduser().write_text(text + "\n", encoding="utf-8")
+        if self._error is not None:
+            raise self._error
+        return 0
+
+    def _open_default(self) -> None:
+        from lingbot_live.cli import default_address
+
+        self._window.tasks.run(
+            "looking for a camera",
+            default_address,
+            lambda address: self._window.open_addresses((address,)),
+        )
+
+    def _end(self) -> None:
+        window, options = self._window, self._options
+        if self._result:
+            return
+        self._result = window.stats()
+        if options.screenshot is not None and not window.grab().save(str(options.screenshot)):
+            self._error = LingbotLiveError(f"{options.screenshot}: cannot write the picture there")
+        feeds = window.session.feeds if window.session is not None else []
+        if feeds and all(feed.state is CameraState.FAILED for feed in feeds):
+            self._error = self._error or feeds[0].error
+        if options.snapshot is not None:
+            window.take_snapshot(options.snapshot)
+        window.close()
+        self._app.quit()
+
+
+class _CtrlC:
+    """Makes Ctrl-C and SIGTERM close the window: Qt's loop would not return to Python by itself."""
+
+    def __init__(self, app: QApplication) -> None:
+        self._app = app
+        self._timer = QTimer(interval=_SIGNAL_POLL_MS)
+        self._timer.timeout.connect(lambda: None)
+        self._before = {}  # type: ignore[var-annotated]
+
+    def __enter__(self) -> None:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            self._before[name] = signal.signal(name, lambda *_: self._app.quit())
+        self._timer.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.stop()
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+
+def _install_excepthook(window: MainWindow) -> None:
+    """A mistake in a slot is logged and shown; the window lives on."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        log.error("unexpected", exc_info=(kind, error, trace))
+        window.notice.show_error(f"Unexpected: {error!r}", can_retry=False)
+
+    sys.excepthook = hook

@@ -1,0 +1,96 @@
+"""The tool bar: which camera, which refiner, start and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
+
+from lingbot_live import registry
+from lingbot_live.camera import CameraInfo
+from ui.actions import Actions
+
+
+class CameraBar(QToolBar):
+    """Sends ``cameraChosen(str)`` and ``refinerChosen(str)``; start and stop are actions."""
+
+    cameraChosen = Signal(str)  # noqa: N815
+    refinerChosen = Signal(str)  # noqa: N815
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__("Camera and refiner", parent)
+        self.setObjectName("camera_bar")
+        self.setMovable(False)
+        self.start_button = QToolButton()
+        self.start_button.clicked.connect(actions["toggle"].trigger)
+        self.start_button.setMinimumWidth(76)
+        self.camera_box = QComboBox()
+        self.camera_box.setEditable(True)
+        self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.camera_box.setMinimumWidth(260)
+        self.camera_box.setToolTip("A camera found, or an address such as realsense:file.bag")
+        line = self.camera_box.lineEdit()
+        if line is not None:
+            line.returnPressed.connect(self._on_typed)
+        self.camera_box.activated.connect(self._on_picked)
+        self.refiner_box = QComboBox()
+        self.refiner_box.setToolTip("What refines the depth")
+        self.refiner_box.addItems(registry.refiner_names())
+        self.refiner_box.textActivated.connect(self.refinerChosen)
+        self.addWidget(self.start_button)
+        self.addWidget(QLabel("Camera"))
+        self.addWidget(self.camera_box)
+        self._add_buttons(actions, ("open_file",))
+        self.addSeparator()
+        self.addWidget(QLabel("Refiner"))
+        self.addWidget(self.refiner_box)
+        self.addSeparator()
+        self._add_buttons(actions, ("snapshot", "full_screen"))
+        self.set_running(False)
+
+    def show_cameras(self, found: Sequence[CameraInfo]) -> None:
+        """List what was found; the address in use stays in the field."""
+        address = self.address
+        self.camera_box.clear()
+        for info in found:
+            self.camera_box.addItem(f"{info.name}  {info.serial}".strip(), info.address)
+            at = self.camera_box.count() - 1
+            self.camera_box.setItemData(at, info.address, Qt.ItemDataRole.ToolTipRole)
+        self.set_address(address)
+
+    @property
+    def address(self) -> str:
+        """The chosen or typed address."""
+        text = self.camera_box.currentText().strip()
+        at = self.camera_box.findText(text)
+        data = self.camera_box.itemData(at) if at >= 0 else None
+        return str(data) if data else text
+
+    def set_address(self, address: str) -> None:
+        """Show an address, by its name where it is listed."""
+        at = self.camera_box.findData(address)
+        if at >= 0:
+            self.camera_box.setCurrentIndex(at)
+        else:
+            self.camera_box.setEditText(address)
+
+    def set_refiner(self, name: str) -> None:
+        """Show which refiner is chosen, listed or not."""
+        if self.refiner_box.findText(name) < 0:
+            self.refiner_box.addItem(name)
+        self.refiner_box.setCurrentText(name)
+
+    def set_running(self, running: bool) -> None:
+        """Word the start button."""
+        self.start_button.setText("■ Stop" if running else "▶ Start")
+
+    def _add_buttons(self, actions: Actions, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.addAction(actions[key])
+
+    def _on_typed(self) -> None:
+        self.cameraChosen.emit(self.address)
+
+    def _on_picked(self, at: int) -> None:
+        self.cameraChosen.emit(str(self.camera_box.itemData(at) or self.camera_box.itemText(at)))

@@ -1,0 +1,427 @@
+"""The window: composes panes, bars and docks, and turns commands into session calls."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QFileDialog,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lingbot_live import __version__, registry
+from lingbot_live.camera import CameraState
+from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.errors import DriverUnavailableError
+from lingbot_live.export.cloud import write_ply_in_child
+from lingbot_live.export.snapshot import next_folder, write_snapshot
+from lingbot_live.inference import RefinerState
+from lingbot_live.session import Feed, Session
+from ui import theme
+from ui.actions import Actions
+from ui.bridge import Bridge, FeedView, StallMeter, Tasks
+from ui.camera_bar import CameraBar
+from ui.cloud_view import CloudView
+from ui.compare_view import CompareView, Mode
+from ui.depth_scale import DepthScale
+from ui.feed_panel import FeedPanel
+from ui.image_view import ImageView, ViewLink
+from ui.notice import Notice
+from ui.palette import CommandPalette
+from ui.settings import Settings
+from ui.status import refiner_text, status_line
+
+_STATUS_MS = 250
+_RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
+
+
+class MainWindow(QMainWindow):
+    """Owns the session on the screen. `firstShown` is sent once, with the first painted frame."""
+
+    firstShown = Signal()  # noqa: N815
+    sessionDone = Signal()  # noqa: N815  every feed has ended or failed
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.setWindowTitle("lingbot-live")
+        self.setAcceptDrops(True)
+        self.settings = settings
+        self.session: Session | None = None
+        self.camera_config = CameraConfig()
+        self.refiner_config = RefinerConfig()
+        self.addresses: tuple[str, ...] = ()
+        self.max_frames: int | None = None
+        self.tasks = Tasks(self)
+        self.bridge = Bridge(parent=self)
+        self.stall = StallMeter(self)
+        self.panels: list[FeedPanel] = []
+        self._has_shown = False
+        self._started_s = 0.0
+        self._closing = False
+        self._build()
+        self._connect()
+        self._restore()
+
+    # ---- building ----------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.link = ViewLink(self)
+        self.actions_ = Actions(self)
+        self.actions_.fill(self.menuBar())
+        self.bar = CameraBar(self.actions_)
+        self.addToolBar(self.bar)
+        self.notice = Notice()
+        self.empty = ImageView("", self.link, placeholder="Choose a camera and press Start")
+        self.rows = QSplitter(Qt.Orientation.Vertical)
+        self.rows.setChildrenCollapsible(False)
+        self.rows.addWidget(self.empty)
+        self.scale = DepthScale()
+        center = QWidget()
+        column = QVBoxLayout(center)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notice)
+        column.addWidget(self.rows, 1)
+        column.addWidget(self.scale)
+        self.setCentralWidget(center)
+        self.cloud = CloudView()
+        self.compare = CompareView(self.link)
+        self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
+        self.compare_dock = self._dock("Raw against refined", "compare_dock", self.compare)
+        self.status = QLabel("stopped")
+        self.statusBar().addPermanentWidget(self.status, 1)
+        self.statusBar().setSizeGripEnabled(False)
+
+    def _dock(self, title: str, name: str, content: QWidget) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(name)
+        dock.setWidget(content)
+        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        return dock
+
+    def _connect(self) -> None:
+        self.bridge.updated.connect(self._show_news)
+        self.bar.cameraChosen.connect(self.open_address)
+        self.bar.refinerChosen.connect(self.choose_refiner)
+        self.scale.rangeChanged.connect(self._apply_scale)
+        self.scale.colormapChanged.connect(self._apply_scale)
+        self.notice.retry.connect(self._retry_refiner)
+        self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
+        self._status_timer = QTimer(self, interval=_STATUS_MS)
+        self._status_timer.timeout.connect(self._show_status)
+        self._status_timer.start()
+
+    def _restore(self) -> None:
+        self.scale.set_range(self.settings.depth_range)
+        self.scale.set_colormap(self.settings.colormap)
+        geometry, layout = self.settings.state("geometry"), self.settings.state("layout")
+        if geometry is None or not self.restoreGeometry(geometry):
+            self.resize(1440, 900)
+        if layout is None or not self.restoreState(layout):
+            self.layout_all()
+        self._apply_scale()
+
+    # ---- session -----------------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a session is open, streaming or not."""
+        return self.session is not None
+
+    def start(self) -> None:
+        """Open the chosen cameras; returns at once, errors appear in their panes."""
+        if self.session is not None or not self.addresses:
+            return
+        self._started_s = time.monotonic()
+        self.session = Session.of(
+            self.addresses, self.refiner_config, self.camera_config, on_update=self.bridge.wake
+        )
+        self.bridge.follow(self.session)
+        self._make_panels(self.bridge.views)
+        self.session.start(self.max_frames)
+        self.stall.start()
+        self.bar.set_running(True)
+        self.setWindowTitle(f"lingbot-live – {', '.join(self.addresses)}")
+
+    def stop(self) -> None:
+        """Close the cameras on a thread of their own: an SDK may take its time."""
+        if self.session is None:
+            return
+        session, self.session = self.session, None
+        self.stall.stop()
+        self.last_stats = session.stats()
+        self.bridge.follow(None)
+        self.bar.set_running(False)
+        self.tasks.run("closing the session", session.stop)
+
+    def toggle_streaming(self) -> None:
+        """Start or stop."""
+        if self.is_running:
+            self.stop()
+        else:
+            self.open_address(self.bar.address)
+
+    def open_address(self, address: str) -> None:
+        """Stream from this camera instead of the present ones."""
+        if address:
+            self.open_addresses((address,))
+
+    def open_addresses(self, addresses: tuple[str, ...]) -> None:
+        """Stream from these cameras instead of the present ones."""
+        self.stop()
+        self.addresses = addresses
+        self.bar.set_address(addresses[0])
+        self.start()
+
+    def choose_refiner(self, name: str) -> None:
+        """Have another refiner take over while the cameras stream on."""
+        self.refiner_config = config = RefinerConfig.parse(name)
+        self.bar.set_refiner(name)
+        if self.session is not None:
+            self.session.set_refiner(lambda: registry.create_refiner(config))
+
+    def stats(self) -> dict[str, object]:
+        """Return the session's statistics with the window's own under ``ui``."""
+        base = self.session.stats() if self.session is not None else self.last_stats
+        rate = {"fps": round(self.bridge.rate.mean_hz, 3), "shown": self.bridge.rate.count}
+        return {**base, "ui": {**rate, **self.stall.as_dict()}}
+
+    last_stats: dict[str, object] = {}  # noqa: RUF012 - replaced, never changed
+
+    def _make_panels(self, views: list[FeedView]) -> None:
+        for panel in self.panels:
+            panel.setParent(None)
+            panel.deleteLater()
+        self.panels = [FeedPanel(view, self.link) for view in views]
+        self.empty.setVisible(not self.panels)
+        for panel in self.panels:
+            self.rows.addWidget(panel)
+            panel.retry.connect(lambda feed=panel.view.feed: self._retry(feed))
+        self._apply_scale()
+
+    def _retry(self, feed: Feed) -> None:
+        if self.session is not None and feed in self.session.feeds:
+            self.session.restart(feed)
+
+    def _retry_refiner(self) -> None:
+        self.choose_refiner(self.bar.refiner_box.currentText())
+
+    # ---- showing -----------------------------------------------------------------------------
+
+    def _show_news(self, fresh: list[FeedView]) -> None:
+        for panel in self.panels:
+            if panel.view in fresh:
+                panel.show_news()
+        first = self.panels[0].view if self.panels else None
+        if first is not None and first in fresh and first.refined is not None:
+            self.scale.offer(first.refined.depth_m)
+            self.compare.show_frame(first.refined)
+            self.cloud.show_frame(first.refined)
+        if not self._has_shown:
+            self._has_shown = True
+            self.firstShown.emit()
+
+    def _show_status(self) -> None:
+        session = self.session
+        self.status.setText(status_line(session, self.bridge.rate.recent_hz))
+        if session is None:
+            return
+        loading = refiner_text(session.refiner_state, session.refiner_info, session.refiner_error)
+        waited_s = time.monotonic() - self._started_s
+        for panel in self.panels:
+            panel.show_state(f"{loading}  {waited_s:.0f} s")
+        if session.refiner_error is None:
+            self.notice.clear()
+        elif self.notice.text != str(session.refiner_error):
+            failed = session.refiner_state is RefinerState.FAILED
+            self.notice.show_error(str(session.refiner_error), can_retry=failed)
+        done = (CameraState.ENDED, CameraState.FAILED)
+        if all(feed.state in done for feed in session.feeds):
+            self.sessionDone.emit()
+
+    def _apply_scale(self) -> None:
+        scale, colormap = self.scale.range, self.scale.colormap
+        for panel in self.panels:
+            panel.set_scale(scale, colormap)
+        self.compare.set_scale(scale, colormap)
+        self.cloud.set_depth_colors(scale, colormap)
+
+    # ---- commands (the slots of ui.actions) --------------------------------------------------
+
+    def open_file(self) -> None:
+        """Ask for a recording and play it."""
+        path, _ = QFileDialog.getOpenFileName(self, "Open recording", "", _RECORDINGS)
+        self.open_address(path)
+
+    def open_folder(self) -> None:
+        """Ask for a folder of RGB-D pictures and play it."""
+        path = QFileDialog.getExistingDirectory(self, "Open RGB-D folder")
+        self.open_address(f"folder:{path}" if path else "")
+
+    def find_cameras(self) -> None:
+        """Look for cameras on a thread and list them."""
+        self.tasks.run("looking for cameras", registry.discover, lambda r: self._list(r[0], r[1]))
+
+    def _list(self, found: list, why: dict[str, DriverUnavailableError]) -> None:  # type: ignore[type-arg]
+        self.bar.show_cameras(found)
+        if why:
+            self.bar.camera_box.setToolTip("\n".join(str(error) for error in why.values()))
+
+    def take_snapshot(self, folder: Path | None = None) -> None:
+        """Write the frame on the screen to a folder, on a thread."""
+        view = self.panels[0].view if self.panels else None
+        if view is None or view.refined is None:
+            self.statusBar().showMessage("Nothing to write yet: no refined frame.", 5000)
+            return
+        refined, info = view.refined, view.feed.info
+        target = folder or next_folder(Path.home() / "lingbot-live")
+        scale = self.scale.range
+        self.tasks.run(
+            "snapshot",
+            lambda: write_snapshot(target, refined, info, scale, write_ply_in_child),
+            lambda path: self.statusBar().showMessage(f"Snapshot written to {path}", 8000),
+            lambda error: self.notice.show_error(str(error), can_retry=False),
+        )
+
+    def layout_all(self) -> None:
+        """Pictures above, cloud and comparison below."""
+        self._arrange(cloud=True, compare=True, panes=(True, True, True))
+        half = max(240, self.height() * 2 // 5)
+        self.resizeDocks([self.cloud_dock], [half], Qt.Orientation.Vertical)
+        wide = self.width() // 2
+        both = [self.cloud_dock, self.compare_dock]
+        self.resizeDocks(both, [wide, wide], Qt.Orientation.Horizontal)
+
+    def layout_images(self) -> None:
+        """Colour, raw and refined only."""
+        self._arrange(cloud=False, compare=False, panes=(True, True, True))
+
+    def layout_cloud(self) -> None:
+        """A large cloud under small pictures."""
+        self._arrange(cloud=True, compare=False, panes=(True, True, True))
+        self.resizeDocks([self.cloud_dock], [self.height() * 2 // 3], Qt.Orientation.Vertical)
+
+    def layout_refined(self) -> None:
+        """Refined depth alone."""
+        self._arrange(cloud=False, compare=False, panes=(False, False, True))
+
+    def _arrange(self, *, cloud: bool, compare: bool, panes: tuple[bool, bool, bool]) -> None:
+        self.cloud_dock.setVisible(cloud)
+        self.compare_dock.setVisible(compare)
+        for panel in self.panels:
+            for pane, visible in zip(panel.views, panes, strict=True):
+                pane.setVisible(visible)
+
+    def show_change(self) -> None:
+        """Show which pixels were kept, changed and filled."""
+        self._compare(Mode.CHANGE)
+
+    def show_difference(self) -> None:
+        """Show refined minus raw, or minus the truth where it is known."""
+        self._compare(Mode.DIFFERENCE)
+
+    def show_wipe(self) -> None:
+        """Show raw depth left and refined depth right of the cross-hair."""
+        self._compare(Mode.WIPE)
+
+    def _compare(self, mode: Mode) -> None:
+        self.compare_dock.show()
+        self.compare.set_mode(mode)
+
+    def toggle_cloud(self) -> None:
+        """Show or hide the point cloud."""
+        self.cloud_dock.setVisible(not self.cloud_dock.isVisible())
+
+    def reset_cloud(self) -> None:
+        """Look from the camera again."""
+        self.cloud.reset_view()
+
+    def toggle_orbit(self) -> None:
+        """Let the cloud turn by itself."""
+        self.cloud.set_auto_orbit(self.actions_["auto_orbit"].isChecked())
+
+    def fit_images(self) -> None:
+        """Show whole pictures again."""
+        self.link.fit()
+
+    def shorten_range(self) -> None:
+        """Bring the far end of the colours nearer."""
+        self.scale.scale_far(0.8)
+
+    def lengthen_range(self) -> None:
+        """Move the far end of the colours away."""
+        self.scale.scale_far(1.25)
+
+    def toggle_full_screen(self) -> None:
+        """Views only, for demos; again to come back."""
+        on = not self.isFullScreen()
+        for part in (self.menuBar(), self.bar, self.statusBar()):
+            part.setVisible(not on)
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def toggle_theme(self) -> None:
+        """Change between the dark and the light look."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        name = "light" if self.actions_["theme"].isChecked() else "dark"
+        theme.apply_theme(app, name)
+        self.settings.set_text("theme", name)
+
+    def show_palette(self) -> None:
+        """Open the searchable list of commands."""
+        CommandPalette(self.actions_, self).open()
+
+    def show_keys(self) -> None:
+        """Open the same list; it shows every key."""
+        self.show_palette()
+
+    def show_about(self) -> None:
+        """Say which version this is."""
+        QMessageBox.about(
+            self,
+            "About lingbot-live",
+            f"lingbot-live {__version__}\n\nStream RGB-D cameras, refine their depth live, "
+            "record and compare. Apache-2.0.",
+        )
+
+    # ---- Qt events ---------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802, D102
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802, D102
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            self.open_address(f"folder:{paths[0]}" if Path(paths[0]).is_dir() else paths[0])
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802, D102
+        if not self._closing:
+            self._closing = True
+            self._remember()
+            self.stop()
+            self._status_timer.stop()
+            self.hide()
+            self.cloud.stop()
+            self.tasks.finish(15.0)
+        event.accept()
+
+    def _remember(self) -> None:
+        self.settings.set_state("geometry", self.saveGeometry())
+        self.settings.set_state("layout", self.saveState())
+        if not self.scale.is_auto:
+            self.settings.depth_range = self.scale.range
+        self.settings.set_text("colormap", self.scale.colormap)
+        self.settings.set_text("address", self.bar.address)
+        self.settings.set_text("refiner", self.bar.refiner_box.currentText())
+        self.settings.save()
