@@ -16,7 +16,7 @@ NAMES = ("viridis", "inferno", "turbo", "grey")
 INVALID_RGB = (28, 30, 34)
 _INVALID_ARGB = 0xFF << 24 | INVALID_RGB[0] << 16 | INVALID_RGB[1] << 8 | INVALID_RGB[2]
 _STEPS = 1024  # colours of a scale
-_FAR_CODE = 65534  # quantised depth of the far end
+_FAR_CODE = 65535  # quantised depth of the far end
 _GREY_NEAR = 56  # brighter than the invalid colour, so that near is not taken for a hole
 
 
@@ -69,9 +69,9 @@ def _lookup(scale: DepthRange, name: str, invalid: int) -> npt.NDArray[np.uint32
 
 
 def _quantise(depth_m: DepthMap, scale: DepthRange) -> npt.NDArray[np.uint16]:
-    """Return depth in 1/65534 of the far end: 0 stays 0, 65534 is the far end, 65535 beyond it."""
-    codes = depth_m * np.float32(_FAR_CODE / scale.far_m)
-    np.minimum(codes, np.float32(_FAR_CODE + 1), out=codes)
+    """Return depth in 1/65535 of the far end, (H, W): 0 stays 0, 65535 is the far end or beyond."""
+    codes = np.minimum(depth_m, np.float32(scale.far_m))
+    codes *= np.float32(_FAR_CODE / scale.far_m)
     return codes.astype(np.uint16)
 
 

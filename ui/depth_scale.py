@@ -89,12 +89,13 @@ class ColorBar(QWidget):
         return 1 - position.y() / max(self.height(), 1)
 
     def ticks_m(self) -> list[float]:
-        """Return the round depths to mark, strictly inside the range."""
+        """Return the round depths to mark, clear of the ends, whose values stand in boxes."""
         near, far = self.range.near_m, self.range.far_m
-        length = self.width() if self._is_horizontal else self.height()
-        step = round_step((far - near) / max(length / 48, 1))
-        first = math.floor(near / step) + 1
-        return [i * step for i in range(first, math.ceil(far / step))]
+        length = max(self.width() if self._is_horizontal else self.height(), 1)
+        step = round_step((far - near) * min(6 * theme.GRID_PX / length, 1))
+        clear = (far - near) * min(2 * theme.GRID_PX / length, 0.5)
+        steps = range(math.ceil((near + clear) / step), math.floor((far - clear) / step) + 1)
+        return [i * step for i in steps]
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, D102
         painter = QPainter(self)
@@ -118,13 +119,11 @@ class ColorBar(QWidget):
         if self._is_horizontal:
             x = round(along * self.width())
             painter.drawLine(x, thick - 4, x, thick + 1)
-            left = min(max(x - wide // 2, 0), self.width() - wide)
-            painter.drawText(left, thick + metrics.ascent(), text)
+            painter.drawText(x - wide // 2, thick + metrics.ascent(), text)
         else:
             y = round((1 - along) * self.height())
             painter.drawLine(thick - 4, y, thick + 1, y)
-            top = min(max(y - high // 2, 0), self.height() - high)
-            painter.drawText(thick + theme.GRID_PX // 2, top + metrics.ascent(), text)
+            painter.drawText(thick + theme.GRID_PX // 2, y - high // 2 + metrics.ascent(), text)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
         if event.button() == Qt.MouseButton.LeftButton:

@@ -100,6 +100,11 @@ class ImageView(QWidget):
         return self._size is not None
 
     @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Width and height of the image, pixels; ``None`` without one."""
+        return None if self._size is None else (self._size.width(), self._size.height())
+
+    @property
     def readout_text(self) -> str:
         """What the read-out line says now."""
         pixel = self.cursor_pixel()
@@ -219,7 +224,7 @@ class ImageView(QWidget):
             QPointF(x, y + gap),
             QPointF(x, pane.bottom()),
         ]
-        for color, width in ((QColor(0, 0, 0, 110), 3), (QColor(255, 255, 255, 200), 1)):
+        for color, width in ((QColor(0, 0, 0, 70), 3), (QColor(255, 255, 255, 150), 1)):
             painter.setPen(QPen(color, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
             painter.drawLines(ends)
 

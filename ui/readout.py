@@ -9,6 +9,7 @@ from lingbot_live.frame import DepthMap, Frame, RefinedFrame
 NO_READING = "no reading"
 _FIGURE_SPACE = "\u2007"  # as wide as a digit, so that numbers stay where they are
 _MINUS = "\u2212"
+_STEP_WIDTH = 5  # sign and four digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,12 @@ class Reading:
 
     @property
     def refined_text(self) -> str:
-        """Such as ``1.479 m    −3 mm  truth 1.480 m``: what is unknown is left out."""
+        """Such as ``1.479 m     −3 mm  truth 1.480 m``: what is unknown is left out."""
         parts = [metres(self.refined_m)]
         if self.difference_mm is not None:
             parts.append(millimetres(self.difference_mm))
         elif self.refined_m is not None:
-            parts.append("filled".rjust(8))
+            parts.append("filled".rjust(_STEP_WIDTH + 3, _FIGURE_SPACE))
         if self.reference_m is not None:
             parts.append(f"truth {metres(self.reference_m)}")
         return "  ".join(parts)
@@ -63,19 +64,17 @@ def reading(frame: Frame, refined: RefinedFrame | None, x: int, y: int) -> Readi
 
 
 def metres(depth_m: float | None) -> str:
-    """Return ``1.482 m`` in a fixed width, ``no reading`` for none."""
-    return NO_READING if depth_m is None else f"{_padded(f'{depth_m:.3f}', 6)} m"
+    """Return ``1.482 m``, from 10 m on ``12.35 m``: always five digits wide; or ``no reading``."""
+    if depth_m is None:
+        return NO_READING
+    return f"{depth_m:.3f} m" if depth_m < 9.9995 else f"{depth_m:.2f} m"
 
 
 def millimetres(step_mm: float) -> str:
     """Return a signed difference such as ``+12 mm`` or ``−3 mm`` in a fixed width."""
     whole = round(step_mm)
     sign = "+" if whole > 0 else _MINUS if whole < 0 else "±"
-    return f"{_padded(f'{sign}{abs(whole)}', 5)} mm"
-
-
-def _padded(number: str, width: int) -> str:
-    return number.rjust(width, _FIGURE_SPACE)
+    return f"{f'{sign}{abs(whole)}'.rjust(_STEP_WIDTH, _FIGURE_SPACE)} mm"
 
 
 def _at(depth_m: DepthMap | None, x: int, y: int) -> float | None:
