@@ -14,7 +14,10 @@ from lingbot_live.frame import ColorImage, DepthMap, Mask
 # Of a perceptual scale so that equal steps look equal; turbo and grey on request.
 NAMES = ("viridis", "inferno", "turbo", "grey")
 INVALID_RGB = (28, 30, 34)
-_STEPS = 1024
+_INVALID_ARGB = 0xFF << 24 | INVALID_RGB[0] << 16 | INVALID_RGB[1] << 8 | INVALID_RGB[2]
+_STEPS = 1024  # colours of a scale
+_FAR_CODE = 65535  # quantised depth of the far end
+_GREY_NEAR = 56  # brighter than the invalid colour, so that near is not taken for a hole
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,10 @@ def table(name: str) -> ColorImage:
 
     if name not in NAMES:
         raise ConfigError(f"colour scale {name!r}; known: {', '.join(NAMES)}")
-    ramp = np.linspace(0, 255, _STEPS)
     if name == "grey":
-        colors = np.repeat(np.rint(ramp)[:, None], 3, 1)
+        colors = np.repeat(np.linspace(_GREY_NEAR, 255, _STEPS)[:, None], 3, 1)
     else:
+        ramp = np.linspace(0, 255, _STEPS)
         code = getattr(cv2, f"COLORMAP_{name.upper()}")
         base = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], code)[:, 0, ::-1]
         colors = np.stack([np.interp(ramp, np.arange(256), base[:, c]) for c in range(3)], -1)
@@ -52,34 +55,46 @@ def table(name: str) -> ColorImage:
     return out
 
 
-@functools.lru_cache(maxsize=16)
-def _table_rgb32(name: str) -> npt.NDArray[np.uint32]:
+@functools.lru_cache(maxsize=32)
+def _lookup(scale: DepthRange, name: str, invalid: int) -> npt.NDArray[np.uint32]:
+    """Return the 0xAARRGGBB colour of every quantised depth (see `_quantise`), (65536,) uint32."""
     rgb = table(name).astype(np.uint32)
     packed = (0xFF << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
-    return packed.astype(np.uint32)
+    depth_m = (np.arange(1 << 16) + 0.5) * (scale.far_m / _FAR_CODE)
+    rows = (depth_m - scale.near_m) / (scale.far_m - scale.near_m) * (_STEPS - 1) + 1.5
+    out = packed[np.clip(rows, 1, _STEPS).astype(np.intp)].astype(np.uint32)
+    out[0] = invalid
+    out.setflags(write=False)
+    return out
 
 
-def _steps(depth_m: DepthMap, scale: DepthRange) -> npt.NDArray[np.int16]:
-    """Return the table row of each pixel, 0 for invalid ones."""
-    factor = (_STEPS - 1) / (scale.far_m - scale.near_m)
-    steps = depth_m * np.float32(factor)
-    steps += np.float32(1.5 - scale.near_m * factor)
-    np.clip(steps, 1, _STEPS, out=steps)
-    rows = steps.astype(np.int16)
-    rows *= depth_m > 0
-    return rows
+def _quantise(depth_m: DepthMap, scale: DepthRange) -> npt.NDArray[np.uint16]:
+    """Return depth in 1/65535 of the far end, (H, W): 0 stays 0, 65535 is the far end or beyond."""
+    codes = np.minimum(depth_m, np.float32(scale.far_m))
+    codes *= np.float32(_FAR_CODE / scale.far_m)
+    return codes.astype(np.uint16)
 
 
 def colorize(depth_m: DepthMap, scale: DepthRange, name: str = "viridis") -> ColorImage:
     """Return (H, W, 3) uint8 RGB; depth beyond the range takes the colour of its end."""
-    return np.take(table(name), _steps(depth_m, scale), axis=0)
+    import cv2
+
+    bgra = colorize_rgb32(depth_m, scale, name).view(np.uint8).reshape(*depth_m.shape, 4)
+    rgb: ColorImage = cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGB)
+    return rgb
 
 
 def colorize_rgb32(
-    depth_m: DepthMap, scale: DepthRange, name: str = "viridis"
+    depth_m: DepthMap, scale: DepthRange, name: str = "viridis", *, transparent: bool = False
 ) -> npt.NDArray[np.uint32]:
-    """Return (H, W) uint32 0xFFRRGGBB, what a QImage of Format_RGB32 shows without conversion."""
-    return np.take(_table_rgb32(name), _steps(depth_m, scale))
+    """Return (H, W) uint32 0xFFRRGGBB, what a QImage of Format_RGB32 shows without conversion.
+
+    With ``transparent``, invalid pixels are 0 (nothing of any colour, premultiplied), so that
+    what lies below an image of Format_ARGB32_Premultiplied shows there.
+    """
+    invalid = 0 if transparent else _INVALID_ARGB
+    # Every code is inside the table; "wrap" only spares numpy the check.
+    return np.take(_lookup(scale, name, invalid), _quantise(depth_m, scale), mode="wrap")
 
 
 def colorize_signed(
@@ -105,7 +120,9 @@ def _signed_table() -> ColorImage:
 
 def auto_range(depth_m: DepthMap, low: float = 2.0, high: float = 98.0) -> DepthRange:
     """Return the range between two percentiles of the valid depth; the default if there is none."""
-    valid = depth_m[depth_m > 0]
+    step = max(1, round((depth_m.size / 40_000) ** 0.5))  # percentiles need no more pixels
+    seen = depth_m[::step, ::step]
+    valid = seen[seen > 0]
     if valid.size == 0:
         return DepthRange()
     near, far = np.percentile(valid, [low, high])

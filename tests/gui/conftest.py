@@ -1,0 +1,52 @@
+"""One application for all GUI tests, off screen; a test that leaves a window behind fails."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+
+
+@pytest.fixture(scope="session")
+def qapp():
+    app = QApplication.instance() or QApplication([])
+    yield app
+    app.closeAllWindows()
+
+
+@pytest.fixture(autouse=True)
+def no_window_left(qapp):
+    before = set(map(id, QApplication.topLevelWidgets()))
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    qapp.processEvents()
+    left = [w for w in QApplication.topLevelWidgets() if id(w) not in before]
+    names = [f"{type(w).__name__} {w.objectName()!r}" for w in left]
+    for widget in left:
+        widget.close()
+        widget.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert not names, f"windows left behind: {names}; close and delete them (see `show`)"
+
+
+@pytest.fixture
+def show(qapp):
+    """Return a function that shows a widget at a size and hands it back; all are deleted after."""
+    shown = []
+
+    def show(widget, width=400, height=300):
+        widget.resize(width, height)
+        widget.show()
+        qapp.processEvents()
+        shown.append(widget)
+        return widget
+
+    yield show
+    for widget in shown:
+        widget.close()
+        widget.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

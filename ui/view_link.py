@@ -1,0 +1,53 @@
+"""What linked views have in common: zoom, position and cursor."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QPointF, Signal
+
+_MAX_ZOOM = 64.0
+
+
+class ViewLink(QObject):
+    """Zoom, position and cursor that several views have in common.
+
+    Positions are fractions of the image, (0, 0) its top left corner and (1, 1) its bottom right,
+    so that images of different size show the same place.
+    """
+
+    viewChanged = Signal()  # noqa: N815
+    cursorChanged = Signal()  # noqa: N815
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.zoom = 1.0  # 1 fits the whole image into the pane
+        self.center = QPointF(0.5, 0.5)
+        self.cursor: QPointF | None = None
+
+    def zoom_at(self, place: QPointF, factor: float) -> None:
+        """Magnify by ``factor`` while ``place`` stays where it is on the screen."""
+        zoom = min(max(self.zoom * factor, 1.0), _MAX_ZOOM)
+        self.show_at(place + (self.center - place) * (self.zoom / zoom), zoom)
+
+    def pan_by(self, step: QPointF) -> None:
+        """Move what is shown by a fraction of the image."""
+        self.show_at(self.center + step, self.zoom)
+
+    def fit(self) -> None:
+        """Show the whole image again."""
+        self.show_at(QPointF(0.5, 0.5), 1.0)
+
+    def show_at(self, center: QPointF, zoom: float) -> None:
+        """Set both at once; the centre is held inside the image."""
+        edge = 0.5 / zoom
+        center = QPointF(min(max(center.x(), edge), 1 - edge), min(max(center.y(), edge), 1 - edge))
+        if (center, zoom) != (self.center, self.zoom):
+            self.center, self.zoom = center, zoom
+            self.viewChanged.emit()
+
+    def set_cursor(self, place: QPointF | None) -> None:
+        """Put the cross-hair of all views at ``place``, or take it away."""
+        if place is not None and not (0 <= place.x() < 1 and 0 <= place.y() < 1):
+            place = None
+        if place != self.cursor:
+            self.cursor = place
+            self.cursorChanged.emit()
