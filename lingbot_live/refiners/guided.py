@@ -1,0 +1,254 @@
+"""Classical edge-aware depth completion and smoothing on the CPU; needs no weights.
+
+All work is done on inverse depth, because a plane's inverse depth is linear in the image and a
+membrane stretched over a hole therefore continues planes exactly. The membrane is the solution of
+the discrete Laplace equation with edge weights (weak links across colour and depth edges, after
+Levin et al., "Colorization using optimization", 2004), found coarse to fine on an image pyramid.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple, TypeAlias, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.config import RefinerConfig
+from lingbot_live.frame import ColorImage, DepthMap, Frame, Mask, RawDepth, RefinerInfo
+from lingbot_live.refiner import Refiner
+
+Plane: TypeAlias = npt.NDArray[np.float32]  # (H, W)
+
+_HOLE = -32_768
+# The last percent of the 16-bit range is where sensors write "too far to tell".
+_SATURATED_RAW = 64_880
+_FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
+# Outliers are islands up to a size, cut off by a step in thousandths of log depth.
+_ISLANDS = ((24, 40), (400, 1100))
+_COMPANY_PX = (31, 31)
+_RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
+_COLOR_SCALE = 8.0  # colour difference (mean of channels, 0 to 255) that weakens a link to 1/e
+_LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
+_DEPTH_SCALE = 0.02  # relative depth step that halves a link
+_FINEST_SWEEPS, _SWEEPS, _COARSEST_SWEEPS = 4, 12, 60  # what is left at a level is local
+_MOMENTUM = 1.5  # of the second-order Richardson iteration, 1 = plain Jacobi
+_NOISE_MOST = 0.01  # relative; more than this is structure, not noise
+
+Image = TypeVar("Image", RawDepth, Plane)
+
+
+class Level(NamedTuple):
+    """One floor of the pyramid: colour, sum of known inverse depth, share of known pixels."""
+
+    color: ColorImage
+    inverse: Plane
+    share: Plane
+
+
+class GuidedRefiner(Refiner):
+    """Fills holes along colour edges, removes flying pixels and outliers, smooths noise."""
+
+    def __init__(self, config: RefinerConfig) -> None:
+        note = "classical edge-aware completion, no neural network"
+        super().__init__(RefinerInfo("guided", device="CPU", note=note))
+        self._config = config
+
+    def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
+        depth_m, mask = refine_depth(frame.color, frame.depth_raw, frame.depth_scale_m)
+        if self._config.keep_raw:
+            measured = frame.depth_raw > 0
+            np.multiply(frame.depth_raw, frame.depth_scale_m, out=depth_m, where=measured)
+            mask |= measured
+        if self._config.apply_mask:
+            depth_m *= mask
+        return depth_m, mask
+
+
+def create_guided(config: RefinerConfig) -> Refiner:
+    """Entry point of ``guided``."""
+    return GuidedRefiner(config)
+
+
+def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tuple[DepthMap, Mask]:
+    """Return completed and smoothed depth (H, W) float32 metres, and where it is vouched for.
+
+    Depth is 0 everywhere where nothing was measured at all, and positive everywhere otherwise.
+
+    Args:
+        color: (H, W, 3) uint8.
+        depth_raw: (H, W) uint16 sensor units, 0 = no measurement.
+        scale_m: metres per sensor unit.
+    """
+    known = reliable(depth_raw)
+    if not known.any():
+        return np.zeros(depth_raw.shape, np.float32), np.zeros(depth_raw.shape, bool)
+    inverse = np.zeros(depth_raw.shape, np.float32)
+    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=known)
+    smooth = denoise(complete(color, inverse, known), known)
+    return np.reciprocal(smooth, out=smooth), _vouched(known)
+
+
+def reliable(depth_raw: RawDepth) -> Mask:
+    """Return where a measurement (H, W) can be trusted.
+
+    Dropped are values at the end of the sensor's range, flying pixels and small islands.
+    """
+    steps = np.take(_log_steps(), depth_raw)
+    known = np.asarray(steps != _HOLE)
+    # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
+    islands = np.where(known, steps, cv2.dilate(steps, np.ones((3, 3), np.uint8)))
+    # Sparse measurements stand alone by nature, so only those in dense company are judged.
+    dense = cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > 255 * 0.3
+    for largest_px, step in _ISLANDS:
+        cv2.filterSpeckles(islands, _HOLE, largest_px, step)
+    known &= (islands != _HOLE) | ~dense
+    known.ravel()[_flying(depth_raw, known)] = False
+    return known
+
+
+@functools.cache
+def _log_steps() -> npt.NDArray[np.int16]:
+    """Return thousandths of log depth by raw value, `_HOLE` where that is no measurement."""
+    table = np.full(65_536, _HOLE, np.int16)
+    table[1:_SATURATED_RAW] = np.rint(1000 * np.log(np.arange(1, _SATURATED_RAW)))
+    return table
+
+
+def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
+    """Return flat indices of the pixels that hang between the two sides of a depth step.
+
+    On a step the contrast of a wide window is that of a narrow one; on a steep plane, which must
+    stay, it grows with the width.
+    """
+    holes_far = depth_raw * known
+    holes_near = np.where(known, depth_raw, np.uint16(65_535))
+    near, contrast = _window(holes_near, holes_far, 5)
+    steps = np.flatnonzero(contrast > near // _FLYING_STEP)
+    wide = _window(holes_near, holes_far, 9)[1].ravel()[steps]
+    height, full = (a.ravel()[steps].astype(np.float32) for a in (holes_near - near, contrast))
+    between = (height > 0.2 * full) & (height < 0.8 * full)
+    return np.asarray(steps[between & (wide < 1.5 * full)])
+
+
+def _window(near: Image, far: Image, width_px: int) -> tuple[Image, Image]:
+    """Return the least of ``near`` in a window, and its distance to the greatest of ``far``."""
+    kernel = np.ones((width_px, width_px), np.uint8)
+    least = cv2.erode(near, kernel)
+    return least, cv2.subtract(cv2.dilate(far, kernel), least)
+
+
+def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
+    """Fill inverse depth (H, W) where it is not known; known pixels stay, at least one must be."""
+    levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
+    # Solved down to half size: one floor more costs as much as all others and gains nothing.
+    *finer, coarsest = levels[1:] or levels
+    filled, fixed = _start(coarsest)
+    filled = _relax(filled, fixed, _links(coarsest.color, filled, by_depth=False), _COARSEST_SWEEPS)
+    for depth, level in reversed(list(enumerate(finer))):
+        filled = _stretch(filled, level.share)
+        fixed = _pin(filled, level)
+        links = _links(level.color, filled, by_depth=True)
+        filled = _relax(filled, fixed, links, _SWEEPS if depth else _FINEST_SWEEPS)
+    filled = _stretch(filled, inverse)
+    _snap(filled, known)
+    return cv2.copyTo(inverse, known.view(np.uint8), filled)
+
+
+def _snap(filled: Plane, known: Mask) -> None:
+    """Make ramps between two depths into steps, in place and in holes only."""
+    least, contrast = _window(filled, filled, _RAMP_PX)
+    steps = np.flatnonzero((contrast > least / _FLYING_STEP) & ~known)
+    wide = _window(filled, filled, 2 * _RAMP_PX - 1)[1].ravel()[steps]
+    low, full, value = (a.ravel()[steps] for a in (least, contrast, filled))
+    snapped = low + full * (value - low > 0.5 * full)
+    filled.ravel()[steps] = np.where(wide < 1.5 * full, snapped, value)
+
+
+def _start(level: Level) -> tuple[Plane, Mask]:
+    filled = np.full_like(level.share, level.inverse.sum() / level.share.sum())
+    return filled, _pin(filled, level)
+
+
+def _pin(filled: Plane, level: Level) -> Mask:
+    """Write what is known at this level into ``filled``; return where that is."""
+    fixed = level.share > 0
+    np.divide(level.inverse, level.share, out=filled, where=fixed)
+    return np.asarray(fixed)
+
+
+def _stretch(small: Plane, like: Plane) -> Plane:
+    return cv2.resize(small, like.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _pyramid(finest: Level) -> list[Level]:
+    levels = [finest]
+    while min(levels[-1].share.shape) > 8:
+        height, width = levels[-1].share.shape
+        size = ((width + 1) // 2, (height + 1) // 2)
+        levels.append(Level(*(cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in levels[-1])))
+    return levels
+
+
+def _links(color: ColorImage, inverse: Plane, by_depth: bool) -> tuple[Plane, Plane]:
+    """Return how strongly each pixel holds to the one below and to the one on its right."""
+    wide = cv2.copyMakeBorder(color, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
+    wide_inverse = cv2.copyMakeBorder(inverse, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
+    ramp = np.exp(-np.arange(256) / _COLOR_SCALE) + _LEAST_LINK
+    links = []
+    for rows, columns in ((slice(1, None), slice(-1)), (slice(-1), slice(1, None))):
+        difference = cv2.transform(cv2.absdiff(wide[rows, columns], color), np.full((1, 3), 1 / 3))
+        link = cv2.LUT(difference, ramp.astype(np.float32)[None])
+        if by_depth:
+            soft = inverse * np.float32(_DEPTH_SCALE)
+            link *= soft / (cv2.absdiff(wide_inverse[rows, columns], inverse) + soft)
+        links.append(link)
+    return links[0], links[1]
+
+
+def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -> Plane:
+    """Move free pixels towards the weighted mean of their neighbours, some sweeps long.
+
+    Second-order Richardson iteration (Golub and Varga, 1961):
+    ``next = momentum * mean(neighbours) + (1 - momentum) * last``.
+    """
+    down, right = links
+    weights = np.zeros((4, *start.shape), np.float32)
+    weights[0, 1:], weights[1, :-1] = down[:-1], down[:-1]
+    weights[2, :, 1:], weights[3, :, :-1] = right[:, :-1], right[:, :-1]
+    weights *= np.where(fixed, 0, np.float32(_MOMENTUM) / np.maximum(weights.sum(0), 1e-9))
+    constant = start * fixed
+    this = cv2.copyMakeBorder(start, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    last = this.copy()
+    for _ in range(sweeps):
+        result = last[1:-1, 1:-1]
+        cv2.addWeighted(result, 1 - _MOMENTUM, constant, _MOMENTUM, 0, dst=result)
+        neighbours = (this[:-2, 1:-1], this[2:, 1:-1], this[1:-1, :-2], this[1:-1, 2:])
+        for neighbour, weight in zip(neighbours, weights, strict=True):
+            cv2.accumulateProduct(neighbour, weight, result)
+        this, last = last, this
+    return this[1:-1, 1:-1].copy()
+
+
+def denoise(inverse: Plane, known: Mask) -> Plane:
+    """Smooth inverse depth in place within its own noise, keeping steps larger than that."""
+    log = cv2.log(inverse, dst=inverse)
+    noise = min(_noise(log[::4], known[::4]), _NOISE_MOST)
+    if noise > 0:
+        log = cv2.bilateralFilter(log, 5, 3 * noise, 2.0)
+    return np.asarray(cv2.exp(log, dst=log))
+
+
+def _noise(log: Plane, known: Mask) -> float:
+    """Return the typical standard deviation of a pixel from the line through its neighbours."""
+    rough = np.abs(log[:, 1:-1] - (log[:, :-2] + log[:, 2:]) / 2)
+    rough = rough[known[:, 1:-1] & known[:, :-2] & known[:, 2:]]
+    # 1.4826 makes a deviation of a median; sqrt(1.5) is the gain of the difference, white noise.
+    return float(np.median(rough)) * 1.4826 / 1.5**0.5 if rough.size else 0.0
+
+
+def _vouched(known: Mask) -> Mask:
+    """Return the pixels within half the image's shorter side of a measurement."""
+    distance_px = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3)
+    return np.asarray(distance_px <= min(known.shape) / 2)
