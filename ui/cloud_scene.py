@@ -1,0 +1,240 @@
+"""What the cloud shows and from where: plain numbers, shared by the window and the child process.
+
+Points are in the camera's axes (`lingbot_live.frame`) from end to end; the viewing camera has the
+same axes, so nothing is ever mirrored.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.colormap import DepthRange, colorize
+from lingbot_live.errors import ConfigError
+from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, Matrix
+from lingbot_live.geometry import rays
+
+Vector = tuple[float, float, float]
+
+FOV_Y_DEG = 45.0
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 960  # of a picture; software OpenGL is too slow for more
+RAW_TINT_RGB = (255, 140, 40)  # marks raw points where both clouds are shown
+
+
+class Which(str, Enum):
+    """Which depth becomes points."""
+
+    RAW = "raw"
+    REFINED = "refined"
+    BOTH = "both"
+
+
+class Coloring(str, Enum):
+    """Where a point's colour comes from."""
+
+    RGB = "rgb"
+    DEPTH = "depth"
+
+
+@dataclass(frozen=True, slots=True)
+class Orbit:
+    """A viewpoint relative to the home view, so that it fits a scene of any size.
+
+    ``yaw_deg`` moves the eye to the left, ``pitch_deg`` up; ``offset`` moves the centre of the
+    orbit, in units of the home view's depth.
+    """
+
+    yaw_deg: float = 0.0
+    pitch_deg: float = 0.0
+    zoom: float = 1.0
+    offset: Vector = (0.0, 0.0, 0.0)
+
+    @property
+    def rotation(self) -> Matrix:
+        """From the viewing camera's axes to the scene's, 3x3."""
+        yaw, pitch = math.radians(self.yaw_deg), math.radians(-self.pitch_deg)
+        turn = [
+            [math.cos(yaw), 0, math.sin(yaw)],
+            [0, 1, 0],
+            [-math.sin(yaw), 0, math.cos(yaw)],
+        ]
+        tilt = [
+            [1, 0, 0],
+            [0, math.cos(pitch), -math.sin(pitch)],
+            [0, math.sin(pitch), math.cos(pitch)],
+        ]
+        return np.array(turn) @ np.array(tilt)
+
+    def turned(self, yaw_deg: float, pitch_deg: float) -> Orbit:
+        """Return the orbit moved round its centre, never over the poles."""
+        pitch = min(max(self.pitch_deg + pitch_deg, -85.0), 85.0)
+        return replace(self, yaw_deg=(self.yaw_deg + yaw_deg) % 360, pitch_deg=pitch)
+
+    def zoomed(self, factor: float) -> Orbit:
+        """Return the orbit with its eye ``factor`` times as near."""
+        return replace(self, zoom=min(max(self.zoom * factor, 0.1), 30.0))
+
+    def panned(self, right: float, down: float) -> Orbit:
+        """Return the orbit with its centre moved across the picture, in heights of the picture."""
+        height = 2 * math.tan(math.radians(FOV_Y_DEG / 2)) / self.zoom
+        moved = np.array(self.offset) + self.rotation @ np.array([right, down, 0]) * height
+        return replace(self, offset=_vector(moved))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSettings:
+    """All that decides a picture, besides the frame."""
+
+    which: Which = Which.REFINED
+    coloring: Coloring = Coloring.RGB
+    point_size_px: int = 2
+    stride: int = 1  # every n-th pixel in both directions
+    width: int = 640  # of the picture, pixels
+    height: int = 480
+    orbit: Orbit = Orbit()
+    home: int = 0  # counts up to ask for a new home view
+    draft: bool = False  # a hand is on the mouse: fewer points, quicker answers
+    depth_range: DepthRange = DepthRange()
+    colormap: str = "viridis"
+    background_rgb: tuple[int, int, int] = (22, 24, 28)
+
+    def __post_init__(self) -> None:
+        if not (0 < self.width <= MAX_WIDTH_PX and 0 < self.height <= MAX_HEIGHT_PX):
+            raise ConfigError(
+                f"cloud: a picture of {self.width}x{self.height} is not within 1x1 to "
+                f"{MAX_WIDTH_PX}x{MAX_HEIGHT_PX}"
+            )
+        if self.stride < 1 or self.point_size_px < 1:
+            raise ConfigError(
+                f"cloud: stride {self.stride} and point size {self.point_size_px} must be positive"
+            )
+
+    @property
+    def focal_px(self) -> float:
+        """Of the viewing camera."""
+        return self.height / 2 / math.tan(math.radians(FOV_Y_DEG / 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The view that shows the whole scene from nearly where the camera stands, metres."""
+
+    target_m: Vector = (0.0, 0.0, 1.5)
+    distance_m: float = 1.8
+
+    @classmethod
+    def of(cls, points_m: Matrix, view: ViewSettings) -> Home:
+        """Fit the scene, (N, 3) metres, into the picture, but for the last few stray points."""
+        some = points_m[:: max(1, len(points_m) // 20_000)]
+        if len(some) == 0:
+            return cls()
+        low, high = np.percentile(some[:, :2], [2, 98], axis=0)
+        depth = float(np.median(some[:, 2]))
+        target = np.array([*((low + high) / 2), depth])
+        reach = np.abs(some - target)
+        half = np.array([view.width, view.height]) / (2 * view.focal_px)
+        # A point is in the picture where |x| / half <= distance + its depth behind the target.
+        needed = (reach[:, :2] / half).max(axis=1) - (some[:, 2] - depth)
+        return cls(_vector(target), max(float(np.percentile(needed, 96)), 0.05 * depth))
+
+    def extrinsic(self, orbit: Orbit) -> Matrix:
+        """Return the 4x4 matrix from the scene into the viewing camera, metres."""
+        to_scene = orbit.rotation
+        centre = np.array(self.target_m) + np.array(orbit.offset) * self.distance_m
+        eye = centre - to_scene[:, 2] * (self.distance_m / orbit.zoom)
+        matrix = np.eye(4)
+        matrix[:3, :3] = to_scene.T
+        matrix[:3, 3] = -to_scene.T @ eye
+        return matrix
+
+    def offset_of(self, point_m: Matrix) -> Vector:
+        """Return the orbit offset that puts its centre on a point."""
+        return _vector((point_m - np.array(self.target_m)) / self.distance_m)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One frame as the child process gets it."""
+
+    camera: str
+    color: ColorImage  # (H, W, 3)
+    raw_m: DepthMap  # (H, W)
+    refined_m: DepthMap  # (H, W)
+    intrinsics: Intrinsics
+
+    def points(self, view: ViewSettings, stride: int) -> tuple[Matrix, Matrix]:
+        """Return points, (N, 3) float64 metres, and their RGB colours in 0 to 1, (N, 3) float64."""
+        if view.which is Which.BOTH:
+            raw, raw_rgb = self._cloud(self.raw_m, view, stride)
+            refined, refined_rgb = self._cloud(self.refined_m, view, stride)
+            tinted = 0.4 * raw_rgb + 0.6 * np.array(RAW_TINT_RGB) / 255
+            return np.vstack([refined, raw]), np.vstack([refined_rgb, tinted])
+        depth_m = self.raw_m if view.which is Which.RAW else self.refined_m
+        return self._cloud(depth_m, view, stride)
+
+    def _cloud(self, depth_m: DepthMap, view: ViewSettings, stride: int) -> tuple[Matrix, Matrix]:
+        depth = np.ascontiguousarray(depth_m[::stride, ::stride])
+        if view.coloring is Coloring.DEPTH:
+            color = colorize(depth, view.depth_range, view.colormap)
+        else:
+            color = np.ascontiguousarray(self.color[::stride, ::stride])
+        return cloud(depth, color, subsampled(self.intrinsics, stride))
+
+
+def cloud(depth_m: DepthMap, color: ColorImage, intrinsics: Intrinsics) -> tuple[Matrix, Matrix]:
+    """Return the valid pixels as Open3D takes them without converting.
+
+    Returns:
+        Points, (N, 3) float64 metres, and RGB colours in 0 to 1, (N, 3) float64.
+    """
+    valid = np.flatnonzero(depth_m > 0)
+    z = depth_m.reshape(-1).take(valid)
+    ray = rays(intrinsics).reshape(-1, 2).take(valid, axis=0)
+    points = np.empty((len(valid), 3))
+    # Column by column: NumPy is six times slower where it broadcasts over a row of two or three.
+    points[:, 0] = ray[:, 0] * z
+    points[:, 1] = ray[:, 1] * z
+    points[:, 2] = z
+    return points, color.reshape(-1, 3).take(valid, axis=0) * (1 / 255)
+
+
+def subsampled(intrinsics: Intrinsics, stride: int) -> Intrinsics:
+    """Return the intrinsics of ``image[::stride, ::stride]``, whose pixel (0, 0) stays put."""
+    return Intrinsics(
+        -(-intrinsics.width // stride),
+        -(-intrinsics.height // stride),
+        intrinsics.fx / stride,
+        intrinsics.fy / stride,
+        intrinsics.cx / stride,
+        intrinsics.cy / stride,
+        intrinsics.distortion,
+    )
+
+
+def pick(
+    points_m: Matrix, extrinsic: Matrix, view: ViewSettings, pixel: tuple[float, float]
+) -> Matrix | None:
+    """Return the front-most point (3,) metres near a pixel of the picture, None on the background.
+
+    Near means 4 pixels, and 24 where nothing lies there, so that a sparse cloud can be hit.
+    """
+    local = points_m @ extrinsic[:3, :3].T + extrinsic[:3, 3]
+    z = local[:, 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        across = local[:, :2] * (view.focal_px / z)[:, None]
+    middle = np.array([view.width - 1, view.height - 1]) / 2
+    away_px = np.abs(across - (np.array(pixel) - middle)).max(axis=1)
+    for radius_px in (4, 24):
+        hits = np.flatnonzero((away_px <= radius_px) & (z > 0))
+        if len(hits):
+            found: npt.NDArray[np.float64] = points_m[hits[np.argmin(z[hits])]]
+            return found
+    return None
+
+
+def _vector(values: Matrix) -> Vector:
+    return (float(values[0]), float(values[1]), float(values[2]))
