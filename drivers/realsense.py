@@ -26,7 +26,6 @@ from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
     CameraDisconnectedError,
-    CameraError,
     CameraNotFoundError,
     EndOfStreamError,
 )

@@ -269,9 +269,7 @@ class CloudProcess:
         finally:
             self._asked_s = None
 
-    def _next_job(
-        self, memory: CloudMemory, child: _Child, stop: threading.Event
-    ) -> Job | None:
+    def _next_job(self, memory: CloudMemory, child: _Child, stop: threading.Event) -> Job | None:
         """Wait for something to draw, at most half a second; None for nothing.
 
         A view is drawn at once, for a hand is on the mouse; a frame alone keeps to ``max_fps``.

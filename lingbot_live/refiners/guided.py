@@ -187,7 +187,9 @@ def _pyramid(finest: Level) -> list[Level]:
     while min(levels[-1].share.shape) > 8:
         height, width = levels[-1].share.shape
         size = ((width + 1) // 2, (height + 1) // 2)
-        levels.append(Level(*(cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in levels[-1])))
+        levels.append(
+            Level(*(cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in levels[-1]))
+        )
     return levels
 
 
