@@ -15,8 +15,12 @@ from lingbot_live.frame import RefinedFrame
 from ui.bridge import FeedView
 from ui.image_view import DepthView, ImageView, ViewLink
 from ui.notice import Notice
-from ui.readout import reading
+from ui.readout import Reading, reading
 
+_NEXT = {
+    CameraState.RECONNECTING: "Trying again by itself.",
+    CameraState.STALLED: "It is open; waiting for its next frame.",
+}
 _STAT_PERIOD_S = 0.25  # numbers that change faster cannot be read
 
 
@@ -75,13 +79,7 @@ class FeedPanel(QWidget):
         self.color.set_title(f"Colour   {self._title()}")
         if feed.error is not self._shown_error:
             self._shown_error = feed.error
-            if feed.error is None:
-                self.notice.clear()
-            else:
-                words = {CameraState.RECONNECTING: "Trying again by itself.",
-                         CameraState.STALLED: "It is open; waiting for its next frame."}  # fmt: skip
-                failed = feed.state is CameraState.FAILED
-                self.notice.show_error(str(feed.error), words.get(feed.state, ""), can_retry=failed)
+            self._show_error(feed.error, feed.state)
         if self.view.frame is None:
             text = "no picture" if feed.error else f"{feed.state.value} {feed.name}..."
             self.color.set_placeholder(text)
@@ -91,12 +89,19 @@ class FeedPanel(QWidget):
 
     # ---- private ---------------------------------------------------------------------------
 
+    def _show_error(self, error: BaseException | None, state: CameraState) -> None:
+        if error is None:
+            self.notice.clear()
+        else:
+            can_retry = state is CameraState.FAILED
+            self.notice.show_error(str(error), _NEXT.get(state, ""), can_retry=can_retry)
+
     def _title(self) -> str:
         info = self.view.feed.info
         name = info.name if info else self.view.feed.name
         return f"{name} (simulated)" if info and info.is_simulated else name
 
-    def _reading(self, x: int, y: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _reading(self, x: int, y: int) -> Reading:
         assert self.view.frame is not None
         return reading(self.view.frame, self.view.refined, x, y)
 
@@ -104,13 +109,11 @@ class FeedPanel(QWidget):
         self._stats_due_s = time.monotonic() + _STAT_PERIOD_S
         frame, refined = self.view.frame, self.view.refined
         assert frame is not None
-        self.raw.set_stat(
-            f"fill {100 * np.count_nonzero(frame.depth_raw) / frame.depth_raw.size:.1f} %"
-        )
+        fill = np.count_nonzero(frame.depth_raw) / frame.depth_raw.size
+        self.raw.set_stat(f"fill {fill:6.1%}")
         if refined is not None:
-            self.refined.set_stat(
-                _refined_stat(refined, None if self.view.is_matched else frame.timestamp_ns)
-            )
+            live_ns = None if self.view.is_matched else frame.timestamp_ns
+            self.refined.set_stat(_refined_stat(refined, live_ns))
 
     def _stamp(self, refined: RefinedFrame | None) -> None:
         stats = self.view.feed.stats
