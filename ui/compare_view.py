@@ -6,19 +6,28 @@ import time
 from enum import Enum
 
 import numpy as np
-from lingbot_live.metrics import CHANGE_COLORS, change_map
+from lingbot_live.metrics import Change, change_map
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from lingbot_live.colormap import DepthRange, colorize, colorize_signed
+from lingbot_live.colormap import INVALID_RGB, DepthRange, colorize, colorize_signed
 from lingbot_live.frame import ColorImage, DepthMap, Frame, RefinedFrame
 from ui import theme
-from ui.image_view import ImageView, ViewLink
+from ui.image_view import ImageView
 from ui.readout import Reading, millimetres, reading
+from ui.view_link import ViewLink
 
 # Slower than the stream on purpose: a detail view must not cost the live ones their rate.
 _PERIOD_S = 0.1
 _LIMIT_M = 0.05  # where the colours of the signed difference end
+
+_CHANGE_RGB = {
+    Change.INVALID: INVALID_RGB,
+    Change.KEPT: (96, 102, 110),
+    Change.CHANGED: (242, 163, 58),
+    Change.FILLED: (76, 154, 255),
+}
+_CHANGE_TABLE = np.array([_CHANGE_RGB[kind] for kind in Change], np.uint8)
 
 
 class Mode(str, Enum):
@@ -86,7 +95,7 @@ class CompareView(QWidget):
         if self.mode is Mode.CHANGE:
             self.image.set_title("Kept, changed, filled")
             self.legend.setText(_change_legend())
-            self.image.set_image(CHANGE_COLORS[change_map(frame.depth_m, self._refined.depth_m)])
+            self.image.set_image(_CHANGE_TABLE[change_map(frame.depth_m, self._refined.depth_m)])
         elif self.mode is Mode.DIFFERENCE:
             base_m, words = _base(frame)
             self.image.set_title(f"Refined minus {words}")
@@ -130,10 +139,9 @@ def _signed_text(at: Reading) -> str:
 
 
 def _change_legend() -> str:
-    names = ("no depth", "kept", "changed", "filled")
+    names = {**{kind: kind.name.lower() for kind in Change}, Change.INVALID: "no depth"}
     return "&nbsp;&nbsp;".join(
-        f"<span style='color:#{r:02x}{g:02x}{b:02x}'>■</span> {name}"
-        for (r, g, b), name in zip(CHANGE_COLORS.tolist(), names, strict=True)
+        f"<span style='color:rgb{rgb}'>■</span> {names[kind]}" for kind, rgb in _CHANGE_RGB.items()
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from lingbot_live.metrics import change_map, change_shares
+from lingbot_live.metrics import Change, change_map, change_shares
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
@@ -13,9 +13,10 @@ from lingbot_live.camera import CameraState
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import RefinedFrame
 from ui.bridge import FeedView
-from ui.image_view import DepthView, ImageView, ViewLink
+from ui.image_view import DepthView, ImageView
 from ui.notice import Notice
 from ui.readout import Reading, reading
+from ui.view_link import ViewLink
 
 _NEXT = {
     CameraState.RECONNECTING: "Trying again by itself.",
@@ -126,7 +127,8 @@ class FeedPanel(QWidget):
 
 def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> str:
     shares = change_shares(change_map(refined.frame.depth_m, refined.depth_m))
-    text = f"kept {shares.kept:.0%} changed {shares.changed:.0%} filled {shares.filled:.0%}"
+    kept, changed, filled = (shares[c] for c in (Change.KEPT, Change.CHANGED, Change.FILLED))
+    text = f"kept {kept:.0%}  changed {changed:.0%}  filled {filled:.0%}"
     if live_ns is None:
         return text
     return f"{(live_ns - refined.frame.timestamp_ns) / 1e9:.1f} s old  {text}"

@@ -35,11 +35,12 @@ from ui.cloud_view import CloudView
 from ui.compare_view import CompareView, Mode
 from ui.depth_scale import DepthScale
 from ui.feed_panel import FeedPanel
-from ui.image_view import ImageView, ViewLink
+from ui.image_view import ImageView
 from ui.notice import Notice
 from ui.palette import CommandPalette
 from ui.settings import Settings
 from ui.status import refiner_text, status_line
+from ui.view_link import ViewLink
 
 _STATUS_MS = 250
 _RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
