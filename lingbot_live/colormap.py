@@ -17,7 +17,8 @@ INVALID_RGB = (28, 30, 34)
 _INVALID_ARGB = 0xFF << 24 | INVALID_RGB[0] << 16 | INVALID_RGB[1] << 8 | INVALID_RGB[2]
 _STEPS = 1024  # colours of a scale
 _FAR_CODE = 65535  # quantised depth of the far end
-_GREY_NEAR = 56  # brighter than the invalid colour, so that near is not taken for a hole
+# Where a scale of 256 colours begins: brighter than the invalid colour, lest near look like a hole.
+_FIRST = {"grey": 56, "inferno": 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ def table(name: str) -> ColorImage:
 
     if name not in NAMES:
         raise ConfigError(f"colour scale {name!r}; known: {', '.join(NAMES)}")
+    ramp = np.linspace(_FIRST.get(name, 0), 255, _STEPS)
     if name == "grey":
-        colors = np.repeat(np.linspace(_GREY_NEAR, 255, _STEPS)[:, None], 3, 1)
+        colors = np.repeat(ramp[:, None], 3, 1)
     else:
-        ramp = np.linspace(0, 255, _STEPS)
         code = getattr(cv2, f"COLORMAP_{name.upper()}")
         base = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], code)[:, 0, ::-1]
         colors = np.stack([np.interp(ramp, np.arange(256), base[:, c]) for c in range(3)], -1)
