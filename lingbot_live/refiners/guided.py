@@ -28,6 +28,9 @@ _FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
 # Outliers are islands up to a size, cut off by a step in thousandths of log depth.
 _ISLANDS = ((24, 40), (400, 1100))
 _COMPANY_PX = (31, 31)
+_TREND_PX = 100  # longest side of the level at which planes are fitted
+_TREND_SPREAD = 100.0  # lambda of the smoother: about the squared reach in pixels of that level
+_TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
 _RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
 _COLOR_SCALE = 8.0  # colour difference (mean of channels, 0 to 255) that weakens a link to 1/e
 _LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
@@ -149,17 +152,67 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
     """Fill inverse depth (H, W) where it is not known; known pixels stay, at least one must be."""
     levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
     # Solved down to half size: one floor more costs as much as all others and gains nothing.
-    *finer, coarsest = levels[1:] or levels
-    filled, fixed = _start(coarsest)
-    filled = _relax(filled, fixed, _links(coarsest.color, filled, by_depth=False), _COARSEST_SWEEPS)
-    for depth, level in reversed(list(enumerate(finer))):
-        filled = _stretch(filled, level.share)
-        fixed = _pin(filled, level)
-        links = _links(level.color, filled, by_depth=True)
-        filled = _relax(filled, fixed, links, _SWEEPS if depth else _FINEST_SWEEPS)
-    filled = _stretch(filled, inverse)
+    levels = levels[1:] or levels
+    farthest, nearest = _bounds(inverse, known)
+    filled = np.zeros((1, 1), np.float32)  # less the trend, until the end
+    trends = _trends(levels)
+    for depth, (level, trend) in reversed(list(enumerate(zip(levels, trends, strict=True)))):
+        filled = _resize(filled, trend)
+        fixed = level.share > 0
+        np.divide(level.inverse, level.share, out=filled, where=fixed)
+        np.subtract(filled, trend, out=filled, where=fixed)
+        coarsest = level is levels[-1]
+        guess = np.clip(filled + trend, farthest, nearest)
+        links = _links(level.color, guess, by_depth=not coarsest)
+        sweeps = _COARSEST_SWEEPS if coarsest else _SWEEPS if depth else _FINEST_SWEEPS
+        filled = _relax(filled, fixed, links, sweeps)
+    filled = _resize(np.clip(filled + trends[0], farthest, nearest), inverse)
     _snap(filled, known)
     return np.asarray(cv2.copyTo(inverse, known.view(np.uint8), filled))
+
+
+def _bounds(inverse: Plane, known: Mask) -> tuple[np.float32, np.float32]:
+    """Return what extrapolation may not exceed: twice as far or near as any measurement."""
+    values = inverse[known]
+    return values.min() / np.float32(2), values.max() * np.float32(2)
+
+
+def _trends(levels: list[Level]) -> list[Plane]:
+    """Return the surface around which the membrane is stretched, one per level."""
+    sizes = [max(level.share.shape) for level in levels]
+    base = next((i for i, size in enumerate(sizes) if size <= _TREND_PX), len(levels) - 1)
+    trend = _planes(levels[base])
+    return [_resize(trend, level.share) for level in levels]
+
+
+def _planes(level: Level) -> Plane:
+    """Fit a plane to the inverse depth around each pixel and return its height there.
+
+    Weighted least squares on local moments. The weights fall with the distance and across colour
+    edges: the moments are smoothed by a fast global smoother (Min et al., 2014).
+    """
+    # A trace of the mean everywhere decides where no measurement reaches.
+    weight = level.share + np.float32(1e-6)
+    value = level.inverse + np.float32(1e-6) * level.inverse.sum() / level.share.sum()
+    height, width = weight.shape
+    y, x = np.indices(weight.shape, np.float32) / np.float32(max(height, width))
+    smoother = cv2.ximgproc.createFastGlobalSmootherFilter(level.color, _TREND_SPREAD, 8.0)
+
+    def local_mean(moment: Plane) -> Plane:
+        return np.asarray(smoother.filter(moment)) / total
+
+    total = np.float32(1)
+    total = local_mean(weight)
+    mean_x, mean_y = local_mean(weight * x), local_mean(weight * y)
+    mean = local_mean(value)
+    xx = local_mean(weight * x * x) - mean_x**2 + _TREND_STIFFNESS
+    yy = local_mean(weight * y * y) - mean_y**2 + _TREND_STIFFNESS
+    xy = local_mean(weight * x * y) - mean_x * mean_y
+    xv = local_mean(value * x) - mean_x * mean
+    yv = local_mean(value * y) - mean_y * mean
+    slope_x, slope_y = yy * xv - xy * yv, xx * yv - xy * xv
+    rise = (slope_x * (x - mean_x) + slope_y * (y - mean_y)) / (xx * yy - xy * xy)
+    return mean + np.clip(rise, -mean / 3, mean / 2)
 
 
 def _snap(filled: Plane, known: Mask) -> None:
@@ -172,20 +225,8 @@ def _snap(filled: Plane, known: Mask) -> None:
     filled.ravel()[steps] = np.where(wide < 1.5 * full, snapped, value)
 
 
-def _start(level: Level) -> tuple[Plane, Mask]:
-    filled = np.full_like(level.share, level.inverse.sum() / level.share.sum())
-    return filled, _pin(filled, level)
-
-
-def _pin(filled: Plane, level: Level) -> Mask:
-    """Write what is known at this level into ``filled``; return where that is."""
-    fixed = level.share > 0
-    np.divide(level.inverse, level.share, out=filled, where=fixed)
-    return np.asarray(fixed)
-
-
-def _stretch(small: Plane, like: Plane) -> Plane:
-    return np.asarray(cv2.resize(small, like.shape[::-1], interpolation=cv2.INTER_LINEAR))
+def _resize(image: Plane, like: Plane) -> Plane:
+    return np.asarray(cv2.resize(image, like.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _pyramid(finest: Level) -> list[Level]:
