@@ -128,12 +128,12 @@ def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
     On a step the contrast of a wide window is that of a narrow one; on a steep plane, which must
     stay, it grows with the width.
     """
-    holes_far = depth_raw * known
-    holes_near = np.where(known, depth_raw, np.uint16(65_535))
-    near, contrast = _window(holes_near, holes_far, 5)
-    steps = np.flatnonzero(contrast > near // _FLYING_STEP)
-    wide = _window(holes_near, holes_far, 9)[1].ravel()[steps]
-    height, full = (a.ravel()[steps].astype(np.float32) for a in (holes_near - near, contrast))
+    near, far = _window(np.where(known, depth_raw, np.uint16(65_535)), depth_raw * known, 5)
+    contrast = cv2.subtract(far, near)
+    steps = np.flatnonzero((contrast > near // _FLYING_STEP) & known)
+    wide_near, wide_far = _window(near, far, 5)
+    wide = cv2.subtract(wide_far, wide_near).ravel()[steps]
+    height, full = (a.ravel()[steps].astype(np.float32) for a in (depth_raw - near, contrast))
     found = steps[(height > 0.2 * full) & (height < 0.8 * full) & (wide < 1.5 * full)]
     flags = np.zeros(depth_raw.shape, np.uint8)
     flags.ravel()[found] = 255
@@ -142,10 +142,9 @@ def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
 
 
 def _window(near: Image, far: Image, width_px: int) -> tuple[Image, Image]:
-    """Return the least of ``near`` in a window, and its distance to the greatest of ``far``."""
+    """Return the least of ``near`` and the greatest of ``far`` in a window around each pixel."""
     kernel = np.ones((width_px, width_px), np.uint8)
-    least = cv2.erode(near, kernel)
-    return least, cv2.subtract(cv2.dilate(far, kernel), least)
+    return cv2.erode(near, kernel), cv2.dilate(far, kernel)
 
 
 def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
@@ -197,12 +196,11 @@ def _planes(level: Level) -> Plane:
     height, width = weight.shape
     y, x = np.indices(weight.shape, np.float32) / np.float32(max(height, width))
     smoother = cv2.ximgproc.createFastGlobalSmootherFilter(level.color, _TREND_SPREAD, 8.0)
+    total: Plane = smoother.filter(weight)
 
     def local_mean(moment: Plane) -> Plane:
-        return np.asarray(smoother.filter(moment)) / total
+        return np.asarray(smoother.filter(moment) / total, np.float32)
 
-    total = np.float32(1)
-    total = local_mean(weight)
     mean_x, mean_y = local_mean(weight * x), local_mean(weight * y)
     mean = local_mean(value)
     xx = local_mean(weight * x * x) - mean_x**2 + _TREND_STIFFNESS
@@ -212,17 +210,18 @@ def _planes(level: Level) -> Plane:
     yv = local_mean(value * y) - mean_y * mean
     slope_x, slope_y = yy * xv - xy * yv, xx * yv - xy * xv
     rise = (slope_x * (x - mean_x) + slope_y * (y - mean_y)) / (xx * yy - xy * xy)
-    return mean + np.clip(rise, -mean / 3, mean / 2)
+    return np.asarray(mean + np.clip(rise, -mean / 3, mean / 2), np.float32)
 
 
 def _snap(filled: Plane, known: Mask) -> None:
     """Make ramps between two depths into steps, in place and in holes only."""
-    least, contrast = _window(filled, filled, _RAMP_PX)
-    steps = np.flatnonzero((contrast > least / _FLYING_STEP) & ~known)
-    wide = _window(filled, filled, 2 * _RAMP_PX - 1)[1].ravel()[steps]
-    low, full, value = (a.ravel()[steps] for a in (least, contrast, filled))
-    snapped = low + full * (value - low > 0.5 * full)
-    filled.ravel()[steps] = np.where(wide < 1.5 * full, snapped, value)
+    least, greatest = _window(filled, filled, _RAMP_PX)
+    steps = np.flatnonzero((greatest > least * np.float32(1 + 1 / _FLYING_STEP)) & ~known)
+    wide_least, wide_greatest = _window(least, greatest, _RAMP_PX)
+    low, high, value = (a.ravel()[steps] for a in (least, greatest, filled))
+    wide = wide_greatest.ravel()[steps] - wide_least.ravel()[steps]
+    snapped = np.where(value - low > high - value, high, low)
+    filled.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
 
 
 def _resize(image: Plane, like: Plane) -> Plane:
