@@ -28,6 +28,9 @@ _FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
 # Outliers are islands up to a size, cut off by a step in thousandths of log depth.
 _ISLANDS = ((24, 40), (400, 1100))
 _COMPANY_PX = (31, 31)
+_TREND_PX = 100  # longest side of the level at which planes are fitted
+_TREND_SPREAD = 100.0  # lambda of the smoother: about the squared reach in pixels of that level
+_TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
 _RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
 _COLOR_SCALE = 8.0  # colour difference (mean of channels, 0 to 255) that weakens a link to 1/e
 _LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
@@ -54,6 +57,9 @@ class GuidedRefiner(Refiner):
         note = "classical edge-aware completion, no neural network"
         super().__init__(RefinerInfo("guided", device="CPU", note=note))
         self._config = config
+        # Once a block of this size was freed, glibc keeps freed ones for reuse (mallopt(3), dynamic
+        # threshold); giving them back would cost 2500 page faults a frame, a third of the time.
+        np.empty(16 << 20, np.uint8)
 
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
         depth_m, mask = refine_depth(frame.color, frame.depth_raw, frame.depth_scale_m)
@@ -122,64 +128,104 @@ def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
     On a step the contrast of a wide window is that of a narrow one; on a steep plane, which must
     stay, it grows with the width.
     """
-    holes_far = depth_raw * known
-    holes_near = np.where(known, depth_raw, np.uint16(65_535))
-    near, contrast = _window(holes_near, holes_far, 5)
-    steps = np.flatnonzero(contrast > near // _FLYING_STEP)
-    wide = _window(holes_near, holes_far, 9)[1].ravel()[steps]
-    height, full = (a.ravel()[steps].astype(np.float32) for a in (holes_near - near, contrast))
-    between = (height > 0.2 * full) & (height < 0.8 * full)
-    return np.asarray(steps[between & (wide < 1.5 * full)])
+    near, far = _window(np.where(known, depth_raw, np.uint16(65_535)), depth_raw * known, 5)
+    contrast = cv2.subtract(far, near)
+    steps = np.flatnonzero((contrast > near // _FLYING_STEP) & known)
+    wide_near, wide_far = _window(near, far, 5)
+    wide = cv2.subtract(wide_far, wide_near).ravel()[steps]
+    height, full = (a.ravel()[steps].astype(np.float32) for a in (depth_raw - near, contrast))
+    found = steps[(height > 0.2 * full) & (height < 0.8 * full) & (wide < 1.5 * full)]
+    flags = np.zeros(depth_raw.shape, np.uint8)
+    flags.ravel()[found] = 255
+    # Where most pixels lie between the extremes there are no two sides, only noise.
+    return np.asarray(found[cv2.blur(flags, (5, 5)).ravel()[found] < 255 * 0.6])
 
 
 def _window(near: Image, far: Image, width_px: int) -> tuple[Image, Image]:
-    """Return the least of ``near`` in a window, and its distance to the greatest of ``far``."""
+    """Return the least of ``near`` and the greatest of ``far`` in a window around each pixel."""
     kernel = np.ones((width_px, width_px), np.uint8)
-    least = cv2.erode(near, kernel)
-    return least, cv2.subtract(cv2.dilate(far, kernel), least)
+    return cv2.erode(near, kernel), cv2.dilate(far, kernel)
 
 
 def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
     """Fill inverse depth (H, W) where it is not known; known pixels stay, at least one must be."""
     levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
     # Solved down to half size: one floor more costs as much as all others and gains nothing.
-    *finer, coarsest = levels[1:] or levels
-    filled, fixed = _start(coarsest)
-    filled = _relax(filled, fixed, _links(coarsest.color, filled, by_depth=False), _COARSEST_SWEEPS)
-    for depth, level in reversed(list(enumerate(finer))):
-        filled = _stretch(filled, level.share)
-        fixed = _pin(filled, level)
-        links = _links(level.color, filled, by_depth=True)
-        filled = _relax(filled, fixed, links, _SWEEPS if depth else _FINEST_SWEEPS)
-    filled = _stretch(filled, inverse)
+    levels = levels[1:] or levels
+    farthest, nearest = _bounds(inverse, known)
+    filled = np.zeros((1, 1), np.float32)  # less the trend, until the end
+    trends = _trends(levels)
+    for depth, (level, trend) in reversed(list(enumerate(zip(levels, trends, strict=True)))):
+        filled = _resize(filled, trend)
+        fixed = level.share > 0
+        np.divide(level.inverse, level.share, out=filled, where=fixed)
+        np.subtract(filled, trend, out=filled, where=fixed)
+        coarsest = level is levels[-1]
+        guess = np.clip(filled + trend, farthest, nearest)
+        links = _links(level.color, guess, by_depth=not coarsest)
+        sweeps = _COARSEST_SWEEPS if coarsest else _SWEEPS if depth else _FINEST_SWEEPS
+        filled = _relax(filled, fixed, links, sweeps)
+    filled = _resize(np.clip(filled + trends[0], farthest, nearest), inverse)
     _snap(filled, known)
-    return cv2.copyTo(inverse, known.view(np.uint8), filled)
+    return np.asarray(cv2.copyTo(inverse, known.view(np.uint8), filled))
+
+
+def _bounds(inverse: Plane, known: Mask) -> tuple[np.float32, np.float32]:
+    """Return what extrapolation may not exceed: twice as far or near as any measurement."""
+    values = inverse[known]
+    return values.min() / np.float32(2), values.max() * np.float32(2)
+
+
+def _trends(levels: list[Level]) -> list[Plane]:
+    """Return the surface around which the membrane is stretched, one per level."""
+    sizes = [max(level.share.shape) for level in levels]
+    base = next((i for i, size in enumerate(sizes) if size <= _TREND_PX), len(levels) - 1)
+    trend = _planes(levels[base])
+    return [_resize(trend, level.share) for level in levels]
+
+
+def _planes(level: Level) -> Plane:
+    """Fit a plane to the inverse depth around each pixel and return its height there.
+
+    Weighted least squares on local moments. The weights fall with the distance and across colour
+    edges: the moments are smoothed by a fast global smoother (Min et al., 2014).
+    """
+    # A trace of the mean everywhere decides where no measurement reaches.
+    weight = level.share + np.float32(1e-6)
+    value = level.inverse + np.float32(1e-6) * level.inverse.sum() / level.share.sum()
+    height, width = weight.shape
+    y, x = np.indices(weight.shape, np.float32) / np.float32(max(height, width))
+    smoother = cv2.ximgproc.createFastGlobalSmootherFilter(level.color, _TREND_SPREAD, 8.0)
+    total: Plane = smoother.filter(weight)
+
+    def local_mean(moment: Plane) -> Plane:
+        return np.asarray(smoother.filter(moment) / total, np.float32)
+
+    mean_x, mean_y = local_mean(weight * x), local_mean(weight * y)
+    mean = local_mean(value)
+    xx = local_mean(weight * x * x) - mean_x**2 + _TREND_STIFFNESS
+    yy = local_mean(weight * y * y) - mean_y**2 + _TREND_STIFFNESS
+    xy = local_mean(weight * x * y) - mean_x * mean_y
+    xv = local_mean(value * x) - mean_x * mean
+    yv = local_mean(value * y) - mean_y * mean
+    slope_x, slope_y = yy * xv - xy * yv, xx * yv - xy * xv
+    rise = (slope_x * (x - mean_x) + slope_y * (y - mean_y)) / (xx * yy - xy * xy)
+    return np.asarray(mean + np.clip(rise, -mean / 3, mean / 2), np.float32)
 
 
 def _snap(filled: Plane, known: Mask) -> None:
     """Make ramps between two depths into steps, in place and in holes only."""
-    least, contrast = _window(filled, filled, _RAMP_PX)
-    steps = np.flatnonzero((contrast > least / _FLYING_STEP) & ~known)
-    wide = _window(filled, filled, 2 * _RAMP_PX - 1)[1].ravel()[steps]
-    low, full, value = (a.ravel()[steps] for a in (least, contrast, filled))
-    snapped = low + full * (value - low > 0.5 * full)
-    filled.ravel()[steps] = np.where(wide < 1.5 * full, snapped, value)
+    least, greatest = _window(filled, filled, _RAMP_PX)
+    steps = np.flatnonzero((greatest > least * np.float32(1 + 1 / _FLYING_STEP)) & ~known)
+    wide_least, wide_greatest = _window(least, greatest, _RAMP_PX)
+    low, high, value = (a.ravel()[steps] for a in (least, greatest, filled))
+    wide = wide_greatest.ravel()[steps] - wide_least.ravel()[steps]
+    snapped = np.where(value - low > high - value, high, low)
+    filled.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
 
 
-def _start(level: Level) -> tuple[Plane, Mask]:
-    filled = np.full_like(level.share, level.inverse.sum() / level.share.sum())
-    return filled, _pin(filled, level)
-
-
-def _pin(filled: Plane, level: Level) -> Mask:
-    """Write what is known at this level into ``filled``; return where that is."""
-    fixed = level.share > 0
-    np.divide(level.inverse, level.share, out=filled, where=fixed)
-    return np.asarray(fixed)
-
-
-def _stretch(small: Plane, like: Plane) -> Plane:
-    return cv2.resize(small, like.shape[::-1], interpolation=cv2.INTER_LINEAR)
+def _resize(image: Plane, like: Plane) -> Plane:
+    return np.asarray(cv2.resize(image, like.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _pyramid(finest: Level) -> list[Level]:
@@ -187,9 +233,8 @@ def _pyramid(finest: Level) -> list[Level]:
     while min(levels[-1].share.shape) > 8:
         height, width = levels[-1].share.shape
         size = ((width + 1) // 2, (height + 1) // 2)
-        levels.append(
-            Level(*(cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in levels[-1]))
-        )
+        smaller = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in levels[-1])
+        levels.append(Level(*smaller))
     return levels
 
 
@@ -230,24 +275,25 @@ def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -
         for neighbour, weight in zip(neighbours, weights, strict=True):
             cv2.accumulateProduct(neighbour, weight, result)
         this, last = last, this
-    return this[1:-1, 1:-1].copy()
+    return np.asarray(this[1:-1, 1:-1]).copy()
 
 
 def denoise(inverse: Plane, known: Mask) -> Plane:
     """Smooth inverse depth in place within its own noise, keeping steps larger than that."""
     log = cv2.log(inverse, dst=inverse)
-    noise = min(_noise(log[::4], known[::4]), _NOISE_MOST)
+    noise = _noise(log[::4], known[::4])
     if noise > 0:
-        log = cv2.bilateralFilter(log, 5, 3 * noise, 2.0)
+        log = cv2.bilateralFilter(log, 5, 3 * min(noise, _NOISE_MOST), 2.0)
     return np.asarray(cv2.exp(log, dst=log))
 
 
 def _noise(log: Plane, known: Mask) -> float:
-    """Return the typical standard deviation of a pixel from the line through its neighbours."""
+    """Return the standard deviation that white noise would need to be as rough along rows."""
     rough = np.abs(log[:, 1:-1] - (log[:, :-2] + log[:, 2:]) / 2)
     rough = rough[known[:, 1:-1] & known[:, :-2] & known[:, 2:]]
-    # 1.4826 makes a deviation of a median; sqrt(1.5) is the gain of the difference, white noise.
-    return float(np.median(rough)) * 1.4826 / 1.5**0.5 if rough.size else 0.0
+    # Clipped, so that edges count little; a median would be 0 on coarsely quantised depth.
+    mean = float(np.minimum(rough, 2 * _NOISE_MOST).mean()) if rough.size else 0.0
+    return mean * float(np.sqrt(np.pi / 2 / 1.5))
 
 
 def _vouched(known: Mask) -> Mask:

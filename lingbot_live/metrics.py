@@ -1,0 +1,133 @@
+"""Depth-quality metrics: pure functions of raw, refined and, where there is one, reference depth.
+
+The masked-depth protocol measures a refiner where no true depth is known: hide part of the valid
+raw depth (`mask_blocks` or `mask_sparse`), refine what is left (`hide`), and compare on the hidden
+pixels (`rel_error`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.errors import ConfigError
+from lingbot_live.frame import DepthMap, Frame, Mask
+
+
+def mask_blocks(
+    valid: Mask,
+    rng: np.random.Generator,
+    share: float = 0.4,
+    size_px: tuple[int, int] = (40, 160),
+) -> Mask:
+    """Choose valid pixels (H, W) to hide, as rectangles like the large holes of shiny surfaces.
+
+    Rectangles of sides drawn evenly from ``size_px`` (both ends included) fall anywhere, also
+    across the border, until they cover ``share`` of the image.
+
+    Raises:
+        ConfigError: ``share`` lies outside 0 to 0.95, or a size is not positive.
+    """
+    low, high = size_px
+    if not 0 <= share <= 0.95 or not 0 < low <= high:
+        raise ConfigError(
+            f"masked blocks: share {share} must lie in 0 to 0.95, sides {size_px} be 1 or more, "
+            "the smaller first"
+        )
+    covered = np.zeros(valid.shape, bool)
+    while covered.mean() < share:
+        height, width = (int(side) for side in rng.integers(low, high + 1, 2))
+        top = int(rng.integers(1 - height, valid.shape[0]))
+        left = int(rng.integers(1 - width, valid.shape[1]))
+        covered[max(top, 0) : top + height, max(left, 0) : left + width] = True
+    return covered & valid
+
+
+def mask_sparse(valid: Mask, rng: np.random.Generator, keep: float = 0.005) -> Mask:
+    """Choose valid pixels (H, W) to hide, so that each is kept with the probability ``keep``.
+
+    Raises:
+        ConfigError: ``keep`` lies outside 0 to 1.
+    """
+    if not 0 <= keep <= 1:
+        raise ConfigError(f"masked sparse: keep {keep} must lie in 0 to 1")
+    return np.asarray(valid & (rng.random(valid.shape) >= keep))
+
+
+def hide(frame: Frame, hidden: Mask) -> Frame:
+    """Return the frame without the raw depth of the hidden pixels (H, W)."""
+    return dataclasses.replace(frame, depth_raw=np.where(hidden, np.uint16(0), frame.depth_raw))
+
+
+def rel_error(depth_m: DepthMap, reference_m: DepthMap, where: Mask) -> float:
+    """Return REL, the mean of ``|depth - reference| / reference`` over ``where``.
+
+    Pixels without a reference are left out; pixels without depth (0) count as an error of 1.
+    Returns nan where nothing can be compared.
+
+    Raises:
+        ConfigError: the three differ in shape.
+    """
+    _same_shape("rel_error", depth_m, reference_m, where)
+    where = where & (reference_m > 0)
+    if not where.any():
+        return float("nan")
+    reference = reference_m[where]
+    return float((np.abs(depth_m[where] - reference) / reference).mean(dtype=np.float64))
+
+
+class Change(IntEnum):
+    """What a refiner did to a pixel."""
+
+    INVALID = 0  # refined depth has no value
+    KEPT = 1  # was valid and stayed within the tolerance
+    CHANGED = 2  # was valid and moved by more
+    FILLED = 3  # was invalid and has a value now
+
+
+class Tolerance(NamedTuple):
+    """How far a pixel may move and still count as kept: the larger of the two.
+
+    The defaults are the noise of the sensors themselves, so a move within them says nothing:
+    2 mm is about the least that time-of-flight and close stereo repeat, and 1 % of the depth lies
+    within what makers of stereo cameras state as accuracy (2 % at 2 m).
+    """
+
+    absolute_m: float = 0.002
+    relative: float = 0.01
+
+
+DEFAULT_TOLERANCE = Tolerance()
+
+
+def change_map(
+    raw_m: DepthMap, refined_m: DepthMap, tolerance: Tolerance = DEFAULT_TOLERANCE
+) -> npt.NDArray[np.uint8]:
+    """Return the `Change` of each pixel, (H, W) uint8, from depth in metres, 0 = invalid.
+
+    Raises:
+        ConfigError: the two differ in shape.
+    """
+    _same_shape("change_map", raw_m, refined_m)
+    allowed_m = np.maximum(raw_m * np.float32(tolerance.relative), np.float32(tolerance.absolute_m))
+    kept = np.abs(refined_m - raw_m) <= allowed_m
+    changes = np.where(kept, np.uint8(Change.KEPT), np.uint8(Change.CHANGED))
+    changes[raw_m <= 0] = Change.FILLED
+    changes[refined_m <= 0] = Change.INVALID
+    return changes
+
+
+def change_shares(changes: npt.NDArray[np.uint8]) -> dict[Change, float]:
+    """Return the share of all pixels, 0 to 1, by kind of `change_map`; they add up to 1."""
+    counts = np.bincount(changes.ravel(), minlength=len(Change))
+    return {kind: float(counts[kind] / max(changes.size, 1)) for kind in Change}
+
+
+def _same_shape(who: str, *arrays: npt.NDArray[np.generic]) -> None:
+    shapes = [array.shape for array in arrays]
+    if len(set(shapes)) > 1:
+        raise ConfigError(f"{who}: the arrays must have one shape, not {shapes}")
