@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _TRIES, _TRIES_WITHIN_S = 3, 60.0
 _HUNG_AFTER_S = 30.0
+_FPS_OVER_S = 2.0
 
 
 class CloudState(str, Enum):
@@ -44,11 +45,12 @@ class CloudStatus:
     state: CloudState = CloudState.IDLE
     error: str = ""
     pictures: int = 0  # since the start
+    view: ViewSettings | None = None  # of the last picture
     dropped: int = 0  # frames replaced by a newer one before they were drawn
     restarts: int = 0
     points: int = 0  # of the last picture
     render_ms: float = 0.0
-    fps: float = 0.0  # pictures a second, lately
+    fps: float = 0.0  # pictures a second, over the last two
     picked: Vector | None = None  # orbit offset of the last point that was hit
     picks: int = 0  # answers to `CloudProcess.pick`
 
@@ -127,7 +129,7 @@ class CloudProcess:
         self._active = True
         self._image: ColorImage | None = None
         self._status = CloudStatus()
-        self._times_s: deque[float] = deque(maxlen=20)
+        self._times_s: deque[float] = deque(maxlen=200)
         self._asked_s: float | None = None
         self._child: _Child | None = None
         self._worker: Worker | None = None
@@ -201,7 +203,9 @@ class CloudProcess:
                 self._asked_s = None
                 if self._child is not None:
                     self._child.process.kill()
-            return self._status
+            since_s = time.monotonic() - _FPS_OVER_S
+            lately = sum(done_s > since_s for done_s in self._times_s)
+            return replace(self._status, fps=lately / _FPS_OVER_S)
 
     @property
     def pid(self) -> int | None:
@@ -296,10 +300,8 @@ class CloudProcess:
     def _publish(self, memory: CloudMemory, picture: Picture, job: Job) -> None:
         image = memory.picture(picture.width, picture.height).copy()
         image.setflags(write=False)
-        self._times_s.append(time.monotonic())
-        times_s = self._times_s
-        fps = (len(times_s) - 1) / (times_s[-1] - times_s[0]) if len(times_s) > 1 else 0.0
         with self._changed:
+            self._times_s.append(time.monotonic())
             self._image = image
             asked = job.pick_px is not None
             self._status = replace(
@@ -307,9 +309,9 @@ class CloudProcess:
                 state=CloudState.RUNNING,
                 error="",
                 pictures=self._status.pictures + 1,
+                view=job.view,
                 points=picture.points,
                 render_ms=picture.render_ms,
-                fps=fps,
                 picked=picture.picked if asked else self._status.picked,
                 picks=self._status.picks + asked,
             )

@@ -13,12 +13,14 @@ import sys
 import tempfile
 import uuid
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from lingbot_live.frame import ColorImage, Intrinsics, RefinedFrame
 from ui.cloud_scene import MAX_HEIGHT_PX, MAX_WIDTH_PX, Scene, Vector, ViewSettings, subsampled
+
+T = TypeVar("T", bound=np.generic)
 
 MAX_FRAME_PX = 1280 * 960  # larger frames are thinned on the way in
 _COLOR_AT = 0
@@ -125,17 +127,17 @@ class CloudMemory:
         )
 
     def picture(self, width: int, height: int) -> ColorImage:
-        """Return the (H, W, 3) uint8 picture, for writing in the child, for copying in the parent."""
+        """Return the (H, W, 3) uint8 picture; the child writes it, the parent copies it."""
         return self._array(_PICTURE_AT, (height, width, 3), np.uint8)
 
     def _array(
-        self, offset: int, shape: tuple[int, ...], dtype: npt.DTypeLike
-    ) -> npt.NDArray[np.generic]:
-        return np.ndarray(shape, dtype, self._map, offset)
+        self, offset: int, shape: tuple[int, ...], dtype: type[T]
+    ) -> np.ndarray[tuple[int, ...], np.dtype[T]]:
+        return np.ndarray(shape, np.dtype(dtype), self._map, offset)
 
 
 def _unnamed_file() -> int:
-    if sys.platform == "linux":
+    if hasattr(os, "memfd_create"):
         return os.memfd_create("lingbot-live-cloud")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

@@ -143,7 +143,7 @@ class CloudRenderer:
         self._points_key = key
 
     def _update_home(self, view: ViewSettings) -> None:
-        """Fit the view once per camera, reset and size: a home that follows the data would shake."""
+        """Fit the view once per camera, reset and size; one that follows the data would shake."""
         camera = self._scene.camera if self._scene else ""
         key = (camera, view.home, view.width, view.height)
         if key != self._home_key and len(self._points):

@@ -7,7 +7,7 @@ same axes, so nothing is ever mirrored.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -23,10 +23,11 @@ Vector = tuple[float, float, float]
 FOV_Y_DEG = 45.0
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 960  # of a picture; software OpenGL is too slow for more
 RAW_TINT_RGB = (255, 140, 40)  # marks raw points where both clouds are shown
+_UNMOVED = 0.005  # of the depth: raw and refined points so near each other look like one
 
 
 class Which(str, Enum):
-    """Which depth becomes points."""
+    """Which depth becomes points; both means refined, and tinted the raw that refining moved."""
 
     RAW = "raw"
     REFINED = "refined"
@@ -45,7 +46,7 @@ class Orbit:
     """A viewpoint relative to the home view, so that it fits a scene of any size.
 
     ``yaw_deg`` moves the eye to the left, ``pitch_deg`` up; ``offset`` moves the centre of the
-    orbit, in units of the home view's depth.
+    orbit, in units of the home view's distance.
     """
 
     yaw_deg: float = 0.0
@@ -67,7 +68,8 @@ class Orbit:
             [0, math.cos(pitch), -math.sin(pitch)],
             [0, math.sin(pitch), math.cos(pitch)],
         ]
-        return np.array(turn) @ np.array(tilt)
+        out: Matrix = np.array(turn) @ np.array(tilt)
+        return out
 
     def turned(self, yaw_deg: float, pitch_deg: float) -> Orbit:
         """Return the orbit moved round its centre, never over the poles."""
@@ -98,7 +100,7 @@ class ViewSettings:
     orbit: Orbit = Orbit()
     home: int = 0  # counts up to ask for a new home view
     draft: bool = False  # a hand is on the mouse: fewer points, quicker answers
-    depth_range: DepthRange = DepthRange()
+    depth_range: DepthRange = field(default_factory=DepthRange)
     colormap: str = "viridis"
     background_rgb: tuple[int, int, int] = (22, 24, 28)
 
@@ -132,14 +134,19 @@ class Home:
         some = points_m[:: max(1, len(points_m) // 20_000)]
         if len(some) == 0:
             return cls()
-        low, high = np.percentile(some[:, :2], [2, 98], axis=0)
         depth = float(np.median(some[:, 2]))
-        target = np.array([*((low + high) / 2), depth])
-        reach = np.abs(some - target)
         half = np.array([view.width, view.height]) / (2 * view.focal_px)
-        # A point is in the picture where |x| / half <= distance + its depth behind the target.
-        needed = (reach[:, :2] / half).max(axis=1) - (some[:, 2] - depth)
-        return cls(_vector(target), max(float(np.percentile(needed, 96)), 0.05 * depth))
+        across, behind = some[:, :2] / half, some[:, 2] - depth
+        centre, distance = np.zeros(2), depth
+        for _ in range(3):  # what lies in the middle of the picture depends on the distance
+            seen = (across - centre) / np.maximum(distance + behind, 0.1 * depth)[:, None]
+            low, high = np.percentile(seen, [1, 99], axis=0)
+            centre = centre + (low + high) / 2 * distance
+            # A point is in the picture where |across| <= distance + its depth behind the centre.
+            needed = np.abs(across - centre).max(axis=1) - behind
+            distance = max(float(np.percentile(needed, 99)), 0.05 * depth)
+        target = np.array([*(centre * half), depth])
+        return cls(_vector(target), 1.03 * distance)
 
     def extrinsic(self, orbit: Orbit) -> Matrix:
         """Return the 4x4 matrix from the scene into the viewing camera, metres."""
@@ -169,12 +176,17 @@ class Scene:
     def points(self, view: ViewSettings, stride: int) -> tuple[Matrix, Matrix]:
         """Return points, (N, 3) float64 metres, and their RGB colours in 0 to 1, (N, 3) float64."""
         if view.which is Which.BOTH:
-            raw, raw_rgb = self._cloud(self.raw_m, view, stride)
+            raw, raw_rgb = self._cloud(self._moved_m(), view, stride)
             refined, refined_rgb = self._cloud(self.refined_m, view, stride)
             tinted = 0.4 * raw_rgb + 0.6 * np.array(RAW_TINT_RGB) / 255
             return np.vstack([refined, raw]), np.vstack([refined_rgb, tinted])
         depth_m = self.raw_m if view.which is Which.RAW else self.refined_m
         return self._cloud(depth_m, view, stride)
+
+    def _moved_m(self) -> DepthMap:
+        """Return the raw depth that refining moved or removed; the rest would only flicker."""
+        moved = np.abs(self.raw_m - self.refined_m) > _UNMOVED * self.raw_m
+        return np.where(moved, self.raw_m, np.float32(0))
 
     def _cloud(self, depth_m: DepthMap, view: ViewSettings, stride: int) -> tuple[Matrix, Matrix]:
         depth = np.ascontiguousarray(depth_m[::stride, ::stride])
@@ -222,12 +234,11 @@ def pick(
 
     Near means 4 pixels, and 24 where nothing lies there, so that a sparse cloud can be hit.
     """
-    local = points_m @ extrinsic[:3, :3].T + extrinsic[:3, 3]
-    z = local[:, 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        across = local[:, :2] * (view.focal_px / z)[:, None]
-    middle = np.array([view.width - 1, view.height - 1]) / 2
-    away_px = np.abs(across - (np.array(pixel) - middle)).max(axis=1)
+    x, y, z = extrinsic[:3, :3] @ points_m.T + extrinsic[:3, 3:]
+    ahead = np.maximum(z, 1e-9)
+    across_px = x * (view.focal_px / ahead) - (pixel[0] - (view.width - 1) / 2)
+    down_px = y * (view.focal_px / ahead) - (pixel[1] - (view.height - 1) / 2)
+    away_px = np.maximum(np.abs(across_px), np.abs(down_px))
     for radius_px in (4, 24):
         hits = np.flatnonzero((away_px <= radius_px) & (z > 0))
         if len(hits):

@@ -1,0 +1,500 @@
+"""The point cloud: where points land, and that its child process always ends."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lingbot_live.errors import ConfigError
+from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
+from ui.cloud_link import CloudProcess, CloudState
+from ui.cloud_memory import MAX_FRAME_PX, CloudMemory
+from ui.cloud_scene import (
+    RAW_TINT_RGB,
+    Coloring,
+    Home,
+    Orbit,
+    Scene,
+    ViewSettings,
+    Which,
+    cloud,
+    pick,
+)
+
+ROOT = Path(__file__).parents[2]
+RED, GREEN, BLUE, YELLOW = (220, 0, 0), (0, 220, 0), (0, 0, 220), (220, 220, 0)
+BACKGROUND = (10, 20, 30)
+INTRINSICS = Intrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
+
+
+def until(condition, timeout_s=60.0):
+    """Wait for work that happens in another process."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def is_alive(pid):
+    """Whether a process runs, other than as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def quadrants():
+    """Red top left, green top right, blue bottom left, yellow bottom right."""
+    color = np.empty((120, 160, 3), np.uint8)
+    color[:60, :80], color[:60, 80:] = RED, GREEN
+    color[60:, :80], color[60:, 80:] = BLUE, YELLOW
+    return color
+
+
+def refined_frame(raw_m=1.0, refined_m=1.0, color=None, camera="plane", intrinsics=INTRINSICS):
+    shape = (intrinsics.height, intrinsics.width)
+    color = quadrants() if color is None else color
+    raw = np.broadcast_to(np.asarray(raw_m) * 1000, shape).astype(np.uint16)
+    depth = np.broadcast_to(np.float32(refined_m), shape).astype(np.float32)
+    frame = Frame(camera, 0, 0, 0, color, raw, 0.001, Calibration(intrinsics))
+    return RefinedFrame(frame, depth, depth > 0, RefinerInfo("none"), 0, 0)
+
+
+def view(**changes):
+    known = {"width": 320, "height": 240, "point_size_px": 6, "background_rgb": BACKGROUND}
+    return ViewSettings(**{**known, **changes})
+
+
+@contextlib.contextmanager
+def running():
+    before = set(threading.enumerate())
+    process = CloudProcess(view(), max_fps=60)
+    process.start()
+    yield process
+    pid = process.pid
+    process.close()
+    process.close()
+    assert pid is None or not is_alive(pid)
+    assert set(threading.enumerate()) == before
+
+
+@pytest.fixture
+def process():
+    """A process of the test's own, to be mistreated."""
+    with running() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def painter():
+    """One process for all tests that only look at pictures."""
+    with running() as process:
+        yield process
+
+
+HOMES = itertools.count(1)
+
+
+def show(process, frame, **changes):
+    """Return the picture of this frame with these settings, from a new home view."""
+    wanted = view(home=next(HOMES), **changes)
+    process.submit(frame)
+    process.set_view(wanted)
+    until(lambda: process.status.view == wanted)
+    return process.latest_image()
+
+
+def test_points_land_where_geometry_says_not_mirrored(painter):
+    image = show(painter, refined_frame())
+    height, width = image.shape[:2]
+    assert (height, width) == (240, 320)
+    assert not image.flags.writeable
+    found = [[tuple(image[y, x]) for x in (width // 4, 3 * width // 4)] for y in (60, 180)]
+    assert found == [[RED, GREEN], [BLUE, YELLOW]]
+
+
+def test_a_small_object_is_seen_at_its_own_place(painter):
+    """A near patch in the upper right of the camera's picture stays there, in its size."""
+    depth = np.zeros((120, 160))
+    depth[20:40, 110:140] = 0.8
+    orbit = Orbit(offset=(0.0, 0.0, 0.0))
+    image = show(painter, refined_frame(depth, depth), orbit=orbit, point_size_px=1)
+    home = Home.of(cloud(np.float32(depth), quadrants(), INTRINSICS)[0], view())
+    local = np.array([(110 - 79.5) / 150, (20 - 59.5) / 150, 1, 0]) * 0.8 + [0, 0, 0, 1]
+    x, y, z = (home.extrinsic(orbit) @ local)[:3]
+    corner_px = np.array([x, y]) / z * view().focal_px + [159.5, 119.5]
+    rows, columns = np.nonzero((image != BACKGROUND).any(-1))
+    np.testing.assert_allclose([columns.min(), rows.min()], corner_px, atol=1.5)
+    assert tuple(image[rows[0], columns[0]]) == GREEN
+
+
+@pytest.mark.parametrize(
+    ("orbit", "nearer", "farther"),
+    [(Orbit(yaw_deg=30), RED, GREEN), (Orbit(pitch_deg=30), GREEN, YELLOW)],
+)
+def test_yaw_moves_the_eye_left_and_pitch_up(painter, orbit, nearer, farther):
+    image = show(painter, refined_frame(), orbit=orbit)
+    areas = [(image == color).all(-1).sum() for color in (nearer, farther)]
+    assert areas[0] > 1.2 * areas[1]
+
+
+def test_raw_refined_and_both(painter):
+    hole = np.full((120, 160), 1.0)
+    hole[:, :40] = 0
+    frame = refined_frame(hole, np.where(np.arange(160) < 120, 1.0, 0.0))
+    raw = show(painter, frame, which=Which.RAW)
+    assert painter.status.points == 120 * 120
+    assert (tuple(raw[200, 100]), tuple(raw[200, 140])) == (BLUE, YELLOW)  # centred again
+    show(painter, frame, which=Which.REFINED)
+    assert painter.status.points == 120 * 120
+    both = show(painter, frame, which=Which.BOTH)
+    assert painter.status.points == 160 * 120  # refined, and the raw that refining removed
+    tinted = (0.4 * np.array(GREEN) + 0.6 * np.array(RAW_TINT_RGB)).round()
+    np.testing.assert_allclose(both[60, 290], tinted, atol=2)
+    assert tuple(both[60, 60]) == RED
+
+
+def test_depth_colours_follow_depth(painter):
+    step = np.where(np.arange(160) < 80, 0.5, 0.52) * np.ones((120, 1))
+    image = show(painter, refined_frame(step, step), coloring=Coloring.DEPTH, colormap="grey")
+    left, right = image[120, 80], image[120, 240]
+    assert left[0] == left[1] == left[2]
+    assert int(right[0]) > int(left[0])
+
+
+def test_stride_thins_the_cloud_and_empty_depth_is_an_empty_scene(painter):
+    assert show(painter, refined_frame()) is not None
+    assert painter.status.points == 160 * 120
+    show(painter, refined_frame(), stride=4)
+    assert painter.status.points == 40 * 30
+    image = show(painter, refined_frame(0.0, 0.0))
+    assert painter.status.points == 0
+    assert (image == BACKGROUND).all()
+    image = show(painter, refined_frame())
+    assert tuple(image[60, 80]) == RED
+
+
+def test_the_picture_follows_the_pane(painter):
+    assert show(painter, refined_frame()).shape == (240, 320, 3)
+    image = show(painter, refined_frame(), width=500, height=200)
+    assert image.shape == (200, 500, 3)
+    assert tuple(image[50, 230]) == RED
+    assert tuple(image[150, 270]) == YELLOW
+
+
+def test_double_click_centres_on_the_point(painter):
+    wall = np.where(np.arange(160) < 80, 1.0, 2.0) * np.ones((120, 1))
+    show(painter, refined_frame(wall, wall))
+    target = (60.0, 100.0)
+    painter.pick(*target)
+    until(lambda: painter.status.picks == 1)
+    offset = painter.status.picked
+    home = Home.of(cloud(np.float32(wall), quadrants(), INTRINSICS)[0], view())
+    point = np.array(home.target_m) + np.array(offset) * home.distance_m
+    assert point[2] == pytest.approx(1.0, abs=1e-3)
+    centred = home.extrinsic(Orbit(offset=offset)) @ np.append(point, 1)
+    np.testing.assert_allclose(centred[:2], 0, atol=1e-9)
+    image = show(painter, refined_frame(wall, wall), orbit=Orbit(offset=offset))
+    assert tuple(image[120, 160]) == RED
+
+
+def test_picking_takes_the_front_most_point_and_may_miss():
+    points = np.array([[0.0, 0, 2], [0, 0, 1], [0, 0, -1]])
+    at = view()
+    middle = ((at.width - 1) / 2, (at.height - 1) / 2)
+    np.testing.assert_array_equal(pick(points, np.eye(4), at, middle), [0, 0, 1])
+    assert pick(points, np.eye(4), at, (5.0, 5.0)) is None
+    assert pick(np.empty((0, 3)), np.eye(4), at, middle) is None
+
+
+def test_newest_frame_wins_and_submit_counts_drops():
+    process = CloudProcess(view(), max_fps=60)
+    for depth in (1.0, 2.0, 3.0):
+        process.submit(refined_frame(depth, depth))
+    assert process.status.dropped == 2
+    assert process.status.state is CloudState.IDLE
+    process.close()
+
+
+def test_nothing_is_drawn_while_hidden(process):
+    show(process, refined_frame())
+    process.set_active(False)
+    time.sleep(0.3)
+    seen = process.status.pictures
+    for _ in range(5):
+        process.submit(refined_frame())
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert process.status.pictures == seen
+    process.set_active(True)
+    until(lambda: process.status.pictures > seen)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sends SIGKILL")
+def test_a_killed_child_is_replaced_and_draws_the_same_frame(process):
+    show(process, refined_frame())
+    first = process.pid
+    os.kill(first, signal.SIGKILL)
+    until(lambda: process.status.restarts == 1 and process.status.state is CloudState.RUNNING)
+    assert process.pid != first
+    assert tuple(process.latest_image()[60, 80]) == RED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sends SIGKILL")
+def test_a_child_that_keeps_dying_is_given_up_until_retry(process):
+    for _ in range(4):
+        until(lambda: process.pid is not None and is_alive(process.pid))
+        pid = process.pid
+        os.kill(pid, signal.SIGKILL)
+        until(lambda pid=pid: process.pid != pid)
+    until(lambda: process.status.state is CloudState.FAILED)
+    assert "status -9" in process.status.error
+    process.submit(refined_frame())
+    process.retry()
+    until(lambda: process.status.state is CloudState.RUNNING)
+    assert process.status.error == ""
+
+
+def test_a_child_that_cannot_draw_says_why(process, monkeypatch):
+    process.close()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "gui" / "no-such-folder"))
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    process.start()
+    until(lambda: process.status.state is CloudState.FAILED)
+    assert "status 1" in process.status.error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("moment", ["starting", "running"])
+def test_the_child_ends_with_a_killed_parent(moment):
+    script = textwrap.dedent(f"""
+        import time
+        from ui.cloud_link import CloudProcess
+        process = CloudProcess()
+        process.start()
+        while process.pid is None or ({moment == "running"} and not process.status.pictures):
+            time.sleep(0.01)
+        print(process.pid, flush=True)
+        time.sleep(100)
+    """)
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE)
+    with parent:
+        child = int(parent.stdout.readline())
+        assert is_alive(child)
+        parent.kill()
+    until(lambda: not is_alive(child), 10.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_close_leaves_no_process_descriptor_or_file():
+    before, files = open_descriptors(), set(os.listdir("/dev/shm"))
+    process = CloudProcess(view())
+    process.start()
+    process.submit(refined_frame())
+    until(lambda: process.status.pictures > 0)
+    assert any("lingbot-live-cloud" in name for name in open_descriptors())
+    pid = process.pid
+    process.close()
+    assert not is_alive(pid)
+    assert open_descriptors() == before
+    assert set(os.listdir("/dev/shm")) == files
+
+
+def open_descriptors():
+    """Return what this process holds open, but for the listing itself."""
+    names = [f"/proc/self/fd/{n}" for n in os.listdir("/proc/self/fd")]
+    return sorted(os.readlink(name) for name in names if os.path.lexists(name))
+
+
+def test_the_child_loads_neither_qt_nor_torch():
+    script = textwrap.dedent("""
+        import sys
+        import ui.cloud_process as child
+        from ui.cloud_memory import CloudMemory, Job
+        from ui.cloud_scene import ViewSettings
+        assert "open3d" not in sys.modules
+        renderer = child.CloudRenderer(CloudMemory())
+        renderer.render(Job(ViewSettings(), None))
+        assert "open3d" in sys.modules
+        print([m for m in ("PySide6", "torch", "pyqtgraph", "typer") if m in sys.modules])
+    """)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_large_frames_are_thinned_with_their_intrinsics():
+    large = Intrinsics(2560, 1440, 1800.0, 1800.0, 1279.5, 719.5)
+    color = np.zeros((1440, 2560, 3), np.uint8)
+    frame = refined_frame(1.0, 1.5, color, intrinsics=large)
+    memory = CloudMemory()
+    scene = memory.read_frame(memory.write_frame(frame))
+    assert scene.refined_m.size <= MAX_FRAME_PX
+    points, _ = cloud(scene.refined_m.copy(), scene.color.copy(), scene.intrinsics)
+    x = (2558 - 1279.5) / 1800 * 1.5  # the last column that is kept
+    np.testing.assert_allclose(points[:, 0].max(), x, rtol=1e-6)
+    assert scene.raw_m[3, 3] == pytest.approx(1.0)
+    del scene
+    memory.close()
+
+
+def test_home_shows_nearly_every_point():
+    rng = np.random.default_rng(3)
+    depth = (1 + rng.random((120, 160))).astype(np.float32)
+    scene = Scene("random", quadrants(), depth, depth, INTRINSICS)
+    points, colors = scene.points(view(), 1)
+    assert points.shape == colors.shape == (160 * 120, 3)
+    local = (Home.of(points, view()).extrinsic(Orbit())[:3] @ np.c_[points, np.ones(19200)].T).T
+    pixels = local[:, :2] / local[:, 2:] * view().focal_px
+    inside = (np.abs(pixels) < [160, 120]).all(1) & (local[:, 2] > 0)
+    assert inside.mean() > 0.97
+
+
+@pytest.mark.parametrize("wrong", [{"width": 0}, {"height": 5000}, {"stride": 0}])
+def test_settings_are_checked(wrong):
+    with pytest.raises(ConfigError):
+        view(**wrong)
+
+
+# ---- the pane ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pane(monkeypatch):
+    if not os.environ.get("DISPLAY"):
+        monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    from PySide6.QtWidgets import QApplication
+
+    from ui.cloud_view import CloudView
+
+    app = QApplication.instance() or QApplication([])
+    before = set(threading.enumerate())
+    pane = CloudView(process=CloudProcess(max_fps=60))
+    pane.resize(400, 400)
+    pane.show()
+    yield pane
+    pid = pane.process.pid
+    pane.stop()
+    pane.close()
+    pane.deleteLater()
+    app.sendPostedEvents()
+    app.processEvents()
+    assert pid is None or not is_alive(pid)
+    assert set(threading.enumerate()) == before
+
+
+def until_shown(condition):
+    from PySide6.QtTest import QTest
+
+    until(lambda: QTest.qWait(10) or condition())
+
+
+def center_color(pane, dx, dy):
+    """Return the pane's colour at a place of its canvas, in fractions of its size."""
+    image = pane.canvas.grab().toImage()
+    color = image.pixelColor(int(image.width() * dx), int(image.height() * dy))
+    return (color.red(), color.green(), color.blue())
+
+
+def test_the_pane_says_what_it_waits_for_then_shows_the_frame(pane):
+    assert pane.canvas.text == "starting the 3D view ..."
+    until_shown(lambda: pane.canvas.text == "waiting for the first frame")
+    pane.show_frame(refined_frame())
+    until_shown(lambda: pane.canvas.text == "")
+    until_shown(lambda: center_color(pane, 0.4, 0.4) == RED)
+    assert center_color(pane, 0.6, 0.6) == YELLOW
+    assert "19,200 points" in pane.stat_label.text()
+    pane.show_frame(refined_frame(0.0, 0.0))
+    until_shown(lambda: pane.canvas.text == "no valid depth in this frame")
+
+
+def test_mouse_orbits_pans_zooms_and_centres(pane):
+    from PySide6.QtCore import QPoint, QPointF, Qt
+    from PySide6.QtGui import QWheelEvent
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QApplication
+
+    def drag(button):
+        QTest.mousePress(pane.canvas, button, Qt.KeyboardModifier.NoModifier, QPoint(100, 100))
+        QTest.mouseMove(pane.canvas, QPoint(150, 120))
+        QTest.qWait(20)
+        QTest.mouseRelease(pane.canvas, button, Qt.KeyboardModifier.NoModifier, QPoint(150, 120))
+
+    pane.show_frame(refined_frame())
+    until_shown(lambda: pane.process.status.points > 0)
+    drag(Qt.MouseButton.LeftButton)
+    assert (pane.view.orbit.yaw_deg, pane.view.orbit.pitch_deg) == (20.0, 8.0)
+    until_shown(lambda: not pane.view.draft)
+    pane.reset_view()
+    assert pane.view.orbit == Orbit()
+    drag(Qt.MouseButton.RightButton)
+    assert max(pane.view.orbit.offset[:2]) < 0  # the scene follows the mouse
+    where = QPointF(100, 100)
+    wheel = QWheelEvent(
+        where, where, QPoint(), QPoint(0, 240), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(pane.canvas, wheel)
+    assert pane.view.orbit.zoom == pytest.approx(1.15**2)
+    pane.reset_view()
+    drawn = pane.process.status.pictures
+    until_shown(lambda: pane.process.status.pictures > drawn)
+    QTest.mouseDClick(pane.canvas, Qt.MouseButton.LeftButton, pos=QPoint(150, 150))
+    until_shown(lambda: pane.view.orbit.offset != (0.0, 0.0, 0.0))
+    assert max(pane.view.orbit.offset[:2]) < 0
+    assert abs(pane.view.orbit.offset[2]) < 1e-3  # the plane is at one depth
+
+
+def test_choices_reach_the_picture(pane):
+    pane.show_frame(refined_frame())
+    until_shown(lambda: pane.process.status.points == 19200)
+    pane.stride_actions.actions()[1].trigger()
+    until_shown(lambda: pane.process.status.points == 4800)
+    pane.which_box.setCurrentText("both")
+    pane.coloring_box.setCurrentText("depth")
+    pane.size_actions.actions()[-1].trigger()
+    assert (pane.view.which, pane.view.coloring) == (Which.BOTH, Coloring.DEPTH)
+    assert (pane.view.stride, pane.view.point_size_px) == (2, 6)
+    pane.set_auto_orbit(True)
+    until_shown(lambda: pane.view.orbit.yaw_deg != 0)
+    pane.resize(600, 300)
+    until_shown(lambda: pane.process.latest_image().shape[1] == pane.canvas.width())
+    assert pane.canvas.height() == pane.process.latest_image().shape[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sends SIGKILL")
+def test_the_pane_tells_a_failure_and_retry_mends_it(pane, monkeypatch):
+    until_shown(lambda: pane.process.status.pictures > 0)
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/bin/false")
+        os.kill(pane.process.pid, signal.SIGKILL)
+        until_shown(lambda: "ended with status 1" in pane.notice.text)
+    assert pane.canvas.text == "no 3D view"
+    pane.notice.retry.emit()
+    until_shown(lambda: pane.canvas.text == "waiting for the first frame")
+    assert pane.notice.text == ""
+
+
+def test_a_hidden_pane_rests(pane):
+    pane.show_frame(refined_frame())
+    until_shown(lambda: pane.process.status.points > 0)
+    pane.hide()
+    time.sleep(0.3)
+    drawn = pane.process.status.pictures
+    pane.show_frame(refined_frame())
+    time.sleep(0.3)
+    assert pane.process.status.pictures == drawn
+    pane.show()
+    until_shown(lambda: pane.process.status.pictures > drawn)
