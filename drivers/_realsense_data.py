@@ -30,7 +30,11 @@ _ERRORS: tuple[tuple[str, type[CameraError], str], ...] = (
     ("failed to set power state", CameraBusyError, "another program uses it; close that one"),
     ("Permission denied", CameraError, "install librealsense's udev rules, then plug it in again"),
     ("access denied", CameraError, "install librealsense's udev rules, then plug it in again"),
-    ("No space left", CameraError, "too little USB bandwidth; use a port of its own or a lower fps"),
+    (
+        "No space left",
+        CameraError,
+        "too little USB bandwidth; use a port of its own or a lower fps",
+    ),
     ("disconnected", CameraDisconnectedError, "plug it in again"),
     ("No such device", CameraDisconnectedError, "plug it in again"),
 )

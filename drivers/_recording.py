@@ -22,7 +22,12 @@ from pathlib import Path
 
 from lingbot_live import errors
 from lingbot_live.config import CameraConfig
-from lingbot_live.errors import BadRecordingError, CameraError, CameraNotFoundError, EndOfStreamError
+from lingbot_live.errors import (
+    BadRecordingError,
+    CameraError,
+    CameraNotFoundError,
+    EndOfStreamError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +80,9 @@ def check_rosbag(path: Path) -> set[str]:
             index = file.read()
         return set(_topics(index))
     except (struct.error, KeyError, ValueError, OverflowError) as error:
-        raise BadRecordingError(f"{path}: the bag is damaged or cut short; copy it again") from error
+        raise BadRecordingError(
+            f"{path}: the bag is damaged or cut short; copy it again"
+        ) from error
 
 
 def check_sqlite(path: Path) -> set[str]:
