@@ -59,7 +59,9 @@ _log_lock = threading.Lock()
 
 
 def _route(severity: Any, message: str) -> None:
-    sdk_log.warning("%s", str(message).strip())
+    # It warns at every start that its optional configuration file does not exist.
+    harmless = "configuration file" in message
+    sdk_log.log(logging.DEBUG if harmless else logging.WARNING, "%s", message.strip())
 
 
 class RealSenseDriver(Driver):
@@ -204,7 +206,7 @@ class RealSenseCamera(Camera):
     def _is_mispaired(self, color: Any, depth: Any) -> bool:
         same_clock = color.get_frame_timestamp_domain() == depth.get_frame_timestamp_domain()
         skew_ms = abs(color.get_timestamp() - depth.get_timestamp())
-        return same_clock and skew_ms > self._most_skew_ms
+        return bool(same_clock and skew_ms > self._most_skew_ms)
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
         deadline = time.monotonic() + timeout_s
@@ -291,15 +293,20 @@ class RealSenseRecording(RealSenseCamera):
             config = rs.config()
             config.enable_device_from_file(str(path), repeat_playback=self.config.loop)
             pipeline = rs.pipeline(rs.context())
-            self._device = config.resolve(rs.pipeline_wrapper(pipeline)).get_device().as_playback()
+            self._device = self._playback(config, pipeline)
             self._streams(config)
-            self._device = config.resolve(rs.pipeline_wrapper(pipeline)).get_device().as_playback()
-            # Before the start, or the first frames are lost to the recording's own clock.
+            self._device = self._playback(config, pipeline)
             self._device.set_real_time(self.config.realtime)
+            # Paused until all is set up: a running start now and then loses the first frames.
+            self._device.pause()
             profile = pipeline.start(config)
             self._pipeline = pipeline
             self._started(profile)
-        self._accept_lone_pair()
+            self._accept_lone_pair()
+            self._device.resume()
+
+    def _playback(self, config: Any, pipeline: Any) -> Any:
+        return config.resolve(self._rs.pipeline_wrapper(pipeline)).get_device().as_playback()
 
     def _accept_lone_pair(self) -> None:
         """In a recording of one pair, there is none that would match better."""
