@@ -16,12 +16,12 @@ from drivers._textures import albedo
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, Mask
 from lingbot_live.geometry import rays as pixel_rays
 
-_STRIP_ROWS = 48  # one cast holds the interpreter: strips keep that to a few milliseconds
+_STRIP_ROWS = 32  # one cast holds the interpreter: strips keep that to a few milliseconds
 _SUN = np.array([0.74, 0.64, -0.2], np.float32)  # the way its light travels
 _GLOSS = np.zeros(len(Material), np.float32)
 _GLOSS[[Material.WOOD, Material.PLANKS, Material.BLACK, Material.SKIN]] = 0.25, 0.2, 0.35, 0.08
 _IR_GAIN = np.ones(len(Material), np.float32)  # how much brighter than in visible light
-_IR_GAIN[[Material.FABRIC, Material.LEAF, Material.BLACK]] = 1.6, 2.5, 0.5
+_IR_GAIN[[Material.FABRIC, Material.LEAF, Material.WOOD, Material.BLACK]] = 1.8, 2.5, 1.5, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ def _scene_of(meshes: list[Mesh]) -> Any:
     for mesh in meshes:
         faces = o3d.core.Tensor(np.ascontiguousarray(mesh.triangles, np.uint32))
         scene.add_triangles(o3d.core.Tensor(np.ascontiguousarray(mesh.vertices)), faces)
+    # The first ray builds the tree; later ones may then come from several threads.
+    scene.cast_rays(o3d.core.Tensor(np.zeros((1, 6), np.float32)))
     return scene
 
 

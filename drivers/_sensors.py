@@ -29,7 +29,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from drivers._render import View
+from drivers._render import Hit, Stage, View
 from drivers._shapes import Floats, Material
 from lingbot_live.frame import DepthMap, Mask, RawDepth
 from lingbot_live.geometry import rays as pixel_rays
@@ -163,8 +163,8 @@ class TimeOfFlight:
 
     A pixel measures the phase of a sum of phasors: of everything inside its footprint (flying
     pixels at edges), of light that came by way of a second surface (which rounds and pushes back
-    concave corners), of a pane and what is behind it. The phase wraps at ``c / 2f``, 5 m of radial
-    distance at 30 MHz. Noise is ``L / sqrt(8) * sqrt(B) / (2 A)``, with L that range, A the
+    concave corners), of a pane and what is behind it. The phase wraps at ``c / 2f``, 5.35 m of radial
+    distance at 28 MHz. Noise is ``L / sqrt(8) * sqrt(B) / (2 A)``, with L that range, A the
     amplitude and B all light, in electrons (Lange and Seitz); pixels of little amplitude are lost.
     """
 
@@ -172,10 +172,10 @@ class TimeOfFlight:
     depth_scale_m: float = 0.001
     baseline_m: float | None = None
     grain_px: float = 0.0
-    modulation_hz: float = 30e6
+    modulation_hz: float = 28e6
     electrons: float = 7e5  # from a white surface at 1 m
     ambient: float = 1e4  # electrons
-    least: float = 4e3  # electrons of amplitude below which a pixel is invalid
+    least: float = 2.5e3  # electrons of amplitude below which a pixel is invalid
 
     _BOUNCE_STEP_PX: ClassVar[int] = 10
     _BOUNCE_RAYS: ClassVar[int] = 24
@@ -211,6 +211,7 @@ class TimeOfFlight:
         mirror = view.material == Material.MIRROR
         glass = view.material == Material.GLASS
         strength = np.where(mirror, 0.35, view.infrared * np.clip(view.facing, 0.02, 1))
+        strength = strength / stretch**4  # the emitter's cone
         strength = np.where(view.material == Material.CHROME, 0.012, strength)
         strength = np.where(glass, 0.7 * strength, strength) / np.maximum(far, 0.2) ** 2
         bounced = np.where(mirror | (view.through_m <= 0), 1, self.multipath(view))
@@ -245,24 +246,32 @@ class TimeOfFlight:
         start = first.place + first.normal * np.float32(2e-3)
         rays = np.concatenate([np.repeat(start[:, None], len(spread), 1), onward], -1)
         second = stage.cast(rays.reshape(-1, 6).astype(np.float32))
-        to_eye = stage.position - second.place
-        back = np.linalg.norm(to_eye, axis=1)
-        lit = np.einsum("nc,nc->n", second.normal, to_eye) / np.maximum(back, 0.1)
-        eye_rays = np.concatenate([second.place + second.normal * 2e-3, to_eye], 1)
-        sees = ~stage.blocked(eye_rays.astype(np.float32), 0.99) & np.isfinite(second.t)
-        gray = 0.8 * second.color.mean(1)
-        weight = gray * np.clip(lit, 0, 1) * sees / np.maximum(back, 0.3) ** 2
-        there = np.linalg.norm(first.place - stage.position, axis=1)
+        light, back = _lit_by_emitter(stage, second)
+        direct, there = _lit_by_emitter(stage, first)
+        light *= 0.8 * second.color.mean(1)
         between = np.where(np.isfinite(second.t), second.t, 0)
         detour = (back + between).reshape(count, -1) - there[:, None]
-        sight = (primary[:, 3:] * first.normal).sum(1) / np.linalg.norm(primary[:, 3:], axis=1)
-        direct = np.maximum(-sight, 0.1) / np.maximum(there, 0.3) ** 2
-        indirect = (weight.reshape(count, -1) * self._turn(detour)).mean(1)
-        return (1 + indirect / direct).astype(np.complex64)
+        indirect = (light.reshape(count, -1) * self._turn(detour)).mean(1)
+        return (1 + indirect / np.maximum(direct, 2e-3)).astype(np.complex64)
 
     def raw_table(self) -> RawDepth:
         """See `Sensor`."""
         return np.rint(_fine_depths_m() / self.depth_scale_m).astype(np.uint16)
+
+
+def _lit_by_emitter(stage: Stage, hit: Hit) -> tuple[Floats, Floats]:
+    """Light (N,) of an emitter in the camera, 1 straight ahead at 1 m, and the distance, metres.
+
+    The emitter's cone fades with the fourth power of the cosine and ends at 45 degrees.
+    """
+    to_eye = stage.position - hit.place
+    far = np.linalg.norm(to_eye, axis=1)
+    toward = np.einsum("nc,nc->n", hit.normal, to_eye) / np.maximum(far, 0.1)
+    ahead = -(to_eye @ stage.turn[:, 2]) / np.maximum(far, 0.1)
+    rays = np.concatenate([hit.place + hit.normal * np.float32(2e-3), to_eye], 1)
+    lit = (ahead > 0.7) & np.isfinite(hit.t) & ~stage.blocked(rays.astype(np.float32), 0.99)
+    light = np.clip(toward, 0, 1) * np.clip(ahead, 0, 1) ** 4 * lit / np.maximum(far, 0.3) ** 2
+    return light, far
 
 
 def _cosine_directions(count: int) -> Floats:
@@ -317,7 +326,7 @@ class StructuredLight:
 
         patches = _blobs(rng, seen.shape, 4)
         echo = view.infrared * np.clip(view.facing, 0, 1) / np.maximum(seen, 0.3) ** 2
-        lost = echo < 0.0075 * (1 + 0.25 * patches)
+        lost = echo < 0.005 * (1 + 0.25 * patches)
         lost |= (view.infrared < 0.07) & (seen > 0.8)
         bare = (Material.CHROME, Material.MIRROR, Material.GLASS)
         lost |= np.isin(view.material, bare) & (patches < 1.6)
