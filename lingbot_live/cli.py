@@ -32,7 +32,9 @@ Address = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ADDRESS]...", help="Cameras, such as synthetic:stereo or a file."),
 ]
-RefinerOption = Annotated[str, typer.Option("--refiner", help="auto, none, guided, NAME[:MODEL].")]
+RefinerOption = Annotated[
+    str | None, typer.Option("--refiner", help="auto (default), none, guided, NAME[:MODEL].")
+]
 FpsOption = Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of simulated cameras.")]
@@ -56,7 +58,7 @@ def _root(
 @app.command()
 def run(
     addresses: Address = None,
-    refiner: RefinerOption = "auto",
+    refiner: RefinerOption = None,
     fps: FpsOption = None,
     size: SizeOption = None,
     seed: SeedOption = 0,
@@ -90,7 +92,7 @@ def run(
 
     options = WindowOptions(
         addresses=tuple(addresses or []),
-        refiner=_refiner_config(refiner),
+        refiner=None if refiner is None else _refiner_config(refiner),
         camera=camera,
         frames=frames,
         duration_s=duration,
@@ -137,7 +139,7 @@ def devices(
 def snapshot(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A camera or a recording.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
-    refiner: RefinerOption = "auto",
+    refiner: RefinerOption = None,
     frame: Annotated[int, typer.Option(min=0, help="Which frame, from 0.")] = 0,
     fps: FpsOption = None,
     size: SizeOption = None,
@@ -164,15 +166,18 @@ def snapshot(
 
 def _run_headless(
     addresses: list[str],
-    refiner: str,
+    refiner: str | None,
     camera: CameraConfig,
     frames: int | None,
     duration_s: float | None,
     stats: Path | None,
 ) -> None:
+    from lingbot_live import registry
     from lingbot_live.session import Session
 
-    session = Session.of(addresses or [default_address()], _refiner_config(refiner), camera)
+    session = Session.of(
+        addresses or [registry.default_address()], _refiner_config(refiner), camera
+    )
     session.start(max_frames=frames)
     try:
         _wait(session, duration_s)
@@ -191,15 +196,6 @@ def _wait(session: Session, duration_s: float | None) -> None:
         logging.getLogger(__name__).info("stopped by Ctrl-C")
 
 
-def default_address() -> str:
-    """Return the first attached camera, otherwise the synthetic one."""
-    from lingbot_live import registry
-
-    found, _ = registry.discover()
-    attached = [info for info in found if not info.is_simulated and not info.is_recording]
-    return attached[0].address if attached else "synthetic:stereo"
-
-
 def _camera_config(
     fps: float | None, size: str | None, seed: int, *, loop: bool, realtime: bool = True
 ) -> CameraConfig:
@@ -214,11 +210,11 @@ def _camera_config(
     return CameraConfig(width, height, fps, loop=loop, realtime=realtime, seed=seed)
 
 
-def _refiner_config(text: str) -> RefinerConfig:
+def _refiner_config(text: str | None) -> RefinerConfig:
     from lingbot_live import registry
     from lingbot_live.config import RefinerConfig
 
-    config = RefinerConfig.parse(text)
+    config = RefinerConfig.parse(text or "auto")
     registry.check_refiner_name(config.name)
     return config
 

@@ -48,6 +48,9 @@ class RefinerConfig:
         if self.precision not in ("fp16", "bf16", "fp32"):
             raise ConfigError(f"refiner: precision {self.precision!r}; known: fp16, bf16, fp32")
 
+    def __str__(self) -> str:
+        return f"{self.name}:{self.model}" if self.model else self.name
+
     @classmethod
     def parse(cls, text: str) -> RefinerConfig:
         """Read ``name`` or ``name:model``."""

@@ -97,6 +97,13 @@ def discover() -> tuple[list[CameraInfo], dict[str, DriverUnavailableError]]:
     return found, unavailable
 
 
+def default_address(otherwise: str = "synthetic:stereo") -> str:
+    """Return the first attached camera, or ``otherwise``."""
+    found, _ = discover()
+    attached = [info for info in found if not info.is_simulated and not info.is_recording]
+    return attached[0].address if attached else otherwise
+
+
 def find_camera(address: str) -> CameraInfo:
     """Return the camera that an address names: ``scheme:target``, or the path of a recording.
 

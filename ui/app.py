@@ -14,6 +14,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
+from lingbot_live import registry
 from lingbot_live.camera import CameraState
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import LingbotLiveError
@@ -30,7 +31,7 @@ class WindowOptions:
     """What the command line asks of the window."""
 
     addresses: tuple[str, ...] = ()
-    refiner: RefinerConfig = field(default_factory=RefinerConfig)
+    refiner: RefinerConfig | None = None  # None: the remembered one, auto before that
     camera: CameraConfig = field(default_factory=CameraConfig)
     frames: int | None = None
     duration_s: float | None = None
@@ -80,13 +81,11 @@ class _Runner:
         window, options = self._window, self._options
         window.camera_config = options.camera
         window.max_frames = options.frames
-        window.refiner_config = options.refiner
-        window.bar.set_refiner(options.refiner.name)
+        window.refiner_config = options.refiner or window.settings.refiner
+        window.bar.set_refiner(str(window.refiner_config))
         window.firstShown.connect(lambda: QTimer.singleShot(1500, window.find_cameras))
-        remembered = window.settings.text("address")
-        addresses = options.addresses or ((remembered,) if remembered else ())
-        if addresses:
-            window.open_addresses(addresses)
+        if options.addresses:
+            window.open_addresses(options.addresses)
         else:
             self._open_default()
         if options.duration_s is not None:
@@ -105,12 +104,13 @@ class _Runner:
         return 0
 
     def _open_default(self) -> None:
-        from lingbot_live.cli import default_address
-
-        self._window.tasks.run(
+        window = self._window
+        otherwise = window.settings.text("address") or "synthetic:stereo"
+        window.empty.set_placeholder("looking for a camera...")
+        window.tasks.run(
             "looking for a camera",
-            default_address,
-            lambda address: self._window.open_addresses((address,)),
+            lambda: registry.default_address(otherwise),
+            lambda address: window.open_addresses((address,)),
         )
 
     def _end(self) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import platformdirs
 from PySide6.QtCore import QByteArray, QSettings
 
+from lingbot_live import registry
 from lingbot_live.colormap import NAMES, DepthRange
+from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError
 
 
@@ -62,6 +64,12 @@ class Settings:
     @depth_range.setter
     def depth_range(self, scale: DepthRange) -> None:
         self.set_text("range", f"{scale.near_m} {scale.far_m}")
+
+    @property
+    def refiner(self) -> RefinerConfig:
+        """The refiner chosen last, ``auto`` where none is remembered or it is gone."""
+        config = RefinerConfig.parse(self.text("refiner", "auto"))
+        return config if config.name in registry.refiner_names() else RefinerConfig()
 
     @property
     def colormap(self) -> str:
