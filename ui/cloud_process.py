@@ -21,7 +21,7 @@ import numpy as np
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import Matrix
 from ui.cloud_memory import CloudMemory, Failure, Job, Picture
-from ui.cloud_scene import Home, Scene, ViewSettings, pick
+from ui.cloud_scene import Cloud, Home, Scene, ViewSettings, pick
 
 _DRAFT_ABOVE_MS = 40.0  # where a full picture takes longer, drafts have fewer points
 _DRAFT_POINTS = 60_000
@@ -90,7 +90,7 @@ class CloudRenderer:
         self._scene: Scene | None = None
         self._home, self._home_key = Home(), object()
         self._points_key: object = None
-        self._points: Matrix = np.empty((0, 3))
+        self._cloud = Cloud()
         self._full_ms, self._full_points = 0.0, 0
 
     def render(self, job: Job) -> Picture:
@@ -110,8 +110,8 @@ class CloudRenderer:
         np.multiply(image, 255.5, out=self._memory.picture(*window.size), casting="unsafe")
         render_ms = (time.perf_counter() - began_s) * 1000
         if stride == view.stride:
-            self._full_ms, self._full_points = render_ms, len(self._points)
-        return Picture(*window.size, len(self._points), render_ms, self._picked(job, extrinsic))
+            self._full_ms, self._full_points = render_ms, self._cloud.count
+        return Picture(*window.size, self._cloud.count, render_ms, self._picked(job, extrinsic))
 
     def close(self) -> None:
         """Free the OpenGL context."""
@@ -138,21 +138,21 @@ class CloudRenderer:
         key = (view.which, view.coloring, stride, view.depth_range, view.colormap)
         if self._scene is None or key == self._points_key:
             return
-        self._points, colors = self._scene.points(view, stride)
-        window.set_points(self._points, colors)
+        self._scene.fill(self._cloud, view, stride)
+        window.set_points(self._cloud.points_m, self._cloud.colors)
         self._points_key = key
 
     def _update_home(self, view: ViewSettings) -> None:
         """Fit the view once per camera, reset and size; one that follows the data would shake."""
         camera = self._scene.camera if self._scene else ""
         key = (camera, view.home, view.width, view.height)
-        if key != self._home_key and len(self._points):
-            self._home, self._home_key = Home.of(self._points, view), key
+        if key != self._home_key and self._cloud.count:
+            self._home, self._home_key = Home.of(self._cloud.points_m, view), key
 
     def _picked(self, job: Job, extrinsic: Matrix) -> tuple[float, float, float] | None:
         if job.pick_px is None:
             return None
-        point = pick(self._points, extrinsic, job.view, job.pick_px)
+        point = pick(self._cloud.points_m, extrinsic, job.view, job.pick_px)
         return None if point is None else self._home.offset_of(point)
 
 

@@ -163,6 +163,62 @@ class Home:
         return _vector((point_m - np.array(self.target_m)) / self.distance_m)
 
 
+class Cloud:
+    """Points and colours as Open3D takes them without converting, one frame after another.
+
+    All frames use the same memory: touching fresh memory would cost more than the arithmetic.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._points: Matrix = np.empty((0, 3))
+        self._colors: Matrix = np.empty((0, 3))
+
+    @property
+    def points_m(self) -> Matrix:
+        """Metres, (N, 3) float64; changed by the next `add`."""
+        return self._points[: self.count]
+
+    @property
+    def colors(self) -> Matrix:
+        """RGB in 0 to 1, (N, 3) float64; changed by the next `add`."""
+        return self._colors[: self.count]
+
+    def clear(self) -> None:
+        """Forget the points, keep the memory."""
+        self.count = 0
+
+    def add(self, depth_m: DepthMap, color: ColorImage, intrinsics: Intrinsics) -> None:
+        """Append the valid pixels of a depth map, (H, W), with their colours, (H, W, 3)."""
+        valid = np.flatnonzero(depth_m > 0)
+        new = self._append(len(valid))
+        z = depth_m.reshape(-1).take(valid)
+        ray = rays(intrinsics).reshape(-1, 2).take(valid, axis=0)
+        # Column by column: NumPy is six times slower where it broadcasts over a row of two.
+        points = self._points[new]
+        np.multiply(ray[:, 0], z, out=points[:, 0])
+        np.multiply(ray[:, 1], z, out=points[:, 1])
+        points[:, 2] = z
+        rgb = color.reshape(-1, 3).take(valid, axis=0)
+        np.multiply(rgb, 1 / 255, out=self._colors[new])
+
+    def tint(self, begin: int) -> None:
+        """Mark the points from ``begin`` on as raw."""
+        colors = self._colors[begin : self.count]
+        colors *= 0.4
+        colors += 0.6 * np.array(RAW_TINT_RGB) / 255
+
+    def _append(self, count: int) -> slice:
+        new = slice(self.count, self.count + count)
+        missing = new.stop - len(self._points)
+        if missing > 0:
+            more = np.empty((missing, 3))
+            self._points = np.vstack([self._points, more])
+            self._colors = np.vstack([self._colors, more])
+        self.count = new.stop
+        return new
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """One frame as the child process gets it."""
@@ -173,45 +229,30 @@ class Scene:
     refined_m: DepthMap  # (H, W)
     intrinsics: Intrinsics
 
-    def points(self, view: ViewSettings, stride: int) -> tuple[Matrix, Matrix]:
-        """Return points, (N, 3) float64 metres, and their RGB colours in 0 to 1, (N, 3) float64."""
+    def fill(self, cloud: Cloud, view: ViewSettings, stride: int) -> None:
+        """Put this frame's points in place of what the cloud held."""
+        cloud.clear()
+        if view.which is Which.RAW:
+            self._add(cloud, self.raw_m, view, stride)
+            return
+        self._add(cloud, self.refined_m, view, stride)
         if view.which is Which.BOTH:
-            raw, raw_rgb = self._cloud(self._moved_m(), view, stride)
-            refined, refined_rgb = self._cloud(self.refined_m, view, stride)
-            tinted = 0.4 * raw_rgb + 0.6 * np.array(RAW_TINT_RGB) / 255
-            return np.vstack([refined, raw]), np.vstack([refined_rgb, tinted])
-        depth_m = self.raw_m if view.which is Which.RAW else self.refined_m
-        return self._cloud(depth_m, view, stride)
+            refined = cloud.count
+            self._add(cloud, self._moved_m(), view, stride)
+            cloud.tint(refined)
 
     def _moved_m(self) -> DepthMap:
         """Return the raw depth that refining moved or removed; the rest would only flicker."""
         moved = np.abs(self.raw_m - self.refined_m) > _UNMOVED * self.raw_m
         return np.where(moved, self.raw_m, np.float32(0))
 
-    def _cloud(self, depth_m: DepthMap, view: ViewSettings, stride: int) -> tuple[Matrix, Matrix]:
+    def _add(self, cloud: Cloud, depth_m: DepthMap, view: ViewSettings, stride: int) -> None:
         depth = np.ascontiguousarray(depth_m[::stride, ::stride])
         if view.coloring is Coloring.DEPTH:
             color = colorize(depth, view.depth_range, view.colormap)
         else:
             color = np.ascontiguousarray(self.color[::stride, ::stride])
-        return cloud(depth, color, subsampled(self.intrinsics, stride))
-
-
-def cloud(depth_m: DepthMap, color: ColorImage, intrinsics: Intrinsics) -> tuple[Matrix, Matrix]:
-    """Return the valid pixels as Open3D takes them without converting.
-
-    Returns:
-        Points, (N, 3) float64 metres, and RGB colours in 0 to 1, (N, 3) float64.
-    """
-    valid = np.flatnonzero(depth_m > 0)
-    z = depth_m.reshape(-1).take(valid)
-    ray = rays(intrinsics).reshape(-1, 2).take(valid, axis=0)
-    points = np.empty((len(valid), 3))
-    # Column by column: NumPy is six times slower where it broadcasts over a row of two or three.
-    points[:, 0] = ray[:, 0] * z
-    points[:, 1] = ray[:, 1] * z
-    points[:, 2] = z
-    return points, color.reshape(-1, 3).take(valid, axis=0) * (1 / 255)
+        cloud.add(depth, color, subsampled(self.intrinsics, stride))
 
 
 def subsampled(intrinsics: Intrinsics, stride: int) -> Intrinsics:

@@ -22,13 +22,13 @@ from ui.cloud_link import CloudProcess, CloudState
 from ui.cloud_memory import MAX_FRAME_PX, CloudMemory
 from ui.cloud_scene import (
     RAW_TINT_RGB,
+    Cloud,
     Coloring,
     Home,
     Orbit,
     Scene,
     ViewSettings,
     Which,
-    cloud,
     pick,
 )
 
@@ -69,6 +69,12 @@ def refined_frame(raw_m=1.0, refined_m=1.0, color=None, camera="plane", intrinsi
     depth = np.broadcast_to(np.float32(refined_m), shape).astype(np.float32)
     frame = Frame(camera, 0, 0, 0, color, raw, 0.001, Calibration(intrinsics))
     return RefinedFrame(frame, depth, depth > 0, RefinerInfo("none"), 0, 0)
+
+
+def points_of(depth_m, color=None, intrinsics=INTRINSICS):
+    cloud = Cloud()
+    cloud.add(np.float32(depth_m), quadrants() if color is None else color, intrinsics)
+    return cloud.points_m
 
 
 def view(**changes):
@@ -130,7 +136,7 @@ def test_a_small_object_is_seen_at_its_own_place(painter):
     depth[20:40, 110:140] = 0.8
     orbit = Orbit(offset=(0.0, 0.0, 0.0))
     image = show(painter, refined_frame(depth, depth), orbit=orbit, point_size_px=1)
-    home = Home.of(cloud(np.float32(depth), quadrants(), INTRINSICS)[0], view())
+    home = Home.of(points_of(depth), view())
     local = np.array([(110 - 79.5) / 150, (20 - 59.5) / 150, 1, 0]) * 0.8 + [0, 0, 0, 1]
     x, y, z = (home.extrinsic(orbit) @ local)[:3]
     corner_px = np.array([x, y]) / z * view().focal_px + [159.5, 119.5]
@@ -200,7 +206,7 @@ def test_double_click_centres_on_the_point(painter):
     painter.pick(*target)
     until(lambda: painter.status.picks == 1)
     offset = painter.status.picked
-    home = Home.of(cloud(np.float32(wall), quadrants(), INTRINSICS)[0], view())
+    home = Home.of(points_of(wall), view())
     point = np.array(home.target_m) + np.array(offset) * home.distance_m
     assert point[2] == pytest.approx(1.0, abs=1e-3)
     centred = home.extrinsic(Orbit(offset=offset)) @ np.append(point, 1)
@@ -342,7 +348,7 @@ def test_large_frames_are_thinned_with_their_intrinsics():
     memory = CloudMemory()
     scene = memory.read_frame(memory.write_frame(frame))
     assert scene.refined_m.size <= MAX_FRAME_PX
-    points, _ = cloud(scene.refined_m.copy(), scene.color.copy(), scene.intrinsics)
+    points = points_of(scene.refined_m, scene.color, scene.intrinsics)
     x = (2558 - 1279.5) / 1800 * 1.5  # the last column that is kept
     np.testing.assert_allclose(points[:, 0].max(), x, rtol=1e-6)
     assert scene.raw_m[3, 3] == pytest.approx(1.0)
@@ -354,8 +360,11 @@ def test_home_shows_nearly_every_point():
     rng = np.random.default_rng(3)
     depth = (1 + rng.random((120, 160))).astype(np.float32)
     scene = Scene("random", quadrants(), depth, depth, INTRINSICS)
-    points, colors = scene.points(view(), 1)
-    assert points.shape == colors.shape == (160 * 120, 3)
+    cloud = Cloud()
+    for _ in range(2):  # the second fill replaces the first
+        scene.fill(cloud, view(), 1)
+    points = cloud.points_m
+    assert points.shape == cloud.colors.shape == (160 * 120, 3)
     local = (Home.of(points, view()).extrinsic(Orbit())[:3] @ np.c_[points, np.ones(19200)].T).T
     pixels = local[:, :2] / local[:, 2:] * view().focal_px
     inside = (np.abs(pixels) < [160, 120]).all(1) & (local[:, 2] > 0)
@@ -372,15 +381,9 @@ def test_settings_are_checked(wrong):
 
 
 @pytest.fixture
-def pane(monkeypatch):
-    if not os.environ.get("DISPLAY"):
-        monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    from PySide6.QtWidgets import QApplication
-
+def pane(qapp):
     from ui.cloud_view import CloudView
 
-    app = QApplication.instance() or QApplication([])
-    before = set(threading.enumerate())
     pane = CloudView(process=CloudProcess(max_fps=60))
     pane.resize(400, 400)
     pane.show()
@@ -389,10 +392,7 @@ def pane(monkeypatch):
     pane.stop()
     pane.close()
     pane.deleteLater()
-    app.sendPostedEvents()
-    app.processEvents()
     assert pid is None or not is_alive(pid)
-    assert set(threading.enumerate()) == before
 
 
 def until_shown(condition):
