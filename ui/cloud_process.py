@@ -65,11 +65,11 @@ class CloudWindow:
         else:
             self._window.update_geometry(self._geometry)
 
-    def capture(self, view: ViewSettings, extrinsic: Matrix) -> Matrix:
+    def capture(self, view: ViewSettings, extrinsic: Matrix, point_size_px: float) -> Matrix:
         """Return the picture, (H, W, 3) float in 0 to 1."""
         option = self._window.get_render_option()
         option.background_color = np.array(view.background_rgb) / 255
-        option.point_size = float(view.point_size_px)
+        option.point_size = point_size_px
         width, height = self.size
         camera = self._o3d.camera.PinholeCameraParameters()
         camera.intrinsic = self._o3d.camera.PinholeCameraIntrinsic(
@@ -105,7 +105,9 @@ class CloudRenderer:
         self._update_points(window, view, stride)
         self._update_home(view)
         extrinsic = self._home.extrinsic(view.orbit)
-        image = window.capture(view, extrinsic)
+        # A thinned draft keeps its surfaces closed by larger points.
+        point_size_px = view.point_size_px * stride / view.stride
+        image = window.capture(view, extrinsic, point_size_px)
         # 255.5 and not 255: n / 255 in float32 must not be cut to n - 1.
         np.multiply(image, 255.5, out=self._memory.picture(*window.size), casting="unsafe")
         render_ms = (time.perf_counter() - began_s) * 1000

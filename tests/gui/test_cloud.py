@@ -251,6 +251,9 @@ def test_nothing_is_drawn_while_hidden(process):
 def test_a_killed_child_is_replaced_and_draws_the_same_frame(process):
     show(process, refined_frame())
     first = process.pid
+    os.kill(first, signal.SIGINT)  # Ctrl-C in a terminal reaches the child too; it is not its own
+    show(process, refined_frame())
+    assert (process.pid, process.status.restarts) == (first, 0)
     os.kill(first, signal.SIGKILL)
     until(lambda: process.status.restarts == 1 and process.status.state is CloudState.RUNNING)
     assert process.pid != first
