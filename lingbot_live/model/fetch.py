@@ -151,6 +151,18 @@ def _unreachable(repo: str, base: str, error: Exception) -> WeightsError:
     return WeightsError(f"{repo}: {base} cannot be reached ({reason})")
 
 
+def _reason(error: Any) -> str:
+    import requests
+
+    if error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return f"no answer for {TIMEOUT_S[1]:.0f} s"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return "the answer was cut"
+
+
 def partial_path(target: Path, file: HubFile) -> Path:
     """Return where the arrived part of a file is kept; a new version of it gets another name."""
     version = file.checksum.partition(":")[2][:16] or str(file.size)
@@ -239,7 +251,7 @@ class Transfer:
             ) as answer:
                 self._accept(answer)
         except requests.RequestException as error:
-            self._failure = str(error).partition("\n")[0]
+            self._failure = _reason(error)
             log.warning("%s: %s", self._file.name, self._failure)
 
     def _accept(self, answer: Any) -> None:
