@@ -89,7 +89,7 @@ def test_every_damage_is_found(source, state, cache):
         bad[rng.integers(len(bad))] ^= 1 << int(rng.integers(8))
         path.write_bytes(bad)
         found = weights.find_half_cache(source)
-        assert found is None or same(found, state), "a flipped bit changed a tensor unnoticed"
+        assert found is None or same(found, state), "a flipped bit went unnoticed"
         assert found is not None or not path.exists()
     for length in (0, 4, 100, len(good) // 2, len(good) - 1):
         path.write_bytes(good[:length])
@@ -99,9 +99,13 @@ def test_every_damage_is_found(source, state, cache):
 def same(path: Path, state: dict[str, torch.Tensor]) -> bool:
     """Tell whether tensors are right, as after a flip in the path or the padding of the header."""
     loaded = load_file(path)
-    return set(loaded) == set(state) and all(
-        torch.equal(loaded[name].float(), state[name].to(loaded[name].dtype).float())
-        for name in state
+    return (
+        read_half_config(path) == CONFIG
+        and set(loaded) == set(state)
+        and all(
+            torch.equal(loaded[name].float(), state[name].to(loaded[name].dtype).float())
+            for name in state
+        )
     )
 
 
