@@ -12,6 +12,7 @@
     │   └── BadRecordingError         the file is damaged or not of this kind
     ├── RefinerError              a refiner failed on a frame or could not start
     │   ├── WeightsError              a checkpoint is missing, damaged or does not fit
+    │   │   └── DownloadCancelledError    the user stopped a download
     │   └── OutOfMemoryError          the device has too little memory
     ├── RecordingError            a session file
     │   ├── CorruptRecordingError     damaged beyond what can be read
@@ -83,6 +84,10 @@ class RefinerError(LingbotLiveError):
 
 class WeightsError(RefinerError):
     """A checkpoint is missing, damaged, or does not fit the network."""
+
+
+class DownloadCancelledError(WeightsError):
+    """A download was stopped on purpose; what has arrived is kept."""
 
 
 class OutOfMemoryError(RefinerError):

@@ -1,0 +1,177 @@
+"""``lingbot-live models``: list, download, verify, path, remove."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from lingbot_live.errors import LingbotLiveError
+from lingbot_live.model import weights
+from lingbot_live.model.files import Progress, megabytes
+
+app = typer.Typer(help="The weights of LingBot-Depth.", no_args_is_help=True)
+
+Name = Annotated[
+    str,
+    typer.Argument(help="Short name (see list), ORG/NAME on Hugging Face, or a path."),
+]
+
+
+class Hub(str, Enum):
+    """Where weights are published."""
+
+    huggingface = "huggingface"
+    modelscope = "modelscope"
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except LingbotLiveError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Progress]:
+    """Show a progress bar on a terminal's stderr; nothing where it is not one."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as RichProgress
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with RichProgress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield tell
+
+
+@app.command("list")
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Show the published models and what is here of them."""
+    with _clear_errors():
+        found = weights.known()
+    if as_json:
+        typer.echo(json.dumps([_as_dict(status) for status in found], indent=2))
+    else:
+        _print_table(found)
+
+
+def _as_dict(status: weights.Status) -> dict[str, object]:
+    entry = weights.published(status.name)
+    about = asdict(entry) if entry else {"name": status.name, "huggingface": status.name}
+    here = {**asdict(status), "path": str(status.path)}
+    return {**about, **here, "recommended": status.name == weights.RECOMMENDED}
+
+
+def _print_table(found: list[weights.Status]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("NAME", "HERE", "SIZE", "FP16 COPY", "FOR", "FILE"):
+        table.add_column(heading, overflow="fold", justify="right" if "SIZE" in heading else "left")
+    for status in found:
+        entry = weights.published(status.name)
+        table.add_row(
+            status.name,
+            f"{status.state} ({status.origin})" if status.origin else status.state,
+            megabytes(status.size_bytes) if status.size_bytes else "",
+            megabytes(status.half_bytes) if status.half_bytes else "",
+            entry.purpose if entry else "",
+            str(status.path) if status.state != "absent" else "",
+        )
+    Console().print(table)
+    typer.echo(f"\nKept in {weights.cache_folder()}")
+
+
+@app.command()
+def download(
+    name: Name,
+    hub: Annotated[Hub, typer.Option("--from", help="Where from.")] = Hub.huggingface,
+) -> None:
+    """Download a model; an interrupted download goes on where it stopped."""
+    with _clear_errors(), _bar(name) as progress:
+        try:
+            found = weights.download(name, hub.value, progress=progress)
+        except KeyboardInterrupt:
+            typer.echo("stopped; run it again to go on from there", err=True)
+            raise typer.Exit(130) from None
+    typer.echo(found)
+
+
+@app.command()
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(help="One model; all that are here if left out.")
+    ] = None,
+) -> None:
+    """Compare the checksum of downloaded weights with the hub's."""
+    with _clear_errors():
+        names = [name] if name else [s.name for s in weights.known() if s.state == "present"]
+        verdicts = [_verify(each) for each in names]
+    if not verdicts:
+        typer.echo("no weights are here")
+    if any(verdict.ok is False for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _verify(name: str) -> weights.Verdict:
+    with _bar(name) as progress:
+        verdict = weights.verify(name, progress=progress)
+    if verdict.ok is False:
+        advice = f"; run: lingbot-live models remove {name}, then download it again"
+        typer.echo(f"{name}: WRONG, {verdict.checksum} (against {verdict.against}){advice}")
+    else:
+        typer.echo(
+            f"{name}: {'ok' if verdict.ok else 'unknown'}, {verdict.checksum} "
+            f"(against {verdict.against})"
+        )
+    return verdict
+
+
+@app.command()
+def path(name: Name = weights.RECOMMENDED) -> None:
+    """Print where a model's file is."""
+    with _clear_errors():
+        typer.echo(weights.resolve(name))
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Remove a model that was downloaded, and its fp16 copy; never a file of yours."""
+    with _clear_errors():
+        before = weights.status(name) if weights.published(name) else None
+        freed = weights.remove(name)
+    typer.echo(f"{name}: {megabytes(freed)} freed" if freed else f"{name}: nothing was here")
+    if before and before.origin == "huggingface cache":
+        typer.echo(f"{before.path} belongs to Hugging Face's cache and stays")
+
+
+if __name__ == "__main__":
+    app()
