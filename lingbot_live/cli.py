@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live import __version__
+from lingbot_live import __version__, cli_models
 from lingbot_live.errors import ConfigError, LingbotLiveError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(cli_models.app, name="models")
 
 Address = Annotated[
     list[str] | None,
