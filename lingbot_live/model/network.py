@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lingbot_live.model import postprocess, tokens
 from lingbot_live.model.config import ModelConfig
-from lingbot_live.model.decoder import ConvStack, uv_maps
+from lingbot_live.model.decoder import FP32_LEVELS, ConvStack, uv_maps
 from lingbot_live.model.encoder import Encoder
 from lingbot_live.model.layers import Conv2d, ConvTranspose2x2, Linear
 from lingbot_live.model.postprocess import Logits
@@ -94,7 +94,7 @@ class LingBotDepth(nn.Module):
         for stack in (self.neck, self.depth_head, self.mask_head):
             for blocks in stack.children() if stack is not None else ():
                 assert isinstance(blocks, nn.ModuleList)
-                parts += list(blocks)[:-1]  # the last level stays fp32
+                parts += list(blocks)[:-FP32_LEVELS]
         for part in parts:
             for module in part.modules():
                 if isinstance(module, (Linear, Conv2d, ConvTranspose2x2)):
