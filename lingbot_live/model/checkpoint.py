@@ -87,9 +87,10 @@ def load_network(
         name: precision.dtype if id(value) in rounded else torch.float32
         for name, value in network.state_dict(keep_vars=True).items()
     }
-    weights = {
-        name: tensor.to(device, target[name]).contiguous() for name, tensor in tensors.items()
-    }
+    weights = {}
+    for name, tensor in tensors.items():
+        layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+        weights[name] = tensor.to(device, target[name]).contiguous(memory_format=layout)
     network.load_state_dict(weights, assign=True)
     return network.requires_grad_(False).eval()
 

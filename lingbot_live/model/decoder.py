@@ -108,7 +108,9 @@ class ConvStack(nn.Module):
     def forward(self, inputs: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
         """Return five maps (B, out_i, ...), level i at h * 2**i, from five (B, in_i, ...)."""
         outputs = []
-        x = self.input_blocks[0](inputs[0].to(dtype))  # (B, D_0, h, w)
+        # Channels last is what fast convolutions want, on CPU and GPU; all that follows keeps it.
+        x = inputs[0].to(dtype, memory_format=torch.channels_last)
+        x = self.input_blocks[0](x)  # (B, D_0, h, w)
         for level in range(LEVELS):
             if level == LEVELS - FP32_LEVELS:
                 x = x.float()
