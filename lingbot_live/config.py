@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from lingbot_live.errors import ConfigError
 
+PRECISIONS = ("auto", "fp16", "bf16", "fp32")
+
 
 @dataclass(frozen=True, slots=True)
 class CameraConfig:
@@ -35,7 +37,7 @@ class RefinerConfig:
     model: str = ""
     tokens: int | None = None
     level: int | None = None  # resolution level 0 to 9; tokens wins
-    precision: str = "fp16"
+    precision: str = "auto"  # fp16 on a GPU, fp32 on a CPU
     device: str = "auto"
     keep_raw: bool = False  # blend: raw depth where it is valid
     apply_mask: bool = True  # pixels the refiner does not vouch for become invalid
@@ -45,8 +47,9 @@ class RefinerConfig:
             raise ConfigError(f"refiner: tokens {self.tokens} must lie in 1 to 20000")
         if self.level is not None and not 0 <= self.level <= 9:
             raise ConfigError(f"refiner: level {self.level} must lie in 0 to 9")
-        if self.precision not in ("fp16", "bf16", "fp32"):
-            raise ConfigError(f"refiner: precision {self.precision!r}; known: fp16, bf16, fp32")
+        if self.precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise ConfigError(f"refiner: precision {self.precision!r}; known: {known}")
 
     def __str__(self) -> str:
         return f"{self.name}:{self.model}" if self.model else self.name

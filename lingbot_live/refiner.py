@@ -17,7 +17,13 @@ from lingbot_live.frame import DepthMap, Frame, Mask, RefinedFrame, RefinerInfo
 
 
 class Refiner(ABC):
-    """Turns a Frame's raw depth into refined depth. Implement `_refine`; `info` may change."""
+    """Turns a Frame's raw depth into refined depth. Implement `_refine`; `info` may change.
+
+    ``tokens`` is how fine a network computes; None where that means nothing. It may be set from
+    any thread and holds from the next frame on.
+    """
+
+    tokens: int | None = None
 
     def __init__(self, info: RefinerInfo) -> None:
         self.info = info
