@@ -21,7 +21,7 @@ _SUN = np.array([0.74, 0.64, -0.2], np.float32)  # the way its light travels
 _GLOSS = np.zeros(len(Material), np.float32)
 _GLOSS[[Material.WOOD, Material.PLANKS, Material.BLACK, Material.SKIN]] = 0.25, 0.2, 0.35, 0.08
 _IR_GAIN = np.ones(len(Material), np.float32)  # how much brighter than in visible light
-_IR_GAIN[[Material.FABRIC, Material.LEAF, Material.WOOD, Material.BLACK]] = 1.8, 2.5, 1.5, 0.5
+_IR_GAIN[[Material.FABRIC, Material.LEAF, Material.WOOD, Material.BLACK]] = 1.8, 2.5, 1.5, 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,8 +303,8 @@ class _Painter:
         through = self._reflect(rays, hit, day, lamp, depth)
         self.visible[rows] = ~shadow.reshape(shape)
         self.facing[rows] = -_dot(hit.normal, view).reshape(shape)
-        gray = hit.color @ np.float32((0.3, 0.5, 0.2)) * _IR_GAIN[hit.material]
-        self.infrared[rows] = np.clip(gray * 0.8 + 0.03, 0.01, 0.9).reshape(shape)
+        gray = hit.color @ np.float32((0.24, 0.4, 0.16)) + np.float32(0.03)
+        self.infrared[rows] = np.minimum(gray * _IR_GAIN[hit.material], 0.9).reshape(shape)
         self.sunlit[rows] = ((sun > 0.05) | missed).reshape(shape)
         material = hit.material.copy()
         self._glaze(rays, depth, material, day, lamp)
@@ -312,9 +312,7 @@ class _Painter:
         self.depth[rows], self.through[rows] = depth.reshape(shape), through.reshape(shape)
         self.material[rows] = material.reshape(shape)
 
-    def _reflect(
-        self, rays: Floats, hit: Hit, day: Floats, lamp: Floats, depth: Floats
-    ) -> Floats:
+    def _reflect(self, rays: Floats, hit: Hit, day: Floats, lamp: Floats, depth: Floats) -> Floats:
         """Show the room in mirrors and chrome; return z of what the light meets in a mirror."""
         through = depth.copy()
         kinds = (hit.material == Material.MIRROR) | (hit.material == Material.CHROME)
@@ -330,7 +328,12 @@ class _Painter:
         return through
 
     def _glaze(
-        self, rays: Floats, depth: Floats, material: npt.NDArray[np.uint8], day: Floats, lamp: Floats
+        self,
+        rays: Floats,
+        depth: Floats,
+        material: npt.NDArray[np.uint8],
+        day: Floats,
+        lamp: Floats,
     ) -> None:
         """Lay glass over what is behind it; Schlick's approximation says how much it mirrors."""
         import open3d.core as o3c

@@ -212,7 +212,7 @@ class TimeOfFlight:
         glass = view.material == Material.GLASS
         strength = np.where(mirror, 0.35, view.infrared * np.clip(view.facing, 0.02, 1))
         strength = strength / stretch**4  # the emitter's cone
-        strength = np.where(view.material == Material.CHROME, 0.012, strength)
+        strength = np.where(view.material == Material.CHROME, 0.007, strength)
         strength = np.where(glass, 0.7 * strength, strength) / np.maximum(far, 0.2) ** 2
         bounced = np.where(mirror | (view.through_m <= 0), 1, self.multipath(view))
         out = strength * (view.through_m > 0) * self._turn(2 * far) * bounced
