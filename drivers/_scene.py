@@ -139,7 +139,12 @@ def _shelf() -> list[Mesh]:
 
 def _books(low_x: float, high_x: float, y: float, front: float) -> list[Mesh]:
     rng = np.random.default_rng(int(1000 * (y + 2)))
-    covers = ((0.7, 0.16, 0.14), (0.13, 0.3, 0.5), (0.85, 0.66, 0.2), (0.2, 0.42, 0.28))
+    covers: tuple[Vector, ...] = (
+        (0.7, 0.16, 0.14),
+        (0.13, 0.3, 0.5),
+        (0.85, 0.66, 0.2),
+        (0.2, 0.42, 0.28),
+    )
     covers += ((0.88, 0.85, 0.76), (0.45, 0.2, 0.4), (0.83, 0.42, 0.2), (0.25, 0.25, 0.28))
     books: list[Mesh] = []
     x = low_x + 0.05

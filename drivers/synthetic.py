@@ -181,4 +181,5 @@ def _noise(sensor: Sensor, color: Intrinsics, seed: int) -> npt.NDArray[np.float
         import cv2
 
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), sensor.grain_px), np.float32)
-    return (noise / noise.std()).ravel()
+    flat: npt.NDArray[np.float32] = (noise / noise.std()).ravel()
+    return flat
