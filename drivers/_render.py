@@ -17,6 +17,7 @@ from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, Mask
 from lingbot_live.geometry import rays as pixel_rays
 
 _STRIP_ROWS = 32  # one cast holds the interpreter: strips keep that to a few milliseconds
+_FILM_STEPS = 16384
 _SUN = np.array([0.74, 0.64, -0.2], np.float32)  # the way its light travels
 _GLOSS = np.zeros(len(Material), np.float32)
 _GLOSS[[Material.WOOD, Material.PLANKS, Material.BLACK, Material.SKIN]] = 0.25, 0.2, 0.35, 0.08
@@ -343,15 +344,23 @@ class _Painter:
         depth[at], material[at] = t[at], Material.GLASS
 
 
+@functools.cache
+def _film() -> npt.NDArray[np.uint8]:
+    """The 8-bit value of light in steps of 1 / `_FILM_STEPS`, (65536,); bright light saturates."""
+    light = np.arange(65536) / _FILM_STEPS
+    toned: npt.NDArray[np.uint8] = np.rint(255 * (1 - np.exp(-1.55 * light)) ** (1 / 2.2)).astype(
+        np.uint8
+    )
+    return toned
+
+
 def _develop(day: Floats, lamp: Floats, visible: Floats) -> ColorImage:
     """Soft shadow, exposure, lens blur and sRGB-like gamma."""
     import cv2
 
     light = day + lamp * cv2.blur(visible, (4, 4))[..., None]
     light = cv2.GaussianBlur(light, (3, 3), 0.55)
-    toned = (1 - np.exp(np.float32(-1.55) * light)) ** np.float32(1 / 2.2)
-    out: ColorImage = np.rint(toned * 255).astype(np.uint8)
-    return out
+    return np.take(_film(), np.minimum(light * np.float32(_FILM_STEPS), 65535).astype(np.uint16))
 
 
 def render(
