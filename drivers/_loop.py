@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWEEP_S = 8.0  # there and back
-WIDEN_S = 60.0  # until the sweep has its full width
+WIDEN_S = 45.0  # until the sweep has its full width
 MOST_POSES = 60
 MOST_BYTES = 170_000_000
 _BYTES_PER_PIXEL = 8  # of a Pose
@@ -151,11 +151,14 @@ class Sweep:
         """
         with self._changed:
             self._changed.wait_for(lambda: index < len(self._poses) or self._error, timeout_s)
-            if index < len(self._poses):
-                return self._poses[index]
             if self._error is not None:
                 raise CameraError(f"synthetic: rendering failed: {self._error}") from self._error
-        return None
+            return self._poses[index] if index < len(self._poses) else None
+
+    @property
+    def ready(self) -> int:
+        """How many poses are there already."""
+        return len(self._poses)
 
     def _render(self, index: int, stop: threading.Event) -> Pose | None:
         view = self._views.view(index / max(1, self.count - 1), stop)

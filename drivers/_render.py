@@ -348,10 +348,9 @@ class _Painter:
 def _film() -> npt.NDArray[np.uint8]:
     """The 8-bit value of light in steps of 1 / `_FILM_STEPS`, (65536,); bright light saturates."""
     light = np.arange(65536) / _FILM_STEPS
-    toned: npt.NDArray[np.uint8] = np.rint(255 * (1 - np.exp(-1.55 * light)) ** (1 / 2.2)).astype(
-        np.uint8
-    )
-    return toned
+    toned = 255 * (1 - np.exp(-1.55 * light)) ** (1 / 2.2)
+    out: npt.NDArray[np.uint8] = np.rint(toned).astype(np.uint8)
+    return out
 
 
 def _develop(day: Floats, lamp: Floats, visible: Floats) -> ColorImage:
@@ -360,7 +359,9 @@ def _develop(day: Floats, lamp: Floats, visible: Floats) -> ColorImage:
 
     light = day + lamp * cv2.blur(visible, (4, 4))[..., None]
     light = cv2.GaussianBlur(light, (3, 3), 0.55)
-    return np.take(_film(), np.minimum(light * np.float32(_FILM_STEPS), 65535).astype(np.uint16))
+    steps = np.minimum(light * np.float32(_FILM_STEPS), 65535).astype(np.uint16)
+    out: ColorImage = np.take(_film(), steps)
+    return out
 
 
 def render(

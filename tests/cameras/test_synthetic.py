@@ -159,6 +159,24 @@ def test_it_keeps_its_pace() -> None:
     assert np.median(np.diff(stamps)) > 0.018e9
 
 
+def test_a_late_renderer_costs_no_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, real = threading.Event(), render
+
+    def late(phase: float, *rest: object) -> View | None:
+        if phase > 0:
+            go_on.wait(10)
+        return real(phase, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("drivers._render.render", late)
+    with camera("tof", CameraConfig(width=64, height=48, fps=1e4)) as opened:
+        shown = [first_frame(opened) for _ in range(5)]
+        opened._frame = 40_000
+        held = first_frame(opened)
+        go_on.set()
+    assert (held.color == shown[0].color).all()
+    assert (held.depth_raw != shown[0].depth_raw).any()
+
+
 def test_a_failing_renderer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no rays today")
@@ -176,7 +194,7 @@ def test_the_sweep_begins_at_rest_widens_and_reaches_its_ends() -> None:
     steps = np.abs(np.diff(path))
     assert path[:15] == [0] * 15
     assert steps.max() == 1
-    assert max(path[:600]) <= 20
+    assert max(path[:600]) <= 27
     assert set(path) == set(range(60))
 
 
