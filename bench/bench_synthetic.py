@@ -7,7 +7,7 @@ import numpy as np
 from bench.timing import interleaved_ms
 from drivers._render import View, render
 from drivers._sensors import SENSORS, Observation
-from drivers.synthetic import SyntheticDriver
+from drivers.synthetic import SyntheticCamera, SyntheticDriver
 from lingbot_live.config import CameraConfig
 
 Row = tuple[str, float, str, float]
@@ -16,8 +16,12 @@ Row = tuple[str, float, str, float]
 def _row(target: str) -> Row:
     driver = SyntheticDriver()
     config = CameraConfig(realtime=False, fps=9e4, seed=1)
-    with driver.create(driver.find(target), config) as camera:
+    camera = driver.create(driver.find(target), config)
+    assert isinstance(camera, SyntheticCamera)
+    with camera:
         intrinsics = camera.read(60.0).intrinsics
+        assert camera._worker is not None
+        camera._worker.request_stop()  # or it renders the other poses beside the timing
 
         def anew() -> tuple[View, Observation]:
             view = render(0.0, intrinsics)

@@ -262,7 +262,9 @@ class TimeOfFlight(Sensor):
         between = np.where(np.isfinite(second.t), second.t, 0)
         detour = (back + between).reshape(count, -1) - there[:, None]
         indirect = (light.reshape(count, -1) * self._turn(detour)).mean(1)
-        factor: Phasors = (1 + indirect / np.maximum(direct, 2e-3)).astype(np.complex64)
+        # The factor spreads over a grid cell: a point seen from aside must not outshine the rest.
+        direct = np.maximum(direct, 0.25 / np.maximum(there, 0.3) ** 2)
+        factor: Phasors = (1 + indirect / direct).astype(np.complex64)
         return factor
 
     def raw_table(self) -> RawDepth:
