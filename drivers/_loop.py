@@ -7,7 +7,6 @@ starts small and widens as slowly as a busy two-core machine renders.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import logging
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWEEP_S = 8.0  # there and back
-WIDEN_S = 60.0  # until the sweep has its full width
+WIDEN_S = 45.0  # until the sweep has its full width
 MOST_POSES = 60
 MOST_BYTES = 170_000_000
 _BYTES_PER_PIXEL = 8  # of a Pose
+_SOURCES = ("shapes", "textures", "scene", "render", "sensors", "loop")  # decide every pixel
 _SIGMA_M = 0.25  # the largest deviation that a Pose can hold
 
 SIGMA_FINE = ((np.arange(256) / 255) ** 2 * _SIGMA_M * 1e4).astype(np.float32)
@@ -151,11 +151,14 @@ class Sweep:
         """
         with self._changed:
             self._changed.wait_for(lambda: index < len(self._poses) or self._error, timeout_s)
-            if index < len(self._poses):
-                return self._poses[index]
             if self._error is not None:
                 raise CameraError(f"synthetic: rendering failed: {self._error}") from self._error
-        return None
+            return self._poses[index] if index < len(self._poses) else None
+
+    @property
+    def ready(self) -> int:
+        """How many poses are there already."""
+        return len(self._poses)
 
     def _render(self, index: int, stop: threading.Event) -> Pose | None:
         view = self._views.view(index / max(1, self.count - 1), stop)
@@ -174,7 +177,7 @@ class Sweep:
             return _unpack(path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             log.warning("%s: not usable (%s), rendered anew", path, error)
             return None
 
@@ -182,7 +185,7 @@ class Sweep:
 def _unpack(path: Path) -> Pose:
     import cv2
 
-    with np.load(path, allow_pickle=False) as packed:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as packed:
         arrays = {f.name: cv2.imdecode(packed[f.name], cv2.IMREAD_UNCHANGED) for f in fields(Pose)}
     if any(array is None for array in arrays.values()):
         raise ValueError("an image is damaged")
@@ -206,14 +209,15 @@ def _save(path: Path, pose: Pose) -> None:
         log.info("%s: not kept (%s)", path, error)
 
 
-@functools.cache
 def cache_root() -> Path:
     """Return the folder of this version's rendered poses; those of other versions are removed."""
     import platformdirs
 
-    sources = sorted(Path(__file__).parent.glob("_*.py"))
+    sources = [Path(__file__).with_name(f"_{name}.py") for name in _SOURCES]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    base = platformdirs.user_cache_path("lingbot-live") / "synthetic"
+    named = os.environ.get("LINGBOT_LIVE_CACHE")
+    cache = Path(named) if named else platformdirs.user_cache_path("lingbot-live", appauthor=False)
+    base = cache / "synthetic"
     for old in base.glob("*"):
         if old.name != digest:
             shutil.rmtree(old, onerror=lambda _f, name, info: log.info("%s stays: %s", name, info))

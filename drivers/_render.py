@@ -11,17 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers import _scene
-from drivers._shapes import Floats, Material, Mesh, merged
+from drivers._shapes import Floats, Material, Mesh, merged, rgb
 from drivers._textures import albedo
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, Mask
 from lingbot_live.geometry import rays as pixel_rays
 
 _STRIP_ROWS = 32  # one cast holds the interpreter: strips keep that to a few milliseconds
+_FILM_STEPS = 16384
 _SUN = np.array([0.74, 0.64, -0.2], np.float32)  # the way its light travels
 _GLOSS = np.zeros(len(Material), np.float32)
 _GLOSS[[Material.WOOD, Material.PLANKS, Material.BLACK, Material.SKIN]] = 0.25, 0.2, 0.35, 0.08
 _IR_GAIN = np.ones(len(Material), np.float32)  # how much brighter than in visible light
-_IR_GAIN[[Material.FABRIC, Material.LEAF, Material.WOOD, Material.BLACK]] = 1.8, 2.5, 1.5, 0.5
+_IR_GAIN[[Material.FABRIC, Material.LEAF, Material.WOOD, Material.BLACK]] = 1.8, 2.5, 1.5, 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,10 @@ class View:
     sunlit: Mask
 
     def hidden_from(self, x_m: float) -> Mask:
-        """Where the opaque first surface is not seen from ``x_m`` metres to the camera's right."""
+        """Where the first surface behind glass is not seen from ``x_m`` metres to the right."""
         dirs = self.stage.world_rays(self.intrinsics)[..., 3:]
-        seen = self.through_m[..., None]
+        mirror = self.material == Material.MIRROR
+        seen = np.where(mirror, self.depth_m, self.through_m)[..., None]
         at = self.stage.position + dirs * np.where(seen > 0, seen, 1) * np.float32(0.998)
         other = self.stage.position + self.stage.turn @ np.array([x_m, 0, 0], np.float32)
         blocked = np.zeros(self.depth_m.shape, bool)
@@ -74,15 +76,21 @@ def _attributes() -> Mesh:
     return merged([_scene.opaque(), _scene.person(0.0)])
 
 
-def _scene_of(meshes: list[Mesh]) -> Any:
-    import open3d as o3d
+def _tensor(array: npt.NDArray[Any]) -> Any:
+    from open3d import core
 
-    scene = o3d.t.geometry.RaycastingScene()
+    make: Any = core.Tensor  # its published types leave out the plain array
+    return make(np.ascontiguousarray(array))
+
+
+def _scene_of(meshes: list[Mesh]) -> Any:
+    from open3d.t.geometry import RaycastingScene
+
+    scene = RaycastingScene()
     for mesh in meshes:
-        faces = o3d.core.Tensor(np.ascontiguousarray(mesh.triangles, np.uint32))
-        scene.add_triangles(o3d.core.Tensor(np.ascontiguousarray(mesh.vertices)), faces)
+        scene.add_triangles(_tensor(mesh.vertices), _tensor(mesh.triangles.astype(np.uint32)))
     # The first ray builds the tree; later ones may then come from several threads.
-    scene.cast_rays(o3d.core.Tensor(np.zeros((1, 6), np.float32)))
+    scene.cast_rays(_tensor(np.zeros((1, 6), np.float32)))
     return scene
 
 
@@ -109,24 +117,12 @@ class Stage:
 
     def blocked(self, rays: Floats, far: float) -> Mask:
         """Whether something opaque lies between 0 and ``far`` lengths along each ray."""
-        import open3d.core as o3c
-
-        tensor = o3c.Tensor(np.ascontiguousarray(rays))
-        found: Mask = self._scene.test_occlusions(tensor, 1e-3, far).numpy()
+        found: Mask = self._scene.test_occlusions(_tensor(rays), 1e-3, far).numpy()
         return found
-
-    def distance(self, rays: Floats) -> Floats:
-        """Return where each ray first meets something opaque, in lengths of its direction."""
-        import open3d.core as o3c
-
-        t: Floats = self._scene.cast_rays(o3c.Tensor(np.ascontiguousarray(rays)))["t_hit"].numpy()
-        return t
 
     def cast(self, rays: Floats) -> Hit:
         """Follow (N, 6) rays to the first opaque surface."""
-        import open3d.core as o3c
-
-        found = self._scene.cast_rays(o3c.Tensor(np.ascontiguousarray(rays)))
+        found = self._scene.cast_rays(_tensor(rays))
         t = found["t_hit"].numpy()
         missed = ~np.isfinite(t)
         moves = found["geometry_ids"].numpy() == 1
@@ -177,8 +173,8 @@ def _strips(rows: int) -> list[slice]:
 def _sky(direction: Floats) -> Floats:
     """A bright sky above hazy trees, for rays that leave by the window."""
     up = -_unit(direction)[:, 1:2]
-    sky = np.float32((0.75, 0.9, 1.15)) + np.clip(up, 0, 1) * np.float32((-0.3, -0.15, 0.3))
-    trees = np.float32((0.22, 0.36, 0.2)) * (1 + 0.5 * np.sin(40 * direction[:, 2:3]))
+    sky = rgb(0.75, 0.9, 1.15) + np.clip(up, 0, 1) * rgb(-0.3, -0.15, 0.3)
+    trees = rgb(0.22, 0.36, 0.2) * (1 + 0.5 * np.sin(40 * direction[:, 2:3]))
     return np.where(up > 0.03 * np.sin(25 * direction[:, 2:3]) - 0.05, sky, trees)
 
 
@@ -204,9 +200,9 @@ def _daylight(stage: Stage, hit: Hit, view: Floats) -> tuple[Floats, Floats]:
     toward = np.clip(_dot(n, window) / np.sqrt(far) + 0.25, 0, 1.25) / (1 + 0.35 * far)
     ambient = (0.3 - 0.06 * n[:, 1]) * _openness(p)
     sun = _sun(stage, hit)
-    light = ambient[:, None] * np.float32((1.0, 1.0, 1.03))
-    light = light + toward[:, None] * np.float32((0.82, 0.93, 1.1))
-    light = light + (2.2 * sun)[:, None] * np.float32((1.1, 1.0, 0.82))
+    light = ambient[:, None] * rgb(1.0, 1.0, 1.03)
+    light = light + toward[:, None] * rgb(0.82, 0.93, 1.1)
+    light = light + (2.2 * sun)[:, None] * rgb(1.1, 1.0, 0.82)
     shine = 3 * _highlight(hit, window, view) / (1 + 0.3 * far)
     out = hit.color * light + shine[:, None]
     glows = hit.material == Material.LAMP
@@ -237,23 +233,23 @@ def _lamp(hit: Hit, spot: Floats, view: Floats) -> Floats:
     far = _dot(to, to)
     cosine = np.clip(_dot(hit.normal, _unit(to)), 0, 1)
     shine = _highlight(hit, to, view)
-    warm = np.float32((1.12, 0.98, 0.8)) * (1.25 / (0.9 + far))[:, None]
+    warm = rgb(1.12, 0.98, 0.8) * (1.25 / (0.9 + far))[:, None]
     matte = hit.material != Material.LAMP
     return np.asarray((hit.color * cosine[:, None] + shine[:, None]) * warm * matte[:, None])
 
 
-def _seen(stage: Stage, hit: Hit, rays: Floats) -> tuple[Floats, Floats]:
-    """Linear RGB of ray hits without shadows of the lamp, for reflections; and the sun's part."""
+def _seen(stage: Stage, hit: Hit, rays: Floats) -> Floats:
+    """Linear RGB of ray hits without shadows of the lamp, for reflections."""
     view = _unit(rays[:, 3:])
-    day, sun = _daylight(stage, hit, view)
-    lit = day + 0.8 * _lamp(hit, np.array(_scene.LAMP, np.float32), view)
-    return np.where(np.isfinite(hit.t)[:, None], lit, _sky(rays[:, 3:])), sun
+    day, _ = _daylight(stage, hit, view)
+    lit = day + np.float32(0.8) * _lamp(hit, rgb(*_scene.LAMP), view)
+    return np.where(np.isfinite(hit.t)[:, None], lit, _sky(rays[:, 3:]))
 
 
 def _reflected(rays: Floats, hit: Hit, at: npt.NDArray[np.int64]) -> Floats:
     d, n = rays[at, 3:], hit.normal[at]
     off = d - 2 * _dot(d, n)[:, None] * n
-    return np.concatenate([hit.place[at] + n * np.float32(1e-3), off], 1).astype(np.float32)
+    return np.concatenate([hit.place[at] + n * np.float32(1e-3), off], 1)
 
 
 def _lamp_spots(rows: slice, width: int) -> Floats:
@@ -265,7 +261,7 @@ def _lamp_spots(rows: slice, width: int) -> Floats:
     v, u = np.mgrid[:4, :4]
     turn, radius = np.pi / 2 * u + 0.39 * v, 0.22 * np.sqrt((v + 0.5) / 4)
     offset = np.stack([radius * np.cos(turn), 0 * turn, radius * np.sin(turn)], -1)
-    block = (np.array(_scene.LAMP) + offset).astype(np.float32)
+    block: Floats = (np.array(_scene.LAMP) + offset).astype(np.float32)
     count = rows.stop - rows.start
     return np.tile(block, (count // 4 + 1, width // 4 + 1, 1))[:count, :width].reshape(-1, 3)
 
@@ -303,8 +299,8 @@ class _Painter:
         through = self._reflect(rays, hit, day, lamp, depth)
         self.visible[rows] = ~shadow.reshape(shape)
         self.facing[rows] = -_dot(hit.normal, view).reshape(shape)
-        gray = hit.color @ np.float32((0.3, 0.5, 0.2)) * _IR_GAIN[hit.material]
-        self.infrared[rows] = np.clip(gray * 0.8 + 0.03, 0.01, 0.9).reshape(shape)
+        gray = hit.color @ rgb(0.24, 0.4, 0.16) + np.float32(0.03)
+        self.infrared[rows] = np.minimum(gray * _IR_GAIN[hit.material], 0.9).reshape(shape)
         self.sunlit[rows] = ((sun > 0.05) | missed).reshape(shape)
         material = hit.material.copy()
         self._glaze(rays, depth, material, day, lamp)
@@ -312,9 +308,7 @@ class _Painter:
         self.depth[rows], self.through[rows] = depth.reshape(shape), through.reshape(shape)
         self.material[rows] = material.reshape(shape)
 
-    def _reflect(
-        self, rays: Floats, hit: Hit, day: Floats, lamp: Floats, depth: Floats
-    ) -> Floats:
+    def _reflect(self, rays: Floats, hit: Hit, day: Floats, lamp: Floats, depth: Floats) -> Floats:
         """Show the room in mirrors and chrome; return z of what the light meets in a mirror."""
         through = depth.copy()
         kinds = (hit.material == Material.MIRROR) | (hit.material == Material.CHROME)
@@ -323,28 +317,40 @@ class _Painter:
             onward = _reflected(rays, hit, at)
             far = self.stage.cast(onward)
             tint = np.where(hit.material[at, None] == Material.MIRROR, 0.9, 0.75)
-            day[at], lamp[at] = _seen(self.stage, far, onward)[0] * tint, 0
+            day[at], lamp[at] = _seen(self.stage, far, onward) * tint, 0
             mirror = hit.material[at] == Material.MIRROR
             beyond = np.where(np.isfinite(far.t), depth[at] + far.t, 0)
             through[at] = np.where(mirror, beyond, depth[at])
         return through
 
     def _glaze(
-        self, rays: Floats, depth: Floats, material: npt.NDArray[np.uint8], day: Floats, lamp: Floats
+        self,
+        rays: Floats,
+        depth: Floats,
+        material: npt.NDArray[np.uint8],
+        day: Floats,
+        lamp: Floats,
     ) -> None:
         """Lay glass over what is behind it; Schlick's approximation says how much it mirrors."""
-        import open3d.core as o3c
-
-        found = _glass_scene().cast_rays(o3c.Tensor(np.ascontiguousarray(rays)))
+        found = _glass_scene().cast_rays(_tensor(rays))
         t = found["t_hit"].numpy()
         at = np.flatnonzero(np.isfinite(t) & ((t < depth) | (depth == 0)))
         normal = found["primitive_normals"].numpy()[at]
         cosine = np.abs(_dot(normal, _unit(rays[at, 3:])))
         mirrored = (0.06 + 0.94 * (1 - cosine) ** 5)[:, None]
-        tint = np.float32((0.84, 0.92, 0.9)) * (1 - mirrored)
-        day[at] = day[at] * tint + mirrored * np.float32((0.7, 0.8, 0.85))
+        tint = rgb(0.84, 0.92, 0.9) * (1 - mirrored)
+        day[at] = day[at] * tint + mirrored * rgb(0.7, 0.8, 0.85)
         lamp[at] *= tint
         depth[at], material[at] = t[at], Material.GLASS
+
+
+@functools.cache
+def _film() -> npt.NDArray[np.uint8]:
+    """The 8-bit value of light in steps of 1 / `_FILM_STEPS`, (65536,); bright light saturates."""
+    light = np.arange(65536) / _FILM_STEPS
+    toned = 255 * (1 - np.exp(-1.55 * light)) ** (1 / 2.2)
+    out: npt.NDArray[np.uint8] = np.rint(toned).astype(np.uint8)
+    return out
 
 
 def _develop(day: Floats, lamp: Floats, visible: Floats) -> ColorImage:
@@ -353,8 +359,8 @@ def _develop(day: Floats, lamp: Floats, visible: Floats) -> ColorImage:
 
     light = day + lamp * cv2.blur(visible, (4, 4))[..., None]
     light = cv2.GaussianBlur(light, (3, 3), 0.55)
-    toned = (1 - np.exp(np.float32(-1.55) * light)) ** np.float32(1 / 2.2)
-    out: ColorImage = np.rint(toned * 255).astype(np.uint8)
+    steps = np.minimum(light * np.float32(_FILM_STEPS), 65535).astype(np.uint16)
+    out: ColorImage = np.take(_film(), steps)
     return out
 
 

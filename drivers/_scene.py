@@ -139,7 +139,12 @@ def _shelf() -> list[Mesh]:
 
 def _books(low_x: float, high_x: float, y: float, front: float) -> list[Mesh]:
     rng = np.random.default_rng(int(1000 * (y + 2)))
-    covers = ((0.7, 0.16, 0.14), (0.13, 0.3, 0.5), (0.85, 0.66, 0.2), (0.2, 0.42, 0.28))
+    covers: tuple[Vector, ...] = (
+        (0.7, 0.16, 0.14),
+        (0.13, 0.3, 0.5),
+        (0.85, 0.66, 0.2),
+        (0.2, 0.42, 0.28),
+    )
     covers += ((0.88, 0.85, 0.76), (0.45, 0.2, 0.4), (0.83, 0.42, 0.2), (0.25, 0.25, 0.28))
     books: list[Mesh] = []
     x = low_x + 0.05
@@ -213,7 +218,9 @@ def _chair() -> list[Mesh]:
     feet = [(x, z) for x in (-0.18, 0.18) for z in (-0.18, 0.18)]
     legs = [cylinder(0.017, 0.0, 0.45, 10).moved((x, 0.0, z)) for x, z in feet]
     posts = [cylinder(0.016, -0.5, 0.0, 10).moved((x, 0.0, 0.19)) for x in (-0.18, 0.18)]
-    slats = [cylinder(0.008, -0.44, 0.0, 8).moved((x, 0.0, 0.19)) for x in (-0.1, -0.03, 0.04, 0.11)]
+    slats = [
+        cylinder(0.008, -0.44, 0.0, 8).moved((x, 0.0, 0.19)) for x in (-0.1, -0.03, 0.04, 0.11)
+    ]
     rail = box((-0.2, -0.52, 0.175), (0.2, -0.43, 0.2)).painted(WALNUT, Material.WOOD)
     wood = [part.painted(WALNUT, Material.WOOD) for part in legs + posts + slats]
     return [part.moved((1.08, 0.9, 2.1), yaw=0.9) for part in [seat, rail, *wood]]
@@ -222,7 +229,9 @@ def _chair() -> list[Mesh]:
 def _pictures() -> list[Mesh]:
     parts: list[Mesh] = []
     for x, y, wide, tall in ((-0.28, -0.42, 0.62, 0.46), (0.5, -0.4, 0.32, 0.42)):
-        frame = box((x - wide / 2, y - tall / 2, BACK_Z - 0.03), (x + wide / 2, y + tall / 2, BACK_Z))
+        frame = box(
+            (x - wide / 2, y - tall / 2, BACK_Z - 0.03), (x + wide / 2, y + tall / 2, BACK_Z)
+        )
         w, h = wide / 2 - 0.03, tall / 2 - 0.03
         canvas = box((x - w, y - h, BACK_Z - 0.034), (x + w, y + h, BACK_Z - 0.02))
         parts += [frame.painted(DARK, Material.WOOD), canvas.painted(WHITE, Material.PICTURE)]

@@ -23,16 +23,19 @@ Sources:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from drivers._render import Hit, Stage, View
-from drivers._shapes import Floats, Material
+from drivers._shapes import Floats, Material, rgb
 from lingbot_live.frame import DepthMap, Mask, RawDepth
 from lingbot_live.geometry import rays as pixel_rays
+
+Phasors = npt.NDArray[np.complex64]
 
 FINE_M = 1e-4  # depth is kept in units of 0.1 mm before a sensor rounds it
 _LIGHT_M_S = 299_792_458.0
@@ -46,7 +49,8 @@ class Observation:
     sigma_m: Floats  # (H, W) standard deviation from frame to frame
 
 
-class Sensor(Protocol):
+@dataclass(frozen=True)
+class Sensor(ABC):
     """A kind of depth sensor."""
 
     title: str
@@ -54,9 +58,11 @@ class Sensor(Protocol):
     baseline_m: float | None
     grain_px: float  # how far the noise of neighbours hangs together
 
+    @abstractmethod
     def observe(self, view: View, rng: np.random.Generator) -> Observation:
         """Measure; ``rng`` decides what differs from one device to the next."""
 
+    @abstractmethod
     def raw_table(self) -> RawDepth:
         """Return the raw value for each depth in units of `FINE_M`, (65536,); 0 stays 0."""
 
@@ -90,7 +96,8 @@ def _disparity_steps(focal_baseline: float, steps_per_px: int, scale_m: float) -
         disparity = np.rint(focal_baseline / _fine_depths_m() * steps_per_px) / steps_per_px
     raw = np.rint(focal_baseline / np.maximum(disparity, 1e-6) / scale_m)
     raw[0] = 0
-    return np.clip(raw, 0, 65535).astype(np.uint16)
+    out: RawDepth = np.clip(raw, 0, 65535).astype(np.uint16)
+    return out
 
 
 def contrast(view: View) -> Floats:
@@ -104,7 +111,7 @@ def contrast(view: View) -> Floats:
 
 
 @dataclass(frozen=True)
-class Stereo:
+class Stereo(Sensor):
     """Two imagers and a weak projector, after the Intel RealSense D435.
 
     Its depth error is ``z^2 * error_px / (f * baseline)``, its depths lie on steps of 1/32 px. It
@@ -158,13 +165,13 @@ class Stereo:
 
 
 @dataclass(frozen=True)
-class TimeOfFlight:
+class TimeOfFlight(Sensor):
     """Continuous-wave time of flight with a single modulation frequency.
 
     A pixel measures the phase of a sum of phasors: of everything inside its footprint (flying
     pixels at edges), of light that came by way of a second surface (which rounds and pushes back
-    concave corners), of a pane and what is behind it. The phase wraps at ``c / 2f``, 5.35 m of radial
-    distance at 28 MHz. Noise is ``L / sqrt(8) * sqrt(B) / (2 A)``, with L that range, A the
+    concave corners), of a pane and what is behind it. The phase wraps at ``c / 2f``, 5.35 m of
+    radial distance at 28 MHz. Noise is ``L / sqrt(8) * sqrt(B) / (2 A)``, with L that range, A the
     amplitude and B all light, in electrons (Lange and Seitz); pixels of little amplitude are lost.
     """
 
@@ -200,26 +207,28 @@ class TimeOfFlight:
         mean = np.where(lost, 0, np.maximum(radial / stretch, FINE_M)).astype(np.float32)
         return Observation(mean, (noise / stretch).astype(np.float32))
 
-    def _turn(self, path_m: Floats) -> npt.NDArray[np.complex64]:
+    def _turn(self, path_m: Floats) -> Phasors:
         """The phasor of light that went ``path_m`` there and back together."""
         angle = 2 * np.pi * self.modulation_hz / _LIGHT_M_S * path_m
-        return np.exp(1j * angle).astype(np.complex64)
+        out: Phasors = np.exp(1j * angle).astype(np.complex64)
+        return out
 
-    def _phasor(self, view: View, stretch: Floats) -> npt.NDArray[np.complex64]:
+    def _phasor(self, view: View, stretch: Floats) -> Phasors:
         far = view.through_m * stretch
         near = view.depth_m * stretch
         mirror = view.material == Material.MIRROR
         glass = view.material == Material.GLASS
         strength = np.where(mirror, 0.35, view.infrared * np.clip(view.facing, 0.02, 1))
         strength = strength / stretch**4  # the emitter's cone
-        strength = np.where(view.material == Material.CHROME, 0.012, strength)
+        strength = np.where(view.material == Material.CHROME, 0.007, strength)
         strength = np.where(glass, 0.7 * strength, strength) / np.maximum(far, 0.2) ** 2
         bounced = np.where(mirror | (view.through_m <= 0), 1, self.multipath(view))
         out = strength * (view.through_m > 0) * self._turn(2 * far) * bounced
         pane = np.where(glass, 0.1 / np.maximum(near, 0.2) ** 2, 0) * self._turn(2 * near)
-        return (out + pane).astype(np.complex64)
+        mixed: Phasors = (out + pane).astype(np.complex64)
+        return mixed
 
-    def multipath(self, view: View) -> npt.NDArray[np.complex64]:
+    def multipath(self, view: View) -> Phasors:
         """Return the factor by which light off a second surface changes each phasor, (H, W).
 
         One diffuse bounce, gathered on a coarse grid with rays spread by the cosine law; the
@@ -236,9 +245,10 @@ class TimeOfFlight:
             cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)
             for part in (factor.real, factor.imag)
         )
-        return (real + 1j * imag).astype(np.complex64)
+        out: Phasors = (real + 1j * imag).astype(np.complex64)
+        return out
 
-    def _bounce(self, view: View, primary: Floats) -> npt.NDArray[np.complex64]:
+    def _bounce(self, view: View, primary: Floats) -> Phasors:
         stage = view.stage
         first = stage.cast(primary)
         count, spread = len(primary), _cosine_directions(self._BOUNCE_RAYS)
@@ -252,11 +262,15 @@ class TimeOfFlight:
         between = np.where(np.isfinite(second.t), second.t, 0)
         detour = (back + between).reshape(count, -1) - there[:, None]
         indirect = (light.reshape(count, -1) * self._turn(detour)).mean(1)
-        return (1 + indirect / np.maximum(direct, 2e-3)).astype(np.complex64)
+        # The factor spreads over a grid cell: a point seen from aside must not outshine the rest.
+        direct = np.maximum(direct, 0.25 / np.maximum(there, 0.3) ** 2)
+        factor: Phasors = (1 + indirect / direct).astype(np.complex64)
+        return factor
 
     def raw_table(self) -> RawDepth:
         """See `Sensor`."""
-        return np.rint(_fine_depths_m() / self.depth_scale_m).astype(np.uint16)
+        out: RawDepth = np.rint(_fine_depths_m() / self.depth_scale_m).astype(np.uint16)
+        return out
 
 
 def _lit_by_emitter(stage: Stage, hit: Hit) -> tuple[Floats, Floats]:
@@ -279,12 +293,13 @@ def _cosine_directions(count: int) -> Floats:
     k = np.arange(count) + 0.5
     radius, angle = np.sqrt(k / count), k * np.pi * (3 - np.sqrt(5))
     height = np.sqrt(1 - radius**2)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], -1).astype(np.float32)
+    spiral = [radius * np.cos(angle), radius * np.sin(angle), height]
+    return np.stack(spiral, -1, dtype=np.float32, casting="same_kind")
 
 
 def _around(normal: Floats, directions: Floats) -> Floats:
     """Turn directions about +z to lie about each normal: (N, 3) and (K, 3) give (N, K, 3)."""
-    helper = np.where(np.abs(normal[:, :1]) > 0.8, np.float32([[0, 1, 0]]), np.float32([[1, 0, 0]]))
+    helper = np.where(np.abs(normal[:, :1]) > 0.8, rgb(0, 1, 0), rgb(1, 0, 0))
     side = np.cross(normal, helper)
     side /= np.linalg.norm(side, axis=1, keepdims=True) + 1e-9
     frame = np.stack([side, np.cross(normal, side), normal], 1)
@@ -292,7 +307,7 @@ def _around(normal: Floats, directions: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class StructuredLight:
+class StructuredLight(Sensor):
     """A projector of dots beside an infrared imager, after the first Kinect.
 
     Depths lie on steps of 1/8 px of disparity, 2.85 mm times z^2 (Khoshelham and Elberink); noise

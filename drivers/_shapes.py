@@ -66,6 +66,11 @@ class Mesh:
         return replace(self, vertices=self.vertices * factor, normals=normals)
 
 
+def rgb(r: float, g: float, b: float) -> Floats:
+    """Return a linear colour, (3,) float32."""
+    return np.array((r, g, b), np.float32)
+
+
 def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Floats:
     """Return the (3, 3) turn about x by ``pitch``, then z by ``roll``, then y by ``yaw``."""
     cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
@@ -73,7 +78,8 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Floats:
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    return (about_y @ about_z @ about_x).astype(np.float32)
+    out: Floats = (about_y @ about_z @ about_x).astype(np.float32)
+    return out
 
 
 def _mesh(vertices: npt.ArrayLike, normals: npt.ArrayLike, triangles: npt.ArrayLike) -> Mesh:
@@ -127,11 +133,12 @@ def _grid_faces(rows: int, columns: int) -> npt.NDArray[np.int32]:
     here, right = row * columns + column, row * columns + (column + 1) % columns
     below, across = here + columns, right + columns
     faces = np.stack([here, right, across, here, across, below], -1)
-    return faces.reshape(-1, 3).astype(np.int32)
+    out: npt.NDArray[np.int32] = faces.reshape(-1, 3).astype(np.int32)
+    return out
 
 
 def lathe(profile: Sequence[tuple[float, float]], segments: int = 24) -> Mesh:
-    """Return the surface that ``profile``, points (radius, y) in metres, sweeps around the y axis."""
+    """Return the surface that ``profile``, (radius, y) in metres, sweeps around the y axis."""
     outline = np.asarray(profile, np.float64)
     tangent = np.gradient(outline, axis=0)
     out = np.stack([tangent[:, 1], -tangent[:, 0]], -1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from drivers._shapes import Floats, Material
+from drivers._shapes import Floats, Material, rgb
 
 _TILE = 512
 _Texture = Callable[[Floats, Floats, Floats], Floats]
@@ -29,7 +30,8 @@ def _noise(u: Floats, v: Floats) -> Floats:
     """Sample the tile; one unit of ``u`` or ``v`` is one tile."""
     column = (u * _TILE).astype(np.int32) & (_TILE - 1)
     row = (v * _TILE).astype(np.int32) & (_TILE - 1)
-    return _noise_tile()[row, column]
+    out: Floats = _noise_tile()[row, column]
+    return out
 
 
 def _flat(q: Floats, n: Floats) -> tuple[Floats, Floats]:
@@ -40,11 +42,11 @@ def _flat(q: Floats, n: Floats) -> tuple[Floats, Floats]:
     return u, v
 
 
-def _times(base: Floats, factor: npt.NDArray[np.floating]) -> Floats:
+def _times(base: Floats, factor: npt.NDArray[np.floating[Any]]) -> Floats:
     return np.asarray(base * np.clip(factor, 0.02, 2.0)[:, None], np.float32)
 
 
-def _hash(cell: npt.NDArray[np.floating]) -> Floats:
+def _hash(cell: npt.NDArray[np.floating[Any]]) -> Floats:
     """A number from 0 to 1 for each whole number."""
     return np.asarray(np.modf(np.abs(np.sin(cell * 12.9898) * 43758.547))[0], np.float32)
 
@@ -82,8 +84,8 @@ def _rug(q: Floats, n: Floats, base: Floats) -> Floats:
     petals = np.cos(12 * angle) * np.cos(radius * 18)
     ring = (np.abs(radius - 0.8) < 0.04) | (np.abs(radius - 0.45) < 0.025)
     pile = 1 + 0.1 * _noise(q[:, 0] * 3, q[:, 2] * 3)
-    colors = np.where((petals > 0.25)[:, None], np.float32((0.66, 0.5, 0.3)), base)
-    colors = np.where(ring[:, None], np.float32((0.05, 0.09, 0.16)), colors)
+    colors = np.where((petals > 0.25)[:, None], rgb(0.66, 0.5, 0.3), base)
+    colors = np.where(ring[:, None], rgb(0.05, 0.09, 0.16), colors)
     return _times(colors.astype(np.float32), pile)
 
 
@@ -95,7 +97,7 @@ def _fabric(q: Floats, n: Floats, base: Floats) -> Floats:
 
 def _stripes(q: Floats, n: Floats, base: Floats) -> Floats:
     band = np.sin(q[:, 1] * 95) > 0.25
-    pale = np.where(band[:, None], np.float32((0.75, 0.72, 0.65)), base)
+    pale = np.where(band[:, None], rgb(0.75, 0.72, 0.65), base)
     u, v = _flat(q, n)
     return _times(pale.astype(np.float32), 1 + 0.06 * _noise(u * 2, v * 2))
 
@@ -104,11 +106,11 @@ def _picture(q: Floats, n: Floats, base: Floats) -> Floats:
     u, v = _flat(q, n)
     hills = _noise(u * 0.35, np.float32(0.21) * np.ones_like(u)) * 0.07 - 0.3
     layers = [(0.16, (0.06, 0.2, 0.18)), (0.08, (0.14, 0.34, 0.25)), (0.0, (0.45, 0.5, 0.2))]
-    glow = np.clip(1.2 + v[:, None], 0, 1) * np.float32((0.95, 0.5, 0.2))
-    colors = glow + (1 - np.clip(1.2 + v[:, None], 0, 1)) * np.float32((0.15, 0.3, 0.6))
+    glow = np.clip(1.2 + v[:, None], 0, 1) * rgb(0.95, 0.5, 0.2)
+    colors = glow + (1 - np.clip(1.2 + v[:, None], 0, 1)) * rgb(0.15, 0.3, 0.6)
     for step, (lift, tint) in enumerate(reversed(layers)):
         ridge = hills + lift + 0.04 * _noise(u * 0.8 + step * 0.3, np.zeros_like(u) + 0.1 * step)
-        colors = np.where((v > ridge)[:, None], np.float32(tint), colors)
+        colors = np.where((v > ridge)[:, None], rgb(*tint), colors)
     return _times(colors.astype(np.float32), 1 + 0.07 * _noise(u * 3, v * 3))
 
 

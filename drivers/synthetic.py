@@ -96,8 +96,9 @@ class SyntheticCamera(Camera):
 
     Frame k depends on the camera, the size, the rate, the seed and k alone. Poses are rendered
     behind the stream in a thread that this camera owns and ends; at the default size and seed they
-    are kept in the user's cache folder, so that the next start has them at once. A frame whose pose
-    is not there yet is waited for.
+    are kept in the user's cache folder, so that the next start has them at once. On a machine too
+    busy to render in time, a stream in real time keeps its rate and shows the newest pose that is
+    there; with ``realtime=False`` each frame waits for its own.
     """
 
     def __init__(self, info: CameraInfo, config: CameraConfig, intrinsics: Intrinsics) -> None:
@@ -126,7 +127,10 @@ class SyntheticCamera(Camera):
         assert self._sweep is not None
         until = time.monotonic() + timeout_s
         k = self._frame
-        pose = self._sweep.wait(pose_index(k / self._fps, self._sweep.count), timeout_s)
+        index = pose_index(k / self._fps, self._sweep.count)
+        if self.config.realtime:
+            index = min(index, max(0, self._sweep.ready - 1))
+        pose = self._sweep.wait(index, timeout_s)
         if pose is None:
             return None
         if self._pacer and not self._pacer.wait(max(0.0, until - time.monotonic())):
@@ -181,4 +185,5 @@ def _noise(sensor: Sensor, color: Intrinsics, seed: int) -> npt.NDArray[np.float
         import cv2
 
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), sensor.grain_px), np.float32)
-    return (noise / noise.std()).ravel()
+    flat: npt.NDArray[np.float32] = (noise / noise.std()).ravel()
+    return flat
