@@ -78,6 +78,12 @@ class InferenceWorker:
             self._create = create
             self.condition.notify_all()
 
+    def set_tokens(self, tokens: int) -> None:
+        """Have the refiner compute finer or coarser from its next frame on, if it can."""
+        refiner = self._refiner
+        if refiner is not None and refiner.tokens is not None:
+            refiner.tokens = tokens
+
     def stop(self, timeout_s: float) -> bool:
         """End the thread after the frame in work; waiting frames become drops."""
         self._worker.request_stop()

@@ -179,6 +179,10 @@ class Session:
         """Have another refiner take over; frames wait or drop while it loads."""
         self._inference.set_refiner(create)
 
+    def set_tokens(self, tokens: int) -> None:
+        """Have the network compute finer or coarser from its next frame on."""
+        self._inference.set_tokens(tokens)
+
     @property
     def refiner_state(self) -> RefinerState:
         """Where the refiner stands."""

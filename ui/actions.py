@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QKeySequence
@@ -14,7 +15,7 @@ from lingbot_live.errors import ConfigError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class ActionInfo:
-    """One command; ``slot`` is the method of the window that does it."""
+    """One command; ``slot`` is the method of the window, or of a part of it, that does it."""
 
     key: str
     text: str
@@ -29,23 +30,28 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("open_file", "Open recording...", "Ctrl+O", "open_file"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "open_folder"),
     ActionInfo("find", "Look for cameras", "F5", "find_cameras"),
+    ActionInfo("models", "Models...", "Ctrl+M", "show_models", "LingBot-Depth's weights: get, use"),
+    ActionInfo("mask", "Trust the network's mask", "", "toggle_mask", checkable=True),
+    ActionInfo("keep_raw", "Keep raw depth where valid", "", "toggle_keep_raw", checkable=True),
     ActionInfo("snapshot", "Snapshot", "S", "take_snapshot", "Write this frame to a folder"),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
-    ActionInfo("layout_all", "Everything", "1", "layout_all"),
-    ActionInfo("layout_images", "Pictures only", "2", "layout_images"),
-    ActionInfo("layout_cloud", "Cloud large", "3", "layout_cloud"),
-    ActionInfo("layout_refined", "Refined large", "4", "layout_refined"),
-    ActionInfo("difference", "Difference", "D", "show_difference", "Refined minus raw or truth"),
-    ActionInfo("wipe", "Wipe", "W", "show_wipe", "Raw left, refined right of the mouse"),
-    ActionInfo("change", "Kept, changed, filled", "K", "show_change"),
-    ActionInfo("cloud", "Point cloud", "C", "toggle_cloud", checkable=True),
+    ActionInfo("layout_all", "Everything", "1", "layouts.everything"),
+    ActionInfo("layout_images", "Pictures only", "2", "layouts.pictures"),
+    ActionInfo("layout_cloud", "Cloud large", "3", "layouts.cloud_large"),
+    ActionInfo("layout_refined", "Refined large", "4", "layouts.refined_large"),
+    ActionInfo("difference", "Difference", "D", "layouts.difference", "Refined minus raw or truth"),
+    ActionInfo("wipe", "Wipe", "W", "layouts.wipe", "Raw left, refined right of the mouse"),
+    ActionInfo("change", "Kept, changed, filled", "K", "layouts.change"),
+    ActionInfo("cloud", "Point cloud", "C", "layouts.toggle_cloud", checkable=True),
     ActionInfo("reset_view", "Reset the 3D view", "Home", "reset_cloud"),
     ActionInfo("auto_orbit", "Orbit by itself", "O", "toggle_orbit", checkable=True),
     ActionInfo("fit", "Fit pictures", "0", "fit_images"),
     ActionInfo("near_less", "Shorten the colour range", "[", "shorten_range"),
     ActionInfo("near_more", "Lengthen the colour range", "]", "lengthen_range"),
-    ActionInfo("full_screen", "Full screen", "F", "toggle_full_screen", "Views only, for demos"),
-    ActionInfo("theme", "Light theme", "", "toggle_theme", checkable=True),
+    ActionInfo(
+        "full_screen", "Full screen", "F", "layouts.toggle_full_screen", "Views only, for demos"
+    ),
+    ActionInfo("theme", "Light theme", "", "layouts.toggle_theme", checkable=True),
     ActionInfo("palette", "All commands...", "Ctrl+K", "show_palette"),
     ActionInfo("keys", "Keys", "?", "show_keys"),
     ActionInfo("about", "About lingbot-live", "", "show_about"),
@@ -53,6 +59,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
 
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-", "snapshot", "-", "quit"),
+    "&Refiner": ("models", "-", "mask", "keep_raw"),
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
         "change", "difference", "wipe", "-",
@@ -93,6 +100,6 @@ class Actions:
             action.setShortcut(QKeySequence(info.shortcut))
             action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setToolTip(f"{info.tip or info.text} ({info.shortcut})".replace(" ()", ""))
-        slot: Callable[[], object] = getattr(window, info.slot)
+        slot: Callable[[], object] = attrgetter(info.slot)(window)
         action.triggered.connect(lambda _checked=False: slot())
         return action

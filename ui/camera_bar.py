@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QToolBar, QToolButton, QWidget
 
 from lingbot_live import registry
 from lingbot_live.camera import CameraInfo
 from ui.actions import Actions
 
+# Steps of the token slider; the published range is 1200 to 3600, fewer suit a CPU.
+TOKENS = (48, 100, 200, 300, 600, 900, 1200, 1800, 2400, 3000, 3600)
+
 
 class CameraBar(QToolBar):
-    """Sends ``cameraChosen(str)`` and ``refinerChosen(str)``; start and stop are actions."""
+    """Sends ``cameraChosen(str)``, ``refinerChosen(str)`` and ``tokensChosen(int)``."""
 
     cameraChosen = Signal(str)  # noqa: N815
     refinerChosen = Signal(str)  # noqa: N815
+    tokensChosen = Signal(int)  # noqa: N815
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__("Camera and refiner", parent)
@@ -45,6 +49,9 @@ class CameraBar(QToolBar):
         self.addSeparator()
         self.addWidget(QLabel("Refiner"))
         self.addWidget(self.refiner_box)
+        self._token_parts = [self.addWidget(part) for part in self._make_tokens()]
+        self.show_tokens(None, None)
+        self._add_buttons(actions, ("models",))
         self.addSeparator()
         self._add_buttons(actions, ("snapshot", "full_screen"))
         self.set_running(False)
@@ -80,6 +87,25 @@ class CameraBar(QToolBar):
         if self.refiner_box.findText(name) < 0:
             self.refiner_box.addItem(name)
         self.refiner_box.setCurrentText(name)
+
+    def show_tokens(self, tokens: int | None, refine_ms: float | None) -> None:
+        """Show how fine the network computes and what a frame costs; hidden where it has none."""
+        for part in self._token_parts:
+            part.setVisible(tokens is not None)
+        if tokens is not None:
+            cost = "" if refine_ms is None else f" · {refine_ms:.0f} ms"
+            self.token_label.setText(f"{tokens} tokens{cost}")
+
+    def _make_tokens(self) -> tuple[QSlider, QLabel]:
+        self.token_slider = QSlider(Qt.Orientation.Horizontal)
+        self.token_slider.setRange(0, len(TOKENS) - 1)
+        self.token_slider.setValue(TOKENS.index(1200))
+        self.token_slider.setFixedWidth(96)
+        self.token_slider.setToolTip("More tokens are finer and slower")
+        self.token_slider.valueChanged.connect(lambda at: self.tokensChosen.emit(TOKENS[at]))
+        self.token_label = QLabel()
+        self.token_label.setMinimumWidth(140)
+        return self.token_slider, self.token_label
 
     def set_running(self, running: bool) -> None:
         """Word the start button."""

@@ -6,12 +6,12 @@ import time
 from enum import Enum
 
 import numpy as np
-from lingbot_live.metrics import Change, change_map
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from lingbot_live.colormap import INVALID_RGB, DepthRange, colorize, colorize_signed
 from lingbot_live.frame import ColorImage, DepthMap, Frame, RefinedFrame
+from lingbot_live.metrics import Change, change_map
 from ui import theme
 from ui.image_view import ImageView
 from ui.readout import Reading, millimetres, reading

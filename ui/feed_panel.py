@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from lingbot_live.metrics import Change, change_map, change_shares
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from lingbot_live.camera import CameraState
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import RefinedFrame
+from lingbot_live.metrics import Change, change_map, change_shares
 from ui.bridge import FeedView
 from ui.image_view import DepthView, ImageView
 from ui.notice import Notice
@@ -74,19 +74,21 @@ class FeedPanel(QWidget):
         self.repaint()
         self._stamp(refined)
 
-    def show_state(self, loading: str) -> None:
-        """Show the camera's state or error, and ``loading`` where no refined depth is yet."""
+    def show_state(self, refiner: str, waited_s: float) -> None:
+        """Show the camera's state or error, and the refiner's where no refined depth is yet."""
         feed = self.view.feed
         self.color.set_title(f"Colour   {self._title()}")
         if feed.error is not self._shown_error:
             self._shown_error = feed.error
             self._show_error(feed.error, feed.state)
         if self.view.frame is None:
-            text = "no picture" if feed.error else f"{feed.state.value} {feed.name}..."
+            opening = f"{feed.state.value} {feed.name}  {waited_s:.0f} s"
+            text = "no picture" if feed.error else opening
             self.color.set_placeholder(text)
             self.raw.set_placeholder(text)
         if self.view.refined is None:
-            self.refined.set_placeholder(loading)
+            self.refined.set_placeholder(f"{refiner}  {waited_s:.0f} s")
+        self.refined.set_title(f"Refined depth   {refiner}")
 
     # ---- private ---------------------------------------------------------------------------
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
-    QApplication,
     QDockWidget,
     QFileDialog,
     QLabel,
@@ -27,15 +27,16 @@ from lingbot_live.export.cloud import write_ply_in_child
 from lingbot_live.export.snapshot import next_folder, write_snapshot
 from lingbot_live.inference import RefinerState
 from lingbot_live.session import Feed, Session
-from ui import theme
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
 from ui.cloud_view import CloudView
-from ui.compare_view import CompareView, Mode
+from ui.compare_view import CompareView
 from ui.depth_scale import DepthScale
 from ui.feed_panel import FeedPanel
 from ui.image_view import ImageView
+from ui.layouts import Layouts
+from ui.models_dialog import ModelsDialog
 from ui.notice import Notice
 from ui.palette import CommandPalette
 from ui.settings import Settings
@@ -77,10 +78,6 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.link = ViewLink(self)
-        self.actions_ = Actions(self)
-        self.actions_.fill(self.menuBar())
-        self.bar = CameraBar(self.actions_)
-        self.addToolBar(self.bar)
         self.notice = Notice()
         self.empty = ImageView("", self.link, placeholder="Choose a camera and press Start")
         self.rows = QSplitter(Qt.Orientation.Vertical)
@@ -99,6 +96,12 @@ class MainWindow(QMainWindow):
         self.compare = CompareView(self.link)
         self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
         self.compare_dock = self._dock("Raw against refined", "compare_dock", self.compare)
+        self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
+        self.actions_ = Actions(self)
+        self.actions_.fill(self.menuBar())
+        self.actions_["mask"].setChecked(True)
+        self.bar = CameraBar(self.actions_)
+        self.addToolBar(self.bar)
         self.status = QLabel("stopped")
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
@@ -114,6 +117,8 @@ class MainWindow(QMainWindow):
         self.bridge.updated.connect(self._show_news)
         self.bar.cameraChosen.connect(self.open_address)
         self.bar.refinerChosen.connect(self.choose_refiner)
+        self.bar.tokensChosen.connect(self._choose_tokens)
+        self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
         self.notice.retry.connect(self._retry_refiner)
@@ -129,7 +134,7 @@ class MainWindow(QMainWindow):
         if geometry is None or not self.restoreGeometry(geometry):
             self.resize(1440, 900)
         if layout is None or not self.restoreState(layout):
-            self.layout_all()
+            self.layouts.everything()
         self._apply_scale()
 
     # ---- session -----------------------------------------------------------------------------
@@ -186,10 +191,19 @@ class MainWindow(QMainWindow):
 
     def choose_refiner(self, name: str) -> None:
         """Have another refiner take over while the cameras stream on."""
-        self.refiner_config = config = RefinerConfig.parse(name)
-        self.bar.set_refiner(name)
+        chosen = RefinerConfig.parse(name)
+        self._use_refiner(replace(self.refiner_config, name=chosen.name, model=chosen.model))
+
+    def _use_refiner(self, config: RefinerConfig) -> None:
+        self.refiner_config = config
+        self.bar.set_refiner(str(config))
         if self.session is not None:
             self.session.set_refiner(lambda: registry.create_refiner(config))
+
+    def _choose_tokens(self, tokens: int) -> None:
+        self.refiner_config = replace(self.refiner_config, tokens=tokens)
+        if self.session is not None:
+            self.session.set_tokens(tokens)
 
     def stats(self) -> dict[str, object]:
         """Return the session's statistics with the window's own under ``ui``."""
@@ -208,6 +222,7 @@ class MainWindow(QMainWindow):
         for panel in self.panels:
             self.rows.addWidget(panel)
             panel.retry.connect(lambda feed=panel.view.feed: self._retry(feed))
+        self.layouts.apply_to_panels()
         self._apply_scale()
 
     def _retry(self, feed: Feed) -> None:
@@ -238,9 +253,11 @@ class MainWindow(QMainWindow):
         if session is None:
             return
         loading = refiner_text(session.refiner_state, session.refiner_info, session.refiner_error)
+        self.status.setToolTip(session.refiner_info.note if session.refiner_info else "")
         waited_s = time.monotonic() - self._started_s
         for panel in self.panels:
-            panel.show_state(f"{loading}  {waited_s:.0f} s")
+            panel.show_state(loading, waited_s)
+        self._show_tokens(session)
         if session.refiner_error is None:
             self.notice.clear()
         elif self.notice.text != str(session.refiner_error):
@@ -249,6 +266,12 @@ class MainWindow(QMainWindow):
         done = (CameraState.ENDED, CameraState.FAILED)
         if all(feed.state in done for feed in session.feeds):
             self.sessionDone.emit()
+
+    def _show_tokens(self, session: Session) -> None:
+        info = session.refiner_info
+        refined = self.panels[0].view.refined if self.panels else None
+        ms = (refined.finished_ns - refined.started_ns) / 1e6 if refined is not None else None
+        self.bar.show_tokens(info.tokens if info else None, ms)
 
     def _apply_scale(self) -> None:
         scale, colormap = self.scale.range, self.scale.colormap
@@ -278,6 +301,22 @@ class MainWindow(QMainWindow):
         if why:
             self.bar.camera_box.setToolTip("\n".join(str(error) for error in why.values()))
 
+    def show_models(self) -> None:
+        """Open the list of LingBot-Depth's weights."""
+        dialog = ModelsDialog(self.tasks, self)
+        dialog.chosen.connect(lambda name: self.choose_refiner(f"lingbot:{name}"))
+        dialog.open()
+
+    def toggle_mask(self) -> None:
+        """Make pixels invalid that the network does not vouch for, or show them all."""
+        on = self.actions_["mask"].isChecked()
+        self._use_refiner(replace(self.refiner_config, apply_mask=on))
+
+    def toggle_keep_raw(self) -> None:
+        """Leave raw depth where there is any, or show the refined everywhere."""
+        on = self.actions_["keep_raw"].isChecked()
+        self._use_refiner(replace(self.refiner_config, keep_raw=on))
+
     def take_snapshot(self, folder: Path | None = None) -> None:
         """Write the frame on the screen to a folder, on a thread."""
         view = self.panels[0].view if self.panels else None
@@ -293,55 +332,6 @@ class MainWindow(QMainWindow):
             lambda path: self.statusBar().showMessage(f"Snapshot written to {path}", 8000),
             lambda error: self.notice.show_error(str(error), can_retry=False),
         )
-
-    def layout_all(self) -> None:
-        """Pictures above, cloud and comparison below."""
-        self._arrange(cloud=True, compare=True, panes=(True, True, True))
-        half = max(240, self.height() * 2 // 5)
-        self.resizeDocks([self.cloud_dock], [half], Qt.Orientation.Vertical)
-        wide = self.width() // 2
-        both = [self.cloud_dock, self.compare_dock]
-        self.resizeDocks(both, [wide, wide], Qt.Orientation.Horizontal)
-
-    def layout_images(self) -> None:
-        """Colour, raw and refined only."""
-        self._arrange(cloud=False, compare=False, panes=(True, True, True))
-
-    def layout_cloud(self) -> None:
-        """A large cloud under small pictures."""
-        self._arrange(cloud=True, compare=False, panes=(True, True, True))
-        self.resizeDocks([self.cloud_dock], [self.height() * 2 // 3], Qt.Orientation.Vertical)
-
-    def layout_refined(self) -> None:
-        """Refined depth alone."""
-        self._arrange(cloud=False, compare=False, panes=(False, False, True))
-
-    def _arrange(self, *, cloud: bool, compare: bool, panes: tuple[bool, bool, bool]) -> None:
-        self.cloud_dock.setVisible(cloud)
-        self.compare_dock.setVisible(compare)
-        for panel in self.panels:
-            for pane, visible in zip(panel.views, panes, strict=True):
-                pane.setVisible(visible)
-
-    def show_change(self) -> None:
-        """Show which pixels were kept, changed and filled."""
-        self._compare(Mode.CHANGE)
-
-    def show_difference(self) -> None:
-        """Show refined minus raw, or minus the truth where it is known."""
-        self._compare(Mode.DIFFERENCE)
-
-    def show_wipe(self) -> None:
-        """Show raw depth left and refined depth right of the cross-hair."""
-        self._compare(Mode.WIPE)
-
-    def _compare(self, mode: Mode) -> None:
-        self.compare_dock.show()
-        self.compare.set_mode(mode)
-
-    def toggle_cloud(self) -> None:
-        """Show or hide the point cloud."""
-        self.cloud_dock.setVisible(not self.cloud_dock.isVisible())
 
     def reset_cloud(self) -> None:
         """Look from the camera again."""
@@ -362,21 +352,6 @@ class MainWindow(QMainWindow):
     def lengthen_range(self) -> None:
         """Move the far end of the colours away."""
         self.scale.scale_far(1.25)
-
-    def toggle_full_screen(self) -> None:
-        """Views only, for demos; again to come back."""
-        on = not self.isFullScreen()
-        for part in (self.menuBar(), self.bar, self.statusBar()):
-            part.setVisible(not on)
-        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
-
-    def toggle_theme(self) -> None:
-        """Change between the dark and the light look."""
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        name = "light" if self.actions_["theme"].isChecked() else "dark"
-        theme.apply_theme(app, name)
-        self.settings.set_text("theme", name)
 
     def show_palette(self) -> None:
         """Open the searchable list of commands."""

@@ -38,7 +38,7 @@ def folder(tmp_path):
 def window(qapp):
     made = MainWindow(Settings())
     made.refiner_config = RefinerConfig("none")
-    made.layout_images()
+    made.layouts.pictures()
     made.resize(1200, 700)
     made.show()
     yield made
@@ -127,7 +127,8 @@ def test_a_snapshot_is_written_without_stopping(window, folder, tmp_path):
 def test_comparing_raw_and_refined(window, folder, mode):
     window.choose_refiner("guided")
     window.open_address(f"folder:{folder}")
-    window._compare(mode)
+    window.compare_dock.show()
+    window.compare.set_mode(mode)
     wait_for(lambda: window.compare.image.has_image)
     assert window.compare.mode is mode
     window.link.set_cursor(QPointF(0.3, 0.5))
@@ -167,7 +168,7 @@ def test_every_action_does_something_without_a_camera(window, info, monkeypatch)
     for dialog in window.findChildren(QDialog):
         dialog.close()
     if window.isFullScreen():
-        window.toggle_full_screen()
+        window.layouts.toggle_full_screen()
 
 
 def test_menus_name_only_known_actions_and_keys_are_unique():
