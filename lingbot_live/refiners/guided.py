@@ -99,19 +99,20 @@ def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tupl
 def reliable(depth_raw: RawDepth) -> Mask:
     """Return where a measurement (H, W) can be trusted.
 
-    Dropped are values at the end of the sensor's range, flying pixels and small islands.
+    Dropped are values at the end of the sensor's range, flying pixels and small islands, unless
+    nothing else is there.
     """
     steps = np.take(_log_steps(), depth_raw)
     known = np.asarray(steps != _HOLE)
     # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
     islands = np.where(known, steps, cv2.dilate(steps, np.ones((3, 3), np.uint8)))
+    for largest_px, step in _ISLANDS:
+        cv2.filterSpeckles(islands, _HOLE, min(largest_px, known.size // 50), step)
     # Sparse measurements stand alone by nature, so only those in dense company are judged.
     dense = cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > 255 * 0.3
-    for largest_px, step in _ISLANDS:
-        cv2.filterSpeckles(islands, _HOLE, largest_px, step)
-    known &= (islands != _HOLE) | ~dense
-    known.ravel()[_flying(depth_raw, known)] = False
-    return known
+    sound = known & ((islands != _HOLE) | ~dense)
+    sound.ravel()[_flying(depth_raw, sound)] = False
+    return sound if sound.any() else known
 
 
 @functools.cache
