@@ -65,7 +65,7 @@ class GuidedRefiner(Refiner):
         depth_m, mask = refine_depth(frame.color, frame.depth_raw, frame.depth_scale_m)
         if self._config.keep_raw:
             measured = frame.depth_raw > 0
-            np.multiply(frame.depth_raw, frame.depth_scale_m, out=depth_m, where=measured)
+            np.copyto(depth_m, frame.depth_m, where=measured)
             mask |= measured
         if self._config.apply_mask:
             depth_m *= mask
@@ -172,9 +172,9 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
 
 
 def _bounds(inverse: Plane, known: Mask) -> tuple[np.float32, np.float32]:
-    """Return what extrapolation may not exceed: twice as far or near as any measurement."""
+    """Return what extrapolation may not exceed: half as far or near again as any measurement."""
     values = inverse[known]
-    return values.min() / np.float32(2), values.max() * np.float32(2)
+    return values.min() / np.float32(1.5), values.max() * np.float32(1.5)
 
 
 def _trends(levels: list[Level]) -> list[Plane]:
