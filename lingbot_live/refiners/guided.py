@@ -1,8 +1,8 @@
 """Classical edge-aware depth completion and smoothing on the CPU; needs no weights.
 
-All work is done on inverse depth, because a plane's inverse depth is linear in the image and a
-membrane stretched over a hole therefore continues planes exactly. The membrane is the solution of
-the discrete Laplace equation with edge weights (weak links across colour and depth edges, after
+First, planes are fitted to inverse depth around every pixel, because a plane's inverse depth is
+linear in the image. Then a membrane is stretched over the log of what the planes leave over: the
+solution of the discrete Laplace equation whose links are weak across colour and depth edges (after
 Levin et al., "Colorization using optimization", 2004), found coarse to fine on an image pyramid.
 """
 
@@ -29,12 +29,14 @@ _FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
 _ISLANDS = ((24, 40), (400, 1100))
 _COMPANY_PX = (31, 31)
 _TREND_PX = 100  # longest side of the level at which planes are fitted
-_TREND_SPREAD = 100.0  # lambda of the smoother: about the squared reach in pixels of that level
+_TREND_SPREAD = 30.0  # lambda of the smoother: about the squared reach in pixels of that level
 _TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
+_TRACE = np.float32(1e-5)
 _RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
 _COLOR_SCALE = 8.0  # colour difference (mean of channels, 0 to 255) that weakens a link to 1/e
 _LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
-_DEPTH_SCALE = 0.02  # relative depth step that halves a link
+_DEPTH_SCALE = np.float32(0.02)  # step of log depth that halves a link
+_CHANNEL_MEAN = np.full((1, 3), 1 / 3)
 _FINEST_SWEEPS, _SWEEPS, _COARSEST_SWEEPS = 4, 12, 60  # what is left at a level is local
 _MOMENTUM = 1.5  # of the second-order Richardson iteration, 1 = plain Jacobi
 _NOISE_MOST = 0.01  # relative; more than this is structure, not noise
@@ -93,7 +95,7 @@ def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tupl
     inverse = np.zeros(depth_raw.shape, np.float32)
     np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=known)
     smooth = denoise(complete(color, inverse, known), known)
-    return np.reciprocal(smooth, out=smooth), _vouched(known)
+    return np.exp(np.negative(smooth, out=smooth), out=smooth), _vouched(known)
 
 
 def reliable(depth_raw: RawDepth) -> Mask:
@@ -149,32 +151,26 @@ def _window(near: Image, far: Image, width_px: int) -> tuple[Image, Image]:
 
 
 def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
-    """Fill inverse depth (H, W) where it is not known; known pixels stay, at least one must be."""
+    """Return the log of inverse depth (H, W), filled where it is not known; one pixel must be."""
     levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
     # Solved down to half size: one floor more costs as much as all others and gains nothing.
     levels = levels[1:] or levels
-    farthest, nearest = _bounds(inverse, known)
+    # Extrapolation may reach half as far or near again as any measurement.
+    farthest, nearest = inverse[known].min() / 1.5, inverse[known].max() * 1.5
+    trends = [np.log(np.clip(trend, farthest, nearest)) for trend in _trends(levels)]
     filled = np.zeros((1, 1), np.float32)  # less the trend, until the end
-    trends = _trends(levels)
     for depth, (level, trend) in reversed(list(enumerate(zip(levels, trends, strict=True)))):
         filled = _resize(filled, trend)
         fixed = level.share > 0
-        np.divide(level.inverse, level.share, out=filled, where=fixed)
-        np.subtract(filled, trend, out=filled, where=fixed)
+        value = np.divide(level.inverse, level.share, out=np.ones_like(trend), where=fixed)
+        np.subtract(np.log(value), trend, out=filled, where=fixed)
         coarsest = level is levels[-1]
-        guess = np.clip(filled + trend, farthest, nearest)
-        links = _links(level.color, guess, by_depth=not coarsest)
+        links = _links(level.color, None if coarsest else filled + trend)
         sweeps = _COARSEST_SWEEPS if coarsest else _SWEEPS if depth else _FINEST_SWEEPS
         filled = _relax(filled, fixed, links, sweeps)
-    filled = _resize(np.clip(filled + trends[0], farthest, nearest), inverse)
+    filled = _resize(filled + trends[0], inverse)
     _snap(filled, known)
-    return np.asarray(cv2.copyTo(inverse, known.view(np.uint8), filled))
-
-
-def _bounds(inverse: Plane, known: Mask) -> tuple[np.float32, np.float32]:
-    """Return what extrapolation may not exceed: half as far or near again as any measurement."""
-    values = inverse[known]
-    return values.min() / np.float32(1.5), values.max() * np.float32(1.5)
+    return np.asarray(cv2.copyTo(cv2.log(inverse), known.view(np.uint8), filled))
 
 
 def _trends(levels: list[Level]) -> list[Plane]:
@@ -191,9 +187,11 @@ def _planes(level: Level) -> Plane:
     Weighted least squares on local moments. The weights fall with the distance and across colour
     edges: the moments are smoothed by a fast global smoother (Min et al., 2014).
     """
-    # A trace of the mean everywhere decides where no measurement reaches.
-    weight = level.share + np.float32(1e-6)
-    value = level.inverse + np.float32(1e-6) * level.inverse.sum() / level.share.sum()
+    # A trace of what lies around, whatever its colour, decides where no measurement reaches.
+    weight = level.share + _TRACE
+    value = level.inverse + _TRACE * level.inverse.sum() / level.share.sum()
+    around = cv2.GaussianBlur(value, (0, 0), 8.0) / cv2.GaussianBlur(weight, (0, 0), 8.0)
+    value = level.inverse + _TRACE * around
     height, width = weight.shape
     y, x = np.indices(weight.shape, np.float32) / np.float32(max(height, width))
     smoother = cv2.ximgproc.createFastGlobalSmootherFilter(level.color, _TREND_SPREAD, 8.0)
@@ -214,15 +212,15 @@ def _planes(level: Level) -> Plane:
     return np.asarray(mean + np.clip(rise, -mean / 3, mean / 2), np.float32)
 
 
-def _snap(filled: Plane, known: Mask) -> None:
+def _snap(log: Plane, known: Mask) -> None:
     """Make ramps between two depths into steps, in place and in holes only."""
-    least, greatest = _window(filled, filled, _RAMP_PX)
-    steps = np.flatnonzero((greatest > least * np.float32(1 + 1 / _FLYING_STEP)) & ~known)
+    least, greatest = _window(log, log, _RAMP_PX)
+    steps = np.flatnonzero((greatest - least > 1 / _FLYING_STEP) & ~known)
     wide_least, wide_greatest = _window(least, greatest, _RAMP_PX)
-    low, high, value = (a.ravel()[steps] for a in (least, greatest, filled))
+    low, high, value = (a.ravel()[steps] for a in (least, greatest, log))
     wide = wide_greatest.ravel()[steps] - wide_least.ravel()[steps]
     snapped = np.where(value - low > high - value, high, low)
-    filled.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
+    log.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
 
 
 def _resize(image: Plane, like: Plane) -> Plane:
@@ -239,20 +237,25 @@ def _pyramid(finest: Level) -> list[Level]:
     return levels
 
 
-def _links(color: ColorImage, inverse: Plane, by_depth: bool) -> tuple[Plane, Plane]:
-    """Return how strongly each pixel holds to the one below and to the one on its right."""
-    wide = cv2.copyMakeBorder(color, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
-    wide_inverse = cv2.copyMakeBorder(inverse, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
-    ramp = np.exp(-np.arange(256) / _COLOR_SCALE) + _LEAST_LINK
+def _links(color: ColorImage, log: Plane | None) -> tuple[Plane, Plane]:
+    """Return how strongly each pixel holds to the one below and to the one on its right.
+
+    Links are weaker across edges of colour and, where it is given, of log depth.
+    """
+    ramp = (np.exp(-np.arange(256) / _COLOR_SCALE) + _LEAST_LINK).astype(np.float32)[None]
     links = []
-    for rows, columns in ((slice(1, None), slice(-1)), (slice(-1), slice(1, None))):
-        difference = cv2.transform(cv2.absdiff(wide[rows, columns], color), np.full((1, 3), 1 / 3))
-        link = cv2.LUT(difference, ramp.astype(np.float32)[None])
-        if by_depth:
-            soft = inverse * np.float32(_DEPTH_SCALE)
-            link *= soft / (cv2.absdiff(wide_inverse[rows, columns], inverse) + soft)
+    for area in (np.s_[1:, :-1], np.s_[:-1, 1:]):
+        difference = cv2.transform(cv2.absdiff(_widened(color)[area], color), _CHANNEL_MEAN)
+        link = cv2.LUT(difference, ramp)
+        if log is not None:
+            link *= _DEPTH_SCALE / (cv2.absdiff(_widened(log)[area], log) + _DEPTH_SCALE)
         links.append(link)
     return links[0], links[1]
+
+
+def _widened(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Repeat the last row and column."""
+    return np.asarray(cv2.copyMakeBorder(image, 0, 1, 0, 1, cv2.BORDER_REPLICATE))
 
 
 def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -> Plane:
@@ -279,13 +282,12 @@ def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -
     return np.asarray(this[1:-1, 1:-1]).copy()
 
 
-def denoise(inverse: Plane, known: Mask) -> Plane:
-    """Smooth inverse depth in place within its own noise, keeping steps larger than that."""
-    log = cv2.log(inverse, dst=inverse)
-    noise = _noise(log[::4], known[::4])
-    if noise > 0:
-        log = cv2.bilateralFilter(log, 5, 3 * min(noise, _NOISE_MOST), 2.0)
-    return np.asarray(cv2.exp(log, dst=log))
+def denoise(log: Plane, known: Mask) -> Plane:
+    """Smooth log depth (H, W) within its own noise, keeping steps larger than that."""
+    noise = min(_noise(log[::4], known[::4]), _NOISE_MOST)
+    if noise == 0:
+        return log
+    return np.asarray(cv2.bilateralFilter(log, 5, 3 * noise, 2.0))
 
 
 def _noise(log: Plane, known: Mask) -> float:

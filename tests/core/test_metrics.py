@@ -110,7 +110,7 @@ def test_rel_error_by_hand():
 def test_changes_by_hand():
     raw = metres(0, 0, 1, 1, 1, 0.1, 0.1, 1)
     refined = metres(0, 2, 1, 1.009, 1.02, 0.1015, 0.103, 0)
-    expected = "INVALID FILLED KEPT KEPT CHANGED KEPT CHANGED INVALID".split()
+    expected = ["INVALID", "FILLED", "KEPT", "KEPT", "CHANGED", "KEPT", "CHANGED", "INVALID"]
     changes = change_map(raw, refined)
     assert changes.dtype == np.uint8
     assert [Change(c).name for c in changes[0]] == expected
