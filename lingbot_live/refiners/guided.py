@@ -22,8 +22,9 @@ from lingbot_live.refiner import Refiner
 Plane: TypeAlias = npt.NDArray[np.float32]  # (H, W)
 
 _HOLE = -32_768
-# The last percent of the 16-bit range is where sensors write "too far to tell".
+# The last percent of the 16-bit range is where sensors write "too far to tell", 65535 "nothing".
 _SATURATED_RAW = 64_880
+_REACH = 1.5  # how much farther or nearer than any measurement a guess may be
 _FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
 # Outliers are islands up to a size, cut off by a step in thousandths of log depth.
 _ISLANDS = ((24, 40), (400, 1100))
@@ -90,10 +91,14 @@ def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tupl
         scale_m: metres per sensor unit.
     """
     known = reliable(depth_raw)
-    if not known.any():
+    within = known & (depth_raw < _SATURATED_RAW)
+    if not within.any():
         return np.zeros(depth_raw.shape, np.float32), np.zeros(depth_raw.shape, bool)
-    inverse = np.zeros(depth_raw.shape, np.float32)
-    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=known)
+    # What lies beyond the range is far, nobody knows how far.
+    farthest_m = _REACH * scale_m * depth_raw.max(where=within, initial=0)
+    inverse = np.full(depth_raw.shape, 1 / farthest_m, np.float32)
+    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=within)
+    inverse *= known
     smooth = denoise(complete(color, inverse, known), known)
     return np.exp(np.negative(smooth, out=smooth), out=smooth), _vouched(known)
 
@@ -101,8 +106,7 @@ def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tupl
 def reliable(depth_raw: RawDepth) -> Mask:
     """Return where a measurement (H, W) can be trusted.
 
-    Dropped are values at the end of the sensor's range, flying pixels and small islands, unless
-    nothing else is there.
+    Dropped are flying pixels and islands at a depth of their own, unless nothing else is there.
     """
     steps = np.take(_log_steps(), depth_raw)
     known = np.asarray(steps != _HOLE)
@@ -112,17 +116,27 @@ def reliable(depth_raw: RawDepth) -> Mask:
         cv2.filterSpeckles(islands, _HOLE, min(largest_px, known.size // 50), step)
     # Sparse measurements stand alone by nature, so only those in dense company are judged.
     dense = cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > 255 * 0.3
-    sound = known & ((islands != _HOLE) | ~dense)
+    outliers = (islands == _HOLE) | _glints(depth_raw)
+    sound = known & ~(outliers & dense)
     sound.ravel()[_flying(depth_raw, sound)] = False
-    return sound if sound.any() else known
+    return sound if (sound & (depth_raw < _SATURATED_RAW)).any() else known
 
 
 @functools.cache
 def _log_steps() -> npt.NDArray[np.int16]:
     """Return thousandths of log depth by raw value, `_HOLE` where that is no measurement."""
     table = np.full(65_536, _HOLE, np.int16)
-    table[1:_SATURATED_RAW] = np.rint(1000 * np.log(np.arange(1, _SATURATED_RAW)))
+    table[1:-1] = np.rint(1000 * np.log(np.arange(1, 65_535)))
     return table
+
+
+def _glints(depth_raw: RawDepth) -> Mask:
+    """Find saturated patches too small for the sky: reflections."""
+    saturated = depth_raw >= _SATURATED_RAW
+    if not saturated.any():
+        return saturated
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(saturated.view(np.uint8))
+    return np.asarray((stats[:, cv2.CC_STAT_AREA] < depth_raw.size // 100)[labels] & saturated)
 
 
 def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
@@ -155,8 +169,7 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
     levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
     # Solved down to half size: one floor more costs as much as all others and gains nothing.
     levels = levels[1:] or levels
-    # Extrapolation may reach half as far or near again as any measurement.
-    farthest, nearest = inverse[known].min() / 1.5, inverse[known].max() * 1.5
+    farthest, nearest = inverse[known].min() / _REACH, inverse[known].max() * _REACH
     trends = [np.log(np.clip(trend, farthest, nearest)) for trend in _trends(levels)]
     filled = np.zeros((1, 1), np.float32)  # less the trend, until the end
     for depth, (level, trend) in reversed(list(enumerate(zip(levels, trends, strict=True)))):
