@@ -95,7 +95,7 @@ def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tupl
     if not within.any():
         return np.zeros(depth_raw.shape, np.float32), np.zeros(depth_raw.shape, bool)
     # What lies beyond the range is far, nobody knows how far.
-    farthest_m = _REACH * scale_m * depth_raw.max(where=within, initial=0)
+    farthest_m = cv2.minMaxLoc(depth_raw, within.view(np.uint8))[1] * scale_m * _REACH
     inverse = np.full(depth_raw.shape, 1 / farthest_m, np.float32)
     np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=within)
     inverse *= known
@@ -169,8 +169,10 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
     levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
     # Solved down to half size: one floor more costs as much as all others and gains nothing.
     levels = levels[1:] or levels
-    farthest, nearest = inverse[known].min() / _REACH, inverse[known].max() * _REACH
-    trends = [np.log(np.clip(trend, farthest, nearest)) for trend in _trends(levels)]
+    farthest, nearest, *_ = cv2.minMaxLoc(inverse, known.view(np.uint8))
+    trends = [
+        np.log(np.clip(trend, farthest / _REACH, nearest * _REACH)) for trend in _trends(levels)
+    ]
     filled = np.zeros((1, 1), np.float32)  # less the trend, until the end
     for depth, (level, trend) in reversed(list(enumerate(zip(levels, trends, strict=True)))):
         filled = _resize(filled, trend)
@@ -183,7 +185,8 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
         filled = _relax(filled, fixed, links, sweeps)
     filled = _resize(filled + trends[0], inverse)
     _snap(filled, known)
-    return np.asarray(cv2.copyTo(cv2.log(inverse), known.view(np.uint8), filled))
+    log = cv2.log(cv2.max(inverse, farthest))  # the log of 0 is slow
+    return np.asarray(cv2.copyTo(log, known.view(np.uint8), filled))
 
 
 def _trends(levels: list[Level]) -> list[Plane]:
