@@ -1,8 +1,8 @@
 """Classical edge-aware depth completion and smoothing on the CPU; needs no weights.
 
-All work is done on inverse depth, because a plane's inverse depth is linear in the image and a
-membrane stretched over a hole therefore continues planes exactly. The membrane is the solution of
-the discrete Laplace equation with edge weights (weak links across colour and depth edges, after
+First, planes are fitted to inverse depth around every pixel, because a plane's inverse depth is
+linear in the image. Then a membrane is stretched over the log of what the planes leave over: the
+solution of the discrete Laplace equation whose links are weak across colour and depth edges (after
 Levin et al., "Colorization using optimization", 2004), found coarse to fine on an image pyramid.
 """
 
@@ -22,19 +22,22 @@ from lingbot_live.refiner import Refiner
 Plane: TypeAlias = npt.NDArray[np.float32]  # (H, W)
 
 _HOLE = -32_768
-# The last percent of the 16-bit range is where sensors write "too far to tell".
+# The last percent of the 16-bit range is where sensors write "too far to tell", 65535 "nothing".
 _SATURATED_RAW = 64_880
+_REACH = 1.5  # how much farther or nearer than any measurement a guess may be
 _FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
 # Outliers are islands up to a size, cut off by a step in thousandths of log depth.
 _ISLANDS = ((24, 40), (400, 1100))
 _COMPANY_PX = (31, 31)
 _TREND_PX = 100  # longest side of the level at which planes are fitted
-_TREND_SPREAD = 100.0  # lambda of the smoother: about the squared reach in pixels of that level
+_TREND_SPREAD = 30.0  # lambda of the smoother: about the squared reach in pixels of that level
 _TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
+_TRACE = np.float32(1e-5)
 _RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
 _COLOR_SCALE = 8.0  # colour difference (mean of channels, 0 to 255) that weakens a link to 1/e
 _LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
-_DEPTH_SCALE = 0.02  # relative depth step that halves a link
+_DEPTH_SCALE = np.float32(0.02)  # step of log depth that halves a link
+_CHANNEL_MEAN = np.full((1, 3), 1 / 3)
 _FINEST_SWEEPS, _SWEEPS, _COARSEST_SWEEPS = 4, 12, 60  # what is left at a level is local
 _MOMENTUM = 1.5  # of the second-order Richardson iteration, 1 = plain Jacobi
 _NOISE_MOST = 0.01  # relative; more than this is structure, not noise
@@ -65,7 +68,7 @@ class GuidedRefiner(Refiner):
         depth_m, mask = refine_depth(frame.color, frame.depth_raw, frame.depth_scale_m)
         if self._config.keep_raw:
             measured = frame.depth_raw > 0
-            np.multiply(frame.depth_raw, frame.depth_scale_m, out=depth_m, where=measured)
+            np.copyto(depth_m, frame.depth_m, where=measured)
             mask |= measured
         if self._config.apply_mask:
             depth_m *= mask
@@ -88,38 +91,52 @@ def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tupl
         scale_m: metres per sensor unit.
     """
     known = reliable(depth_raw)
-    if not known.any():
+    within = known & (depth_raw < _SATURATED_RAW)
+    if not within.any():
         return np.zeros(depth_raw.shape, np.float32), np.zeros(depth_raw.shape, bool)
-    inverse = np.zeros(depth_raw.shape, np.float32)
-    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=known)
+    # What lies beyond the range is far, nobody knows how far.
+    farthest_m = cv2.minMaxLoc(depth_raw, within.view(np.uint8))[1] * scale_m * _REACH
+    inverse = np.full(depth_raw.shape, 1 / farthest_m, np.float32)
+    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=within)
+    inverse *= known
     smooth = denoise(complete(color, inverse, known), known)
-    return np.reciprocal(smooth, out=smooth), _vouched(known)
+    return np.exp(np.negative(smooth, out=smooth), out=smooth), _vouched(known)
 
 
 def reliable(depth_raw: RawDepth) -> Mask:
     """Return where a measurement (H, W) can be trusted.
 
-    Dropped are values at the end of the sensor's range, flying pixels and small islands.
+    Dropped are flying pixels and islands at a depth of their own, unless nothing else is there.
     """
     steps = np.take(_log_steps(), depth_raw)
     known = np.asarray(steps != _HOLE)
     # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
     islands = np.where(known, steps, cv2.dilate(steps, np.ones((3, 3), np.uint8)))
+    for largest_px, step in _ISLANDS:
+        cv2.filterSpeckles(islands, _HOLE, min(largest_px, known.size // 50), step)
     # Sparse measurements stand alone by nature, so only those in dense company are judged.
     dense = cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > 255 * 0.3
-    for largest_px, step in _ISLANDS:
-        cv2.filterSpeckles(islands, _HOLE, largest_px, step)
-    known &= (islands != _HOLE) | ~dense
-    known.ravel()[_flying(depth_raw, known)] = False
-    return known
+    outliers = (islands == _HOLE) | _glints(depth_raw)
+    sound = known & ~(outliers & dense)
+    sound.ravel()[_flying(depth_raw, sound)] = False
+    return sound if (sound & (depth_raw < _SATURATED_RAW)).any() else known
 
 
 @functools.cache
 def _log_steps() -> npt.NDArray[np.int16]:
     """Return thousandths of log depth by raw value, `_HOLE` where that is no measurement."""
     table = np.full(65_536, _HOLE, np.int16)
-    table[1:_SATURATED_RAW] = np.rint(1000 * np.log(np.arange(1, _SATURATED_RAW)))
+    table[1:-1] = np.rint(1000 * np.log(np.arange(1, 65_535)))
     return table
+
+
+def _glints(depth_raw: RawDepth) -> Mask:
+    """Find saturated patches too small for the sky: reflections."""
+    saturated = depth_raw >= _SATURATED_RAW
+    if not saturated.any():
+        return saturated
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(saturated.view(np.uint8))
+    return np.asarray((stats[:, cv2.CC_STAT_AREA] < depth_raw.size // 100)[labels] & saturated)
 
 
 def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
@@ -148,32 +165,28 @@ def _window(near: Image, far: Image, width_px: int) -> tuple[Image, Image]:
 
 
 def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
-    """Fill inverse depth (H, W) where it is not known; known pixels stay, at least one must be."""
+    """Return the log of inverse depth (H, W), filled where it is not known; one pixel must be."""
     levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
     # Solved down to half size: one floor more costs as much as all others and gains nothing.
     levels = levels[1:] or levels
-    farthest, nearest = _bounds(inverse, known)
+    farthest, nearest, *_ = cv2.minMaxLoc(inverse, known.view(np.uint8))
+    trends = [
+        np.log(np.clip(trend, farthest / _REACH, nearest * _REACH)) for trend in _trends(levels)
+    ]
     filled = np.zeros((1, 1), np.float32)  # less the trend, until the end
-    trends = _trends(levels)
     for depth, (level, trend) in reversed(list(enumerate(zip(levels, trends, strict=True)))):
         filled = _resize(filled, trend)
         fixed = level.share > 0
-        np.divide(level.inverse, level.share, out=filled, where=fixed)
-        np.subtract(filled, trend, out=filled, where=fixed)
+        value = np.divide(level.inverse, level.share, out=np.ones_like(trend), where=fixed)
+        np.subtract(np.log(value), trend, out=filled, where=fixed)
         coarsest = level is levels[-1]
-        guess = np.clip(filled + trend, farthest, nearest)
-        links = _links(level.color, guess, by_depth=not coarsest)
+        links = _links(level.color, None if coarsest else filled + trend)
         sweeps = _COARSEST_SWEEPS if coarsest else _SWEEPS if depth else _FINEST_SWEEPS
         filled = _relax(filled, fixed, links, sweeps)
-    filled = _resize(np.clip(filled + trends[0], farthest, nearest), inverse)
+    filled = _resize(filled + trends[0], inverse)
     _snap(filled, known)
-    return np.asarray(cv2.copyTo(inverse, known.view(np.uint8), filled))
-
-
-def _bounds(inverse: Plane, known: Mask) -> tuple[np.float32, np.float32]:
-    """Return what extrapolation may not exceed: twice as far or near as any measurement."""
-    values = inverse[known]
-    return values.min() / np.float32(2), values.max() * np.float32(2)
+    log = cv2.log(cv2.max(inverse, farthest))  # the log of 0 is slow
+    return np.asarray(cv2.copyTo(log, known.view(np.uint8), filled))
 
 
 def _trends(levels: list[Level]) -> list[Plane]:
@@ -190,9 +203,11 @@ def _planes(level: Level) -> Plane:
     Weighted least squares on local moments. The weights fall with the distance and across colour
     edges: the moments are smoothed by a fast global smoother (Min et al., 2014).
     """
-    # A trace of the mean everywhere decides where no measurement reaches.
-    weight = level.share + np.float32(1e-6)
-    value = level.inverse + np.float32(1e-6) * level.inverse.sum() / level.share.sum()
+    # A trace of what lies around, whatever its colour, decides where no measurement reaches.
+    weight = level.share + _TRACE
+    value = level.inverse + _TRACE * level.inverse.sum() / level.share.sum()
+    around = cv2.GaussianBlur(value, (0, 0), 8.0) / cv2.GaussianBlur(weight, (0, 0), 8.0)
+    value = level.inverse + _TRACE * around
     height, width = weight.shape
     y, x = np.indices(weight.shape, np.float32) / np.float32(max(height, width))
     smoother = cv2.ximgproc.createFastGlobalSmootherFilter(level.color, _TREND_SPREAD, 8.0)
@@ -213,15 +228,15 @@ def _planes(level: Level) -> Plane:
     return np.asarray(mean + np.clip(rise, -mean / 3, mean / 2), np.float32)
 
 
-def _snap(filled: Plane, known: Mask) -> None:
+def _snap(log: Plane, known: Mask) -> None:
     """Make ramps between two depths into steps, in place and in holes only."""
-    least, greatest = _window(filled, filled, _RAMP_PX)
-    steps = np.flatnonzero((greatest > least * np.float32(1 + 1 / _FLYING_STEP)) & ~known)
+    least, greatest = _window(log, log, _RAMP_PX)
+    steps = np.flatnonzero((greatest - least > 1 / _FLYING_STEP) & ~known)
     wide_least, wide_greatest = _window(least, greatest, _RAMP_PX)
-    low, high, value = (a.ravel()[steps] for a in (least, greatest, filled))
+    low, high, value = (a.ravel()[steps] for a in (least, greatest, log))
     wide = wide_greatest.ravel()[steps] - wide_least.ravel()[steps]
     snapped = np.where(value - low > high - value, high, low)
-    filled.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
+    log.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
 
 
 def _resize(image: Plane, like: Plane) -> Plane:
@@ -238,20 +253,25 @@ def _pyramid(finest: Level) -> list[Level]:
     return levels
 
 
-def _links(color: ColorImage, inverse: Plane, by_depth: bool) -> tuple[Plane, Plane]:
-    """Return how strongly each pixel holds to the one below and to the one on its right."""
-    wide = cv2.copyMakeBorder(color, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
-    wide_inverse = cv2.copyMakeBorder(inverse, 0, 1, 0, 1, cv2.BORDER_REPLICATE)
-    ramp = np.exp(-np.arange(256) / _COLOR_SCALE) + _LEAST_LINK
+def _links(color: ColorImage, log: Plane | None) -> tuple[Plane, Plane]:
+    """Return how strongly each pixel holds to the one below and to the one on its right.
+
+    Links are weaker across edges of colour and, where it is given, of log depth.
+    """
+    ramp = (np.exp(-np.arange(256) / _COLOR_SCALE) + _LEAST_LINK).astype(np.float32)[None]
     links = []
-    for rows, columns in ((slice(1, None), slice(-1)), (slice(-1), slice(1, None))):
-        difference = cv2.transform(cv2.absdiff(wide[rows, columns], color), np.full((1, 3), 1 / 3))
-        link = cv2.LUT(difference, ramp.astype(np.float32)[None])
-        if by_depth:
-            soft = inverse * np.float32(_DEPTH_SCALE)
-            link *= soft / (cv2.absdiff(wide_inverse[rows, columns], inverse) + soft)
+    for area in (np.s_[1:, :-1], np.s_[:-1, 1:]):
+        difference = cv2.transform(cv2.absdiff(_widened(color)[area], color), _CHANNEL_MEAN)
+        link = cv2.LUT(difference, ramp)
+        if log is not None:
+            link *= _DEPTH_SCALE / (cv2.absdiff(_widened(log)[area], log) + _DEPTH_SCALE)
         links.append(link)
     return links[0], links[1]
+
+
+def _widened(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Repeat the last row and column."""
+    return np.asarray(cv2.copyMakeBorder(image, 0, 1, 0, 1, cv2.BORDER_REPLICATE))
 
 
 def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -> Plane:
@@ -278,13 +298,12 @@ def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -
     return np.asarray(this[1:-1, 1:-1]).copy()
 
 
-def denoise(inverse: Plane, known: Mask) -> Plane:
-    """Smooth inverse depth in place within its own noise, keeping steps larger than that."""
-    log = cv2.log(inverse, dst=inverse)
-    noise = _noise(log[::4], known[::4])
-    if noise > 0:
-        log = cv2.bilateralFilter(log, 5, 3 * min(noise, _NOISE_MOST), 2.0)
-    return np.asarray(cv2.exp(log, dst=log))
+def denoise(log: Plane, known: Mask) -> Plane:
+    """Smooth log depth (H, W) within its own noise, keeping steps larger than that."""
+    noise = min(_noise(log[::4], known[::4]), _NOISE_MOST)
+    if noise == 0:
+        return log
+    return np.asarray(cv2.bilateralFilter(log, 5, 3 * noise, 2.0))
 
 
 def _noise(log: Plane, known: Mask) -> float:

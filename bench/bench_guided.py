@@ -1,0 +1,45 @@
+"""The guided refiner against OpenCV's inpainting of the same holes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from bench.timing import interleaved_ms
+from lingbot_live.config import RefinerConfig
+from lingbot_live.frame import Calibration, Frame, Intrinsics
+from lingbot_live.metrics import mask_blocks
+from lingbot_live.refiners.guided import create_guided
+
+
+def _frame(height: int, width: int) -> Frame:
+    """Boxes before a slanted wall with sensor noise, 30 % of it in holes."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    depth_m = 1 / (0.3 + 0.1 * x / width + 0.1 * y / height)
+    color = rng.integers(90, 110, (height, width, 3)).astype(np.uint8)
+    for _ in range(12):
+        top, left = rng.integers(0, height - 60), rng.integers(0, width - 60)
+        box = np.s_[top : top + rng.integers(30, 200), left : left + rng.integers(30, 200)]
+        depth_m[box] = rng.uniform(0.8, 2.0)
+        color[box] = rng.integers(0, 256, 3)
+    depth_m *= 1 + 0.003 * rng.standard_normal(depth_m.shape)
+    depth_raw = (depth_m * 1000).astype(np.uint16)
+    depth_raw[mask_blocks(np.ones_like(depth_raw, bool), rng, 0.3)] = 0
+    calibration = Calibration(Intrinsics(width, height, 600, 600, width / 2, height / 2))
+    return Frame("bench", 0, 0, 0, color, depth_raw, 0.001, calibration)
+
+
+def run() -> list[tuple[str, float, str, float]]:
+    refiner = create_guided(RefinerConfig("guided"))
+    rows = []
+    for height, width, rounds in ((480, 640, 15), (720, 1280, 5)):
+        frame = _frame(height, width)
+        holes = (frame.depth_raw == 0).astype(np.uint8)
+        ours_ms, peer_ms = interleaved_ms(
+            lambda f=frame: refiner.refine(f),
+            lambda f=frame, h=holes: cv2.inpaint(f.depth_raw, h, 3, cv2.INPAINT_TELEA),
+            rounds,
+        )
+        rows.append((f"guided, {width}x{height}", ours_ms, "cv2.inpaint Telea", peer_ms))
+    return rows
