@@ -13,6 +13,7 @@ import atexit
 import logging
 import threading
 import time
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from lingbot_live.errors import (
     EndOfStreamError,
 )
 from lingbot_live.frame import Alignment, Calibration
+from lingbot_live.worker import Worker
 
 log = logging.getLogger(__name__)
 sdk_log = logging.getLogger("lingbot_live.sdk.realsense")
@@ -293,6 +295,11 @@ class RealSenseRecording(RealSenseCamera):
         super().__init__(info, config)
         self._passes = 0
         self._seen = False
+        self._early: deque[Any] = deque()
+
+    def _cam_close(self) -> None:
+        self._early.clear()
+        super()._cam_close()
 
     def _cam_open(self) -> None:
         path = existing_file(self.info.target, "realsense", RealSenseDriver.suffixes)
@@ -318,16 +325,30 @@ class RealSenseRecording(RealSenseCamera):
         self._device = self._playback(config, pipeline)
         self._streams(config)
         self._device = self._playback(config, pipeline)
-        # Paused until all is set up: a running start often loses the first frames. In real time
-        # until it runs: the SDK may else block for 10 s, waiting for a reader.
+        self._device.set_real_time(self.config.realtime)
+        # Paused until all is set up: a running start often loses the first frames.
         self._device.pause()
         profile = pipeline.start(config)
         self._pipeline = pipeline
         self._started(profile)
         self._accept_lone_pair()
-        self._device.resume()
-        self._device.set_real_time(self.config.realtime)
+        self._resume()
         self._passes += 1
+
+    def _resume(self) -> None:
+        """Let the paused player run, taking what it delivers meanwhile.
+
+        Its resume waits for the player's thread, and that thread for a reader, up to 10 s.
+        """
+        device = self._device
+        worker = Worker("realsense resume", lambda stop: device.resume())
+        worker.start()
+        while worker.is_alive:
+            arrived, frames = self._pipeline.try_wait_for_frames(_POLL_MS)
+            if arrived:
+                self._early.append(frames)
+        if worker.error is not None:
+            raise worker.error
 
     def _playback(self, config: Any, pipeline: Any) -> Any:
         return config.resolve(self._rs.pipeline_wrapper(pipeline)).get_device().as_playback()
@@ -338,6 +359,9 @@ class RealSenseRecording(RealSenseCamera):
             self._most_skew_ms = float("inf")
 
     def _wait(self, timeout_ms: int) -> Any:
+        if self._early:
+            self._seen = True
+            return self._early.popleft()
         arrived, frames = self._pipeline.try_wait_for_frames(min(timeout_ms, _POLL_MS))
         if not arrived and self._device.current_status() == self._rs.playback_status.stopped:
             # The file is read, but its last images may still be on their way.
