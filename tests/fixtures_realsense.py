@@ -172,7 +172,8 @@ class VirtualCamera:
         def run() -> None:
             i = 0
             while not stop.wait(1 / self.fps):
-                self.push(i)
+                with contextlib.suppress(RuntimeError):  # stopped between its two images
+                    self.push(i)
                 i += 1
 
         thread = threading.Thread(target=run, name="virtual-camera")
