@@ -13,6 +13,7 @@ import atexit
 import logging
 import threading
 import time
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,15 @@ from lingbot_live.errors import (
     EndOfStreamError,
 )
 from lingbot_live.frame import Alignment, Calibration
+from lingbot_live.worker import Worker
 
 log = logging.getLogger(__name__)
 sdk_log = logging.getLogger("lingbot_live.sdk.realsense")
 
 _WAIT_MS = 100  # one wait of the SDK; a stop from another thread waits for it
+_POLL_MS = 20  # the same for recordings, whose end shows only between two waits
+_LAST_MS = 60
+_MOST_PASSES = 3
 _QUEUE = 2  # frame sets kept for a slow reader; the SDK stalls if 15 are held
 _RECORDING_TOPIC = "/file_version"  # every librealsense recording has it
 
@@ -93,7 +98,7 @@ class RealSenseDriver(Driver):
         """Return the SDK's handles of what is attached now."""
         rs = sdk()
         with data.explained(rs, "realsense"):
-            return [d for d in self.context.query_devices() if d.supports(_serial_key(rs))]
+            return [d for d in self.context.query_devices() if _answers(rs, d)]
 
     def device(self, target: str) -> Any:
         """Return the handle of the camera with this serial number or (part of a) model name.
@@ -215,10 +220,8 @@ class RealSenseCamera(Camera):
             with data.explained(self._rs, self.info.address):
                 frames = self._wait(min(left_ms, _WAIT_MS))
                 capture = self._capture(frames) if frames is not None else None
-            if capture is not None or (frames is None and left_ms <= _WAIT_MS):
+            if capture is not None or time.monotonic() >= deadline:
                 return capture
-            if time.monotonic() >= deadline:
-                return None
 
     def _wait(self, timeout_ms: int) -> Any:
         """Return a frame set, or None after ``timeout_ms``; raise if there will be none."""
@@ -226,12 +229,12 @@ class RealSenseCamera(Camera):
 
     def _cam_close(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
-        self._device = self._align = self._calibration = None
         if pipeline is not None:
             try:
                 pipeline.stop()
             except RuntimeError as error:
                 log.debug("%s: stop: %s", self.info.address, error)
+        self._device = self._align = self._calibration = None
 
 
 class LiveRealSense(RealSenseCamera):
@@ -282,28 +285,70 @@ class LiveRealSense(RealSenseCamera):
 
 
 class RealSenseRecording(RealSenseCamera):
-    """A recording, played by the SDK at its own pace or, without ``realtime``, as fast as read."""
+    """A recording, played by the SDK at its own pace or, without ``realtime``, as fast as read.
+
+    It repeats by starting anew: the SDK's own repeat gets stuck on short files, and pairs the last
+    image of one pass with the first of the next.
+    """
+
+    def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
+        super().__init__(info, config)
+        self._passes = 0
+        self._seen = False
+        self._early: deque[Any] = deque()
+
+    def _cam_close(self) -> None:
+        self._early.clear()
+        super()._cam_close()
 
     def _cam_open(self) -> None:
         path = existing_file(self.info.target, "realsense", RealSenseDriver.suffixes)
         self._check(path)
-        rs = self._rs = sdk()
+        self._rs = sdk()
         probe("realsense", path)
-        with data.explained(rs, self.info.address):
-            config = rs.config()
-            config.enable_device_from_file(str(path), repeat_playback=self.config.loop)
-            pipeline = rs.pipeline(rs.context())
-            self._device = self._playback(config, pipeline)
-            self._streams(config)
-            self._device = self._playback(config, pipeline)
-            self._device.set_real_time(self.config.realtime)
-            # Paused until all is set up: a running start now and then loses the first frames.
-            self._device.pause()
-            profile = pipeline.start(config)
-            self._pipeline = pipeline
-            self._started(profile)
-            self._accept_lone_pair()
-            self._device.resume()
+        self._passes, self._seen = 0, False
+        with data.explained(self._rs, self.info.address):
+            self._play()
+
+    @staticmethod
+    def _check(path: Path) -> None:
+        check = check_rosbag if path.suffix.lower() == ".bag" else check_sqlite
+        if _RECORDING_TOPIC not in check(path):
+            raise BadRecordingError(f"{path}: not recorded by a RealSense; try another driver")
+
+    def _play(self) -> None:
+        """Start a pass through the file."""
+        rs = self._rs
+        config = rs.config()
+        config.enable_device_from_file(self.info.target, repeat_playback=False)
+        pipeline = rs.pipeline(rs.context())
+        self._device = self._playback(config, pipeline)
+        self._streams(config)
+        self._device = self._playback(config, pipeline)
+        self._device.set_real_time(self.config.realtime)
+        # Paused until all is set up: a running start often loses the first frames.
+        self._device.pause()
+        profile = pipeline.start(config)
+        self._pipeline = pipeline
+        self._started(profile)
+        self._accept_lone_pair()
+        self._resume()
+        self._passes += 1
+
+    def _resume(self) -> None:
+        """Let the paused player run, taking what it delivers meanwhile.
+
+        Its resume waits for the player's thread, and that thread for a reader, up to 10 s.
+        """
+        device = self._device
+        worker = Worker("realsense resume", lambda stop: device.resume())
+        worker.start()
+        while worker.is_alive:
+            arrived, frames = self._pipeline.try_wait_for_frames(_POLL_MS)
+            if arrived:
+                self._early.append(frames)
+        if worker.error is not None:
+            raise worker.error
 
     def _playback(self, config: Any, pipeline: Any) -> Any:
         return config.resolve(self._rs.pipeline_wrapper(pipeline)).get_device().as_playback()
@@ -313,21 +358,30 @@ class RealSenseRecording(RealSenseCamera):
         if self._device.get_duration().total_seconds() * 1000 < 4 * self._most_skew_ms:
             self._most_skew_ms = float("inf")
 
-    @staticmethod
-    def _check(path: Path) -> None:
-        check = check_rosbag if path.suffix.lower() == ".bag" else check_sqlite
-        if _RECORDING_TOPIC not in check(path):
-            raise BadRecordingError(f"{path}: not recorded by a RealSense; try another driver")
-
     def _wait(self, timeout_ms: int) -> Any:
-        arrived, frames = self._pipeline.try_wait_for_frames(timeout_ms)
-        if arrived:
-            return frames
-        stopped = self._device.current_status() == self._rs.playback_status.stopped
-        if stopped and not self.config.loop:
+        if self._early:
+            self._seen = True
+            return self._early.popleft()
+        arrived, frames = self._pipeline.try_wait_for_frames(min(timeout_ms, _POLL_MS))
+        if not arrived and self._device.current_status() == self._rs.playback_status.stopped:
+            # The file is read, but its last images may still be on their way.
+            arrived, frames = self._pipeline.try_wait_for_frames(_LAST_MS)
+            if not arrived:
+                self._end_pass()
+        self._seen |= arrived
+        return frames if arrived else None
+
+    def _end_pass(self) -> None:
+        # A pass without any frame is a start that lost them all; it deserves another.
+        if not self.config.loop and (self._seen or self._passes >= _MOST_PASSES):
             raise EndOfStreamError(f"{self.info.address}: the recording is over")
-        return None
+        self._pipeline.stop()
+        self._play()
 
 
-def _serial_key(rs: Any) -> Any:
-    return rs.camera_info.serial_number
+def _answers(rs: Any, device: Any) -> bool:
+    try:
+        return bool(device.supports(rs.camera_info.serial_number))
+    except RuntimeError as error:
+        log.debug("a device left while it was listed: %s", error)
+        return False

@@ -172,7 +172,8 @@ class VirtualCamera:
         def run() -> None:
             i = 0
             while not stop.wait(1 / self.fps):
-                self.push(i)
+                with contextlib.suppress(RuntimeError):  # stopped between its two images
+                    self.push(i)
                 i += 1
 
         thread = threading.Thread(target=run, name="virtual-camera")
@@ -188,6 +189,7 @@ class AttachedCamera:
     """A context in which a virtual camera is plugged in."""
 
     def __init__(self, camera: VirtualCamera) -> None:
+        self.camera = camera  # held, or its devices die in the context
         self.context = rs.context()
         self._events: list[Any] = []  # the device leaves the context when its event is dropped
         self.context.set_devices_changed_callback(self._events.append)
@@ -202,7 +204,8 @@ def contract_cameras(folder: Path) -> Iterator[dict[str, Callable[[CameraConfig]
 
     recording = VirtualCamera().record(folder / "contract.db3", 20)
     live = VirtualCamera(serial="LIVE1")
-    driver = RealSenseDriver(AttachedCamera(live).context)
+    attached = AttachedCamera(live)
+    driver = RealSenseDriver(attached.context)
 
     def make_live(config: CameraConfig) -> Camera:
         return driver.create(driver.find("LIVE1"), config)
