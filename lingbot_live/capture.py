@@ -100,8 +100,8 @@ class CaptureWorker:
         while not stop.is_set():
             try:
                 frame = camera.read(self._config.read_timeout_s)
-            except CameraTimeoutError as error:
-                self._note_silence(error)
+            except CameraTimeoutError:
+                self._note_silence()
                 continue
             except EndOfStreamError:
                 self._enter(CameraState.ENDED)
@@ -120,10 +120,12 @@ class CaptureWorker:
             self._enter(CameraState.STREAMING)
         self._on_frame(frame)
 
-    def _note_silence(self, error: CameraTimeoutError) -> None:
+    def _note_silence(self) -> None:
         silent_s = time.monotonic() - self._last_frame_s
         if silent_s > self._config.stall_after_s and self.state is CameraState.STREAMING:
-            self.error = error
+            self.error = CameraTimeoutError(
+                f"{self.name}: no frame for {silent_s:.0f} s; check its cable and what else uses it"
+            )
             self._enter(CameraState.STALLED)
 
     def _reopen(self, camera: Camera, stop: threading.Event, tries: int) -> None:

@@ -35,7 +35,7 @@ _HINT = "drag: orbit · right drag: pan · wheel: zoom · double click: centre"
 
 
 class CloudView(QFrame):
-    """A live cloud that starts its child process when first shown and rests while hidden.
+    """A live cloud; its child process starts with the first frame and rests while hidden.
 
     The owner calls `stop` at the end. Everything is for the main thread, which it holds for
     2 ms a picture at most.
@@ -58,14 +58,16 @@ class CloudView(QFrame):
         self.canvas.pointRequested.connect(self._on_point_requested)
         self.canvas.pictureSizeChanged.connect(self._on_picture_size)
         self.notice.retry.connect(self._on_retry)
-        self.canvas.set_text("starting the 3D view ...")
+        self.canvas.set_text("waiting for the first frame")
         self.process.set_view(self._view)
 
     # ---- for the main window -----------------------------------------------------------------
 
     def show_frame(self, refined: RefinedFrame) -> None:
         """Draw this frame as soon as the child is free; takes microseconds."""
-        self._has_frame = True
+        if not self._has_frame:
+            self._has_frame = True
+            self._wake()
         self.process.submit(refined)
 
     def set_depth_colors(self, depth_range: DepthRange, colormap: str) -> None:
@@ -96,9 +98,8 @@ class CloudView(QFrame):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Wake the child."""
-        self.process.set_active(True)
-        self.process.start()
-        self._timer.start()
+        if self._has_frame:
+            self._wake()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         """Let the child rest."""
@@ -110,6 +111,13 @@ class CloudView(QFrame):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self._change(replace(self._view, background_rgb=_rgb(theme.current().view)))
+
+    def _wake(self) -> None:
+        # Not before there is something to draw: importing Open3D there would delay the first frame.
+        if self.isVisible():
+            self.process.set_active(True)
+            self.process.start()
+            self._timer.start()
 
     # ---- parts -------------------------------------------------------------------------------
 
