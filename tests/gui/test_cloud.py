@@ -106,6 +106,7 @@ def process():
 def painter():
     """One process for all tests that only look at pictures."""
     with running() as process:
+        until(lambda: process.pid is not None)
         yield process
 
 
@@ -412,9 +413,10 @@ def center_color(pane, dx, dy):
 
 
 def test_the_pane_says_what_it_waits_for_then_shows_the_frame(pane):
-    assert pane.canvas.text == "starting the 3D view ..."
-    until_shown(lambda: pane.canvas.text == "waiting for the first frame")
+    assert pane.canvas.text == "waiting for the first frame"
+    assert pane.process.pid is None, "nothing to draw, nothing runs"
     pane.show_frame(refined_frame())
+    assert pane.process.status.state is CloudState.STARTING
     until_shown(lambda: pane.canvas.text == "")
     until_shown(lambda: center_color(pane, 0.4, 0.4) == RED)
     assert center_color(pane, 0.6, 0.6) == YELLOW
@@ -479,6 +481,7 @@ def test_choices_reach_the_picture(pane):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sends SIGKILL")
 def test_the_pane_tells_a_failure_and_retry_mends_it(pane, monkeypatch):
+    pane.show_frame(refined_frame())
     until_shown(lambda: pane.process.status.pictures > 0)
     with monkeypatch.context() as broken:
         broken.setattr(sys, "executable", "/bin/false")
@@ -486,7 +489,7 @@ def test_the_pane_tells_a_failure_and_retry_mends_it(pane, monkeypatch):
         until_shown(lambda: "ended with status 1" in pane.notice.text)
     assert pane.canvas.text == "no 3D view"
     pane.notice.retry.emit()
-    until_shown(lambda: pane.canvas.text == "waiting for the first frame")
+    until_shown(lambda: pane.canvas.text == "")
     assert pane.notice.text == ""
 
 
