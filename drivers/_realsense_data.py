@@ -47,9 +47,10 @@ def explained(rs: Any, who: str) -> Iterator[None]:
         yield
     except RuntimeError as error:
         text = " ".join(str(error).split())
+        reason = text.rpartition("Reason: ")[2]
         for part, kind, advice in _ERRORS:
             if part.lower() in text.lower():
-                raise kind(f"{who}: {advice} ({text})") from error
+                raise kind(f"{who}: {advice} ({reason})") from error
         raise CameraError(f"{who}: {text}; plug the camera in again if this stays") from error
 
 

@@ -177,14 +177,25 @@ def test_one_pair_is_enough(tmp_path):
     assert len(play(path, CameraConfig(), most=3)[0]) == 3
 
 
-def test_a_slow_reader_gets_every_frame(recording):
-    camera = registry.create_camera(f"realsense:{recording}", ONCE)
+@pytest.mark.parametrize("realtime", [False, True])
+def test_a_slow_reader_gets_every_frame(recording, realtime):
+    camera = registry.create_camera(
+        f"realsense:{recording}", CameraConfig(loop=False, realtime=realtime)
+    )
     with camera:
         numbers = []
         for i in range(8):
             numbers.append(first_frame(camera).device_index)
             time.sleep(0.1 if i < 4 else 0)
-    assert list(np.diff(numbers)) == [1] * 7
+    assert numbers == list(range(8))
+
+
+def test_realtime_is_no_faster_than_the_recording(recording):
+    begun_ns = time.monotonic_ns()
+    found, _ = play(recording, CameraConfig(loop=False))
+    assert [f.device_index for f in found] == list(range(COUNT))
+    for frame in found:
+        assert frame.timestamp_ns - begun_ns >= frame.device_index * 33e6
 
 
 def test_other_size_or_rate_names_what_is_there(recording):
