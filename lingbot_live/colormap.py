@@ -26,7 +26,7 @@ class DepthRange:
     """The depths that the two ends of a colour scale stand for, metres."""
 
     near_m: float = 0.3
-    far_m: float = 4.0
+    far_m: float = 5.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.near_m < self.far_m < float("inf"):

@@ -139,9 +139,11 @@ def _signed_text(at: Reading) -> str:
 
 
 def _change_legend() -> str:
-    names = {**{kind: kind.name.lower() for kind in Change}, Change.INVALID: "no depth"}
+    names = {kind: kind.name.lower() for kind in Change}
     return "&nbsp;&nbsp;".join(
-        f"<span style='color:rgb{rgb}'>■</span> {names[kind]}" for kind, rgb in _CHANGE_RGB.items()
+        f"<span style='color:rgb{rgb}'>■</span> {names[kind]}"
+        for kind, rgb in _CHANGE_RGB.items()
+        if kind is not Change.INVALID
     )
 
 
