@@ -152,11 +152,11 @@ def test_a_short_timeout_is_kept_while_the_first_pose_renders() -> None:
         opened.read(0.001)
 
 
-def test_it_keeps_its_pace() -> None:
+def test_it_never_runs_ahead_of_its_pace() -> None:
     config = CameraConfig(width=64, height=48, fps=50.0)
     with camera("tof", config) as opened:
         stamps = [first_frame(opened).timestamp_ns for _ in range(21)]
-    assert np.median(np.diff(stamps)) > 0.018e9
+    assert stamps[-1] - stamps[0] > 0.9 * 20 / 50 * 1e9
 
 
 def test_a_late_renderer_costs_no_frames(monkeypatch: pytest.MonkeyPatch) -> None:

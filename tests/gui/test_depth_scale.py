@@ -97,7 +97,7 @@ def test_the_ends_cannot_cross(scale):
 def test_an_end_can_be_typed(scale, heard):
     near, far = boxes(scale)
     type_into(near, "0.5")
-    assert (scale.range, heard) == (DepthRange(0.5, 4.0), [DepthRange(0.5, 4.0)])
+    assert (scale.range, heard) == (DepthRange(0.5, 5.0), [DepthRange(0.5, 5.0)])
     type_into(far, "2.25")
     assert scale.range == DepthRange(0.5, 2.25)
 
