@@ -118,6 +118,11 @@ class FeedStats:
         with self._lock:
             self._stages[stage].add(duration_ns / 1e6)
 
+    def lost(self) -> dict[str, int]:
+        """Return frames not refined and frames that never came to be, by cause."""
+        with self._lock:
+            return dict(self._drops + self.missed)
+
     @property
     def captured(self) -> int:
         """How many Frames left the camera."""
