@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from lingbot_live.camera import CameraInfo
 from lingbot_live.errors import RecordingError
-from lingbot_live.frame import Calibration, ColorImage, Frame, RefinedFrame
+from lingbot_live.frame import Calibration, ColorImage, Frame, Mask, RefinedFrame
 from lingbot_live.recording import cdr
 from lingbot_live.recording.format import (
     FrameNote,
@@ -48,10 +49,9 @@ def encode_refined(refined: RefinedFrame, name: str, stamp_ns: int, exact: bool)
     """Return a result's messages, its note last; depth is rounded unless ``exact``."""
     header = cdr.Header(stamp_ns, optical_frame(name))
     depth_m = refined.depth_m if exact else round_refined(refined.depth_m)
-    mask = refined.mask.view(np.uint8) * np.uint8(255)
     return [
         (Role.REFINED_DEPTH, cdr.encode_image(header, "32FC1", depth_m)),
-        (Role.REFINED_MASK, cdr.encode_image(header, "8UC1", mask)),
+        (Role.REFINED_MASK, cdr.encode_compressed(header, "png", _bilevel_png(refined.mask))),
         (Role.REFINED, cdr.encode_text(to_json(RefinedNote.of(refined)))),
     ]
 
@@ -71,8 +71,18 @@ def encode_camera(
 
 def _jpeg(color: ColorImage, quality: int) -> bytes:
     bgr = cv2.cvtColor(color, cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _encoded(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def _bilevel_png(mask: Mask) -> bytes:
+    # Not an Image of 8 bits: viewers take every one-channel Image for depth.
+    levels = mask.view(np.uint8) * np.uint8(255)
+    return _encoded(".png", levels, [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _encoded(suffix: str, image: npt.NDArray[np.uint8], options: list[int]) -> bytes:
+    done, data = cv2.imencode(suffix, image, options)
     if not done:
-        raise RecordingError(f"OpenCV could not write a JPEG of {color.shape}")
+        raise RecordingError(f"OpenCV could not write a {suffix} of {image.shape}")
     encoded: bytes = data.tobytes()
     return encoded

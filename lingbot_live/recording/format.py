@@ -66,7 +66,7 @@ TOPICS: dict[Role, tuple[str, str]] = {
     Role.CAMERA_INFO: ("/{camera}/color/camera_info", schemas.CAMERA_INFO),
     Role.FRAME: ("/{camera}/frame", schemas.TEXT),
     Role.REFINED_DEPTH: ("/{camera}/refined/image", schemas.IMAGE),
-    Role.REFINED_MASK: ("/{camera}/refined/mask", schemas.IMAGE),
+    Role.REFINED_MASK: ("/{camera}/refined/mask/compressed", schemas.COMPRESSED_IMAGE),
     Role.REFINED: ("/{camera}/refined/info", schemas.TEXT),
     Role.CAMERA: ("/{camera}/camera", schemas.TEXT),
     Role.TRANSFORMS: ("/tf_static", schemas.TRANSFORMS),

@@ -45,7 +45,7 @@ from lingbot_live.worker import Worker
 log = logging.getLogger(__name__)
 
 TOO_SLOW = "disk too slow"  # the cause of a frame dropped because the queue was full
-_FLUSH_S = 1.0
+_FLUSH_S = 0.8  # so that with the writing itself less than a second is lost to a kill
 _ENCODERS = 2
 
 

@@ -21,6 +21,7 @@ from lingbot_live.frame import (
     DepthMap,
     Frame,
     Intrinsics,
+    Mask,
     RefinedFrame,
 )
 from lingbot_live.recording import cdr
@@ -149,7 +150,8 @@ class OwnTrack(Track):
             return None
         note = read_refined_note(self._text(Role.REFINED, time_ns))
         depth_m: DepthMap = self._depth(Role.REFINED_DEPTH, time_ns, np.float32)
-        mask = self._depth(Role.REFINED_MASK, time_ns, np.uint8) > 0
+        _, _, packed = cdr.decode_compressed(self._need(Role.REFINED_MASK, time_ns))
+        mask = decode_mask(packed)
         try:
             return RefinedFrame(
                 frame, depth_m, mask, note.refiner, note.started_ns, note.finished_ns
@@ -223,6 +225,19 @@ def decode_color(data: memoryview) -> ColorImage:
         raise CorruptRecordingError("a colour image cannot be decoded")
     color: ColorImage = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
     return color
+
+
+def decode_mask(data: memoryview) -> Mask:
+    """Decode a PNG to (H, W) bool.
+
+    Raises:
+        CorruptRecordingError: it is none, or damaged.
+    """
+    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if levels is None:
+        raise CorruptRecordingError("a mask cannot be decoded")
+    mask: Mask = levels > 0
+    return mask
 
 
 def _with_color(known: Calibration, intrinsics: Intrinsics) -> Calibration:

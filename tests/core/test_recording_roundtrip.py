@@ -60,9 +60,7 @@ def test_refined_depth_comes_back_within_a_sixteenth_of_a_millimetre(tmp_path):
 
 
 def test_lossless_keeps_refined_depth_exactly(tmp_path):
-    witness, _ = record(
-        tmp_path / "a.mcap", NoisyCamera(), options=RecorderOptions(lossless=True)
-    )
+    witness, _ = record(tmp_path / "a.mcap", NoisyCamera(), options=RecorderOptions(lossless=True))
     with Recording(tmp_path / "a.mcap") as recording:
         for refined in witness.refined["noisy:left"]:
             got = recording.refined(refined.frame.index)
@@ -138,7 +136,9 @@ def test_paused_frames_are_left_out(tmp_path):
     assert recorder.stats().frames < len(witness.frames["noisy:left"])
 
 
-@pytest.mark.parametrize("options", [RecorderOptions(split_bytes=100_000), RecorderOptions(split_s=0.02)])
+@pytest.mark.parametrize(
+    "options", [RecorderOptions(split_bytes=100_000), RecorderOptions(split_s=0.02)]
+)
 def test_split_parts_hold_every_frame_once(tmp_path, options):
     witness, recorder = record(
         tmp_path / "a.mcap", NoisyCamera(count=60), NoisyCamera("right", 60), options=options
