@@ -11,6 +11,7 @@ from lingbot_live.errors import RecordingError
 from lingbot_live.frame import Calibration, ColorImage, Frame, Mask, RefinedFrame
 from lingbot_live.recording import cdr
 from lingbot_live.recording.format import (
+    Event,
     FrameNote,
     RefinedNote,
     Role,
@@ -67,6 +68,11 @@ def encode_camera(
         data = cdr.encode_transform(header, child, calibration.T_color_depth)
         messages.append((Role.TRANSFORMS, data))
     return messages
+
+
+def encode_event(event: Event) -> Messages:
+    """Return an event's message."""
+    return [(Role.EVENTS, cdr.encode_text(to_json(event)))]
 
 
 def _jpeg(color: ColorImage, quality: int) -> bytes:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -18,7 +19,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lingbot_live.camera import CameraInfo
-from lingbot_live.errors import CorruptRecordingError, LingbotLiveError, RecordingVersionError
+from lingbot_live.errors import (
+    ConfigError,
+    CorruptRecordingError,
+    LingbotLiveError,
+    RecordingVersionError,
+)
 from lingbot_live.frame import (
     Alignment,
     Calibration,
@@ -212,6 +218,23 @@ def slug(camera: str, taken: Collection[str] = ()) -> str:
         number += 1
         name = f"{base}_{number}"
     return name
+
+
+def expand_name(template: str, camera: str, now: datetime) -> str:
+    """Fill ``{date}``, ``{time}`` and ``{camera}`` into a name and give it its suffix.
+
+    Raises:
+        ConfigError: the template has another field.
+    """
+    try:
+        name = template.format(
+            date=f"{now:%Y-%m-%d}", time=f"{now:%H-%M-%S}", camera=slug(camera)
+        )  # fmt: skip
+    except (KeyError, IndexError, ValueError) as error:
+        raise ConfigError(
+            f"name {template!r}: {error}; known fields are {{date}}, {{time}}, {{camera}}"
+        ) from error
+    return name if name.endswith(SUFFIX) else name + SUFFIX
 
 
 def round_refined(depth_m: DepthMap) -> DepthMap:

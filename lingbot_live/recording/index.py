@@ -13,7 +13,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -181,7 +181,7 @@ class McapFile:
     # ---- the index ---------------------------------------------------------------------------
 
     def _build(self) -> FileIndex:
-        if self._read_some(0, len(MAGIC)) != MAGIC:
+        if self.size < len(MAGIC) or self._read_some(0, len(MAGIC)) != MAGIC:
             raise CorruptRecordingError(f"{self.path}: not an MCAP file (its first bytes say so)")
         try:
             return self._from_summary()
@@ -229,14 +229,11 @@ class McapFile:
             raise CorruptRecordingError("the summary does not fit the chunks")
         behind = self.read(place.start + place.length, entry.message_index_length)
         number = len(index.chunks)
-        index.chunks.append(
-            ChunkPlace(
-                place.start, place.length, len(behind), place.first_ns, place.last_ns, place.size
-            )
-        )
+        index.chunks.append(replace(place, index_length=len(behind)))
         for opcode, body in records(behind):
             if opcode == MESSAGE_INDEX:
-                _add_index(collector, number, body)
+                channel, pairs = _message_index(body)
+                collector.add(channel, number, pairs)
 
     def _read_front(self, index: FileIndex) -> None:
         """Read the header and the metadata written before the first chunk."""
@@ -294,19 +291,18 @@ class McapFile:
         if place is None:
             return
         number = len(index.chunks)
-        ids = [struct.unpack_from("<H", body)[0] for body in behind if len(body) >= 6]
         try:
-            if not ids or not set(ids) <= set(index.channels):
+            rebuilt = not _fits(behind, place, index)
+            if rebuilt:
                 behind = _index_chunk(index, self.unpack(place))
-            for body in behind:
-                _add_index(collector, number, body)
+            parsed = [_message_index(body) for body in behind]
         except (CorruptRecordingError, McapError, struct.error, ValueError) as error:
             index.damage.append(f"chunk at byte {place.start}: {error}")
             return
-        length = sum(9 + len(body) for body in behind) if ids else 0
-        index.chunks.append(
-            ChunkPlace(place.start, place.length, length, place.first_ns, place.last_ns, place.size)
-        )
+        for channel, pairs in parsed:
+            collector.add(channel, number, pairs)
+        length = 0 if rebuilt else sum(9 + len(body) for body in behind)
+        index.chunks.append(replace(place, index_length=length))
         index.end = max(index.end, place.start + place.length + length)
 
     def _walk_records(self, index: FileIndex | None = None) -> Iterator[tuple[int, int, int]]:
@@ -372,11 +368,23 @@ def _note_definition(index: FileIndex, opcode: int, body: bytes) -> None:
         index.profile = _stream(body).read_prefixed_string()
 
 
-def _add_index(collector: _Collector, chunk: int, body: bytes) -> None:
+def _message_index(body: bytes) -> tuple[int, bytes]:
+    """Return a message index's channel and its pairs of time and offset, as bytes."""
     channel, length = struct.unpack_from("<HI", body)
     if length != len(body) - 6 or length % 16:
         raise CorruptRecordingError("a message index is damaged")
-    collector.add(channel, chunk, body[6:])
+    return channel, body[6:]
+
+
+def _fits(behind: list[bytes], place: ChunkPlace, index: FileIndex) -> bool:
+    """Whether a chunk's message indexes are whole, name known channels, and are its own."""
+    try:
+        parsed = [_message_index(body) for body in behind]
+    except (CorruptRecordingError, struct.error):
+        return False
+    times = np.frombuffer(b"".join(pairs for _, pairs in parsed), "<i8")[::2]
+    inside = ((times >= place.first_ns) & (times <= place.last_ns)).all()
+    return bool(len(times) and inside and {c for c, _ in parsed} <= set(index.channels))
 
 
 def _stream(body: bytes) -> ReadDataStream:

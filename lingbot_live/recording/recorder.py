@@ -8,32 +8,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from dataclasses import dataclass
 from pathlib import Path
 
-from lingbot_live import __version__
 from lingbot_live.camera import CameraInfo
 from lingbot_live.errors import DiskFullError, SessionStateError
-from lingbot_live.frame import Calibration, Frame, RefinedFrame
-from lingbot_live.recording import cdr
+from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.recording.clock import CameraClock, Moment
 from lingbot_live.recording.disk import DiskGuard, as_recording_error
-from lingbot_live.recording.encode import (
-    Messages,
-    encode_camera,
-    encode_frame,
-    encode_refined,
-)
-from lingbot_live.recording.format import SESSION, VERSION, Event, Role, slug, to_json
-from lingbot_live.recording.session_file import SessionFile
+from lingbot_live.recording.encode import Messages, encode_event, encode_frame, encode_refined
+from lingbot_live.recording.format import Event, slug
+from lingbot_live.recording.parts import Parts
 from lingbot_live.recording.state import (
     RecorderOptions,
     RecorderState,
@@ -45,6 +36,7 @@ from lingbot_live.worker import Worker
 log = logging.getLogger(__name__)
 
 TOO_SLOW = "disk too slow"  # the cause of a frame dropped because the queue was full
+SPLIT = "split"  # of a result whose frame is in the part before
 _FLUSH_S = 0.8  # so that with the writing itself less than a second is lost to a kill
 _ENCODERS = 2
 
@@ -61,16 +53,6 @@ class _Item:
     size: int = 0
     frame: Frame | None = None  # of a raw frame, for what is known of its camera
     is_refined: bool = False
-
-
-@dataclass(slots=True)
-class _Counts:
-    frames: int = 0
-    refined: int = 0
-    finished_bytes: int = 0  # of files already closed
-    parts: list[Path] = field(default_factory=list)
-    drops: Counter[str] = field(default_factory=Counter)
-    unsaid: Counter[tuple[str, str]] = field(default_factory=Counter)  # (camera, cause)
 
 
 class Recorder:
@@ -105,13 +87,14 @@ class Recorder:
         self._queued_bytes = 0
         self._clock = CameraClock()
         self._names: dict[str, str] = {}  # of cameras in topics
-        self._counts = _Counts()
-        self._described: dict[str, tuple[CameraInfo | None, Calibration]] = {}
+        self._frames = self._refined = 0
+        self._drops: Counter[str] = Counter()
+        self._unsaid: Counter[tuple[str, str]] = Counter()  # drops not yet in the file
         self._lost: dict[tuple[str, str], int] = {}
         self._refiner = ""
         self._source: Source | None = None
-        self._file: SessionFile | None = None
-        self._file_started_s = self._started_s = 0.0
+        self._parts: Parts | None = None
+        self._started_s = 0.0
         self._paused_s: float | None = None
         self._pauses_s = 0.0
         self._stopped_s: float | None = None
@@ -133,7 +116,7 @@ class Recorder:
             raise SessionStateError(f"{self.path}: a recorder starts once; make a new one")
         self._guard.check_room()
         self._started_s = time.monotonic()
-        self._open_file()
+        self._parts = Parts(self.path, self.options, self._settings, self._clock.epoch_offset_ns)
         self._source = source
         self.state = RecorderState.RECORDING
         self._worker.start()
@@ -180,22 +163,22 @@ class Recorder:
             self._condition.notify_all()
         self._worker.join(timeout_s)
         self._encoders.shutdown(wait=False)
-        return list(self._counts.parts)
+        return [] if self._parts is None else list(self._parts.paths)
 
     def stats(self) -> RecorderStats:
         """Return the figures of this moment."""
         with self._condition:
-            size = 0 if self._file is None else self._file.size_bytes
+            parts = self._parts
             return RecorderStats(
                 state=self.state,
-                path=self._counts.parts[-1] if self._counts.parts else self.path,
-                parts=len(self._counts.parts),
+                path=self.path if parts is None else parts.path,
+                parts=0 if parts is None else len(parts.paths),
                 elapsed_s=self._elapsed_s(),
-                bytes_written=self._counts.finished_bytes + size,
+                bytes_written=0 if parts is None else parts.size_bytes,
                 bytes_per_s=self._guard.bytes_per_s,
-                frames=self._counts.frames,
-                refined=self._counts.refined,
-                drops=dict(self._counts.drops),
+                frames=self._frames,
+                refined=self._refined,
+                drops=dict(self._drops),
                 queued_bytes=self._queued_bytes,
                 minutes_left=self._guard.minutes_left,
                 is_space_low=self._guard.is_low,
@@ -259,8 +242,8 @@ class Recorder:
         return True
 
     def _count_drop(self, camera: str, cause: str) -> None:
-        self._counts.drops[cause] += 1
-        self._counts.unsaid[camera, cause] += 1
+        self._drops[cause] += 1
+        self._unsaid[camera, cause] += 1
 
     def _put(self, item: _Item) -> None:
         self._queued_bytes += item.size
@@ -270,15 +253,14 @@ class Recorder:
     def _put_event(self, kind: str, camera: str = "", text: str = "", count: int = 0) -> None:
         now_ns = self._clock.epoch_ns(time.monotonic_ns())
         event = Event(now_ns, kind, camera, text, count)
-        messages = [(Role.EVENTS, cdr.encode_text(to_json(event)))]
-        self._put(_Item(camera, Moment(now_ns, now_ns), now_ns, 0, messages))
+        self._put(_Item(camera, Moment(now_ns, now_ns), now_ns, 0, encode_event(event)))
 
     # ---- on the recorder's thread ------------------------------------------------------------
 
     def _run(self, stop: threading.Event) -> None:
         try:
             self._record(stop)
-            self._close_file()
+            self._open_parts.close()
             self._end(RecorderState.STOPPED)
         finally:
             self._stop_taking()
@@ -322,33 +304,19 @@ class Recorder:
 
     def _write(self, item: _Item) -> None:
         messages = item.messages if isinstance(item.messages, list) else item.messages.result()
-        file = self._open
-        log_ns = item.moment.log_ns
+        parts, moment = self._open_parts, item.moment
         if item.frame is not None:
-            file = self._rotated()
-            self._describe(file, item, item.frame)
-        if item.is_refined and log_ns < (file.first_ns(item.camera) or log_ns + 1):
+            info = self._info(item.camera)
+            parts.describe(item.camera, self._names[item.camera], moment, info, item.frame)
+        if item.is_refined and not parts.holds(item.camera, moment):
             with self._condition:
-                self._count_drop(item.camera, "split")
+                self._count_drop(item.camera, SPLIT)
         else:
-            file.write(item.camera, log_ns, item.publish_ns, item.sequence, messages)
+            parts.write(item.camera, moment, item.publish_ns, item.sequence, messages)
         with self._condition:
             self._queued_bytes -= item.size
-            self._counts.frames += item.frame is not None
-            self._counts.refined += item.is_refined
-
-    def _describe(self, file: SessionFile, item: _Item, frame: Frame) -> None:
-        """Write what is known of the camera where it is new or has changed."""
-        if file.first_ns(item.camera) is None:
-            file.add_camera(item.camera, self._names[item.camera], item.moment.log_ns)
-            self._described.pop(item.camera, None)
-        info = self._info(item.camera)
-        if self._described.get(item.camera) != (info, frame.calibration):
-            self._described[item.camera] = (info, frame.calibration)
-            messages = encode_camera(
-                info, frame.calibration, self._names[item.camera], item.moment.stamp_ns
-            )
-            file.write(item.camera, item.moment.log_ns, item.publish_ns, 0, messages)
+            self._frames += item.frame is not None
+            self._refined += item.is_refined
 
     def _info(self, camera: str) -> CameraInfo | None:
         feeds = () if self._source is None else self._source.feeds
@@ -357,11 +325,11 @@ class Recorder:
     def _each_second(self) -> bool:
         """Flush, say what was lost, look at the disk; False when the recording must end."""
         self._note_losses()
-        self._open.flush()
+        self._open_parts.flush()
         was_low = self._guard.is_low
-        if not self._guard.update(self._counts.finished_bytes + self._open.size_bytes):
+        if not self._guard.update(self._open_parts.size_bytes):
             self.error = DiskFullError(
-                f"{self._open.path}: stopped and saved, because only "
+                f"{self._open_parts.path}: stopped and saved, because only "
                 f"{self._guard.free_bytes >> 20} MB are left on the disk; make room"
             )
             return False
@@ -372,9 +340,9 @@ class Recorder:
     def _note_losses(self) -> None:
         """Turn new drops, ours and the session's, into events."""
         with self._condition:
-            for (camera, cause), count in self._counts.unsaid.items():
+            for (camera, cause), count in self._unsaid.items():
                 self._put_event("drop", camera, cause, count)
-            self._counts.unsaid.clear()
+            self._unsaid.clear()
             for feed in () if self._source is None else self._source.feeds:
                 for cause, total in feed.lost.items():
                     new = total - self._lost.get((feed.name, cause), 0)
@@ -382,65 +350,19 @@ class Recorder:
                     if new > 0:
                         self._put_event("drop", feed.name, cause, new)
 
-    # ---- files -------------------------------------------------------------------------------
-
-    @property
-    def _open(self) -> SessionFile:
-        if self._file is None:
-            raise SessionStateError(f"{self.path}: no file is open")
-        return self._file
-
-    @property
-    def _splits(self) -> bool:
-        return self.options.split_bytes is not None or self.options.split_s is not None
-
-    def _open_file(self) -> None:
-        path = self.path
-        if self._splits:
-            path = path.with_name(f"{path.stem}_{len(self._counts.parts):03d}{path.suffix}")
-        self._file = SessionFile(path, self._metadata(), self.options.compression)
-        self._file_started_s = time.monotonic()
-        with self._condition:
-            self._counts.parts.append(path)
-
-    def _rotated(self) -> SessionFile:
-        """Return the open file, or a new one if it is large or old enough."""
-        most_bytes, most_s = self.options.split_bytes, self.options.split_s
-        full = most_bytes is not None and self._open.size_bytes >= most_bytes
-        old = most_s is not None and time.monotonic() - self._file_started_s >= most_s
-        if full or old:
-            self._close_file()
-            self._open_file()
-        return self._open
-
-    def _close_file(self) -> None:
-        file = self._open
-        file.finish()
-        with self._condition:
-            self._counts.finished_bytes += file.size_bytes
-            self._file = None
-
-    def _metadata(self) -> list[tuple[str, dict[str, str]]]:
-        about = {
-            "format": str(VERSION),
-            "version": __version__,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "epoch_offset_ns": str(self._clock.epoch_offset_ns),
-            "part": str(len(self._counts.parts)),
-            "options": json.dumps(asdict(self.options)),
-        }
-        return [(SESSION, about), (f"{SESSION}.settings", self._settings)]
-
     def _fail(self, error: BaseException) -> None:
         """Keep what is written; the session goes on without us."""
-        with self._condition:
-            file, self._file = self._file, None
-        self.error = as_recording_error(error, self.path if file is None else file.path)
+        parts = self._open_parts
+        self.error = as_recording_error(error, parts.path)
         log.warning("%s", self.error, exc_info=error)
-        if file is not None:
-            file.abort()
-            self._counts.finished_bytes += file.size_bytes
+        parts.abort()
         self._end(RecorderState.FAILED)
+
+    @property
+    def _open_parts(self) -> Parts:
+        if self._parts is None:
+            raise SessionStateError(f"{self.path}: start the recorder first")
+        return self._parts
 
     def _elapsed_s(self) -> float:
         if not self._started_s:

@@ -6,7 +6,7 @@ import os
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,29 @@ def repair(path: Path, out: Path) -> RepairReport:
         max(0, file.size - file.index.end) + copy.lost_bytes,
         tuple(file.index.damage),
     )
+
+
+def join(paths: Sequence[Path], out: Path) -> None:
+    """Put files with the same channels one behind the other into the new file ``out``.
+
+    Raises:
+        RecordingError: ``out`` exists, or the files' channels differ.
+        CorruptRecordingError: nothing can be read from one of them.
+    """
+    with new_file(out) as target:
+        copy: _Copy | None = None
+        for path in paths:
+            file = McapFile(path)
+            try:
+                copy = copy or _Copy(target, file.index)
+                if not copy.takes(file.index):
+                    raise RecordingError(f"{path}: its channels differ from {paths[0]}")
+                for place in file.index.chunks:
+                    copy.add(file, place)
+            finally:
+                file.close()
+        if copy is not None:
+            copy.end()
 
 
 def finish(path: Path) -> None:
@@ -126,10 +149,12 @@ class _Copy:
     def add(self, file: McapFile, place: ChunkPlace) -> None:
         """Copy a chunk if it is whole, with a message index made from its content."""
         try:
-            found = _messages_by_channel(file.unpack(place))
+            found = _messages_by_channel(file.unpack(place), self._index)
         except CorruptRecordingError:
             self.lost += 1
             self.lost_bytes += place.length
+            return
+        if not found:
             return
         start = self._target.tell()
         file.copy(place.start, place.length, self._target)
@@ -142,6 +167,11 @@ class _Copy:
         self._target.write(builder.end())
         self.chunks.append(_entry(place, start, offsets, length, file))
 
+    def takes(self, index: FileIndex) -> bool:
+        """Whether another file's channels mean the same here."""
+        known = self._index.channels
+        return all(known.get(number) == channel for number, channel in index.channels.items())
+
     @property
     def messages(self) -> int:
         """How many were copied."""
@@ -153,10 +183,11 @@ class _Copy:
         self._target.write(_summary(self._index, self.chunks, self._counts, at))
 
 
-def _messages_by_channel(data: bytes) -> dict[int, list[tuple[int, int]]]:
+def _messages_by_channel(data: bytes, index: FileIndex) -> dict[int, list[tuple[int, int]]]:
     found: dict[int, list[tuple[int, int]]] = {}
     for channel, time_ns, at in walk_messages(data):
-        found.setdefault(channel, []).append((time_ns, at))
+        if channel in index.channels:
+            found.setdefault(channel, []).append((time_ns, at))
     return found
 
 

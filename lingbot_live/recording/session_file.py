@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -91,6 +92,11 @@ class SessionFile:
         """Make a camera known before its first frame, at ``log_ns``; topics begin with ``name``."""
         self._cameras[camera] = _CameraChannels(name, log_ns)
 
+    def register(self, camera: str, roles: Sequence[Role]) -> None:
+        """Make channels known before their first message."""
+        for role in roles:
+            self._channel(camera, role)
+
     def write(
         self, camera: str, log_ns: int, publish_ns: int, sequence: int, messages: Messages
     ) -> None:
@@ -120,6 +126,8 @@ class SessionFile:
         The cut frees the room that the summary needs; without one the file still opens.
         """
         self._pending = 0
+        if self._stream.file.closed:
+            return
         try:
             self._stream.file.truncate(self._safe_end)
             self._stream.position = self._safe_end

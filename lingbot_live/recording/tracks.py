@@ -25,6 +25,7 @@ from lingbot_live.frame import (
     RefinedFrame,
 )
 from lingbot_live.recording import cdr
+from lingbot_live.recording.encode import Messages, encode_frame
 from lingbot_live.recording.format import (
     Role,
     read_camera,
@@ -72,6 +73,19 @@ class Track(ABC):
         """Times of the frames that have refined depth."""
         return np.zeros(0, np.int64)
 
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Of the messages that `messages` returns."""
+        return (Role.COLOR, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME)
+
+    def messages(self, index: int, name: str) -> Messages:
+        """Return a frame's messages for another file, where topics begin with ``name``.
+
+        Those of our own files are copied as they are; others are encoded.
+        """
+        frame = self.frame(index)
+        return encode_frame(frame, name, frame.device_timestamp_us * 1000, quality=95)
+
     def index_at(self, time_ns: int) -> int:
         """Return the index of the last frame at or before a time; 0 before the first."""
         return max(0, int(np.searchsorted(self.times_ns, time_ns, "right")) - 1)
@@ -103,12 +117,12 @@ class OwnTrack(Track):
         self._channels = {role: c for role, c in channels.items() if c in reader.index.entries}
         self._reader = reader
         self._cameras: dict[int, tuple[CameraInfo | None, Calibration]] = {}
-        times = self._times(Role.FRAME)
+        times = np.unique(self._times(Role.FRAME))
         color = np.union1d(self._times(Role.COLOR), self._times(Role.COLOR_EXACT))
         whole = np.isin(times, color) & np.isin(times, self._times(Role.DEPTH))
         super().__init__(name, times[whole & np.isin(times, self._times(Role.CAMERA_INFO))])
-        done = np.isin(self._times(Role.REFINED), self._times(Role.REFINED_DEPTH))
-        self._refined_times = self._times(Role.REFINED)[done]
+        refined = np.unique(self._times(Role.REFINED))
+        self._refined_times = refined[np.isin(refined, self._times(Role.REFINED_DEPTH))]
 
     @property
     def info(self) -> CameraInfo | None:
@@ -158,6 +172,18 @@ class OwnTrack(Track):
             )
         except RefinerError as error:
             raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Of the messages that `messages` returns."""
+        present = (Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME)
+        return tuple(role for role in present if role in self._channels)
+
+    def messages(self, index: int, name: str) -> Messages:
+        """Return a frame's messages as they lie in the file, all but the refined ones."""
+        time_ns = int(self.times_ns[index])
+        there = (role for role in self.roles if self._find(role, time_ns) is not None)
+        return [(role, bytes(self._need(role, time_ns))) for role in there]
 
     # ---- private -----------------------------------------------------------------------------
 

@@ -39,13 +39,14 @@ def take(tmp_path_factory):
 
 def read_all(camera):
     frames = []
-    with camera, pytest.raises(EndOfStreamError):
+    with camera:
         while True:
             try:
                 frames.append(camera.read(0.5))
             except CameraTimeoutError:
                 continue
-    return frames
+            except EndOfStreamError:
+                return frames
 
 
 @pytest.mark.parametrize("name", ["noisy:left", "noisy:right"])
@@ -102,13 +103,10 @@ def test_two_cameras_play_in_step(take):
     with session:
         session.wait()
     apart = []
-    for name, address in zip(
-        witness.frames, (f"session:{path}#{n}" for n in witness.frames), strict=True
-    ):
+    for name in witness.frames:
         given = {f.device_timestamp_us: f.timestamp_ns for f in witness.frames[name]}
-        apart.append(
-            np.median([f.timestamp_ns - given[f.device_timestamp_us] for f in seen.frames[address]])
-        )
+        shown = seen.frames[f"session:{path}#{name}"]
+        apart.append(np.median([f.timestamp_ns - given[f.device_timestamp_us] for f in shown]))
     assert abs(apart[0] - apart[1]) < 30e6
 
 

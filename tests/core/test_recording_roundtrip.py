@@ -136,11 +136,10 @@ def test_paused_frames_are_left_out(tmp_path):
     assert recorder.stats().frames < len(witness.frames["noisy:left"])
 
 
-@pytest.mark.parametrize(
-    "options", [RecorderOptions(split_bytes=100_000), RecorderOptions(split_s=0.02)]
-)
-def test_split_parts_hold_every_frame_once(tmp_path, options):
-    witness, recorder = record(
+@pytest.mark.parametrize("split", [{"split_bytes": 100_000}, {"split_s": 0.02}])
+def test_split_parts_hold_every_frame_once(tmp_path, split):
+    options = RecorderOptions(**split)
+    _, recorder = record(
         tmp_path / "a.mcap", NoisyCamera(count=60), NoisyCamera("right", 60), options=options
     )
     parts = sorted(tmp_path.glob("*.mcap"))
