@@ -261,7 +261,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             f"{camera['refined']} refined at {camera['fps_refined']:g} fps"
         )
         for cause, count in camera["drops"].items():
-            yield f"    {count} dropped: {cause}"
+            yield f"    {count} frames {cause}"
     for refiner in found["refiners"]:
         yield f"  refined by {refiner}"
     for marker in found["markers"]:

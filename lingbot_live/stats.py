@@ -119,9 +119,10 @@ class FeedStats:
             self._stages[stage].add(duration_ns / 1e6)
 
     def lost(self) -> dict[str, int]:
-        """Return frames not refined and frames that never came to be, by cause."""
+        """Return frames that stayed without refined depth, or never came to be, by cause."""
         with self._lock:
-            return dict(self._drops + self.missed)
+            lost = {f"not refined: {cause}": count for cause, count in self._drops.items()}
+            return lost | {f"not captured: {cause}": n for cause, n in self.missed.items() if n}
 
     @property
     def captured(self) -> int:

@@ -79,8 +79,11 @@ class _Run:
             roles = (Role.CAMERA, *track.roles, *_REFINED_ROLES)
             self._parts.announce(name, self._names[name], first_ns, roles)
         self._parts.announce_common()
+        if with_events:
+            text = str(self._refiner.info)
+            self._put_event(Event(self._recording.start_ns, "refiner", text=text))
         for event in self._recording.events if with_events else ():
-            if event.kind != "refiner":
+            if event.kind != "refiner" and not event.text.startswith("not refined"):
                 self._put_event(event)
 
     def all_frames(self, on_progress: Progress) -> int:
@@ -104,13 +107,13 @@ class _Run:
         try:
             frame, messages = track.frame(row), track.messages(row, name)
         except CorruptRecordingError:
-            self._put_event(Event(time_ns, "drop", track.name, "damaged", 1))
+            self._put_event(Event(time_ns, "drop", track.name, "not recorded: damaged", 1))
             return False
         try:
             refined = self._refiner.refine(frame)
             messages += encode_refined(refined, name, time_ns, self._exact)
         except RefinerError:
-            self._put_event(Event(time_ns, "drop", track.name, "refiner failed", 1))
+            self._put_event(Event(time_ns, "drop", track.name, "not refined: refiner failed", 1))
             refined = None
         self._parts.describe(track.name, name, moment, track.info, frame)
         self._parts.write(track.name, moment, time_ns, frame.index, messages)

@@ -341,7 +341,7 @@ class Recorder:
         """Turn new drops, ours and the session's, into events."""
         with self._condition:
             for (camera, cause), count in self._unsaid.items():
-                self._put_event("drop", camera, cause, count)
+                self._put_event("drop", camera, f"not recorded: {cause}", count)
             self._unsaid.clear()
             for feed in () if self._source is None else self._source.feeds:
                 for cause, total in feed.lost.items():

@@ -124,7 +124,7 @@ def test_markers_pauses_and_drops_are_events(tmp_path):
         assert [e.text for e in events if e.kind == "marker"] == ["cup moved"]
         assert [e.kind for e in events if e.kind in ("pause", "resume")] == ["pause", "resume"]
         drops = {e.text: e.count for e in events if e.kind == "drop"}
-        assert drops["for the test"] == 1
+        assert drops["not refined: for the test"] == 1
         assert recording.metadata["lingbot_live.settings"] == {"model": "none"}
     assert recorder.stats().elapsed_s > 0
 
