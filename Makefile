@@ -12,13 +12,14 @@ SYSTEM := python3-venv make xvfb xauth libgl1 libgl1-mesa-dri libegl1 libusb-1.0
 	libxkbcommon-x11-0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libgomp1 libx11-6 \
 	libxext6 libxrender1 fonts-dejavu-core
 
-.PHONY: help demo run test check bench system clean
+.PHONY: help demo run test check bench interop system clean
 
 help:
 	@echo "make demo            install all, then open the app on a simulated camera"
 	@echo "make run ARGS=...    run lingbot-live with arguments"
 	@echo "make test            run the tests       make check   ruff, mypy, import-linter"
 	@echo "make bench           measure speed       make clean   remove .venv and demo/"
+	@echo "make interop         let Rerun read a session file"
 	@echo "TORCH=...            which torch pip installs, such as TORCH=torch==2.13.0"
 
 system:
@@ -55,6 +56,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(ARGS)
+
+interop: $(VENV)/.dev
+	@./scripts/interop.sh $(BIN)/python
 
 clean:
 	rm -rf $(VENV) demo

@@ -21,7 +21,15 @@ from lingbot_live.errors import (
     CameraTimeoutError,
     SessionStateError,
 )
-from lingbot_live.frame import Alignment, Calibration, ColorImage, DepthMap, Frame, RawDepth
+from lingbot_live.frame import (
+    Alignment,
+    Calibration,
+    ColorImage,
+    DepthMap,
+    Frame,
+    RawDepth,
+    RecordedDepth,
+)
 
 
 class CameraState(str, Enum):
@@ -83,6 +91,7 @@ class Capture:
     alignment: Alignment = Alignment.NONE
     reference_m: DepthMap | None = None
     label: str = ""
+    recorded: RecordedDepth | None = None
 
 
 class Camera(ABC):
@@ -149,6 +158,7 @@ class Camera(ABC):
             alignment=capture.alignment,
             reference_m=capture.reference_m,
             label=capture.label,
+            recorded=capture.recorded,
         )
         self._next_index += 1
         return frame

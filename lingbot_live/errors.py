@@ -13,7 +13,8 @@
     ├── RefinerError              a refiner failed on a frame or could not start
     │   ├── WeightsError              a checkpoint is missing, damaged or does not fit
     │   │   └── DownloadCancelledError    the user stopped a download
-    │   └── OutOfMemoryError          the device has too little memory
+    │   ├── OutOfMemoryError          the device has too little memory
+    │   └── NothingRecordedError      the recording holds no refined depth for this frame
     ├── RecordingError            a session file
     │   ├── CorruptRecordingError     damaged beyond what can be read
     │   ├── RecordingVersionError     written by a newer version
@@ -92,6 +93,10 @@ class DownloadCancelledError(WeightsError):
 
 class OutOfMemoryError(RefinerError):
     """The device has too little memory for the asked settings."""
+
+
+class NothingRecordedError(RefinerError):
+    """A recording holds no refined depth for this frame; the next one may have it."""
 
 
 class RecordingError(LingbotLiveError):

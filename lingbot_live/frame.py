@@ -122,6 +122,33 @@ class Calibration:
     baseline_m: float | None = None  # of a stereo depth sensor; None where it is not one
 
 
+@dataclass(frozen=True, slots=True)
+class RefinerInfo:
+    """What made a refined depth; always written out where people see the result."""
+
+    name: str  # as on the command line
+    device: str = "CPU"
+    precision: str = "fp32"
+    checkpoint: str = ""  # name and first digits of its hash
+    tokens: int | None = None
+    note: str = ""  # one line in plain words
+
+    def __str__(self) -> str:
+        parts = [self.name, self.checkpoint, f"on {self.device}"]
+        if self.tokens is not None:
+            parts += [self.precision, f"{self.tokens} tokens"]
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedDepth:
+    """What a refiner made of a frame while it was recorded."""
+
+    depth_m: DepthMap  # (H, W) float32 metres, 0 = invalid
+    mask: Mask  # (H, W)
+    refiner: RefinerInfo
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One time-matched RGB-D capture, depth aligned to colour. Immutable."""
@@ -138,6 +165,7 @@ class Frame:
     alignment: Alignment = Alignment.NONE
     reference_m: DepthMap | None = field(default=None)  # (H, W) true depth, where it is known
     label: str = ""  # of this one frame, such as the name of its folder
+    recorded: RecordedDepth | None = None  # of a frame played back from a session
 
     def __post_init__(self) -> None:
         _check_image(self.camera, "color", self.color, np.uint8, 3)
@@ -166,24 +194,6 @@ class Frame:
     def depth_m(self) -> DepthMap:
         """Raw depth in metres, (H, W) float32, 0 = invalid; computed at each call (0.2 ms)."""
         return np.multiply(self.depth_raw, np.float32(self.depth_scale_m), dtype=np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class RefinerInfo:
-    """What made a refined depth; always written out where people see the result."""
-
-    name: str  # as on the command line
-    device: str = "CPU"
-    precision: str = "fp32"
-    checkpoint: str = ""  # name and first digits of its hash
-    tokens: int | None = None
-    note: str = ""  # one line in plain words
-
-    def __str__(self) -> str:
-        parts = [self.name, self.checkpoint, f"on {self.device}"]
-        if self.tokens is not None:
-            parts += [self.precision, f"{self.tokens} tokens"]
-        return " ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from lingbot_live.errors import LingbotLiveError
+from lingbot_live.errors import LingbotLiveError, NothingRecordedError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.latest import Latest
 from lingbot_live.refiner import Refiner
@@ -160,6 +160,9 @@ class InferenceWorker:
             return
         try:
             refined = self._refiner.refine(frame)
+        except NothingRecordedError:
+            inlet.stats.count_drop("not recorded")
+            return
         except Exception as error:  # noqa: BLE001 - counted, logged and shown
             self._note_failure(inlet, error)
             return

@@ -43,6 +43,11 @@ class Feed:
         return None if self.capture is None else self.capture.error
 
     @property
+    def lost(self) -> dict[str, int]:
+        """Frames that were not captured or not refined, by cause."""
+        return self.stats.lost()
+
+    @property
     def info(self) -> CameraInfo | None:
         """What the driver says of the camera; None until it was found."""
         camera = None if self.capture is None else self.capture.camera

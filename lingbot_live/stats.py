@@ -118,6 +118,12 @@ class FeedStats:
         with self._lock:
             self._stages[stage].add(duration_ns / 1e6)
 
+    def lost(self) -> dict[str, int]:
+        """Return frames that stayed without refined depth, or never came to be, by cause."""
+        with self._lock:
+            lost = {f"not refined: {cause}": count for cause, count in self._drops.items()}
+            return lost | {f"not captured: {cause}": n for cause, n in self.missed.items() if n}
+
     @property
     def captured(self) -> int:
         """How many Frames left the camera."""

@@ -1,0 +1,270 @@
+"""Commands on session files: record, info, repair, refine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lingbot_live.errors import ConfigError, RecordingError
+
+if TYPE_CHECKING:
+    from lingbot_live.recording.recorder import Recorder
+    from lingbot_live.recording.state import RecorderOptions, RecorderStats
+    from lingbot_live.session import Session
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+_TICK_S = 0.2
+_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def record(
+    addresses: Annotated[
+        list[str], typer.Argument(metavar="ADDRESS...", help="Cameras, such as synthetic:stereo.")
+    ],
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="File; {date}, {time}, {camera} are filled in.")
+    ] = "{date}_{time}_{camera}.mcap",
+    refiner: Annotated[str, typer.Option("--refiner", help="As for run.")] = "auto",
+    raw_only: Annotated[bool, typer.Option("--raw-only", help="No refined depth.")] = False,
+    duration: Annotated[float | None, typer.Option(min=0.0, help="Stop after S seconds.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Stop after N frames each.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="New file after a size or time: 4G, 500M, 10min, 30s.")
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Colour and refined depth without any loss.")
+    ] = False,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of colour's JPEG.")] = 95,
+    fps: Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of simulated cameras.")] = 0,
+) -> None:
+    """Record cameras into a session file, until Ctrl-C."""
+    from lingbot_live.config import CameraConfig, RefinerConfig
+    from lingbot_live.recording.format import expand_name
+    from lingbot_live.recording.recorder import Recorder
+    from lingbot_live.registry import check_refiner_name
+    from lingbot_live.session import Session
+
+    config = RefinerConfig.parse("none" if raw_only else refiner)
+    check_refiner_name(config.name)
+    path = Path(expand_name(output, addresses[0], datetime.now())).expanduser()
+    options = _options(raw_only, lossless, quality, split)
+    camera = CameraConfig(fps=fps, seed=seed, loop=duration is not None)
+    session = Session.of(addresses, config, camera)
+    recorder = Recorder(path, options, {"refiner": refiner, "addresses": " ".join(addresses)})
+    recorder.start(session)
+    try:
+        session.start(max_frames=frames)
+        _watch(session, recorder, duration)
+    finally:
+        session.stop()
+        parts = recorder.stop()
+    stats = recorder.stats()
+    for part in parts:
+        print(part)
+    typer.echo(_line(stats), err=True)
+    if recorder.error is not None:
+        raise recorder.error
+
+
+def info(
+    file: File,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what is in a session file, damaged or not."""
+    from lingbot_live.recording.info import describe
+
+    found = describe(file.expanduser())
+    print(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
+
+
+def repair(
+    file: File,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The new, whole file.")],
+) -> None:
+    """Copy all that is whole in a damaged file into a new one."""
+    from lingbot_live.recording.repair import repair as repair_file
+
+    try:
+        report = repair_file(file.expanduser(), output.expanduser())
+    except FileNotFoundError as error:
+        raise RecordingError(f"{file}: no such file; check the path") from error
+    for text in report.damage:
+        typer.echo(f"{file}: {text}", err=True)
+    print(
+        f"{output}: {report.messages} messages kept; {report.chunks_lost} damaged chunks and "
+        f"{report.bytes_lost} bytes left out"
+    )
+
+
+def refine(
+    file: File,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The new file.")],
+    refiner: Annotated[str, typer.Option("--refiner", help="As for run.")] = "auto",
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Refined depth without rounding.")
+    ] = False,
+) -> None:
+    """Refine every frame of a session again, into a new file; goes on where it was interrupted."""
+    from lingbot_live import registry
+    from lingbot_live.config import RefinerConfig
+    from lingbot_live.recording.offline import refine_file
+
+    config = RefinerConfig.parse(refiner)
+    registry.check_refiner_name(config.name)
+    engine = registry.create_refiner(config)
+    try:
+        with _progress(f"refining with {engine.info}") as on_progress, _stoppable() as stop:
+
+            def note(done: int, total: int) -> None:
+                on_progress(done, total)
+                if stop.is_set():
+                    raise KeyboardInterrupt
+
+            failed = refine_file(
+                file.expanduser(), output.expanduser(), engine, lossless, note
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        engine.close()
+    print(output)
+    if failed:
+        typer.echo(f"{failed} frames could not be refined; they are in the file as raw", err=True)
+
+
+# ---- record ------------------------------------------------------------------------------------
+
+
+def _options(raw_only: bool, lossless: bool, quality: int, split: str | None) -> RecorderOptions:
+    from lingbot_live.recording.state import RecorderOptions
+
+    size, seconds = parse_split(split) if split else (None, None)
+    return RecorderOptions(
+        refined=not raw_only,
+        lossless=lossless,
+        quality=quality,
+        split_bytes=size,
+        split_s=seconds,
+    )
+
+
+def parse_split(text: str) -> tuple[int | None, float | None]:
+    """Return bytes or seconds of ``4G``, ``500M``, ``10min``, ``30s`` or ``1h``.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text[len(number) :].lower()
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    seconds = {"s": 1, "min": 60, "h": 3600}.get(unit)
+    size = _UNITS.get(unit.removesuffix("b"))
+    if value <= 0 or (seconds is None and size is None):
+        raise ConfigError(f"--split {text}: write a size or a time, such as 4G, 500M, 10min, 30s")
+    return (None, value * seconds) if seconds is not None else (int(value * (size or 1)), None)
+
+
+def _watch(session: Session, recorder: Recorder, duration_s: float | None) -> None:
+    """Wait for the end, a signal, or the recorder's own end; show figures meanwhile."""
+    started_s = time.monotonic()
+    with _stoppable() as stop, _status() as show:
+        while not stop.is_set() and recorder.is_active:
+            show(_line(recorder.stats()))
+            passed_s = time.monotonic() - started_s
+            if duration_s is not None and passed_s >= duration_s:
+                return
+            until_s = passed_s + _TICK_S
+            session.wait(until_s)
+            if time.monotonic() - started_s < until_s - _TICK_S / 2:
+                return  # before its time: every camera has ended
+
+
+def _line(stats: RecorderStats) -> str:
+    drops = ", ".join(f"{count} {cause}" for cause, count in stats.drops.items()) or "none"
+    left = f", {stats.minutes_left:.0f} min left" if stats.minutes_left is not None else ""
+    return (
+        f"{stats.elapsed_s:.1f} s, {stats.frames} frames, {stats.refined} refined, "
+        f"{stats.bytes_written / 1e6:.1f} MB, {stats.bytes_per_s / 1e6:.1f} MB/s, "
+        f"drops: {drops}{left}"
+    )
+
+
+@contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into an event, so that files are closed in peace."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in _STOPS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    """Show one line that changes, on a terminal's stderr; nothing where it is not one."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda line: None
+        return
+    with console.status("recording") as status:
+        yield lambda line: status.update(f"recording: {line} (Ctrl-C ends it)")
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with the time left, on a terminal's stderr; nothing where it is not one."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+# ---- info --------------------------------------------------------------------------------------
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    made = f", {found['made_by']}" if found["made_by"] else ""
+    yield f"{found['file']}: {found['bytes'] / 1e6:.1f} MB, {found['duration_s']:.3f} s{made}"
+    for name, camera in found["cameras"].items():
+        yield (
+            f"  {name} ({camera.get('name') or 'unnamed'}) {camera.get('size', '')}: "
+            f"{camera['frames']} frames at {camera['fps']:g} fps, "
+            f"{camera['refined']} refined at {camera['fps_refined']:g} fps"
+        )
+        for cause, count in camera["drops"].items():
+            yield f"    {count} frames {cause}"
+    for refiner in found["refiners"]:
+        yield f"  refined by {refiner}"
+    for marker in found["markers"]:
+        yield f"  marker at {marker['at_s']:g} s: {marker['text']}"
+    for text in found["damage"]:
+        yield f"  damaged: {text}"

@@ -1,0 +1,1 @@
+"""Session files: recorded, read at random, paced back, repaired. See docs/session-format.md."""

@@ -1,0 +1,216 @@
+"""ROS 2 messages to bytes and back: XCDR version 1, as ROS 2 writes it.
+
+Only the five messages of a session file, so that an image costs one copy and no reflection.
+Alignment counts from the end of the 4-byte header (OMG XTypes 1.3, 7.4.3).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.frame import Extrinsics, Intrinsics
+
+_LITTLE = b"\x00\x01\x00\x00"
+_DISTORTION = {0: "", 4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Time in nanoseconds since 1970 and the coordinate frame."""
+
+    stamp_ns: int
+    frame_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A decoded ``sensor_msgs/msg/Image``; ``data`` is (H, step) uint8."""
+
+    header: Header
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: bool
+    data: npt.NDArray[np.uint8]
+
+
+class Writer:
+    """Appends values with CDR's alignment."""
+
+    def __init__(self) -> None:
+        self._data = bytearray(_LITTLE)
+
+    def put(self, code: str, *values: float) -> Writer:
+        """Append equal numbers of `struct`'s ``code``, aligned to their size."""
+        size = struct.calcsize(code)
+        self._data += b"\0" * (-(len(self._data) - 4) % size)
+        self._data += struct.pack(f"<{len(values)}{code}", *values)
+        return self
+
+    def text(self, value: str) -> Writer:
+        """Append a string: its length with the closing zero, then both."""
+        data = value.encode() + b"\0"
+        self.put("I", len(data))
+        self._data += data
+        return self
+
+    def header(self, header: Header) -> Writer:
+        """Append a ``std_msgs/Header``."""
+        sec, nanosec = divmod(header.stamp_ns, 1_000_000_000)
+        return self.put("i", sec).put("I", nanosec).text(header.frame_id)
+
+    def end(self, payload: bytes | memoryview = b"") -> bytes:
+        """Return all of it, with a byte sequence's ``payload`` last."""
+        return b"".join((self._data, payload))
+
+
+class Reader:
+    """Takes values off a message; every length is checked before it is used.
+
+    Raises:
+        CorruptRecordingError: from any method, when the message ends too early.
+    """
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        if len(data) < 4 or data[1] not in (0, 1):
+            raise CorruptRecordingError("a message is not CDR")
+        self._order = "<" if data[1] else ">"
+        self._data = memoryview(data)[4:]
+        self._at = 0
+
+    def take(self, code: str, count: int = 1) -> tuple[float, ...]:
+        """Return ``count`` numbers of `struct`'s ``code``."""
+        size = struct.calcsize(code)
+        start = self._at + (-self._at % size)
+        self._at = start + size * count
+        if self._at > len(self._data):
+            raise CorruptRecordingError("a message ends too early")
+        return struct.unpack_from(f"{self._order}{count}{code}", self._data, start)
+
+    def number(self, code: str = "I") -> int:
+        """Return one integer."""
+        return int(self.take(code)[0])
+
+    def octets(self) -> memoryview:
+        """Return a byte sequence, not copied."""
+        size = self.number()
+        if size > len(self._data) - self._at:
+            raise CorruptRecordingError("a message ends too early")
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+    def text(self) -> str:
+        """Return a string."""
+        return bytes(self.octets()).rstrip(b"\0").decode("utf-8", "replace")
+
+    def header(self) -> Header:
+        """Return a ``std_msgs/Header``."""
+        sec, nanosec = self.number("i"), self.number()
+        return Header(sec * 1_000_000_000 + nanosec, self.text())
+
+
+def encode_image(header: Header, encoding: str, image: npt.NDArray[np.generic]) -> bytes:
+    """Encode an (H, W) or (H, W, 3) array as ``sensor_msgs/msg/Image``."""
+    rows = np.ascontiguousarray(image)
+    height, width = rows.shape[:2]
+    step = rows.nbytes // height
+    head = Writer().header(header).put("I", height, width).text(encoding).put("B", 0)
+    return head.put("I", step, rows.nbytes).end(rows.data.cast("B"))
+
+
+def decode_image(data: bytes | memoryview) -> Image:
+    """Decode ``sensor_msgs/msg/Image``; its pixels are not copied."""
+    reader = Reader(data)
+    header = reader.header()
+    height, width = reader.number(), reader.number()
+    encoding, big = reader.text(), bool(reader.number("B"))
+    step, pixels = reader.number(), reader.octets()
+    if not height or not width or step < width or height * step > len(pixels):
+        raise CorruptRecordingError(
+            f"an image of {width}x{height}, {step} bytes a row, has {len(pixels)} bytes"
+        )
+    rows = np.frombuffer(pixels, np.uint8, height * step).reshape(height, step)
+    return Image(header, height, width, encoding, big, rows)
+
+
+def encode_compressed(header: Header, kind: str, data: bytes) -> bytes:
+    """Encode ``sensor_msgs/msg/CompressedImage`` of kind ``jpeg`` or ``png``."""
+    return Writer().header(header).text(kind).put("I", len(data)).end(data)
+
+
+def decode_compressed(data: bytes | memoryview) -> tuple[Header, str, memoryview]:
+    """Return header, format and the compressed bytes."""
+    reader = Reader(data)
+    return reader.header(), reader.text(), reader.octets()
+
+
+def encode_camera_info(header: Header, intrinsics: Intrinsics) -> bytes:
+    """Encode ``sensor_msgs/msg/CameraInfo`` of a colour image."""
+    i, d = intrinsics, intrinsics.distortion
+    k = (i.fx, 0.0, i.cx, 0.0, i.fy, i.cy, 0.0, 0.0, 1.0)
+    r = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    p = (i.fx, 0.0, i.cx, 0.0, 0.0, i.fy, i.cy, 0.0, 0.0, 0.0, 1.0, 0.0)
+    writer = Writer().header(header).put("I", i.height, i.width).text(_DISTORTION[len(d)])
+    writer.put("I", len(d)).put("d", *d).put("d", *k, *r, *p)
+    return writer.put("I", 0, 0, 0, 0, 0, 0).put("B", 0).end()
+
+
+def decode_camera_info(data: bytes | memoryview) -> tuple[Header, Intrinsics | None]:
+    """Return the header and the intrinsics; None where the camera is uncalibrated (k[0] = 0).
+
+    Distortion models that `Intrinsics` cannot hold are left out.
+    """
+    reader = Reader(data)
+    header = reader.header()
+    height, width = reader.number(), reader.number()
+    model = reader.text()
+    distortion = reader.take("d", reader.number())
+    k = reader.take("d", 9)
+    if k[0] <= 0 or k[4] <= 0 or not width or not height:
+        return header, None
+    known = model in _DISTORTION.values() and len(distortion) in _DISTORTION
+    return header, Intrinsics(
+        width, height, k[0], k[4], k[2], k[5], distortion if known else ()
+    )  # fmt: skip
+
+
+def encode_transform(header: Header, child: str, transform: Extrinsics) -> bytes:
+    """Encode ``tf2_msgs/msg/TFMessage``: ``transform`` maps points of ``child`` to the header."""
+    import cv2
+
+    vector, _ = cv2.Rodrigues(np.asarray(transform.rotation, np.float64))
+    angle = float(np.linalg.norm(vector))
+    axis = vector.ravel() / angle if angle else np.zeros(3)
+    x, y, z = (float(v) for v in axis * np.sin(angle / 2))
+    writer = Writer().put("I", 1).header(header).text(child)
+    return writer.put("d", *transform.translation_m, x, y, z, float(np.cos(angle / 2))).end()
+
+
+def encode_text(text: str) -> bytes:
+    """Encode ``std_msgs/msg/String``."""
+    return Writer().text(text).end()
+
+
+def decode_text(data: bytes | memoryview) -> str:
+    """Decode ``std_msgs/msg/String``."""
+    return Reader(data).text()
+
+
+def pixels(image: Image, dtype: npt.DTypeLike, channels: int = 1) -> npt.NDArray[Any]:
+    """Return an image's (H, W) or (H, W, C) array of ``dtype``, owned and in native order."""
+    kind = np.dtype(dtype)
+    size = image.width * channels * kind.itemsize
+    if image.data.shape[1] < size:
+        raise CorruptRecordingError(f"an image of {image.encoding} has rows too short for it")
+    rows = np.ascontiguousarray(image.data[:, :size]).view(
+        kind.newbyteorder(">" if image.is_bigendian else "<")
+    )
+    shape: Sequence[int] = (image.height, image.width, channels)[: 2 if channels == 1 else 3]
+    return rows.reshape(shape).astype(kind, copy=not rows.flags.owndata)

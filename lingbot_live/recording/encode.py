@@ -1,0 +1,94 @@
+"""Frames to messages, on any thread."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.camera import CameraInfo
+from lingbot_live.errors import RecordingError
+from lingbot_live.frame import Calibration, ColorImage, Frame, Mask, RefinedFrame
+from lingbot_live.recording import cdr
+from lingbot_live.recording.format import (
+    Event,
+    FrameNote,
+    RefinedNote,
+    Role,
+    camera_to_json,
+    round_refined,
+    to_json,
+)
+
+Messages = list[tuple[Role, bytes]]
+
+
+def optical_frame(name: str, sensor: str = "color") -> str:
+    """Return the name of a sensor's coordinate frame, by ROS's habit (REP 103)."""
+    return f"{name}_{sensor}_optical_frame"
+
+
+def encode_frame(frame: Frame, name: str, stamp_ns: int, quality: int | None) -> Messages:
+    """Return a frame's messages, its note last; ``quality`` None keeps colour exact.
+
+    ``name`` is the camera's in topics; ``stamp_ns`` the device's time since 1970.
+    """
+    header = cdr.Header(stamp_ns, optical_frame(name))
+    if quality is None:
+        color = (Role.COLOR_EXACT, cdr.encode_image(header, "rgb8", frame.color))
+    else:
+        color = (Role.COLOR, cdr.encode_compressed(header, "jpeg", _jpeg(frame.color, quality)))
+    return [
+        color,
+        (Role.DEPTH, cdr.encode_image(header, "16UC1", frame.depth_raw)),
+        (Role.CAMERA_INFO, cdr.encode_camera_info(header, frame.intrinsics)),
+        (Role.FRAME, cdr.encode_text(to_json(FrameNote.of(frame)))),
+    ]
+
+
+def encode_refined(refined: RefinedFrame, name: str, stamp_ns: int, exact: bool) -> Messages:
+    """Return a result's messages, its note last; depth is rounded unless ``exact``."""
+    header = cdr.Header(stamp_ns, optical_frame(name))
+    depth_m = refined.depth_m if exact else round_refined(refined.depth_m)
+    return [
+        (Role.REFINED_DEPTH, cdr.encode_image(header, "32FC1", depth_m)),
+        (Role.REFINED_MASK, cdr.encode_compressed(header, "png", _bilevel_png(refined.mask))),
+        (Role.REFINED, cdr.encode_text(to_json(RefinedNote.of(refined)))),
+    ]
+
+
+def encode_camera(
+    info: CameraInfo | None, calibration: Calibration, name: str, stamp_ns: int
+) -> Messages:
+    """Return what is known of a camera, and its sensors' places where they are known."""
+    messages = [(Role.CAMERA, cdr.encode_text(camera_to_json(info, calibration)))]
+    if calibration.T_color_depth is not None:
+        header = cdr.Header(stamp_ns, optical_frame(name))
+        child = optical_frame(name, "depth")
+        data = cdr.encode_transform(header, child, calibration.T_color_depth)
+        messages.append((Role.TRANSFORMS, data))
+    return messages
+
+
+def encode_event(event: Event) -> Messages:
+    """Return an event's message."""
+    return [(Role.EVENTS, cdr.encode_text(to_json(event)))]
+
+
+def _jpeg(color: ColorImage, quality: int) -> bytes:
+    bgr = cv2.cvtColor(color, cv2.COLOR_RGB2BGR)
+    return _encoded(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def _bilevel_png(mask: Mask) -> bytes:
+    # Not an Image of 8 bits: viewers take every one-channel Image for depth.
+    levels = mask.view(np.uint8) * np.uint8(255)
+    return _encoded(".png", levels, [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _encoded(suffix: str, image: npt.NDArray[np.uint8], options: list[int]) -> bytes:
+    done, data = cv2.imencode(suffix, image, options)
+    if not done:
+        raise RecordingError(f"OpenCV could not write a {suffix} of {image.shape}")
+    encoded: bytes = data.tobytes()
+    return encoded

@@ -1,0 +1,244 @@
+"""What a session file says and how: topics, roles, and the plain data beside the images.
+
+Described for readers in docs/session-format.md. Every channel carries its role and its camera in
+the channel's own metadata, so that nothing is guessed from names. All messages of one frame share
+one log time, by which they are found; `FrameNote` is written last, so a frame with a note is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lingbot_live.camera import CameraInfo
+from lingbot_live.errors import (
+    ConfigError,
+    CorruptRecordingError,
+    LingbotLiveError,
+    RecordingVersionError,
+)
+from lingbot_live.frame import (
+    Alignment,
+    Calibration,
+    DepthMap,
+    Extrinsics,
+    Frame,
+    Intrinsics,
+    RefinedFrame,
+    RefinerInfo,
+)
+from lingbot_live.recording import schemas
+
+T = TypeVar("T")
+
+VERSION = 1
+SUFFIX = ".mcap"
+PROFILE = "ros2"
+SESSION = "lingbot_live"  # name of the metadata record, and prefix of channel metadata
+ROLE, CAMERA = f"{SESSION}.role", f"{SESSION}.camera"
+MILLIMETRE_M = 0.001
+# Refined depth is rounded to 1/8192 m (0.06 mm off at most): LZ4 then saves a quarter of it.
+REFINED_STEP_M = 2.0**-13
+
+
+class Role(str, Enum):
+    """What a channel of a session file holds."""
+
+    COLOR = "color"  # JPEG
+    COLOR_EXACT = "color_exact"
+    DEPTH = "depth"
+    CAMERA_INFO = "camera_info"
+    FRAME = "frame"
+    REFINED_DEPTH = "refined_depth"
+    REFINED_MASK = "refined_mask"
+    REFINED = "refined"
+    CAMERA = "camera"
+    TRANSFORMS = "tf_static"
+    EVENTS = "events"
+
+
+TOPICS: dict[Role, tuple[str, str]] = {
+    Role.COLOR: ("/{camera}/color/image/compressed", schemas.COMPRESSED_IMAGE),
+    Role.COLOR_EXACT: ("/{camera}/color/image", schemas.IMAGE),
+    Role.DEPTH: ("/{camera}/depth/image", schemas.IMAGE),
+    Role.CAMERA_INFO: ("/{camera}/color/camera_info", schemas.CAMERA_INFO),
+    Role.FRAME: ("/{camera}/frame", schemas.TEXT),
+    Role.REFINED_DEPTH: ("/{camera}/refined/image", schemas.IMAGE),
+    Role.REFINED_MASK: ("/{camera}/refined/mask/compressed", schemas.COMPRESSED_IMAGE),
+    Role.REFINED: ("/{camera}/refined/info", schemas.TEXT),
+    Role.CAMERA: ("/{camera}/camera", schemas.TEXT),
+    Role.TRANSFORMS: ("/tf_static", schemas.TRANSFORMS),
+    Role.EVENTS: ("/events", schemas.TEXT),
+}
+COMMON = (Role.TRANSFORMS, Role.EVENTS)  # one topic for all cameras
+
+
+@dataclass(frozen=True, slots=True)
+class FrameNote:
+    """What a Frame says beside its images; one ``std_msgs/String`` of JSON a frame."""
+
+    index: int
+    timestamp_ns: int
+    device_timestamp_us: int
+    depth_scale_m: float
+    device_index: int | None = None
+    alignment: str = Alignment.NONE.value
+    label: str = ""
+
+    @classmethod
+    def of(cls, frame: Frame) -> FrameNote:
+        """Take the notes of a frame."""
+        return cls(
+            frame.index,
+            frame.timestamp_ns,
+            frame.device_timestamp_us,
+            float(frame.depth_scale_m),
+            frame.device_index,
+            frame.alignment.value,
+            frame.label,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RefinedNote:
+    """What a RefinedFrame says beside its images."""
+
+    index: int  # of the Frame it came from
+    started_ns: int
+    finished_ns: int
+    refiner: RefinerInfo
+
+    @classmethod
+    def of(cls, refined: RefinedFrame) -> RefinedNote:
+        """Take the notes of a result."""
+        return cls(
+            refined.frame.index, refined.started_ns, refined.finished_ns, refined.refiner
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: kind ``marker``, ``drop``, ``refiner``, ``pause``, ``resume``..."""
+
+    time_ns: int  # since 1970
+    kind: str
+    camera: str = ""
+    text: str = ""  # of a marker, cause of a drop, name of a refiner
+    count: int = 0  # of dropped frames
+
+
+def to_json(note: FrameNote | RefinedNote | Event) -> str:
+    """Return a note as JSON; floats come back bit for bit."""
+    return json.dumps(asdict(note), separators=(",", ":"))
+
+
+def read_frame_note(text: str) -> FrameNote:
+    """Raises CorruptRecordingError where it is not one."""
+    return _checked(lambda data: FrameNote(**data), text)
+
+
+def read_refined_note(text: str) -> RefinedNote:
+    """Raises CorruptRecordingError where it is not one."""
+    return _checked(
+        lambda data: RefinedNote(**{**data, "refiner": RefinerInfo(**data["refiner"])}), text
+    )
+
+
+def read_event(text: str) -> Event:
+    """Raises CorruptRecordingError where it is not one."""
+    return _checked(lambda data: Event(**data), text)
+
+
+def camera_to_json(info: CameraInfo | None, calibration: Calibration) -> str:
+    """Return what is known of a camera as JSON."""
+    described = None if info is None else {**asdict(info), "profiles": []}
+    return json.dumps({"info": described, "calibration": asdict(calibration)})
+
+
+def read_camera(text: str) -> tuple[CameraInfo | None, Calibration]:
+    """Raises CorruptRecordingError where it is not one."""
+    return _checked(_camera, text)
+
+
+def _camera(data: dict[str, Any]) -> tuple[CameraInfo | None, Calibration]:
+    described = data["info"]
+    info = None if described is None else CameraInfo(**{**described, "profiles": ()})
+    known = data["calibration"]
+    transform = known["T_color_depth"]
+    return info, Calibration(
+        _intrinsics(known["color"]),
+        _intrinsics(known["depth"]) if known["depth"] else None,
+        _extrinsics(transform) if transform else None,
+        known["baseline_m"],
+    )
+
+
+def _intrinsics(data: dict[str, Any]) -> Intrinsics:
+    return Intrinsics(**{**data, "distortion": tuple(data["distortion"])})
+
+
+def _extrinsics(data: dict[str, Any]) -> Extrinsics:
+    return Extrinsics(tuple(map(tuple, data["rotation"])), tuple(data["translation_m"]))
+
+
+def _checked(read: Callable[[Any], T], text: str) -> T:
+    try:
+        return read(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError, LingbotLiveError) as error:
+        raise CorruptRecordingError(f"a note in the recording is damaged ({error})") from error
+
+
+def check_version(metadata: dict[str, str], who: str) -> None:
+    """Raise RecordingVersionError for a file of a newer format."""
+    text = metadata.get("format", "")
+    if text.isdigit() and int(text) > VERSION:
+        raise RecordingVersionError(
+            f"{who}: written in format {text} by lingbot-live {metadata.get('version', '?')}; "
+            f"this version reads up to format {VERSION}; update lingbot-live"
+        )
+
+
+def slug(camera: str, taken: Collection[str] = ()) -> str:
+    """Return a name fit for ROS topics and files, different from those ``taken``."""
+    scheme, _, target = camera.partition(":")
+    tail = PurePath(target.replace("\\", "/"))
+    text = f"{scheme}_{tail.stem if '/' in str(tail) else tail}" if target else scheme
+    base = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "camera"
+    base = base if base[0].isalpha() else f"camera_{base}"
+    number, name = 1, base
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    return name
+
+
+def expand_name(template: str, camera: str, now: datetime) -> str:
+    """Fill ``{date}``, ``{time}`` and ``{camera}`` into a name and give it its suffix.
+
+    Raises:
+        ConfigError: the template has another field.
+    """
+    try:
+        name = template.format(
+            date=f"{now:%Y-%m-%d}", time=f"{now:%H-%M-%S}", camera=slug(camera)
+        )  # fmt: skip
+    except (KeyError, IndexError, ValueError) as error:
+        raise ConfigError(
+            f"name {template!r}: {error}; known fields are {{date}}, {{time}}, {{camera}}"
+        ) from error
+    return name if name.endswith(SUFFIX) else name + SUFFIX
+
+
+def round_refined(depth_m: DepthMap) -> DepthMap:
+    """Return (H, W) float32 metres rounded to `REFINED_STEP_M`; exact in float32 below 1 km."""
+    scaled = np.multiply(depth_m, np.float32(1 / REFINED_STEP_M))
+    np.rint(scaled, out=scaled)
+    return np.multiply(scaled, np.float32(REFINED_STEP_M), out=scaled)

@@ -1,0 +1,95 @@
+"""What is in a session file, as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.frame import Calibration
+from lingbot_live.recording.format import SESSION
+from lingbot_live.recording.index import Times
+from lingbot_live.recording.recording import Recording
+from lingbot_live.recording.tracks import Track
+
+
+def describe(path: Path) -> dict[str, object]:
+    """Return streams, counts, rates, drops, calibration and settings (JSON-ready).
+
+    Raises:
+        RecordingError: nothing in the file can be read.
+    """
+    with Recording(path) as recording:
+        events = recording.events
+        drops: dict[str, Counter[str]] = {}
+        for event in events:
+            if event.kind == "drop":
+                drops.setdefault(event.camera, Counter())[event.text] += event.count
+        about = recording.metadata.get(SESSION, {})
+        return {
+            "file": str(path),
+            "bytes": path.stat().st_size,
+            "made_by": f"lingbot-live {about['version']}" if "version" in about else None,
+            "created": about.get("created"),
+            "duration_s": round(recording.duration_s, 6),
+            "frames": len(recording),
+            "damage": list(recording.damage),
+            "cameras": {
+                name: {**_track(track), "drops": dict(drops.get(name, Counter()))}
+                for name, track in recording.tracks.items()
+            },
+            "refiners": list(dict.fromkeys(e.text for e in events if e.kind == "refiner")),
+            "markers": [
+                {"at_s": round((e.time_ns - recording.start_ns) / 1e9, 3), "text": e.text}
+                for e in events
+                if e.kind == "marker"
+            ],
+            "options": _options(about.get("options", "")),
+            "settings": recording.metadata.get(f"{SESSION}.settings", {}),
+        }
+
+
+def _track(track: Track) -> dict[str, object]:
+    known: dict[str, object] = {
+        "frames": len(track),
+        "fps": _rate_hz(track.times_ns),
+        "refined": len(track.refined_times_ns),
+        "fps_refined": _rate_hz(track.refined_times_ns),
+        "gap_max_ms": round(float(np.diff(track.times_ns).max(initial=0)) / 1e6, 3),
+    }
+    first = next(track.readable(), None)
+    if first is None:
+        return known
+    frame = first[1]
+    info = track.info
+    return known | {
+        "name": info.name if info else None,
+        "serial": info.serial if info else None,
+        "size": f"{frame.intrinsics.width}x{frame.intrinsics.height}",
+        "depth_scale_m": frame.depth_scale_m,
+        "calibration": _calibration(frame.calibration),
+    }
+
+
+def _calibration(calibration: Calibration) -> dict[str, object]:
+    return {name: value for name, value in asdict(calibration).items() if value is not None}
+
+
+def _rate_hz(times_ns: Times) -> float:
+    if len(times_ns) < 2 or times_ns[-1] == times_ns[0]:
+        return 0.0
+    return round((len(times_ns) - 1) / (int(times_ns[-1]) - int(times_ns[0])) * 1e9, 3)
+
+
+def _options(text: str) -> dict[str, object]:
+    if not text:
+        return {}
+    try:
+        options: dict[str, object] = json.loads(text)
+    except ValueError as error:
+        raise CorruptRecordingError(f"its options are damaged ({error})") from error
+    return options

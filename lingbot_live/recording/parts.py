@@ -1,0 +1,126 @@
+"""The files of one recording: one, or several where it is split by size or time."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+
+from lingbot_live import __version__
+from lingbot_live.camera import CameraInfo
+from lingbot_live.frame import Calibration, Frame
+from lingbot_live.recording.clock import Moment
+from lingbot_live.recording.encode import Messages, encode_camera
+from lingbot_live.recording.format import COMMON, SESSION, VERSION, Role
+from lingbot_live.recording.session_file import SessionFile
+from lingbot_live.recording.state import RecorderOptions
+
+
+class Parts:
+    """Writes messages into the present file and begins the next when it is time.
+
+    Raises:
+        RecordingError: a file exists or cannot be made.
+        OSError: the disk is full or gone; call `abort` then.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        options: RecorderOptions,
+        settings: Mapping[str, str],
+        epoch_offset_ns: int,
+    ) -> None:
+        self.paths: list[Path] = []
+        self._name, self._options = path, options
+        self._settings, self._epoch_offset_ns = dict(settings), epoch_offset_ns
+        self._finished_bytes = 0
+        self._described: dict[str, tuple[CameraInfo | None, Calibration]] = {}
+        self._file = self._begin()
+
+    @property
+    def path(self) -> Path:
+        """The file being written."""
+        return self.paths[-1]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in all files."""
+        return self._finished_bytes + self._file.size_bytes
+
+    def holds(self, camera: str, moment: Moment) -> bool:
+        """Whether the present file may hold a camera's frame of this moment."""
+        first_ns = self._file.first_ns(camera)
+        return first_ns is not None and first_ns <= moment.log_ns
+
+    def describe(
+        self, camera: str, name: str, moment: Moment, info: CameraInfo | None, frame: Frame
+    ) -> None:
+        """Before a frame: begin a new file if it is time, say what is new of the camera."""
+        self._rotate()
+        if self._file.first_ns(camera) is None:
+            self._file.add_camera(camera, name, moment.log_ns)
+            self._described.pop(camera, None)
+        if self._described.get(camera) != (info, frame.calibration):
+            self._described[camera] = (info, frame.calibration)
+            messages = encode_camera(info, frame.calibration, name, moment.stamp_ns)
+            self._file.write(camera, moment.log_ns, moment.log_ns, 0, messages)
+
+    def announce(self, camera: str, name: str, log_ns: int, roles: Sequence[Role]) -> None:
+        """Make a camera's channels known now, in this order."""
+        self._file.add_camera(camera, name, log_ns)
+        self._file.register(camera, roles)
+
+    def announce_common(self) -> None:
+        """Make the channels known that all cameras share."""
+        self._file.register("", COMMON)
+
+    def write(
+        self, camera: str, moment: Moment, publish_ns: int, sequence: int, messages: Messages
+    ) -> None:
+        """Write the messages of one frame, result or event."""
+        self._file.write(camera, moment.log_ns, publish_ns, sequence, messages)
+
+    def flush(self) -> None:
+        """Make what is written safe from a kill."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """End the last file."""
+        self._file.finish()
+
+    def abort(self) -> None:
+        """After an error: keep what is whole."""
+        self._file.abort()
+
+    def _rotate(self) -> None:
+        most_bytes, most_s = self._options.split_bytes, self._options.split_s
+        full = most_bytes is not None and self._file.size_bytes >= most_bytes
+        old = most_s is not None and time.monotonic() - self._began_s >= most_s
+        if full or old:
+            self._file.finish()
+            self._finished_bytes += self._file.size_bytes
+            self._file = self._begin()
+
+    def _begin(self) -> SessionFile:
+        path = self._name
+        if self._options.split_bytes is not None or self._options.split_s is not None:
+            path = path.with_name(f"{path.stem}_{len(self.paths):03d}{path.suffix}")
+        file = SessionFile(path, self._metadata(), self._options.compression)
+        self._began_s = time.monotonic()
+        self.paths.append(path)
+        return file
+
+    def _metadata(self) -> list[tuple[str, dict[str, str]]]:
+        about = {
+            "format": str(VERSION),
+            "version": __version__,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "epoch_offset_ns": str(self._epoch_offset_ns),
+            "part": str(len(self.paths)),
+            "options": json.dumps(asdict(self._options)),
+        }
+        return [(SESSION, about), (f"{SESSION}.settings", self._settings)]

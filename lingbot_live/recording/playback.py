@@ -1,0 +1,198 @@
+"""The clock of a session being played, shared by the cameras in it so that they go in step."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lingbot_live.errors import ConfigError
+from lingbot_live.recording.recording import Recording
+
+SLOWEST, FASTEST = 0.1, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where playback stands. ``serial`` rises with every seek, step and loop."""
+
+    time_ns: int
+    serial: int
+    is_paused: bool
+    is_over: bool
+
+
+class Playback:
+    """Play, pause, seek, step, speed and loop of one file; every method from any thread.
+
+    Times are seconds from the recording's first frame. `for_file` returns the one that all
+    players of a file share; it opens the file and closes it with the last of them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recording = Recording(path)
+        self._condition = threading.Condition()
+        self._speed = 1.0
+        self._loop = False
+        self._paused = False
+        self._at_ns = 0.0  # position when the clock was last set
+        self._set_s: float | None = None  # and when that was; None before the first frame
+        self._serial = 0
+        self._users = 0
+
+    @classmethod
+    def for_file(cls, path: Path) -> Playback:
+        """Return the file's playback, opened if no one has; `release` it when done."""
+        key = path.expanduser().resolve()
+        with _lock:
+            playback = _open.get(key)
+            if playback is None:
+                playback = _open[key] = cls(key)
+            playback._users += 1
+            return playback
+
+    def release(self) -> None:
+        """End one use of `for_file`; the last closes the file."""
+        with _lock:
+            self._users -= 1
+            if self._users <= 0:
+                _open.pop(self.path, None)
+                self.recording.close()
+
+    # ---- what a window does --------------------------------------------------------------------
+
+    def play(self) -> None:
+        """Go on; from the start where it had ended."""
+        with self._condition:
+            if self._now_ns() >= self._length_ns:
+                self._set(0.0)
+            else:
+                self._set(self._now_ns(), jumped=False)
+            self._paused = False
+
+    def pause(self) -> None:
+        """Hold the present frame."""
+        with self._condition:
+            self._set(self._now_ns(), jumped=False)
+            self._paused = True
+
+    def seek(self, position_s: float) -> None:
+        """Go to a time, kept within the recording; works while paused."""
+        with self._condition:
+            self._set(position_s * 1e9)
+
+    def seek_frame(self, index: int) -> None:
+        """Go to a frame of `recording`, counted over all cameras and kept within it."""
+        row = min(max(index, 0), len(self.recording) - 1)
+        self.seek((int(self.recording.times_ns[row]) - self.recording.start_ns) / 1e9)
+
+    def step(self, frames: int = 1) -> None:
+        """Pause and move by frames of the first camera, backwards if negative."""
+        track = self.recording.track()
+        with self._condition:
+            self._paused = True
+            now = track.index_at(self.recording.start_ns + int(self._now_ns()))
+            row = min(max(now + frames, 0), len(track) - 1)
+            self._set(float(track.times_ns[row] - self.recording.start_ns))
+
+    @property
+    def position_s(self) -> float:
+        """Seconds from the first frame."""
+        with self._condition:
+            return self._now_ns() / 1e9
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame to the last."""
+        return self.recording.duration_s
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it holds the present frame."""
+        return self._paused
+
+    @property
+    def speed(self) -> float:
+        """1 is as it was recorded; `SLOWEST` to `FASTEST`."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, value: float) -> None:
+        if not SLOWEST <= value <= FASTEST:
+            raise ConfigError(f"playback: speed {value:g} must lie in {SLOWEST:g} to {FASTEST:g}")
+        with self._condition:
+            self._set(self._now_ns(), jumped=False)
+            self._speed = value
+
+    @property
+    def loop(self) -> bool:
+        """Whether it begins again at the end."""
+        return self._loop
+
+    @loop.setter
+    def loop(self, value: bool) -> None:
+        with self._condition:
+            self._loop = value
+
+    # ---- what players ask ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Let the clock run; the first player to read does this."""
+        with self._condition:
+            if self._set_s is None:
+                self._set_s = time.monotonic()
+
+    def position(self) -> Position:
+        """Return where playback stands now."""
+        with self._condition:
+            now_ns = self._now_ns()
+            if now_ns >= self._length_ns + self._tail_ns and self._loop and not self._paused:
+                self._set(0.0)
+                now_ns = 0.0
+            return Position(
+                self.recording.start_ns + int(now_ns),
+                self._serial,
+                self._paused,
+                now_ns >= self._length_ns and not self._loop and not self._paused,
+            )
+
+    def wait(self, until_ns: int, serial: int, most_s: float) -> None:
+        """Sleep until a time of the recording is reached, something jumps, or ``most_s``."""
+        with self._condition:
+            left_s = (until_ns - self.recording.start_ns - self._now_ns()) / 1e9 / self._speed
+            if serial == self._serial and left_s > 0:
+                self._condition.wait(most_s if self._paused else min(left_s, most_s))
+
+    # ---- private, the condition held -------------------------------------------------------------
+
+    @property
+    def _length_ns(self) -> int:
+        return self.recording.end_ns - self.recording.start_ns
+
+    @property
+    def _tail_ns(self) -> float:
+        """How long the last frame stays before a loop: one period of the first camera."""
+        times = self.recording.track().times_ns
+        return float(np.median(np.diff(times))) if len(times) > 1 else 1e8
+
+    def _now_ns(self) -> float:
+        if self._paused or self._set_s is None:
+            return self._at_ns
+        passed_ns = (time.monotonic() - self._set_s) * 1e9 * self._speed
+        return min(self._at_ns + passed_ns, self._length_ns + 2 * self._tail_ns)
+
+    def _set(self, at_ns: float, *, jumped: bool = True) -> None:
+        self._at_ns = min(max(at_ns, 0.0), float(self._length_ns))
+        self._serial += jumped
+        if self._set_s is not None:
+            self._set_s = time.monotonic()
+        self._condition.notify_all()
+
+
+_lock = threading.Lock()
+_open: weakref.WeakValueDictionary[Path, Playback] = weakref.WeakValueDictionary()

@@ -1,0 +1,220 @@
+"""A session file as a sequence of frames."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.errors import CorruptRecordingError, RecordingError, did_you_mean
+from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.recording import cdr
+from lingbot_live.recording.foreign import Topics, foreign_tracks
+from lingbot_live.recording.format import (
+    CAMERA,
+    ROLE,
+    SESSION,
+    Event,
+    Role,
+    check_version,
+    read_event,
+)
+from lingbot_live.recording.index import Times
+from lingbot_live.recording.reader import MessageReader
+from lingbot_live.recording.tracks import OwnTrack, Track
+
+log = logging.getLogger(__name__)
+
+
+class Recording:
+    """Random access to a session file, ours or another program's MCAP with ROS 2 topics.
+
+    Frames of all cameras count as one sequence in order of time; `tracks` has them by camera.
+    Nothing is decoded before it is asked for, so memory stays small whatever the file's length.
+
+    Example::
+
+        with Recording("desk.mcap") as recording:
+            frame = recording[100]
+            left = recording.tracks["realsense:f1234567"]
+            refined = left.refined(left.index_at(recording.start_ns + 2_000_000_000))
+
+    Raises:
+        CorruptRecordingError: nothing in it can be read.
+        RecordingVersionError: it was written by a newer version.
+        RecordingError: it holds no colour and depth, or cannot be opened.
+    """
+
+    def __init__(self, path: str | Path, topics: Topics | None = None) -> None:
+        self.path = Path(path).expanduser()
+        try:
+            self._reader = MessageReader(self.path)
+        except OSError as error:
+            raise RecordingError(f"{self.path}: cannot be opened ({error.strerror})") from error
+        try:
+            self._open(topics)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, topics: Topics | None) -> None:
+        index = self._reader.index
+        self.metadata = dict(index.metadata)
+        check_version(self.metadata.get(SESSION, {}), str(self.path))
+        self.damage = tuple(index.damage)
+        self.is_own = any(ROLE in channel.metadata for channel in index.channels.values())
+        tracks = self._own_tracks() if self.is_own else foreign_tracks(self._reader, topics)
+        self.tracks: dict[str, Track] = {track.name: track for track in tracks if len(track)}
+        if not self.tracks:
+            raise CorruptRecordingError(f"{self.path}: no frame with colour and depth in it")
+        self._owner, self._row, self._times = _merge(list(self.tracks.values()))
+
+    # ---- frames ------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def __getitem__(self, index: int) -> Frame:
+        track, row = self.locate(index)
+        return track[row]
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(len(self)):
+            try:
+                yield self[index]
+            except CorruptRecordingError as error:
+                log.warning("%s: frame %d passed over: %s", self.path, index, error)
+
+    def refined(self, index: int) -> RefinedFrame | None:
+        """Return the refined depth recorded for a frame; None if there is none."""
+        track, row = self.locate(index)
+        return track.refined(row)
+
+    def locate(self, index: int) -> tuple[Track, int]:
+        """Return the camera and its own index of a frame."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.path}: frame {index} of {len(self)}")
+        return list(self.tracks.values())[self._owner[index]], int(self._row[index])
+
+    def track(self, name: str = "") -> Track:
+        """Return a camera's frames by its name; the first camera's without one.
+
+        Raises:
+            RecordingError: there is no such camera; the message says which there are.
+        """
+        if not name:
+            return next(iter(self.tracks.values()))
+        if name not in self.tracks:
+            raise RecordingError(
+                f"{self.path}: no camera {name!r} in it.{did_you_mean(name, self.tracks)} "
+                f"It has: {', '.join(self.tracks)}"
+            )
+        return self.tracks[name]
+
+    def to_numpy(
+        self, camera: str = "", frames: slice = slice(None)
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Return a camera's frames as arrays; all of them are in memory at once.
+
+        ``color`` (N, H, W, 3) uint8, ``depth_m`` (N, H, W) float32 metres, ``times_ns`` (N,),
+        and ``refined_m`` (N, H, W) where each frame has refined depth.
+
+        Raises:
+            RecordingError: no such camera, or the frames differ in size.
+        """
+        track = self.track(camera)
+        chosen = range(len(track))[frames]
+        images = [track[row] for row in chosen]
+        if len({frame.depth_raw.shape for frame in images}) != 1:
+            raise RecordingError(f"{self.path}: {len(images)} frames of one size are needed")
+        arrays: dict[str, npt.NDArray[np.generic]] = {
+            "color": np.stack([frame.color for frame in images]),
+            "depth_m": np.stack([frame.depth_m for frame in images]),
+            "times_ns": track.times_ns[frames],
+        }
+        if np.isin(track.times_ns[frames], track.refined_times_ns).all():
+            found = (track.refined(row) for row in chosen)
+            arrays["refined_m"] = np.stack([r.depth_m for r in found if r is not None])
+        return arrays
+
+    # ---- time and events ---------------------------------------------------------------------
+
+    @property
+    def times_ns(self) -> Times:
+        """(N,) time of each frame since 1970, rising."""
+        return self._times
+
+    @property
+    def start_ns(self) -> int:
+        """Time of the first frame."""
+        return int(self._times[0])
+
+    @property
+    def end_ns(self) -> int:
+        """Time of the last frame."""
+        return int(self._times[-1])
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame to the last."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def events(self) -> list[Event]:
+        """Markers, drops, pauses and changes of the refiner, in order of time; read anew."""
+        found = []
+        for channel in self._with_role(Role.EVENTS):
+            for row in range(len(self._reader.entries(channel))):
+                try:
+                    found.append(read_event(cdr.decode_text(self._reader.payload(channel, row))))
+                except CorruptRecordingError as error:
+                    log.info("%s: an event passed over: %s", self.path, error)
+        return sorted(found, key=lambda event: event.time_ns)
+
+    def close(self) -> None:
+        """Close the file; safe more than once."""
+        self._reader.close()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ---- private -----------------------------------------------------------------------------
+
+    def _with_role(self, role: Role) -> list[int]:
+        index = self._reader.index
+        return [
+            number
+            for number, channel in index.channels.items()
+            if channel.metadata.get(ROLE) == role.value and number in index.entries
+        ]
+
+    def _own_tracks(self) -> list[Track]:
+        cameras: dict[str, dict[Role, int]] = {}
+        known: Any = Role._value2member_map_
+        for number, channel in self._reader.index.channels.items():
+            role = channel.metadata.get(ROLE)
+            if role in known and CAMERA in channel.metadata:
+                cameras.setdefault(channel.metadata[CAMERA], {})[Role(role)] = number
+        return [OwnTrack(name, channels, self._reader) for name, channels in cameras.items()]
+
+
+def _merge(tracks: list[Track]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Times]:
+    """Return track, row and time of each frame of all tracks, in order of time."""
+    times = np.concatenate([track.times_ns for track in tracks])
+    owner = np.repeat(np.arange(len(tracks)), [len(track) for track in tracks])
+    row = np.concatenate([np.arange(len(track)) for track in tracks])
+    order = np.argsort(times, kind="stable")
+    return owner[order], row[order], times[order]

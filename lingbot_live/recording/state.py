@@ -1,0 +1,99 @@
+"""What a recorder is told, what it tells, and what it needs of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from lingbot_live.camera import CameraInfo
+from lingbot_live.errors import ConfigError
+from lingbot_live.frame import Frame, RefinedFrame
+
+COMPRESSIONS = ("lz4", "none")
+Tap = Callable[[str, "Frame | RefinedFrame"], None]
+
+
+class RecorderState(str, Enum):
+    """Where a recorder stands."""
+
+    READY = "ready"
+    RECORDING = "recording"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class FeedLike(Protocol):
+    """What a recorder reads of a `lingbot_live.session.Feed`."""
+
+    @property
+    def name(self) -> str:
+        """Of the feed's camera."""
+
+    @property
+    def info(self) -> CameraInfo | None:
+        """What the driver says of it."""
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """Frames that were not captured or not refined, by cause."""
+
+
+class Source(Protocol):
+    """What a recorder needs of a `lingbot_live.session.Session`."""
+
+    @property
+    def feeds(self) -> Sequence[FeedLike]:
+        """All cameras."""
+
+    def add_tap(self, tap: Tap) -> None:
+        """Show ``tap`` every frame and result from now on."""
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Stop that."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderOptions:
+    """How a session is recorded."""
+
+    refined: bool = True  # False: raw only
+    lossless: bool = False  # colour as it is in place of JPEG, refined depth unrounded
+    quality: int = 95  # of JPEG, 1 to 100
+    compression: str = "lz4"  # of chunks; "none" costs the least time
+    split_bytes: int | None = None  # begin a new file after so many bytes
+    split_s: float | None = None  # or seconds
+    queue_bytes: int = 256 << 20  # frames held while the disk is busy
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"recorder: quality {self.quality} must lie in 1 to 100")
+        if self.compression not in COMPRESSIONS:
+            known = ", ".join(COMPRESSIONS)
+            raise ConfigError(f"recorder: compression {self.compression!r}; known: {known}")
+        for name in ("split_bytes", "split_s", "queue_bytes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"recorder: {name} {value} must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStats:
+    """A recording's figures; cheap enough to ask for at every repaint."""
+
+    state: RecorderState
+    path: Path  # of the file being written
+    parts: int  # files so far
+    elapsed_s: float  # without pauses
+    bytes_written: int  # in all files
+    bytes_per_s: float  # over the last seconds
+    frames: int
+    refined: int
+    drops: dict[str, int]  # by cause: frames that are not in the file and should be
+    queued_bytes: int
+    minutes_left: float | None  # until the disk is full at this rate; None while unknown
+    is_space_low: bool  # less than 5 minutes
+    error: BaseException | None

@@ -1,0 +1,270 @@
+"""The frames of one camera in a session file."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.camera import CameraInfo
+from lingbot_live.errors import CameraError, CorruptRecordingError, RefinerError
+from lingbot_live.frame import (
+    Alignment,
+    Calibration,
+    ColorImage,
+    DepthMap,
+    Frame,
+    Intrinsics,
+    Mask,
+    RefinedFrame,
+)
+from lingbot_live.recording import cdr
+from lingbot_live.recording.encode import Messages, encode_frame
+from lingbot_live.recording.format import (
+    Role,
+    read_camera,
+    read_frame_note,
+    read_refined_note,
+)
+from lingbot_live.recording.index import Times
+from lingbot_live.recording.reader import MessageReader
+
+log = logging.getLogger(__name__)
+
+_MOST_PIXELS = 1 << 26
+
+
+class Track(ABC):
+    """One camera's frames in order of time; `times_ns` since 1970. Safe from several threads.
+
+    Indexing raises CorruptRecordingError for a frame in a damaged part of the file; iteration
+    passes over such frames and says so in the log.
+    """
+
+    def __init__(self, name: str, times_ns: Times) -> None:
+        self.name = name
+        self.times_ns = times_ns
+
+    @property
+    @abstractmethod
+    def info(self) -> CameraInfo | None:
+        """What the driver said of the camera, where that was recorded."""
+
+    @abstractmethod
+    def frame(self, index: int) -> Frame:
+        """Return the frame at ``index``, 0 to len - 1."""
+
+    def refined(self, index: int) -> RefinedFrame | None:
+        """Return the refined depth recorded for a frame; None if there is none."""
+        return self.refined_of(self.frame(index), index)
+
+    def refined_of(self, frame: Frame, index: int) -> RefinedFrame | None:
+        """As `refined`, for a frame already read."""
+        return None
+
+    @property
+    def refined_times_ns(self) -> Times:
+        """Times of the frames that have refined depth."""
+        return np.zeros(0, np.int64)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Of the messages that `messages` returns."""
+        return (Role.COLOR, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME)
+
+    def messages(self, index: int, name: str) -> Messages:
+        """Return a frame's messages for another file, where topics begin with ``name``.
+
+        Those of our own files are copied as they are; others are encoded.
+        """
+        frame = self.frame(index)
+        return encode_frame(frame, name, frame.device_timestamp_us * 1000, quality=95)
+
+    def index_at(self, time_ns: int) -> int:
+        """Return the index of the last frame at or before a time; 0 before the first."""
+        return max(0, int(np.searchsorted(self.times_ns, time_ns, "right")) - 1)
+
+    def __len__(self) -> int:
+        return len(self.times_ns)
+
+    def __getitem__(self, index: int) -> Frame:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.name}: frame {index} of {len(self)}")
+        return self.frame(index % len(self))
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (frame for _, frame in self.readable())
+
+    def readable(self) -> Iterator[tuple[int, Frame]]:
+        """Yield index and frame of all that can be read."""
+        for index in range(len(self)):
+            try:
+                yield index, self.frame(index)
+            except CorruptRecordingError as error:
+                log.warning("%s: frame %d passed over: %s", self.name, index, error)
+
+
+class OwnTrack(Track):
+    """A camera recorded by lingbot-live; ``channels`` are its channel ids by role."""
+
+    def __init__(self, name: str, channels: Mapping[Role, int], reader: MessageReader) -> None:
+        self._channels = {role: c for role, c in channels.items() if c in reader.index.entries}
+        self._reader = reader
+        self._cameras: dict[int, tuple[CameraInfo | None, Calibration]] = {}
+        times = np.unique(self._times(Role.FRAME))
+        color = np.union1d(self._times(Role.COLOR), self._times(Role.COLOR_EXACT))
+        whole = np.isin(times, color) & np.isin(times, self._times(Role.DEPTH))
+        super().__init__(name, times[whole & np.isin(times, self._times(Role.CAMERA_INFO))])
+        refined = np.unique(self._times(Role.REFINED))
+        self._refined_times = refined[np.isin(refined, self._times(Role.REFINED_DEPTH))]
+
+    @property
+    def info(self) -> CameraInfo | None:
+        """What the driver said of the camera."""
+        return self._camera(int(self.times_ns[-1]))[0] if len(self) else None
+
+    @property
+    def refined_times_ns(self) -> Times:
+        """Times of the frames that have refined depth."""
+        return self._refined_times
+
+    def frame(self, index: int) -> Frame:
+        """Return the frame at ``index``, as it was recorded."""
+        time_ns = int(self.times_ns[index])
+        note = read_frame_note(self._text(Role.FRAME, time_ns))
+        _, intrinsics = cdr.decode_camera_info(self._need(Role.CAMERA_INFO, time_ns))
+        _, known = self._camera(time_ns)
+        try:
+            return Frame(
+                camera=self.name,
+                index=note.index,
+                timestamp_ns=note.timestamp_ns,
+                device_timestamp_us=note.device_timestamp_us,
+                color=self._color(time_ns),
+                depth_raw=self._depth(Role.DEPTH, time_ns, np.uint16),
+                depth_scale_m=note.depth_scale_m,
+                calibration=known if intrinsics is None else _with_color(known, intrinsics),
+                device_index=note.device_index,
+                alignment=Alignment(note.alignment),
+                label=note.label,
+            )
+        except (CameraError, ValueError) as error:
+            raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
+
+    def refined_of(self, frame: Frame, index: int) -> RefinedFrame | None:
+        """As `refined`, for a frame already read."""
+        time_ns = int(self.times_ns[index])
+        if self._find(Role.REFINED, time_ns) is None:
+            return None
+        note = read_refined_note(self._text(Role.REFINED, time_ns))
+        depth_m: DepthMap = self._depth(Role.REFINED_DEPTH, time_ns, np.float32)
+        _, _, packed = cdr.decode_compressed(self._need(Role.REFINED_MASK, time_ns))
+        mask = decode_mask(packed)
+        try:
+            return RefinedFrame(
+                frame, depth_m, mask, note.refiner, note.started_ns, note.finished_ns
+            )
+        except RefinerError as error:
+            raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Of the messages that `messages` returns."""
+        present = (Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME)
+        return tuple(role for role in present if role in self._channels)
+
+    def messages(self, index: int, name: str) -> Messages:
+        """Return a frame's messages as they lie in the file, all but the refined ones."""
+        time_ns = int(self.times_ns[index])
+        there = (role for role in self.roles if self._find(role, time_ns) is not None)
+        return [(role, bytes(self._need(role, time_ns))) for role in there]
+
+    # ---- private -----------------------------------------------------------------------------
+
+    def _times(self, role: Role) -> Times:
+        channel = self._channels.get(role)
+        return np.zeros(0, np.int64) if channel is None else self._reader.entries(channel).times_ns
+
+    def _find(self, role: Role, time_ns: int) -> int | None:
+        times = self._times(role)
+        row = int(np.searchsorted(times, time_ns))
+        return row if row < len(times) and times[row] == time_ns else None
+
+    def _need(self, role: Role, time_ns: int) -> memoryview:
+        row = self._find(role, time_ns)
+        if row is None:
+            raise CorruptRecordingError(f"{self.name}: {role.value} is missing at {time_ns}")
+        return self._reader.payload(self._channels[role], row)
+
+    def _text(self, role: Role, time_ns: int) -> str:
+        return cdr.decode_text(self._need(role, time_ns))
+
+    def _color(self, time_ns: int) -> ColorImage:
+        if self._find(Role.COLOR, time_ns) is not None:
+            return decode_color(cdr.decode_compressed(self._need(Role.COLOR, time_ns))[2])
+        image = cdr.decode_image(self._need(Role.COLOR_EXACT, time_ns))
+        color: ColorImage = cdr.pixels(image, np.uint8, 3)
+        return color
+
+    def _depth(self, role: Role, time_ns: int, dtype: type) -> npt.NDArray[Any]:
+        return cdr.pixels(cdr.decode_image(self._need(role, time_ns)), dtype)
+
+    def _camera(self, time_ns: int) -> tuple[CameraInfo | None, Calibration]:
+        """What was known of the camera at a time."""
+        row = max(0, int(np.searchsorted(self._times(Role.CAMERA), time_ns, "right")) - 1)
+        if row not in self._cameras:
+            self._cameras[row] = self._read_camera(row)
+        return self._cameras[row]
+
+    def _read_camera(self, row: int) -> tuple[CameraInfo | None, Calibration]:
+        try:
+            channel = self._channels[Role.CAMERA]
+            return read_camera(cdr.decode_text(self._reader.payload(channel, row)))
+        except (KeyError, CorruptRecordingError) as error:
+            log.info("%s: its description cannot be read: %r", self.name, error)
+            data = self._need(Role.CAMERA_INFO, int(self.times_ns[0]))
+            _, intrinsics = cdr.decode_camera_info(data)
+            if intrinsics is None:
+                raise CorruptRecordingError(f"{self.name}: no calibration in it") from error
+            return None, Calibration(intrinsics)
+
+
+def decode_color(data: memoryview) -> ColorImage:
+    """Decode a JPEG or PNG to (H, W, 3) RGB.
+
+    Raises:
+        CorruptRecordingError: it is neither, or damaged.
+    """
+    try:
+        bgr = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error as error:
+        raise CorruptRecordingError(f"a colour image cannot be decoded ({error.err})") from error
+    if bgr is None or bgr.size > 3 * _MOST_PIXELS:
+        raise CorruptRecordingError("a colour image cannot be decoded")
+    color: ColorImage = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
+    return color
+
+
+def decode_mask(data: memoryview) -> Mask:
+    """Decode a PNG to (H, W) bool.
+
+    Raises:
+        CorruptRecordingError: it is none, or damaged.
+    """
+    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if levels is None:
+        raise CorruptRecordingError("a mask cannot be decoded")
+    mask: Mask = levels > 0
+    return mask
+
+
+def _with_color(known: Calibration, intrinsics: Intrinsics) -> Calibration:
+    return known if known.color == intrinsics else replace(known, color=intrinsics)

@@ -1,0 +1,229 @@
+"""A session is a camera again."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from sessions import NoisyCamera, Witness, record
+
+from lingbot_live import registry
+from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.errors import (
+    BadRecordingError,
+    CameraNotFoundError,
+    CameraTimeoutError,
+    ConfigError,
+    EndOfStreamError,
+    SessionStateError,
+)
+from lingbot_live.recording.format import REFINED_STEP_M
+from lingbot_live.recording.playback import Playback
+from lingbot_live.session import Session
+
+EVERY = CameraConfig(loop=False, realtime=False)
+
+
+@pytest.fixture(scope="module")
+def take(tmp_path_factory):
+    path = tmp_path_factory.mktemp("take") / "a.mcap"
+    witness, _ = record(
+        path,
+        NoisyCamera("left", 30, period_s=0.02),
+        NoisyCamera("right", 30, 0.00025, period_s=0.02, seed=1),
+    )
+    return path, witness
+
+
+def read_all(camera):
+    frames = []
+    with camera:
+        while True:
+            try:
+                frames.append(camera.read(0.5))
+            except CameraTimeoutError:
+                continue
+            except EndOfStreamError:
+                return frames
+
+
+@pytest.mark.parametrize("name", ["noisy:left", "noisy:right"])
+def test_every_frame_is_delivered_as_recorded(take, name):
+    path, witness = take
+    frames = read_all(registry.create_camera(f"session:{path}#{name}", EVERY))
+    given = witness.frames[name]
+    assert [f.index for f in frames] == list(range(30))
+    for want, got in zip(given, frames, strict=True):
+        assert np.array_equal(want.depth_raw, got.depth_raw)
+        assert got.depth_scale_m == want.depth_scale_m
+        assert got.calibration == want.calibration
+        assert got.device_timestamp_us == want.device_timestamp_us
+        assert got.label == want.label
+
+
+def test_the_address_may_be_the_path_or_name_a_camera(take):
+    path, _ = take
+    info = registry.find_camera(str(path))
+    assert (info.driver, info.is_recording) == ("session", True)
+    assert info.name in ("Noisy left", "Noisy right")
+    assert registry.find_camera(f"session:{path}#noisy:right").name == "Noisy right"
+    with pytest.raises(BadRecordingError, match="Did you mean 'noisy:left'"):
+        registry.find_camera(f"session:{path}#noisy:lef")
+    with pytest.raises(CameraNotFoundError, match="no such file"):
+        registry.find_camera("session:none.mcap")
+
+
+def test_looping_begins_again(take):
+    path, _ = take
+    with registry.create_camera(str(path), CameraConfig(loop=True, realtime=False)) as camera:
+        frames = [camera.read(1.0) for _ in range(61)]
+    assert np.array_equal(frames[0].depth_raw, frames[30].depth_raw)
+    assert np.array_equal(frames[0].depth_raw, frames[60].depth_raw)
+
+
+def test_in_pace_frames_keep_their_distances(take):
+    path, witness = take
+    frames = read_all(
+        registry.create_camera(f"session:{path}#noisy:left", CameraConfig(loop=False))
+    )
+    given = {f.device_timestamp_us: f.timestamp_ns for f in witness.frames["noisy:left"]}
+    shift = [f.timestamp_ns - given[f.device_timestamp_us] for f in frames]
+    assert len(frames) > 15
+    assert np.median(np.abs(np.array(shift) - shift[0])) < 30e6
+
+
+def test_two_cameras_play_in_step(take):
+    path, witness = take
+    addresses = [f"session:{path}#noisy:left", f"session:{path}#noisy:right"]
+    session = Session.of(addresses, RefinerConfig("none"), CameraConfig(loop=False))
+    seen = Witness()
+    session.add_tap(seen)
+    with session:
+        session.wait()
+    apart = []
+    for name in witness.frames:
+        given = {f.device_timestamp_us: f.timestamp_ns for f in witness.frames[name]}
+        shown = seen.frames[f"session:{path}#{name}"]
+        apart.append(np.median([f.timestamp_ns - given[f.device_timestamp_us] for f in shown]))
+    assert abs(apart[0] - apart[1]) < 30e6
+
+
+def test_recorded_depth_comes_along(take):
+    path, witness = take
+    given = {r.frame.device_timestamp_us: r for r in witness.refined["noisy:left"]}
+    seen = Witness()
+    session = Session.of(
+        [f"session:{path}#noisy:left"], RefinerConfig("recorded"), CameraConfig(loop=False)
+    )
+    session.add_tap(seen)
+    with session:
+        session.wait()
+    stats = session.feeds[0].stats
+    shown = next(iter(seen.refined.values()))
+    assert shown
+    for refined in shown:
+        want = given[refined.frame.device_timestamp_us]
+        assert np.abs(refined.depth_m - want.depth_m).max() <= REFINED_STEP_M / 2
+        assert refined.refiner == want.refiner
+    assert session.refiner_error is None
+    assert stats.captured == stats.refined + sum(stats.as_dict()["drops"].values())
+
+
+def held(camera):
+    """The next frame of a paused camera."""
+    for _ in range(20):
+        try:
+            return camera.read(0.2)
+        except CameraTimeoutError:
+            continue
+    raise AssertionError("no frame")
+
+
+def test_pause_seek_and_step(take):
+    path, witness = take
+    with registry.create_camera(f"session:{path}", CameraConfig()) as camera:
+        name = camera.playback.recording.track().name
+        given = [f.depth_raw for f in witness.frames[name]]
+        track = camera.playback.recording.track()
+        camera.read(1.0)
+        playback = camera.playback
+        playback.pause()
+        first = held(camera)
+        again = held(camera)  # a held frame comes again
+        assert np.array_equal(first.depth_raw, again.depth_raw)
+        at = playback.position_s
+        assert playback.is_paused
+        for row in (25, 3, 29, 0):
+            playback.seek((int(track.times_ns[row]) - playback.recording.start_ns) / 1e9 + 1e-6)
+            assert np.array_equal(held(camera).depth_raw, given[row])
+        playback.step(2)
+        assert np.array_equal(held(camera).depth_raw, given[2])
+        playback.step(-1)
+        assert np.array_equal(held(camera).depth_raw, given[1])
+        playback.step(-50)
+        assert np.array_equal(held(camera).depth_raw, given[0])
+        playback.seek(1e9)
+        assert playback.position_s == playback.duration_s
+        playback.seek_frame(0)
+        assert playback.position_s == 0.0 <= at
+        playback.play()
+        assert not playback.is_paused
+        following = [held(camera) for _ in range(4)]
+        assert len({f.device_timestamp_us for f in following}) >= 3
+
+
+def test_speed(take):
+    path, _ = take
+    playback = Playback(path)
+    try:
+        playback.start()
+        playback.speed = 4.0
+        before = playback.position_s
+        time.sleep(0.1)
+        assert playback.position_s - before >= 0.39
+        playback.speed = 0.1
+        at = playback.position_s
+        time.sleep(0.05)
+        assert playback.position_s - at >= 0
+        for wrong in (0.0, 5.0, -1.0):
+            with pytest.raises(ConfigError, match="must lie in"):
+                playback.speed = wrong
+    finally:
+        playback.recording.close()
+
+
+def test_players_of_one_file_share_a_clock_and_close_it(take):
+    path, _ = take
+    left = registry.create_camera(f"session:{path}#noisy:left", EVERY)
+    right = registry.create_camera(f"session:{path}#noisy:right", EVERY)
+    with left:
+        with right:
+            assert left.playback is right.playback
+        assert left.read(1.0).index == 0
+    assert left.playback is None
+    with pytest.raises(SessionStateError):
+        left.read(1.0)
+    with left:
+        assert left.read(1.0) is not None
+
+
+def test_a_recording_serves_several_threads(take):
+    path, witness = take
+    playback = Playback(path)
+    wrong = []
+
+    def look(name):
+        track = playback.recording.track(name)
+        for row in np.random.default_rng(0).integers(0, 30, 60):
+            if not np.array_equal(track[row].depth_raw, witness.frames[name][row].depth_raw):
+                wrong.append((name, row))
+
+    threads = [threading.Thread(target=look, args=(n,)) for n in (*witness.frames, *witness.frames)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    playback.recording.close()
+    assert not wrong

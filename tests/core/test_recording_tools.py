@@ -1,0 +1,330 @@
+"""Other people's readers, other people's files, and the commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sessions import NoisyCamera, record
+
+from lingbot_live.cli import app
+from lingbot_live.cli_session import parse_split
+from lingbot_live.errors import ConfigError, RecordingError, RefinerError
+from lingbot_live.frame import RefinerInfo
+from lingbot_live.recording.foreign import Topics
+from lingbot_live.recording.format import TOPICS, Role, expand_name, slug
+from lingbot_live.recording.offline import refine_file
+from lingbot_live.recording.recording import Recording
+from lingbot_live.recording.schemas import definition
+from lingbot_live.recording.state import RecorderOptions
+from lingbot_live.refiner import PassthroughRefiner
+
+rosbags = pytest.importorskip("rosbags", reason="rosbags is in the dev extra")
+DOC = Path(__file__).parents[2] / "docs" / "session-format.md"
+
+
+@pytest.fixture(scope="module")
+def take(tmp_path_factory):
+    path = tmp_path_factory.mktemp("take") / "a.mcap"
+    witness, _ = record(path, NoisyCamera("left", 8), NoisyCamera("right", 8, 0.00025, seed=1))
+    return path, witness
+
+
+# ---- our files in others' readers ----------------------------------------------------------------
+
+
+def test_rosbags_reads_every_message(take):
+    from rosbags.highlevel import AnyReader
+
+    path, witness = take
+    seen: dict[str, int] = {}
+    with AnyReader([path]) as reader:
+        total = sum(connection.msgcount for connection in reader.connections)
+        for connection, time_ns, raw in reader.messages():
+            message = reader.deserialize(raw, connection.msgtype)
+            seen[connection.topic] = row = seen.get(connection.topic, -1) + 1
+            frame = witness.frames["noisy:left"][min(row, 7)]
+            if connection.topic == "/noisy_left/depth/image":
+                pixels = np.frombuffer(message.data, np.uint16).reshape(30, 40)
+                assert np.array_equal(pixels, frame.depth_raw)
+                assert (message.encoding, message.step) == ("16UC1", 80)
+                assert message.header.frame_id == "noisy_left_color_optical_frame"
+                stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+                assert abs(stamp_ns - time_ns) < 10**9
+            if connection.topic == "/noisy_left/color/camera_info":
+                assert message.distortion_model == "plumb_bob"
+                assert tuple(message.d) == frame.intrinsics.distortion
+                assert np.array_equal(message.k.reshape(3, 3), frame.intrinsics.matrix)
+            if connection.topic == "/tf_static":
+                rotation = message.transforms[0].transform.rotation
+                assert (rotation.z, rotation.w) == pytest.approx((0.5**0.5, 0.5**0.5))
+    assert sum(count + 1 for count in seen.values()) == total
+
+
+def test_mcap_package_validates_the_file(take):
+    from mcap.reader import make_reader
+
+    path, _ = take
+    with path.open("rb") as file:
+        reader = make_reader(file, validate_crcs=True)
+        summary = reader.get_summary()
+        assert reader.get_header().profile == "ros2"
+        assert sum(1 for _ in reader.iter_messages()) == summary.statistics.message_count
+
+
+def test_the_document_names_every_topic_and_field(take):
+    path, _ = take
+    text = DOC.read_text("utf-8")
+    topics = {topic for topic, _ in TOPICS.values()}
+    assert topics == set(re.findall(r"^\| `(/[^`]+)`", text, re.MULTILINE))
+    with Recording(path) as recording:
+        for channel in recording._reader.index.channels.values():
+            general = re.sub(r"^/noisy_(left|right)/", "/{camera}/", channel.topic)
+            schema = recording._reader.index.schemas[channel.schema_id]
+            assert re.search(rf"^\| `{re.escape(general)}` \| `{schema.name}` \|", text, re.M)
+            assert schema.data == definition(schema.name)
+        notes = [json.loads(line) for line in re.findall(r"^ {4}(\{.*\})$", text, re.MULTILINE)]
+        track = recording.track()
+        actual = [
+            json.loads(track._text(role, int(track.refined_times_ns[0])))
+            for role in (Role.FRAME, Role.REFINED)
+        ]
+        assert [set(note) for note in notes[:2]] == [set(note) for note in actual]
+        for key in recording.metadata["lingbot_live"]:
+            assert f"`{key}`" in text
+
+
+# ---- others' files in our reader -----------------------------------------------------------------
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A rosbag2 folder's MCAP, written by rosbags: BGR colour, depth in metres, other names."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    kinds = store.types
+    rng = np.random.default_rng(3)
+    depths = rng.uniform(0.3, 9.0, (5, 24, 32)).astype(np.float32)
+    depths[:, :4] = np.nan
+    colors = rng.integers(0, 255, (5, 48, 64, 3), np.uint8)
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        image, info = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
+        topics = {
+            "/head/depth_registered/points_image": image,
+            "/head/rgb/image_raw": image,
+            "/other/rgb/image_raw": image,
+            "/head/rgb/camera_info": info,
+        }
+        connections = {t: writer.add_connection(t, k, typestore=store) for t, k in topics.items()}
+
+        def header(time_ns, frame_id):
+            stamp = kinds["builtin_interfaces/msg/Time"](*divmod(time_ns, 10**9))
+            return kinds["std_msgs/msg/Header"](stamp, frame_id)
+
+        def put(topic, time_ns, message):
+            data = store.serialize_cdr(message, topics[topic])
+            writer.write(connections[topic], time_ns, data)
+
+        roi = kinds["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+        k = np.array([60, 0, 31.5, 0, 61, 23.5, 0, 0, 1], np.float64)
+        calibration = kinds["sensor_msgs/msg/CameraInfo"](
+            header(10**18, "head"), 48, 64, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(),
+            np.zeros(12), 0, 0, roi,
+        )  # fmt: skip
+        put("/head/rgb/camera_info", 10**18, calibration)
+        for row in range(5):
+            time_ns = 10**18 + row * 33_000_000
+            make = kinds["sensor_msgs/msg/Image"]
+            rgb = colors[row].ravel()
+            put(
+                "/head/rgb/image_raw",
+                time_ns + 10**6,
+                make(header(time_ns, "head"), 48, 64, "bgr8", 0, 192, rgb),
+            )
+            put(
+                "/other/rgb/image_raw",
+                time_ns,
+                make(header(time_ns, "other"), 48, 64, "bgr8", 0, 192, rgb * 0),
+            )
+            put(
+                "/head/depth_registered/points_image",
+                time_ns,
+                make(
+                    header(time_ns, "head"),
+                    24,
+                    32,
+                    "32FC1",
+                    0,
+                    128,
+                    depths[row].view(np.uint8).ravel(),
+                ),
+            )
+    return next((tmp_path / "bag").glob("*.mcap")), depths, colors
+
+
+def check_foreign(recording, depths, colors):
+    assert len(recording) == 5
+    frame = recording[3]
+    want = np.nan_to_num(depths[3])
+    assert np.abs(frame.depth_m - want).max() < 0.00051
+    assert (frame.depth_raw[:4] == 0).all()
+    assert (frame.intrinsics.width, frame.intrinsics.fx) == (32, 30)
+    assert frame.intrinsics.cx == 15.5
+    mean = colors[3].reshape(24, 2, 32, 2, 3).mean((1, 3))[..., ::-1]
+    assert np.abs(frame.color - mean).max() <= 1
+    assert frame.device_timestamp_us == (10**18 + 3 * 33_000_000) // 1000
+
+
+def test_a_rosbag2_file_opens(foreign):
+    path, depths, colors = foreign
+    with Recording(path) as recording:
+        assert not recording.is_own
+        check_foreign(recording, depths, colors)
+
+
+def test_topics_may_be_named(foreign):
+    path, depths, colors = foreign
+    topics = ("/head/depth_registered/points_image", "/head/rgb/image_raw", "/head/rgb/camera_info")
+    with Recording(path, Topics(*topics)) as recording:
+        check_foreign(recording, depths, colors)
+    with pytest.raises(RecordingError, match="there are: /head"):
+        Recording(path, Topics("/nope", *topics[1:]))
+
+
+def test_a_foreign_file_can_be_refined_into_ours(foreign, tmp_path):
+    path = foreign[0]
+    assert refine_file(path, tmp_path / "ours.mcap", PassthroughRefiner()) == 0
+    with Recording(tmp_path / "ours.mcap") as ours, Recording(path) as theirs:
+        assert ours.is_own
+        assert len(ours) == 5
+        for row in range(5):
+            assert np.array_equal(ours[row].depth_raw, theirs[row].depth_raw)
+            assert ours.refined(row).refiner.name == "none"
+
+
+# ---- offline -------------------------------------------------------------------------------------
+
+
+class Moody(PassthroughRefiner):
+    """Fails on frame 2, and is interrupted at its ninth."""
+
+    def __init__(self, most: int = 1000) -> None:
+        super().__init__()
+        self.info = RefinerInfo("moody")
+        self.most, self.served = most, 0
+
+    def _refine(self, frame):
+        self.served += 1
+        if self.served > self.most:
+            raise KeyboardInterrupt
+        if frame.index == 2:
+            raise RefinerError("not this one")
+        return super()._refine(frame)
+
+
+def test_refining_goes_on_where_it_was_interrupted(take, tmp_path):
+    source, _ = take
+    before = source.read_bytes()
+    out = tmp_path / "out.mcap"
+    with pytest.raises(KeyboardInterrupt):
+        refine_file(source, out, Moody(most=9))
+    assert not out.exists()
+    with pytest.raises(RecordingError, match="another refiner"):
+        refine_file(source, out, PassthroughRefiner())
+    second = Moody()
+    seen: list[tuple[int, int]] = []
+    refine_file(source, out, second, on_progress=lambda *at: seen.append(at))
+    assert second.served == 16 - 9
+    assert seen[-1] == (16, 16)
+    assert sorted(tmp_path.iterdir()) == [out]
+    assert source.read_bytes() == before
+    with Recording(out) as made, Recording(source) as old:
+        assert made.damage == ()
+        assert len(made) == len(old) == 16
+        for row in range(16):
+            assert np.array_equal(made[row].depth_raw, old[row].depth_raw)
+            assert np.array_equal(made[row].color, old[row].color)
+            refined = made.refined(row)
+            assert (refined is None) == (made[row].index == 2)
+        failed = [e for e in made.events if e.text == "not refined: refiner failed"]
+        assert len(failed) == 2
+    with pytest.raises(RecordingError, match="exists already"):
+        refine_file(source, out, Moody())
+
+
+# ---- commands ------------------------------------------------------------------------------------
+
+
+def run(*arguments):
+    app(args=[str(a) for a in arguments], prog_name="lingbot-live", standalone_mode=False)
+
+
+def test_record_info_repair_and_refine_commands(tmp_path, capsys):
+    path = tmp_path / "{camera}.mcap"
+    run("record", "synthetic:stereo", "-o", path, "--frames", 4, "--refiner", "none")
+    made = tmp_path / "synthetic_stereo.mcap"
+    assert capsys.readouterr().out.split() == [str(made)]
+    run("info", made, "--json")
+    found = json.loads(capsys.readouterr().out)
+    camera = found["cameras"]["synthetic:stereo"]
+    assert found["frames"] == camera["frames"] == 4
+    assert found["duration_s"] > 0
+    assert found["settings"]["addresses"] == "synthetic:stereo"
+    assert camera["calibration"]["color"]["width"] == 640
+    run("info", made)
+    assert "4 frames at" in capsys.readouterr().out
+    cut = tmp_path / "cut.mcap"
+    cut.write_bytes(made.read_bytes()[:-30])
+    run("info", cut, "--json")
+    assert json.loads(capsys.readouterr().out)["damage"]
+    run("repair", cut, "-o", tmp_path / "whole.mcap")
+    assert "0 damaged chunks" in capsys.readouterr().out
+    run("refine", tmp_path / "whole.mcap", "-o", tmp_path / "again.mcap", "--refiner", "none")
+    with Recording(tmp_path / "again.mcap") as again:
+        assert all(again.refined(row) is not None for row in range(4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("info", "none.mcap"), RecordingError, "cannot be opened"),
+        (("repair", "none.mcap", "-o", "x.mcap"), RecordingError, "no such file"),
+        (("record", "synthetic:stereo", "-o", "no/x.mcap"), RecordingError, "does not exist"),
+        (("record", "synthetic:stereo", "-o", "{x}.mcap"), ConfigError, "known fields"),
+        (("record", "synthetic:stereo", "--split", "often"), ConfigError, "4G, 500M"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(tmp_path, monkeypatch, arguments, error, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=words) as caught:
+        run(*arguments)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.glob("*.mcap")) == []
+
+
+def test_split_sizes_and_times():
+    assert parse_split("4G") == (4 << 30, None)
+    assert parse_split("500MB") == (500 << 20, None)
+    assert parse_split("10min") == (None, 600.0)
+    assert parse_split("1.5h") == (None, 5400.0)
+
+
+def test_names():
+    from datetime import datetime
+
+    assert slug("realsense:f12") == "realsense_f12"
+    assert slug("orbbec:/a/b/take 1.bag") == "orbbec_take_1"
+    assert slug("a:x", ["a_x"]) == "a_x_2"
+    assert slug("12:3") == "camera_12_3"
+    now = datetime(2024, 5, 6, 7, 8, 9)
+    assert expand_name("{date}_{time}_{camera}", "kinect:0", now) == (
+        "2024-05-06_07-08-09_kinect_0.mcap"
+    )
+    for wrong in ({"quality": 0}, {"compression": "rar"}, {"queue_bytes": 0}):
+        with pytest.raises(ConfigError):
+            RecorderOptions(**wrong)
