@@ -30,9 +30,16 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("open_file", "Open recording...", "Ctrl+O", "open_file"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "open_folder"),
     ActionInfo("find", "Look for cameras", "F5", "find_cameras"),
-    ActionInfo("models", "Models...", "Ctrl+M", "show_models", "LingBot-Depth's weights: get, use"),
-    ActionInfo("mask", "Trust the network's mask", "", "toggle_mask", checkable=True),
-    ActionInfo("keep_raw", "Keep raw depth where valid", "", "toggle_keep_raw", checkable=True),
+    ActionInfo(
+        "models", "Models...", "Ctrl+M", "refining.show_models", "Weights: get, use"
+    ),
+    ActionInfo("mask", "Trust the network's mask", "", "refining.toggle_mask", checkable=True),
+    ActionInfo(
+        "keep_raw", "Keep valid raw depth", "", "refining.toggle_keep_raw", checkable=True
+    ),
+    ActionInfo("record", "Record", "R", "toggle_recording", "Record the session, or end that"),
+    ActionInfo("pause_recording", "Pause", "P", "recording.pause_or_resume", "Pause the recording"),
+    ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
     ActionInfo("snapshot", "Snapshot", "S", "take_snapshot", "Write this frame to a folder"),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
     ActionInfo("layout_all", "Everything", "1", "layouts.everything"),
@@ -58,7 +65,8 @@ ACTIONS: tuple[ActionInfo, ...] = (
 )
 
 MENUS: dict[str, tuple[str, ...]] = {
-    "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-", "snapshot", "-", "quit"),
+    "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
+        "record", "pause_recording", "mark", "snapshot", "-", "quit"),
     "&Refiner": ("models", "-", "mask", "keep_raw"),
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",

@@ -81,8 +81,7 @@ class _Runner:
         window, options = self._window, self._options
         window.camera_config = options.camera
         window.max_frames = options.frames
-        window.refiner_config = options.refiner or window.settings.refiner
-        window.bar.set_refiner(str(window.refiner_config))
+        window.refining.use(options.refiner or window.settings.refiner)
         window.firstShown.connect(lambda: QTimer.singleShot(1500, window.find_cameras))
         if options.addresses:
             window.open_addresses(options.addresses)

@@ -71,7 +71,7 @@ class Layouts:
         """Views only, with large numbers, for demos; again to come back."""
         window = self._window
         on = not window.isFullScreen()
-        for part in (window.menuBar(), window.bar, window.statusBar()):
+        for part in (window.menuBar(), window.bar, window.record_bar, window.statusBar()):
             part.setVisible(not on)
         font = QApplication.font()
         if on:

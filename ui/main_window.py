@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -21,11 +21,11 @@ from PySide6.QtWidgets import (
 
 from lingbot_live import __version__, registry
 from lingbot_live.camera import CameraState
-from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.config import CameraConfig
 from lingbot_live.errors import DriverUnavailableError
 from lingbot_live.export.cloud import write_ply_in_child
 from lingbot_live.export.snapshot import next_folder, write_snapshot
-from lingbot_live.inference import RefinerState
+from lingbot_live.recording.format import expand_name
 from lingbot_live.session import Feed, Session
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
@@ -36,14 +36,16 @@ from ui.depth_scale import DepthScale
 from ui.feed_panel import FeedPanel
 from ui.image_view import ImageView
 from ui.layouts import Layouts
-from ui.models_dialog import ModelsDialog
 from ui.notice import Notice
 from ui.palette import CommandPalette
+from ui.record_bar import RecordBar, Recording
+from ui.refining import Refining
 from ui.settings import Settings
 from ui.status import refiner_text, status_line
 from ui.view_link import ViewLink
 
 _STATUS_MS = 250
+OUTPUT_FOLDER = Path.home() / "lingbot-live"  # of snapshots and recordings made in the window
 _RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
 
 
@@ -60,7 +62,6 @@ class MainWindow(QMainWindow):
         self.settings = settings
         self.session: Session | None = None
         self.camera_config = CameraConfig()
-        self.refiner_config = RefinerConfig()
         self.addresses: tuple[str, ...] = ()
         self.max_frames: int | None = None
         self.tasks = Tasks(self)
@@ -97,11 +98,16 @@ class MainWindow(QMainWindow):
         self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
         self.compare_dock = self._dock("Raw against refined", "compare_dock", self.compare)
         self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
+        self.refining = Refining(self)
+        self.recording = Recording(self.tasks, self)
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
         self.actions_["mask"].setChecked(True)
         self.bar = CameraBar(self.actions_)
         self.addToolBar(self.bar)
+        self.addToolBarBreak()
+        self.record_bar = RecordBar(self.actions_)
+        self.addToolBar(self.record_bar)
         self.status = QLabel("stopped")
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
@@ -116,12 +122,16 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.bridge.updated.connect(self._show_news)
         self.bar.cameraChosen.connect(self.open_address)
-        self.bar.refinerChosen.connect(self.choose_refiner)
-        self.bar.tokensChosen.connect(self._choose_tokens)
+        self.bar.refinerChosen.connect(self.refining.choose)
+        self.bar.tokensChosen.connect(self.refining.set_tokens)
         self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
-        self.notice.retry.connect(self._retry_refiner)
+        self.recording.failed.connect(lambda text: self.notice.show_error(text, can_retry=False))
+        self.recording.written.connect(
+            lambda path: self.statusBar().showMessage(f"Recording written to {path}", 8000)
+        )
+        self.notice.retry.connect(self.refining.again)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -150,7 +160,7 @@ class MainWindow(QMainWindow):
             return
         self._started_s = time.monotonic()
         self.session = Session.of(
-            self.addresses, self.refiner_config, self.camera_config, on_update=self.bridge.wake
+            self.addresses, self.refining.config, self.camera_config, on_update=self.bridge.wake
         )
         self.bridge.follow(self.session)
         self._make_panels(self.bridge.views)
@@ -164,6 +174,7 @@ class MainWindow(QMainWindow):
         if self.session is None:
             return
         session, self.session = self.session, None
+        self.recording.stop()
         self.stall.stop()
         self.last_stats = session.stats()
         self.bridge.follow(None)
@@ -189,22 +200,6 @@ class MainWindow(QMainWindow):
         self.bar.set_address(addresses[0])
         self.start()
 
-    def choose_refiner(self, name: str) -> None:
-        """Have another refiner take over while the cameras stream on."""
-        chosen = RefinerConfig.parse(name)
-        self._use_refiner(replace(self.refiner_config, name=chosen.name, model=chosen.model))
-
-    def _use_refiner(self, config: RefinerConfig) -> None:
-        self.refiner_config = config
-        self.bar.set_refiner(str(config))
-        if self.session is not None:
-            self.session.set_refiner(lambda: registry.create_refiner(config))
-
-    def _choose_tokens(self, tokens: int) -> None:
-        self.refiner_config = replace(self.refiner_config, tokens=tokens)
-        if self.session is not None:
-            self.session.set_tokens(tokens)
-
     def stats(self) -> dict[str, object]:
         """Return the session's statistics with the window's own under ``ui``."""
         base = self.session.stats() if self.session is not None else self.last_stats
@@ -229,9 +224,6 @@ class MainWindow(QMainWindow):
         if self.session is not None and feed in self.session.feeds:
             self.session.restart(feed)
 
-    def _retry_refiner(self) -> None:
-        self.choose_refiner(self.bar.refiner_box.currentText())
-
     # ---- showing -----------------------------------------------------------------------------
 
     def _show_news(self, fresh: list[FeedView]) -> None:
@@ -250,28 +242,17 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         session = self.session
         self.status.setText(status_line(session, self.bridge.rate.recent_hz))
+        self.record_bar.show_stats(self.recording.stats())
         if session is None:
             return
         loading = refiner_text(session.refiner_state, session.refiner_info, session.refiner_error)
-        self.status.setToolTip(session.refiner_info.note if session.refiner_info else "")
         waited_s = time.monotonic() - self._started_s
         for panel in self.panels:
             panel.show_state(loading, waited_s)
-        self._show_tokens(session)
-        if session.refiner_error is None:
-            self.notice.clear()
-        elif self.notice.text != str(session.refiner_error):
-            failed = session.refiner_state is RefinerState.FAILED
-            self.notice.show_error(str(session.refiner_error), can_retry=failed)
+        self.refining.show_state()
         done = (CameraState.ENDED, CameraState.FAILED)
         if all(feed.state in done for feed in session.feeds):
             self.sessionDone.emit()
-
-    def _show_tokens(self, session: Session) -> None:
-        info = session.refiner_info
-        refined = self.panels[0].view.refined if self.panels else None
-        ms = (refined.finished_ns - refined.started_ns) / 1e6 if refined is not None else None
-        self.bar.show_tokens(info.tokens if info else None, ms)
 
     def _apply_scale(self) -> None:
         scale, colormap = self.scale.range, self.scale.colormap
@@ -301,21 +282,16 @@ class MainWindow(QMainWindow):
         if why:
             self.bar.camera_box.setToolTip("\n".join(str(error) for error in why.values()))
 
-    def show_models(self) -> None:
-        """Open the list of LingBot-Depth's weights."""
-        dialog = ModelsDialog(self.tasks, self)
-        dialog.chosen.connect(lambda name: self.choose_refiner(f"lingbot:{name}"))
-        dialog.open()
-
-    def toggle_mask(self) -> None:
-        """Make pixels invalid that the network does not vouch for, or show them all."""
-        on = self.actions_["mask"].isChecked()
-        self._use_refiner(replace(self.refiner_config, apply_mask=on))
-
-    def toggle_keep_raw(self) -> None:
-        """Leave raw depth where there is any, or show the refined everywhere."""
-        on = self.actions_["keep_raw"].isChecked()
-        self._use_refiner(replace(self.refiner_config, keep_raw=on))
+    def toggle_recording(self) -> None:
+        """Record the session on the screen into a new file, or end that."""
+        if self.recording.is_active:
+            self.recording.stop()
+        elif self.session is None:
+            self.statusBar().showMessage("Nothing to record: press Start first.", 5000)
+        else:
+            name = expand_name("{date}_{time}_{camera}", self.addresses[0], datetime.now())
+            settings = {"refiner": str(self.refining.config), "addresses": " ".join(self.addresses)}
+            self.recording.start(self.session, OUTPUT_FOLDER / name, settings)
 
     def take_snapshot(self, folder: Path | None = None) -> None:
         """Write the frame on the screen to a folder, on a thread."""
@@ -324,7 +300,7 @@ class MainWindow(QMainWindow):
             self.statusBar().showMessage("Nothing to write yet: no refined frame.", 5000)
             return
         refined, info = view.refined, view.feed.info
-        target = folder or next_folder(Path.home() / "lingbot-live")
+        target = folder or next_folder(OUTPUT_FOLDER)
         scale = self.scale.range
         self.tasks.run(
             "snapshot",

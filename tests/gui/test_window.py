@@ -37,7 +37,7 @@ def folder(tmp_path):
 @pytest.fixture
 def window(qapp):
     made = MainWindow(Settings())
-    made.refiner_config = RefinerConfig("none")
+    made.refining.use(RefinerConfig("none"))
     made.layouts.pictures()
     made.resize(1200, 700)
     made.show()
@@ -106,7 +106,7 @@ def test_two_cameras_have_a_row_each(window, folder, tmp_path):
 def test_the_refiner_changes_while_streaming(window, folder):
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
-    window.choose_refiner("guided")
+    window.refining.choose("guided")
     wait_for(lambda: window.session.refiner_info and window.session.refiner_info.name == "guided")
     wait_for(lambda: window.panels[0].view.refined.refiner.name == "guided")
     assert np.count_nonzero(window.panels[0].view.refined.depth_m == 0) == 0, "the hole is filled"
@@ -125,7 +125,7 @@ def test_a_snapshot_is_written_without_stopping(window, folder, tmp_path):
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_comparing_raw_and_refined(window, folder, mode):
-    window.choose_refiner("guided")
+    window.refining.choose("guided")
     window.open_address(f"folder:{folder}")
     window.compare_dock.show()
     window.compare.set_mode(mode)
@@ -190,3 +190,36 @@ def test_the_palette_finds_and_does(window, folder):
     QTest.keyClicks(palette.search, "difference")
     QTest.keyClick(palette.search, "\r")
     assert window.compare.mode is Mode.DIFFERENCE
+
+
+def test_recording_from_the_window(window, folder, tmp_path, monkeypatch):
+    from lingbot_live.recording.recording import Recording
+
+    monkeypatch.setattr("ui.main_window.OUTPUT_FOLDER", tmp_path / "out")
+    window.open_address(f"folder:{folder}")
+    wait_for(lambda: window.panels[0].refined.has_image)
+    window.toggle_recording()
+    wait_for(lambda: (s := window.recording.stats()) is not None and s.frames > 10)
+    wait_for(lambda: "lost" in window.record_bar.label.text())
+    window.recording.mark()
+    window.toggle_recording()
+    wait_for(lambda: "written" in window.statusBar().currentMessage())
+    (path,) = (tmp_path / "out").iterdir()
+    with Recording(path) as recording:
+        assert len(recording) > 10
+        expected = {int(frame.depth_raw[45, 41]) for frame in recording}
+    assert 800 in expected
+
+
+def test_a_recording_that_cannot_start_is_said_and_streaming_goes_on(
+    window, folder, tmp_path, monkeypatch
+):
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    monkeypatch.setattr("ui.main_window.OUTPUT_FOLDER", blocker / "out")
+    window.open_address(f"folder:{folder}")
+    wait_for(lambda: window.panels[0].refined.has_image)
+    window.toggle_recording()
+    wait_for(lambda: "did not start" in window.notice.text)
+    count = window.bridge.rate.count
+    wait_for(lambda: window.bridge.rate.count > count + 2)
