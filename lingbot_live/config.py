@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lingbot_live.errors import ConfigError
 
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
+
+
+def cache_dir() -> Path:
+    """Return where what can be made again is kept; ``LINGBOT_LIVE_CACHE`` names another place."""
+    named = os.environ.get("LINGBOT_LIVE_CACHE")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("lingbot-live", appauthor=False))
 
 
 @dataclass(frozen=True, slots=True)
