@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,11 @@ _PLANES = {"NV12": "COLOR_YUV2RGB_NV12", "NV21": "COLOR_YUV2RGB_NV21", "I420": "
 
 # The order in which a live camera's formats are preferred: least work, then least bandwidth.
 FORMATS = ("RGB", "BGR", "MJPG", "YUYV", "UYVY", "RGBA", "BGRA", "NV12", "NV21", "I420", "Y8")
+
+
+def prepare() -> None:
+    """Load OpenCV now, not with the first frame, which it would delay."""
+    importlib.import_module("cv2")
 
 
 def to_rgb(data: Any, form: str, width: int, height: int) -> ColorImage | None:

@@ -14,13 +14,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from drivers import _kinect_data as data
-from drivers._pixels import to_rgb
+from drivers._pixels import prepare, to_rgb
 from drivers._profiles import choose
 from drivers._recording import existing_file, probe
 from drivers._sdk import import_sdk
@@ -30,7 +29,6 @@ from lingbot_live.errors import (
     BadRecordingError,
     CameraBusyError,
     CameraDisconnectedError,
-    CameraError,
     CameraNotFoundError,
     ConfigError,
     EndOfStreamError,
@@ -117,6 +115,7 @@ class KinectCamera(Camera):
         self._first_us: int | None = None
 
     def _calibrate(self, source: Any, color: StreamProfile, depth: StreamProfile) -> None:
+        prepare()
         self._color = color
         found = data.calibration(self._k4a, source, color, depth)
         assert found.depth is not None
@@ -292,26 +291,18 @@ class KinectRecording(KinectCamera):
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
         deadline = time.monotonic() + timeout_s
-        for got, due_s in self._upcoming(deadline):
-            if due_s > deadline:
-                time.sleep(max(0.0, deadline - time.monotonic()))
-                return None
-            time.sleep(max(0.0, due_s - time.monotonic()))
-            self._next = None
-            capture = self._capture(got)
-            if capture is not None:
-                self._has_given = True
-                return capture
-        return None
-
-    def _upcoming(self, deadline: float) -> Iterator[tuple[Any, float]]:
-        """Give the next capture, once more if it was not taken; at least one, then till time is up."""
         while True:
             if self._next is None:
                 self._next = self._fetch()
-            yield self._next
-            if time.monotonic() >= deadline:
-                return
+            got, due_s = self._next
+            time.sleep(max(0.0, min(due_s, deadline) - time.monotonic()))
+            if due_s > deadline:
+                return None
+            self._next = None
+            capture = self._capture(got)
+            self._has_given = self._has_given or capture is not None
+            if capture is not None or time.monotonic() >= deadline:
+                return capture
 
     def _fetch(self) -> tuple[Any, float]:
         """Read on to the first capture that is not overdue, from the start again at the end."""

@@ -1,7 +1,7 @@
 """Orbbec Gemini and Femto: live cameras and ``.bag`` recordings, through pyorbbecsdk (SDK v2).
 
-``orbbec:SERIAL``, ``orbbec:auto``, ``orbbec:IP`` or ``orbbec:FILE.bag``. Depth goes to colour by our
-own registration, which keeps the sensor's values and, unlike the SDK's, leaves the GIL free.
+``orbbec:SERIAL``, ``orbbec:auto``, ``orbbec:IP`` or ``orbbec:FILE.bag``. Depth goes to colour by
+our own registration, which keeps the sensor's values and, unlike the SDK's, leaves the GIL free.
 
 What the SDK demands and this file obeys: never search the network while listing (2 s with the GIL
 held), look at files before it does (it crashes or hangs on damaged ones), wait in short steps.
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers import _orbbec_data as data
-from drivers._pixels import FORMATS, to_rgb
+from drivers._pixels import FORMATS, prepare, to_rgb
 from drivers._profiles import choose
 from drivers._recording import existing_file, probe
 from drivers._sdk import import_sdk
@@ -164,6 +164,7 @@ class OrbbecCamera(Camera):
 
     def _identify(self) -> None:
         """Take over what the opened device tells of itself."""
+        prepare()
         told = self._device.get_device_info()
         self.info = replace(
             self.info,

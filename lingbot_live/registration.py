@@ -23,6 +23,8 @@ from lingbot_live.frame import Extrinsics, Intrinsics, RawDepth
 log = logging.getLogger(__name__)
 
 Plane = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.intp]
 
 _ROWS = 40  # of depth at a time, so that temporaries stay in the processor's cache
 _FOOTPRINT_PX = 16  # of one depth pixel at most
@@ -117,7 +119,9 @@ def _compute_corner_rays(depth: Intrinsics) -> Plane:
     lens = np.array(depth.distortion)
     eye = np.eye(3)
     found = cv2.undistortPointsIter(pixels, depth.matrix, lens, eye, eye, criteria)
-    return np.ascontiguousarray(found.reshape(*u.shape, 2).transpose(2, 0, 1), np.float32)
+    rays: Plane = found.reshape(*u.shape, 2).transpose(2, 0, 1).astype(np.float32, order="C")
+    # Where the model has no inverse, a ray that no colour image sees.
+    return np.nan_to_num(rays, copy=False, nan=1e3)
 
 
 class Registration:
@@ -141,9 +145,12 @@ class Registration:
         self.depth, self.color, self.keep_values = depth, color, keep_values
         x, y = corner_rays(depth, cache)
         turn = np.asarray(T_color_depth.rotation, np.float32)
-        self._rays: Plane = np.stack([r[0] * x + r[1] * y + r[2] for r in turn])
+        rays = np.stack([r[0] * x + r[1] * y + r[2] for r in turn])
+        self._corners: Plane = rays[:2]
+        # Of the pixel's centre: within a pixel it varies by less than a thousandth.
+        self._depths: Plane = (rays[2, :-1, :-1] + rays[2, 1:, 1:]) / 2
         self._shift_m = np.asarray(T_color_depth.translation_m, np.float32)
-        self._radius = valid_radius(color.distortion)
+        self._radius = np.float32(valid_radius(color.distortion))
 
     def __call__(self, depth_raw: RawDepth, scale_m: float) -> RawDepth:
         """Return the depth on the colour image's grid, (H, W) uint16 in the units of ``depth_raw``.
@@ -160,54 +167,54 @@ class Registration:
         return nearest.reshape(self.color.height, self.color.width)
 
     def _splat(self, raw: RawDepth, top: int, scale_m: float, nearest: RawDepth) -> None:
-        z_m = np.maximum(raw, 1) * np.float32(scale_m)
-        strip = self._rays[:, top : top + len(raw) + 1]
-        first, last = strip[:, :-1, :-1], strip[:, 1:, 1:]
-        u0, v0, seen0 = self._project(first, z_m)
-        u1, v1, seen1 = self._project(last, z_m)
+        rows = slice(top, top + len(raw))
+        z_m = np.multiply(raw, np.float32(scale_m), dtype=np.float32)
+        measured = raw > 0
+        z_m[~measured] = 1  # any depth that can be projected
+        color_z_m = self._depths[rows] * z_m + self._shift_m[2]
+        inverse = 1 / np.maximum(color_z_m, 1e-6)
+        strip = self._corners[:, top : top + len(raw) + 1]
+        u0, v0, seen = self._project(strip[:, :-1, :-1], z_m, inverse)
+        u1, v1, _ = self._project(strip[:, 1:, 1:], z_m, inverse)
         x0, x1, inside_x = _between(u0, u1, self.color.width)
         y0, y1, inside_y = _between(v0, v1, self.color.height)
-        value = raw if self.keep_values else self._color_depth(first + last, z_m, scale_m)
-        seen = (raw > 0) & seen0 & seen1 & inside_x & inside_y
-        value = np.where(seen, value, 0) - np.uint16(1)
-        rows = _steps(y0, y1, seen, self.color.width)
-        for x in _steps(x0, x1, seen, 1):
-            for row in rows:
-                np.minimum.at(nearest, (row + x).ravel(), value.ravel())
+        hit = measured & (color_z_m > 0) & seen & inside_x & inside_y
+        value = raw if self.keep_values else _in_units(color_z_m, scale_m)
+        value = (np.where(hit, value, 0) - np.uint16(1)).ravel()
+        lines = _steps(y0, y1, self.color.width)
+        for x in _steps(x0, x1, 1):
+            for line in lines:
+                np.minimum.at(nearest, (line + x).ravel(), value)
 
-    def _project(self, rays: Plane, z_m: Plane) -> tuple[Plane, Plane, npt.NDArray[np.bool_]]:
-        z = rays[2] * z_m + self._shift_m[2]
-        inverse = 1 / np.maximum(z, 1e-6)
+    def _project(self, rays: Plane, z_m: Plane, inverse: Plane) -> tuple[Plane, Plane, Flags]:
+        """Return u, v plus half a pixel, and whether the lens model holds there."""
         x = (rays[0] * z_m + self._shift_m[0]) * inverse
         y = (rays[1] * z_m + self._shift_m[1]) * inverse
-        seen = (z > 0) & (x * x + y * y <= self._radius**2)
+        seen: Flags = np.array(True)
         if self.color.is_distorted:
-            wide = np.float32(self._radius)
-            x, y = distort(np.clip(x, -wide, wide), np.clip(y, -wide, wide), self.color.distortion)
+            seen = x * x + y * y <= self._radius**2
+            x, y = np.clip(x, -_WIDEST, _WIDEST), np.clip(y, -_WIDEST, _WIDEST)
+            x, y = distort(x, y, self.color.distortion)
         k = self.color
-        return (
-            x * np.float32(k.fx) + np.float32(k.cx + 0.5),
-            y * np.float32(k.fy) + np.float32(k.cy + 0.5),
-            seen,
-        )
-
-    def _color_depth(self, twice: Plane, z_m: Plane, scale_m: float) -> RawDepth:
-        z = twice[2] * (z_m * np.float32(0.5 / scale_m)) + self._shift_m[2] / np.float32(scale_m)
-        return np.rint(np.clip(z, 0, 0xFFFF)).astype(np.uint16)
+        u, v = x * np.float32(k.fx), y * np.float32(k.fy)
+        return u + np.float32(k.cx + 0.5), v + np.float32(k.cy + 0.5), seen
 
 
-Pixels = npt.NDArray[np.intp]
+def _in_units(z_m: Plane, scale_m: float) -> RawDepth:
+    out: RawDepth = np.rint(np.clip(z_m / np.float32(scale_m), 0, 0xFFFF)).astype(np.uint16)
+    return out
 
 
-def _between(a: Plane, b: Plane, size: int) -> tuple[Pixels, Pixels, npt.NDArray[np.bool_]]:
-    low = np.floor(np.clip(np.minimum(a, b), -1, size))
-    high = np.floor(np.clip(np.maximum(a, b), -1, size))
+def _between(a: Plane, b: Plane, size: int) -> tuple[Pixels, Pixels, Flags]:
+    """Return the first and last pixel from ``a`` to ``b`` within the image, if there is any."""
+    low, high = np.minimum(a, b), np.maximum(a, b)
     inside = (high >= 0) & (low < size)
-    first = np.clip(low, 0, size - 1).astype(np.intp)
-    return first, np.clip(high, 0, size - 1).astype(np.intp), inside
+    last = np.float32(size - 1)
+    first = np.clip(low, 0, last, out=low).astype(np.intp)
+    return first, np.clip(high, 0, last, out=high).astype(np.intp), inside
 
 
-def _steps(first: Pixels, last: Pixels, seen: npt.NDArray[np.bool_], stride: int) -> list[Pixels]:
-    """Return the positions from ``first`` to ``last``, each repeated at its end where it is short."""
-    count = int(np.max(last - first, initial=0, where=seen))
-    return [np.minimum(first + i, last) * stride for i in range(min(count + 1, _FOOTPRINT_PX))]
+def _steps(first: Pixels, last: Pixels, stride: int) -> list[Pixels]:
+    """Return the positions from ``first`` to ``last`` times ``stride``; short ones stay at the end."""
+    count = min(int((last - first).max()) + 1, _FOOTPRINT_PX)
+    return [np.minimum(first + i, last) * stride for i in range(count)]
