@@ -127,10 +127,10 @@ def _compute_corner_rays(depth: Intrinsics) -> Plane:
 class Registration:
     """Moves depth images of one calibrated sensor onto its colour image.
 
-    With ``keep_values`` a pixel keeps the number the sensor measured, as the vendors' software
-    aligners of RealSense and Orbbec do; the two cameras there look the same way and are a few
-    millimetres apart in depth. Without, it becomes the distance along the colour camera's own axis
-    in the same units, which is what the Azure Kinect, whose cameras are tilted, needs.
+    With ``keep_values`` a pixel keeps the number that the sensor measured, as the SDK of RealSense
+    does it: right where both cameras look the same way and lie a few millimetres apart in depth.
+    Without, it becomes the distance along the colour camera's axis, in the same units, as the SDKs
+    of Orbbec and Azure Kinect do it; the cameras of the Kinect are tilted by several degrees.
     """
 
     def __init__(
@@ -145,10 +145,7 @@ class Registration:
         self.depth, self.color, self.keep_values = depth, color, keep_values
         x, y = corner_rays(depth, cache)
         turn = np.asarray(T_color_depth.rotation, np.float32)
-        rays = np.stack([r[0] * x + r[1] * y + r[2] for r in turn])
-        self._corners: Plane = rays[:2]
-        # Of the pixel's centre: within a pixel it varies by less than a thousandth.
-        self._depths: Plane = (rays[2, :-1, :-1] + rays[2, 1:, 1:]) / 2
+        self._rays: Plane = np.stack([r[0] * x + r[1] * y + r[2] for r in turn])
         self._shift_m = np.asarray(T_color_depth.translation_m, np.float32)
         self._radius = np.float32(valid_radius(color.distortion))
 
@@ -167,42 +164,45 @@ class Registration:
         return nearest.reshape(self.color.height, self.color.width)
 
     def _splat(self, raw: RawDepth, top: int, scale_m: float, nearest: RawDepth) -> None:
-        rows = slice(top, top + len(raw))
         z_m = np.multiply(raw, np.float32(scale_m), dtype=np.float32)
         measured = raw > 0
         z_m[~measured] = 1  # any depth that can be projected
-        color_z_m = self._depths[rows] * z_m + self._shift_m[2]
-        inverse = 1 / np.maximum(color_z_m, 1e-6)
-        strip = self._corners[:, top : top + len(raw) + 1]
-        u0, v0, seen = self._project(strip[:, :-1, :-1], z_m, inverse)
-        u1, v1, _ = self._project(strip[:, 1:, 1:], z_m, inverse)
+        strip = self._rays[:, top : top + len(raw) + 1]
+        first, last = strip[:, :-1, :-1], strip[:, 1:, 1:]
+        u0, v0, seen = self._project(first, z_m)
+        u1, v1, _ = self._project(last, z_m)
         x0, x1, inside_x = _between(u0, u1, self.color.width)
         y0, y1, inside_y = _between(v0, v1, self.color.height)
-        hit = measured & (color_z_m > 0) & seen & inside_x & inside_y
-        value = raw if self.keep_values else _in_units(color_z_m, scale_m)
+        value = (
+            raw if self.keep_values else self._color_depth((first[2] + last[2]) / 2, z_m, scale_m)
+        )
+        hit = measured & seen & inside_x & inside_y
         value = (np.where(hit, value, 0) - np.uint16(1)).ravel()
         lines = _steps(y0, y1, self.color.width)
         for x in _steps(x0, x1, 1):
             for line in lines:
                 np.minimum.at(nearest, (line + x).ravel(), value)
 
-    def _project(self, rays: Plane, z_m: Plane, inverse: Plane) -> tuple[Plane, Plane, Flags]:
-        """Return u, v plus half a pixel, and whether the lens model holds there."""
+    def _project(self, rays: Plane, z_m: Plane) -> tuple[Plane, Plane, Flags]:
+        """Return u, v plus half a pixel, and whether the colour camera can see there."""
+        z = rays[2] * z_m + self._shift_m[2]
+        inverse = 1 / np.maximum(z, 1e-6)
         x = (rays[0] * z_m + self._shift_m[0]) * inverse
         y = (rays[1] * z_m + self._shift_m[1]) * inverse
-        seen: Flags = np.array(True)
+        seen: Flags = z > 0
         if self.color.is_distorted:
-            seen = x * x + y * y <= self._radius**2
+            seen &= x * x + y * y <= self._radius**2
             x, y = np.clip(x, -_WIDEST, _WIDEST), np.clip(y, -_WIDEST, _WIDEST)
             x, y = distort(x, y, self.color.distortion)
         k = self.color
         u, v = x * np.float32(k.fx), y * np.float32(k.fy)
         return u + np.float32(k.cx + 0.5), v + np.float32(k.cy + 0.5), seen
 
-
-def _in_units(z_m: Plane, scale_m: float) -> RawDepth:
-    out: RawDepth = np.rint(np.clip(z_m / np.float32(scale_m), 0, 0xFFFF)).astype(np.uint16)
-    return out
+    def _color_depth(self, rays_z: Plane, z_m: Plane, scale_m: float) -> RawDepth:
+        """Return the distance from the colour camera in units of ``scale_m``."""
+        z = (rays_z * z_m + self._shift_m[2]) / np.float32(scale_m)
+        out: RawDepth = np.rint(np.clip(z, 0, 0xFFFF)).astype(np.uint16)
+        return out
 
 
 def _between(a: Plane, b: Plane, size: int) -> tuple[Pixels, Pixels, Flags]:
@@ -215,6 +215,6 @@ def _between(a: Plane, b: Plane, size: int) -> tuple[Pixels, Pixels, Flags]:
 
 
 def _steps(first: Pixels, last: Pixels, stride: int) -> list[Pixels]:
-    """Return the positions from ``first`` to ``last`` times ``stride``; short ones stay at the end."""
+    """Return the positions from ``first`` to ``last`` times ``stride``; short ones stay there."""
     count = min(int((last - first).max()) + 1, _FOOTPRINT_PX)
     return [np.minimum(first + i, last) * stride for i in range(count)]

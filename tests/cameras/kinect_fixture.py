@@ -6,8 +6,18 @@ import ctypes
 import json
 import os
 from collections.abc import Sequence
-from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64
-from ctypes import c_void_p as Handle
+from ctypes import (
+    POINTER,
+    byref,
+    c_bool,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_size_t,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)  # fmt: skip
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+Handle = c_void_p
 PERIOD_US = 33_333
 START_US = 500_000
 _MJPG, _BGRA, _DEPTH16, _IR16 = 0, 3, 4, 5  # k4a_image_format_t
@@ -174,9 +185,7 @@ class Recording:
         _check(recorder.k4a_record_create(os.fsencode(path), None, settings, byref(handle)))
         if self.rig is not None:
             text = self.rig.json() + b"\0"
-            _check(
-                recorder.k4a_record_add_attachment(handle, b"calibration.json", text, len(text))
-            )
+            _check(recorder.k4a_record_add_attachment(handle, b"calibration.json", text, len(text)))
         _check(recorder.k4a_record_write_header(handle))
         for i, pair in enumerate(pairs):
             if i not in self.lost:

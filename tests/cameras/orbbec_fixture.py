@@ -121,9 +121,7 @@ class Bag:
                 "/cam/sensor_3/frameType_3",
                 _IMAGE,
                 at_us + self.skew_us,
-                _image(
-                    self.depth, self.depth_format, raw.tobytes(), number, at_us + self.skew_us
-                ),
+                _image(self.depth, self.depth_format, raw.tobytes(), number, at_us + self.skew_us),
             )
         if "device" not in self.without:
             yield "/cam/deviceInfo", _DEVICE, START_US, self._device()
