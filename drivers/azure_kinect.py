@@ -24,7 +24,7 @@ from drivers._profiles import choose
 from drivers._recording import existing_file, probe
 from drivers._sdk import import_sdk
 from lingbot_live.camera import Camera, CameraInfo, Capture, Driver, StreamProfile
-from lingbot_live.config import CameraConfig, cache_dir
+from lingbot_live.config import CameraConfig, cache_folder
 from lingbot_live.errors import (
     BadRecordingError,
     CameraBusyError,
@@ -121,7 +121,7 @@ class KinectCamera(Camera):
         assert found.depth is not None
         assert found.T_color_depth is not None
         self._registration = Registration(
-            found.depth, found.color, found.T_color_depth, keep_values=False, cache=cache_dir()
+            found.depth, found.color, found.T_color_depth, keep_values=False, cache=cache_folder()
         )
         self._calibration = found
 

@@ -11,14 +11,17 @@ from lingbot_live.errors import ConfigError
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
 
 
-def cache_dir() -> Path:
-    """Return where what can be made again is kept; ``LINGBOT_LIVE_CACHE`` names another place."""
-    named = os.environ.get("LINGBOT_LIVE_CACHE")
-    if named:
-        return Path(named)
+def cache_folder() -> Path:
+    """Return where downloads and what can be made again are kept.
+
+    That is ``LINGBOT_LIVE_CACHE``, or the system's cache folder.
+    """
+    chosen = os.environ.get("LINGBOT_LIVE_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("lingbot-live", appauthor=False))
+    return platformdirs.user_cache_path("lingbot-live", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ def _compute_corner_rays(depth: Intrinsics) -> Plane:
     found = cv2.undistortPointsIter(pixels, depth.matrix, lens, eye, eye, criteria)
     rays: Plane = found.reshape(*u.shape, 2).transpose(2, 0, 1).astype(np.float32, order="C")
     # Where the model has no inverse, a ray that no colour image sees.
-    return np.nan_to_num(rays, copy=False, nan=1e3)
+    np.nan_to_num(rays, copy=False, nan=1e3)
+    return rays
 
 
 class Registration:

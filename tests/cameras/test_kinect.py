@@ -1,4 +1,4 @@
-"""The Azure Kinect driver through the real SDK, playing recordings written by `kinect_fixture`."""
+"""The Azure Kinect driver through the real SDK, playing recordings written by `fixtures_kinect`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("pyk4a")
 
-from cameras.kinect_fixture import COLOR_SIZE, PERIOD_US, START_US, Lens, Pair, Recording, Rig
+from fixtures_kinect import COLOR_SIZE, PERIOD_US, START_US, Lens, Pair, Recording, Rig
 
 from drivers.azure_kinect import AzureKinectDriver
 from lingbot_live.camera import Camera

@@ -1,4 +1,4 @@
-"""The Orbbec driver through the real SDK, playing recordings written by `orbbec_fixture`."""
+"""The Orbbec driver through the real SDK, playing recordings written by `fixtures_orbbec`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("pyorbbecsdk")
 pytest.importorskip("rosbags")
 
-from cameras.orbbec_fixture import (
+from fixtures_orbbec import (
     COLOR,
     DEPTH,
     FEMTO_BOLT,

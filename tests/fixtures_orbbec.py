@@ -6,8 +6,9 @@ message definitions, so the definitions written here are only fillers.
 
 from __future__ import annotations
 
+import contextlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import lz4.frame
 import numpy as np
 from rosbags.rosbag1 import Writer
 
+from lingbot_live.camera import Camera
+from lingbot_live.config import CameraConfig
 from lingbot_live.frame import Extrinsics, Intrinsics
 
 PERIOD_US = 33_333
@@ -222,3 +225,18 @@ def _blob(data: bytes) -> bytes:
 
 def _text(text: str) -> bytes:
     return _blob(text.encode())
+
+
+@contextlib.contextmanager
+def contract_cameras(folder: Path) -> Iterator[dict[str, Callable[[CameraConfig], Camera]]]:
+    """Name a maker of cameras for each way this make is reached without hardware."""
+    from lingbot_live import registry
+
+    rgb = np.full((240, 320, 3), (60, 120, 200), np.uint8)
+    pairs = [(rgb + np.uint8(i), np.full((240, 320), 1200 + i, np.uint16)) for i in range(20)]
+    stereo = Bag(color_format="MJPG").write(folder / "stereo.bag", pairs)
+    flight = Bag(FEMTO_BOLT, COLOR, COLOR, Extrinsics()).write(folder / "flight.bag", pairs)
+    yield {
+        "registered": lambda config: registry.create_camera(f"orbbec:{stereo}", config),
+        "aligned": lambda config: registry.create_camera(f"orbbec:{flight}", config),
+    }

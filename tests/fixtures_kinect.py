@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ctypes import (
     POINTER,
     byref,
@@ -25,6 +26,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+
+from lingbot_live.camera import Camera
+from lingbot_live.config import CameraConfig
 
 Handle = c_void_p
 PERIOD_US = 33_333
@@ -241,3 +245,16 @@ class Recording:
 def _check(result: int) -> None:
     if result != 0:
         raise RuntimeError(f"the recorder refused: {result}")
+
+
+@contextlib.contextmanager
+def contract_cameras(folder: Path) -> Iterator[dict[str, Callable[[CameraConfig], Camera]]]:
+    """Name a maker of cameras for each way this make is reached without hardware."""
+    from lingbot_live import registry
+
+    rgb = np.full((*COLOR_SIZE[::-1], 3), (60, 120, 200), np.uint8)
+    raw = np.full(DEPTH_SIZE[::-1], 1200, np.uint16)
+    path = Recording().write(
+        folder / "contract.mkv", [(rgb, raw + np.uint16(i)) for i in range(15)]
+    )
+    yield {"recording": lambda config: registry.create_camera(f"kinect:{path}", config)}
