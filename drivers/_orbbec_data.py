@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,15 +197,3 @@ def profiles(ob: Any, pipeline: Any) -> dict[StreamProfile, Any]:
                 found.setdefault(key, p)
     order = (*DEPTH_FORMATS, *FORMATS)
     return dict(sorted(found.items(), key=lambda item: order.index(item[0].format)))
-
-
-def silence(ob: Any) -> None:
-    """Keep the SDK's messages out of the terminal and its log folder out of the working one.
-
-    A Python callback, its other way out, aborts the process at exit. With
-    ``LINGBOT_LIVE_ORBBEC_LOG=FOLDER`` it writes its log there.
-    """
-    folder = os.environ.get("LINGBOT_LIVE_ORBBEC_LOG", "")
-    level = ob.OBLogLevel.INFO if folder else ob.OBLogLevel.NONE
-    ob.Context.set_logger_to_console(ob.OBLogLevel.NONE)
-    ob.Context.set_logger_to_file(level, folder)

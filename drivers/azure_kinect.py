@@ -288,6 +288,7 @@ class KinectRecording(KinectCamera):
                 f"{path}: it holds no usable calibration ({error!r}); record it again"
             ) from error
         self.info = replace(self.info, name="Azure Kinect", profiles=tuple(profiles.values()))
+        choose(self.info.address, self.info.profiles, self.config)  # refuses another size
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
         deadline = time.monotonic() + timeout_s

@@ -9,24 +9,18 @@ held), look at files before it does (it crashes or hangs on damaged ones), wait 
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import logging
-import os
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from drivers import _orbbec_data as data
+from drivers._orbbec_sdk import context, sdk
 from drivers._pixels import FORMATS, prepare, to_rgb
 from drivers._profiles import choose
 from drivers._recording import existing_file, probe
-from drivers._sdk import import_sdk
 from lingbot_live.camera import Camera, CameraInfo, Capture, Driver
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
@@ -47,60 +41,6 @@ _PAIRING_MS = 50  # how long the last frames of a recording may still be on thei
 _NET_PORT = 8090  # of Orbbec's network cameras
 _SILENT_S = 3.0  # a network camera is gone if it sends nothing for so long
 _EVERY_FRAME_RATE = 4.0  # of playback where frames are waited for, not dropped
-
-_SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
-<Config>
-  <ConfigStandardVersion>1.1</ConfigStandardVersion>
-  <Log><FileLogLevel>5</FileLogLevel><ConsoleLogLevel>5</ConsoleLogLevel></Log>
-  <Device><EnumerateNetDevice>false</EnumerateNetDevice></Device>
-</Config>
-"""
-
-_lock = threading.Lock()
-_context: Any = None
-
-
-def sdk() -> Any:
-    """Return pyorbbecsdk, silenced.
-
-    Raises:
-        DriverUnavailableError: it cannot be imported.
-    """
-    with _lock:
-        if "pyorbbecsdk" in sys.modules:
-            return sys.modules["pyorbbecsdk"]
-        with _muted_stdout():
-            ob = import_sdk("pyorbbecsdk", "orbbec")
-        data.silence(ob)
-        return ob
-
-
-@contextlib.contextmanager
-def _muted_stdout() -> Iterator[None]:
-    """The SDK writes a line to the process's standard output when it is imported."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def context() -> Any:
-    """Return the SDK's one context; it does not search the network."""
-    global _context
-    ob = sdk()
-    with _lock:
-        if _context is None:
-            with tempfile.TemporaryDirectory(prefix="lingbot-live-") as folder:
-                settings = Path(folder, "orbbec.xml")
-                settings.write_text(_SETTINGS, "utf-8")
-                _context = ob.Context(str(settings))
-    return _context
 
 
 class OrbbecDriver(Driver):
@@ -335,6 +275,7 @@ class OrbbecRecording(OrbbecCamera):
             self._identify()
             self._pipeline = ob.Pipeline(self._device)
             self.info = replace(self.info, profiles=tuple(data.profiles(ob, self._pipeline)))
+            choose(self.info.address, self.info.profiles, self.config)  # refuses another size
             self._streams = ob.Config()
             for sensor in (ob.OBSensorType.COLOR_SENSOR, ob.OBSensorType.DEPTH_SENSOR):
                 self._streams.enable_stream(sensor)

@@ -26,9 +26,11 @@ Plane = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.intp]
 
-_ROWS = 40  # of depth at a time, so that temporaries stay in the processor's cache
+_ROWS = 48  # of depth at a time, so that temporaries stay in the processor's cache
 _FOOTPRINT_PX = 16  # of one depth pixel at most
-_WIDEST = 8.0  # |x/z| of a projected point at most; also keeps the polynomials finite
+_WIDEST = 8.0  # |x/z| of a projected point at most
+_NEAREST = np.float32(0.1)  # of its depth; what comes nearer to the colour camera is out of view
+_ANY = np.uint16(1000)  # stands for no measurement where a depth must be projected
 
 
 def distort(x: Plane, y: Plane, values: tuple[float, ...]) -> tuple[Plane, Plane]:
@@ -38,15 +40,12 @@ def distort(x: Plane, y: Plane, values: tuple[float, ...]) -> tuple[Plane, Plane
     reference.
     """
     k1, k2, p1, p2, k3, k4, k5, k6 = (np.float32(v) for v in (*values, *[0.0] * 8)[:8])
-    xx, yy, xy = x * x, y * y, x * y
-    r2 = xx + yy
+    r2 = x * x + y * y
     radial = ((k3 * r2 + k2) * r2 + k1) * r2 + 1
     if k4 or k5 or k6:
         radial /= ((k6 * r2 + k5) * r2 + k4) * r2 + 1
-    return (
-        x * radial + 2 * p1 * xy + p2 * (r2 + 2 * xx),
-        y * radial + p1 * (r2 + 2 * yy) + 2 * p2 * xy,
-    )
+    radial += 2 * p1 * y + 2 * p2 * x
+    return x * radial + p2 * r2, y * radial + p1 * r2
 
 
 def valid_radius(values: tuple[float, ...]) -> float:
@@ -111,7 +110,8 @@ def _compute_corner_rays(depth: Intrinsics) -> Plane:
     u, v = np.meshgrid(np.arange(depth.width + 1) - 0.5, np.arange(depth.height + 1) - 0.5)
     if not depth.is_distorted:
         flat = np.stack([(u - depth.cx) / depth.fx, (v - depth.cy) / depth.fy])
-        return flat.astype(np.float32)
+        plain: Plane = flat.astype(np.float32)
+        return plain
     import cv2
 
     pixels = np.stack([u, v], -1).reshape(-1, 1, 2)
@@ -165,9 +165,8 @@ class Registration:
         return nearest.reshape(self.color.height, self.color.width)
 
     def _splat(self, raw: RawDepth, top: int, scale_m: float, nearest: RawDepth) -> None:
-        z_m = np.multiply(raw, np.float32(scale_m), dtype=np.float32)
         measured = raw > 0
-        z_m[~measured] = 1  # any depth that can be projected
+        z_m = np.where(measured, raw, _ANY) * np.float32(scale_m)
         strip = self._rays[:, top : top + len(raw) + 1]
         first, last = strip[:, :-1, :-1], strip[:, 1:, 1:]
         u0, v0, seen = self._project(first, z_m)
@@ -179,21 +178,20 @@ class Registration:
         )
         hit = measured & seen & inside_x & inside_y
         value = (np.where(hit, value, 0) - np.uint16(1)).ravel()
-        lines = _steps(y0, y1, self.color.width)
+        lines = _steps(y0 * self.color.width, y1 * self.color.width, self.color.width)
         for x in _steps(x0, x1, 1):
             for line in lines:
                 np.minimum.at(nearest, (line + x).ravel(), value)
 
     def _project(self, rays: Plane, z_m: Plane) -> tuple[Plane, Plane, Flags]:
         """Return u, v plus half a pixel, and whether the colour camera can see there."""
-        z = rays[2] * z_m + self._shift_m[2]
-        inverse = 1 / np.maximum(z, 1e-6)
+        z, floor = rays[2] * z_m + self._shift_m[2], _NEAREST * z_m
+        inverse = 1 / np.maximum(z, floor)
         x = (rays[0] * z_m + self._shift_m[0]) * inverse
         y = (rays[1] * z_m + self._shift_m[1]) * inverse
-        seen: Flags = z > 0
+        seen: Flags = z > floor
         if self.color.is_distorted:
             seen &= x * x + y * y <= self._radius**2
-            x, y = np.clip(x, -_WIDEST, _WIDEST), np.clip(y, -_WIDEST, _WIDEST)
             x, y = distort(x, y, self.color.distortion)
         k = self.color
         u, v = x * np.float32(k.fx), y * np.float32(k.fy)
@@ -215,7 +213,7 @@ def _between(a: Plane, b: Plane, size: int) -> tuple[Pixels, Pixels, Flags]:
     return first, np.clip(high, 0, last, out=high).astype(np.intp), inside
 
 
-def _steps(first: Pixels, last: Pixels, stride: int) -> list[Pixels]:
-    """Return the positions from ``first`` to ``last`` times ``stride``; short ones stay there."""
-    count = min(int((last - first).max()) + 1, _FOOTPRINT_PX)
-    return [np.minimum(first + i, last) * stride for i in range(count)]
+def _steps(first: Pixels, last: Pixels, step: int) -> list[Pixels]:
+    """Return the positions from ``first`` to ``last`` every ``step``; short ones stay there."""
+    count = min(int((last - first).max()) // step + 1, _FOOTPRINT_PX)
+    return [first, *(np.minimum(first + i * step, last) for i in range(1, count))]

@@ -25,6 +25,8 @@ from lingbot_live.errors import (
     BadRecordingError,
     CameraNotFoundError,
     CameraTimeoutError,
+    ConfigError,
+    DriverUnavailableError,
     EndOfStreamError,
 )
 from lingbot_live.frame import Alignment, Frame
@@ -246,6 +248,12 @@ def test_opens_again_after_closing(tmp_path: Path) -> None:
             assert played(camera, 1)[0].device_index == 0
 
 
+def test_another_size_than_the_recorded_is_refused(tmp_path: Path) -> None:
+    path = Recording().write(tmp_path / "a.mkv", pairs(2))
+    with pytest.raises(ConfigError, match="1280x720 at 30 fps"):
+        opened(path, CameraConfig(width=800, height=600)).open()
+
+
 # ---- what can be wrong with a file -------------------------------------------------------------
 
 
@@ -298,6 +306,13 @@ def test_a_name_with_spaces_and_letters_of_any_script_opens(tmp_path: Path) -> N
 def test_an_unknown_serial_is_not_found() -> None:
     with pytest.raises(CameraNotFoundError, match="kinect:000123456789"):
         AzureKinectDriver().find("000123456789")
+
+
+def test_without_the_sdk_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyk4a", None)
+    with pytest.raises(DriverUnavailableError, match="pyk4a") as raised:
+        AzureKinectDriver().discover()
+    assert raised.value.install == 'pip install "lingbot-live[kinect]"'
 
 
 def test_the_sdk_keeps_silent(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ from lingbot_live.errors import (
     BadRecordingError,
     CameraNotFoundError,
     CameraTimeoutError,
+    ConfigError,
+    DriverUnavailableError,
     EndOfStreamError,
 )
 from lingbot_live.frame import Alignment, Extrinsics, Frame, Intrinsics
@@ -248,6 +250,12 @@ def test_opens_again_after_closing(tmp_path: Path) -> None:
             assert played(camera, 1)[0].device_index == 1
 
 
+def test_another_size_than_the_recorded_is_refused(tmp_path: Path) -> None:
+    path = ALIGNED.write(tmp_path / "a.bag", pairs(2))
+    with pytest.raises(ConfigError, match="320x240 at 30 fps"):
+        opened(path, CameraConfig(width=800, height=600)).open()
+
+
 # ---- what can be wrong with a file -------------------------------------------------------------
 
 
@@ -321,6 +329,13 @@ def test_an_unknown_serial_is_not_found() -> None:
 
 def test_a_network_address_is_taken_as_one() -> None:
     assert OrbbecDriver().find("192.168.1.10").target == "192.168.1.10"
+
+
+def test_without_the_sdk_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyorbbecsdk", None)
+    with pytest.raises(DriverUnavailableError, match="pyorbbecsdk") as raised:
+        OrbbecDriver().discover()
+    assert raised.value.install == 'pip install "lingbot-live[orbbec]"'
 
 
 def test_the_sdk_keeps_silent(tmp_path: Path) -> None:
