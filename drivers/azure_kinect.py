@@ -39,6 +39,7 @@ from lingbot_live.registration import Registration
 log = logging.getLogger(__name__)
 
 _WAIT_MS = 100  # one wait of the SDK
+_LATE_FRAMES = 3  # a recording's frame may come so many frame times late, as from a camera's queue
 _DEFAULT_COLOR, _DEFAULT_DEPTH = (1280, 720), (640, 576)
 
 
@@ -247,8 +248,7 @@ class LiveKinect(KinectCamera):
 class KinectRecording(KinectCamera):
     """A recording. The SDK reads as fast as it is asked, so its pace is kept here.
 
-    With ``realtime``, captures whose time has passed by more than a frame are left out, as a camera
-    would; the gap in the numbers counts them.
+    With ``realtime``, captures whose time is long past are left out, as a camera would; the gap in the numbers counts them.
     """
 
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
@@ -327,7 +327,7 @@ class KinectRecording(KinectCamera):
                 self._origin = max(now_s, self._earliest_s), stamp_us
             due_s = self._origin[0] + (stamp_us - self._origin[1]) / 1e6
             self._earliest_s = due_s + 1 / self._color.fps
-            if now_s <= self._earliest_s:
+            if now_s - due_s <= _LATE_FRAMES / self._color.fps:
                 return got, due_s
 
     def _at_end(self) -> None:

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _WAIT_MS = 100  # one wait of the SDK; a stop from another thread waits for it
 _PAIRING_MS = 50  # how long the last frames of a recording may still be on their way
+_PERIOD_MS = 33  # between the last frame and the first of the next round
 _NET_PORT = 8090  # of Orbbec's network cameras
 _SILENT_S = 3.0  # a network camera is gone if it sends nothing for so long
 _EVERY_FRAME_RATE = 4.0  # of playback where frames are waited for, not dropped
@@ -294,7 +295,7 @@ class OrbbecRecording(OrbbecCamera):
     def _wait(self, timeout_ms: int) -> Any:
         deadline = time.monotonic() + timeout_ms / 1000
         while time.monotonic() < deadline:
-            frames = self._pipeline.wait_for_frames(1 if self._is_paused else timeout_ms)
+            frames = self._pipeline.wait_for_frames(self._patience_ms(timeout_ms))
             if frames is None and self._is_paused:
                 self._device.seek(int(self._last[1]))
                 self._device.resume()
@@ -305,38 +306,47 @@ class OrbbecRecording(OrbbecCamera):
                 return frames
         return None
 
+    def _patience_ms(self, timeout_ms: int) -> int:
+        if self._is_paused:
+            return 1
+        return min(timeout_ms, _PERIOD_MS) if self._has_shown_last() else timeout_ms
+
     def _is_new(self, frames: Any) -> bool:
         """Note where playback stands; False for a frame that a seek brings up again."""
-        if self.config.realtime:
-            return True
         color, depth = frames.get_color_frame(), frames.get_depth_frame()
         number, stamp_us = (depth or color).get_index(), (depth or color).get_timestamp_us()
-        if number <= self._last[0]:
-            return False
-        if not self._is_paused:
-            self._device.pause()
-            self._is_paused = True
-        follows = self._last[0] in (0, number - 1)
-        if not (follows and color and depth) and self._retried != self._last:
-            self._retried = self._last  # once: it may be so in the file
-            self._drain()
-            return False
+        if not self.config.realtime:
+            if number <= self._last[0]:
+                return False
+            self._pause()
+            follows = self._last[0] in (0, number - 1)
+            if not (follows and color and depth) and self._retried != self._last:
+                self._retried = self._last  # once: it may be so in the file
+                self._drain()
+                return False
         if self._first_us is None:
             self._first_us = stamp_us
         self._last = (number, (stamp_us - self._first_us) / 1000)
         return True
+
+    def _pause(self) -> None:
+        if not self._is_paused:
+            self._device.pause()
+            self._is_paused = True
 
     def _drain(self) -> None:
         while self._pipeline.wait_for_frames(1) is not None:
             pass
 
     def _at_end(self) -> Any:
-        status = self._device.get_playback_status()
-        if status != self._ob.OBPlaybackStatus.STOPPED and not self._has_shown_last():
-            return None
-        frames = self._pipeline.wait_for_frames(_PAIRING_MS)
-        if frames is not None:
-            return frames if self._is_new(frames) else None
+        """Having waited in vain: nothing yet, the last frames, the start again, or the end."""
+        if not self._has_shown_last():
+            status = self._device.get_playback_status()
+            if status != self._ob.OBPlaybackStatus.STOPPED:
+                return None
+            frames = self._pipeline.wait_for_frames(_PAIRING_MS)
+            if frames is not None:
+                return frames if self._is_new(frames) else None
         if not self.config.loop:
             raise EndOfStreamError(f"{self.info.address}: the recording is over")
         self._pipeline.stop()
@@ -344,5 +354,5 @@ class OrbbecRecording(OrbbecCamera):
         return None
 
     def _has_shown_last(self) -> bool:
-        """A seek near the end leaves the status at PLAYING for ever."""
-        return not self.config.realtime and self._last[1] >= self._device.get_duration() - 1
+        """Known before the status says so, which after a seek near the end it never does."""
+        return self._first_us is not None and self._last[1] >= self._device.get_duration() - 1
