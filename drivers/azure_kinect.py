@@ -248,7 +248,8 @@ class LiveKinect(KinectCamera):
 class KinectRecording(KinectCamera):
     """A recording. The SDK reads as fast as it is asked, so its pace is kept here.
 
-    With ``realtime``, captures whose time is long past are left out, as a camera would; the gap in the numbers counts them.
+    With ``realtime``, captures whose time is long past are left out, as by a camera; the gap in
+    the numbers counts them.
     """
 
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
