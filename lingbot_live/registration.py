@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from lingbot_live.errors import CameraError
 from lingbot_live.frame import Extrinsics, Intrinsics, RawDepth
 
 log = logging.getLogger(__name__)
@@ -154,9 +155,16 @@ class Registration:
         """Return the depth on the colour image's grid, (H, W) uint16 in the units of ``depth_raw``.
 
         ``depth_raw`` is (h, w) uint16 with ``scale_m`` metres per unit; 0 stays "no measurement".
+
+        Raises:
+            CameraError: ``depth_raw`` is not of the calibration's size.
         """
         if depth_raw.shape != (self.depth.height, self.depth.width):
-            raise ValueError(f"depth is {depth_raw.shape}, its calibration {self.depth}")
+            height, width = depth_raw.shape
+            raise CameraError(
+                f"registration: depth is {width}x{height}, its calibration is for "
+                f"{self.depth.width}x{self.depth.height}; choose a profile that is calibrated"
+            )
         # One less than the value: no measurement wraps to the greatest and loses to everything.
         nearest = np.full(self.color.height * self.color.width, 0xFFFF, np.uint16)
         for top in range(0, self.depth.height, _ROWS):
