@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers import _kinect_data as data
+from drivers._pace import StampPacer
 from drivers._pixels import prepare, to_rgb
 from drivers._profiles import choose
 from drivers._recording import existing_file, probe
@@ -39,7 +40,6 @@ from lingbot_live.registration import Registration
 log = logging.getLogger(__name__)
 
 _WAIT_MS = 100  # one wait of the SDK
-_LATE_FRAMES = 3  # a recording's frame may come so many frame times late, as from a camera's queue
 _DEFAULT_COLOR, _DEFAULT_DEPTH = (1280, 720), (640, 576)
 
 
@@ -144,7 +144,7 @@ class KinectCamera(Camera):
                 if image is not None
                 for stamp in [getattr(capture, f"{stamp}_timestamp_usec")]
             ]
-        if not stamps:
+        if not stamps:  # infrared alone
             self.missed["incomplete"] += 1
             return None
         number = self._number(stamps[0])
@@ -246,19 +246,15 @@ class LiveKinect(KinectCamera):
 
 
 class KinectRecording(KinectCamera):
-    """A recording. The SDK reads as fast as it is asked, so its pace is kept here.
-
-    With ``realtime``, captures whose time is long past are left out, as by a camera; the gap in
-    the numbers counts them.
-    """
+    """A recording. The SDK reads as fast as it is asked, so its pace is kept here."""
 
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
         self._file: Any = None
-        self._next: tuple[Any, float] | None = None  # capture and when it is due, monotonic s
-        self._origin: tuple[float, int] | None = None  # a moment, and the device clock at it
-        self._earliest_s = 0.0  # when the next capture may be given, also after a restart
-        self._has_given = False
+        self._next: tuple[Any, int] | None = None  # a capture that is not due yet, and its stamp
+        self._span_us: tuple[int, int] | None = None  # first and last stamp of this pass
+        self._passed_us = 0  # by the passes before
+        self._pacer = StampPacer()
 
     def _cam_open(self) -> None:
         path = existing_file(self.info.target, "kinect", AzureKinectDriver.suffixes)
@@ -273,8 +269,8 @@ class KinectRecording(KinectCamera):
                 f"{path}: the SDK cannot open it; the file is damaged or not a Kinect's"
             ) from error
         self._file = file
+        self._span_us, self._passed_us, self._pacer = None, 0, StampPacer()
         self._describe(path)
-        self._restart()
 
     def _describe(self, path: Path) -> None:
         profiles = {p.stream: p for p in data.recorded(self._file.configuration)}
@@ -296,19 +292,19 @@ class KinectRecording(KinectCamera):
         while True:
             if self._next is None:
                 self._next = self._fetch()
-            got, due_s = self._next
-            time.sleep(max(0.0, min(due_s, deadline) - time.monotonic()))
-            if due_s > deadline:
+            got, stamp_us = self._next
+            left_s = max(0.0, deadline - time.monotonic())
+            if self.config.realtime and not self._pacer.wait(
+                (self._passed_us + stamp_us) / 1e6, left_s
+            ):
                 return None
             self._next = None
             capture = self._capture(got)
-            self._has_given = self._has_given or capture is not None
             if capture is not None or time.monotonic() >= deadline:
                 return capture
 
-    def _fetch(self) -> tuple[Any, float]:
-        """Read on to the first capture that is not overdue, from the start again at the end."""
-        assert self._color is not None
+    def _fetch(self) -> tuple[Any, int]:
+        """Read the next capture and its stamp, from the start again at the end."""
         while True:
             try:
                 with self._lock:
@@ -321,28 +317,21 @@ class KinectRecording(KinectCamera):
                 raise BadRecordingError(
                     f"{self.info.target}: damaged from here on; copy the file again"
                 ) from error
-            if stamp_us is None or not self.config.realtime:
-                return got, 0.0
-            now_s = time.monotonic()
-            if self._origin is None:
-                self._origin = max(now_s, self._earliest_s), stamp_us
-            due_s = self._origin[0] + (stamp_us - self._origin[1]) / 1e6
-            self._earliest_s = due_s + 1 / self._color.fps
-            if now_s - due_s <= _LATE_FRAMES / self._color.fps:
-                return got, due_s
+            if stamp_us is not None:
+                self._span_us = (self._span_us or (stamp_us,))[0], stamp_us
+                return got, stamp_us
 
     def _at_end(self) -> None:
-        if not self._has_given and self._first_us is None:
+        if self._span_us is None:
             raise BadRecordingError(f"{self.info.target}: no colour and depth in it")
         if not self.config.loop:
             raise EndOfStreamError(f"{self.info.address}: the recording is over")
         with self._lock:
             self._file.seek(0)
-        self._restart()
-
-    def _restart(self) -> None:
-        self._next = self._origin = self._first_us = None
-        self._last_device_index = None
+        assert self._color is not None
+        first_us, last_us = self._span_us
+        self._passed_us += last_us - first_us + round(1e6 / self._color.fps)
+        self._span_us = self._first_us = None
 
     def _cam_close(self) -> None:
         file, self._file = self._file, None
