@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lingbot_live import errors
-from lingbot_live.config import CameraConfig
+from lingbot_live.config import CameraConfig, cache_folder
 from lingbot_live.errors import (
     BadRecordingError,
     CameraError,
@@ -132,12 +132,10 @@ def probe(scheme: str, path: Path, limit_s: float = PROBE_LIMIT_S) -> None:
 
 
 def _mark(scheme: str, path: Path) -> Path:
-    import platformdirs
-
     stat = path.stat()
     key = f"{scheme}\n{path}\n{stat.st_size}\n{stat.st_mtime_ns}"
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return Path(platformdirs.user_cache_dir("lingbot-live", appauthor=False), "probed", name)
+    return cache_folder() / "probed" / name
 
 
 def _run_child(scheme: str, path: Path, folder: Path, limit_s: float) -> None:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lingbot_live.errors import ConfigError
 
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
+
+
+def cache_folder() -> Path:
+    """Return where downloads and what can be made again are kept.
+
+    That is ``LINGBOT_LIVE_CACHE``, or the system's cache folder.
+    """
+    chosen = os.environ.get("LINGBOT_LIVE_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("lingbot-live", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,11 @@ class Extrinsics:
         m[:3, 3] = self.translation_m
         return m
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether it moves nothing."""
+        return bool(np.array_equal(self.matrix, np.eye(4)))
+
     def inverse(self) -> Extrinsics:
         """Return ``T_source_target``."""
         return Extrinsics.from_matrix(np.linalg.inv(self.matrix))

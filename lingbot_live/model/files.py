@@ -12,22 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lingbot_live.config import cache_folder as cache_folder
 from lingbot_live.errors import DownloadCancelledError, WeightsError
 
 Progress = Callable[[int, int], None]  # (bytes done, bytes in all)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHUNK_BYTES = 1 << 20
-
-
-def cache_folder() -> Path:
-    """Return the folder of all downloads: ``LINGBOT_LIVE_CACHE``, or the system's cache folder."""
-    chosen = os.environ.get("LINGBOT_LIVE_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
-
-    return platformdirs.user_cache_path("lingbot-live", appauthor=False)
 
 
 @contextmanager
