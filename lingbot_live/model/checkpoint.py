@@ -28,7 +28,6 @@ from lingbot_live.model.precision import Precision
 
 log = logging.getLogger(__name__)
 
-FILE_NAMES = ("model.safetensors", "model.pt")  # looked for in a folder, in this order
 CONFIG_KEY = "model_config"
 UNUSED_KEYS = {"encoder.backbone.mask_token"}  # of training; in every published file
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -47,13 +46,11 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint file, or the one in a folder.
+    """Read a checkpoint file.
 
     Raises:
         WeightsError: it cannot be read as a checkpoint; says why.
     """
-    if path.is_dir():
-        path = _in_folder(path)
     try:
         with path.open("rb") as file:
             start = file.read(64)
@@ -82,24 +79,13 @@ def load_network(
         tensors = _fitting(checkpoint, network)
     except WeightsError as error:
         raise WeightsError(f"{checkpoint.path}: {error}") from error
-    rounded = {id(p) for layer in network.matrix_layers() for p in layer.parameters()}
-    target = {
-        name: precision.dtype if id(value) in rounded else torch.float32
-        for name, value in network.state_dict(keep_vars=True).items()
+    fp32 = network.fp32_names()
+    weights = {
+        name: tensor.to(device, torch.float32 if name in fp32 else precision.dtype).contiguous()
+        for name, tensor in tensors.items()
     }
-    weights = {}
-    for name, tensor in tensors.items():
-        layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
-        weights[name] = tensor.to(device, target[name]).contiguous(memory_format=layout)
     network.load_state_dict(weights, assign=True)
     return network.requires_grad_(False).eval()
-
-
-def _in_folder(folder: Path) -> Path:
-    for name in FILE_NAMES:
-        if (folder / name).is_file():
-            return folder / name
-    raise WeightsError(f"{folder}: holds neither {' nor '.join(FILE_NAMES)}")
 
 
 def _what_it_is(start: bytes) -> str:
