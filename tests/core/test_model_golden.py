@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from lingbot_live.model import LingBotDepth, TokenPacking
 
 pytestmark = pytest.mark.testdata
@@ -113,7 +114,9 @@ def test_halving_everything_is_worse(testdata, dtype):
     naive = Textbook(model.config)
     naive.load_state_dict(model.state_dict())
     depth = torch.from_numpy(golden["depth_in"])[None]
-    plain = naive.to(dtype).infer(picture(golden["image"])[None], depth, call["infer_kwargs"]["num_tokens"])[0]
+    plain = naive.to(dtype).infer(
+        picture(golden["image"])[None], depth, call["infer_kwargs"]["num_tokens"]
+    )[0]
     truth = golden["out_depth"]
     worse = relative(plain.numpy(), truth, np.abs(truth))
     better = relative(ours["depth"], truth, np.abs(truth))

@@ -8,20 +8,31 @@ import os
 import pickle
 import random
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from lingbot_live.errors import WeightsError
-from lingbot_live.model import LingBotDepth, Precision
 from made_network import made_config, made_weights, save_made
 from safetensors.torch import save_file
+
+from lingbot_live.errors import WeightsError
+from lingbot_live.model import LingBotDepth, Precision
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_made(tmp_path_factory.mktemp("made") / "model.pt")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Hundreds of small loads; waiting for a second thread would take most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def load(path: Path) -> LingBotDepth:
@@ -261,7 +272,9 @@ def flipped(content: bytes, chance: random.Random) -> bytes:
     damaged = bytearray(content)
     for _ in range(chance.choice([1, 1, 8, 64])):
         edge = min(60_000, len(content))  # names and directories are there
-        first, last = chance.choice([(0, edge), (0, len(content)), (len(content) - edge, len(content))])
+        first, last = chance.choice(
+            [(0, edge), (0, len(content)), (len(content) - edge, len(content))]
+        )
         damaged[chance.randrange(first, last)] ^= 1 << chance.randrange(8)
     return bytes(damaged)
 
