@@ -1,7 +1,8 @@
 """A small made-up LingBot-Depth checkpoint: a real layout with weights that take no room.
 
 Every tensor is a window of one of three short storages, as a checkpoint may have them, so that the
-file of a 22-million-parameter network has 7 MB. Only the first two blocks are read out, so that it runs fast.
+file of a 22-million-parameter network has 7 MB. Only the first two blocks are read out, so that it
+runs fast.
 """
 
 from __future__ import annotations

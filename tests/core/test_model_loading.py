@@ -296,14 +296,17 @@ def test_damaged_files_never_crash(made, tmp_path, damage, kind):
         content = (tmp_path / "x").read_bytes()
     chance = random.Random(f"{damage.__name__} {kind}")
     path = tmp_path / "model.pt"
+    refusals = []
     for _ in range(30 if kind == "pt" else 14):
         path.write_bytes(damage(content, chance))
         try:
             network = load(path)
         except WeightsError as error:
-            assert str(path) in str(error)
-        else:
-            assert all(torch.isfinite(p).all() for p in network.parameters())
+            refusals.append(str(error))
+            continue
+        assert all(p.sum().isfinite() for p in network.parameters())
+    assert refusals
+    assert all(text.startswith(str(path)) for text in refusals)
 
 
 def wrong_shape(value: torch.Tensor, chance: random.Random) -> Any:
