@@ -1,6 +1,6 @@
 """LingBot-Depth as a textbook would write it: the peer that the real one is measured against.
 
-Stock PyTorch modules, the release's layout only (no norms in the decoder, ReLU, log and exp), nothing
+Stock PyTorch modules, the release's layout only (no norms in the decoder, ReLU, log, exp), nothing
 cached, one sample. It takes the state dict of `lingbot_live.model.LingBotDepth`.
 """
 

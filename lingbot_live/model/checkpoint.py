@@ -1,6 +1,6 @@
 """Checkpoints: reading them without running anything in them, and building the network from them.
 
-A file is told by its content, not by its name. The published ``.pt`` is a zip archive with a
+The published ``.pt`` is a zip archive with a
 pickle, read by ``torch.load(weights_only=True)``; a ``.safetensors`` file has its ``model_config``
 in its own metadata or in ``config.json`` beside it. Tensors stay mapped from the file, and the
 network is built without memory of its own, so that loading holds the weights once.
@@ -28,7 +28,6 @@ from lingbot_live.model.precision import Precision
 
 log = logging.getLogger(__name__)
 
-FILE_NAMES = ("model.safetensors", "model.pt")  # looked for in a folder, in this order
 CONFIG_KEY = "model_config"
 UNUSED_KEYS = {"encoder.backbone.mask_token"}  # of training; in every published file
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -47,13 +46,11 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint file, or the one in a folder.
+    """Read a checkpoint file.
 
     Raises:
         WeightsError: it cannot be read as a checkpoint; says why.
     """
-    if path.is_dir():
-        path = _in_folder(path)
     try:
         with path.open("rb") as file:
             start = file.read(64)
@@ -82,24 +79,13 @@ def load_network(
         tensors = _fitting(checkpoint, network)
     except WeightsError as error:
         raise WeightsError(f"{checkpoint.path}: {error}") from error
-    rounded = {id(p) for layer in network.matrix_layers() for p in layer.parameters()}
-    target = {
-        name: precision.dtype if id(value) in rounded else torch.float32
-        for name, value in network.state_dict(keep_vars=True).items()
+    fp32 = network.fp32_names()
+    weights = {
+        name: tensor.to(device, torch.float32 if name in fp32 else precision.dtype).contiguous()
+        for name, tensor in tensors.items()
     }
-    weights = {}
-    for name, tensor in tensors.items():
-        layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
-        weights[name] = tensor.to(device, target[name]).contiguous(memory_format=layout)
     network.load_state_dict(weights, assign=True)
     return network.requires_grad_(False).eval()
-
-
-def _in_folder(folder: Path) -> Path:
-    for name in FILE_NAMES:
-        if (folder / name).is_file():
-            return folder / name
-    raise WeightsError(f"{folder}: holds neither {' nor '.join(FILE_NAMES)}")
 
 
 def _what_it_is(start: bytes) -> str:
@@ -119,10 +105,12 @@ def _what_it_is(start: bytes) -> str:
 
 
 def _read_archive(path: Path) -> Checkpoint:
+    if path.suffix == ".safetensors":  # torch.load goes by the name
+        raise WeightsError(f"{path}: is a PyTorch archive, not safetensors. Rename it to .pt")
     _check_archive(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("ignore")  # of unusual pickles; what matters is an error
             raw = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # the unpickler raises nearly anything on damaged input
         reason = str(error).strip().partition("\n")[0]
@@ -208,8 +196,8 @@ def _fault(tensor: object, like: Tensor) -> str:
         return f"{tensor.dtype} is no float"
     if tensor.shape != like.shape:
         return f"shape {tuple(tensor.shape)} instead of {tuple(like.shape)}"
-    least, most = torch.aminmax(tensor)
-    return "" if least.isfinite() and most.isfinite() else "holds inf or nan"
+    # A sum carries every inf and nan along, and takes a tenth of the time of looking for them.
+    return "" if tensor.sum(dtype=torch.float32).isfinite() else "holds inf or nan"
 
 
 def _listing(items: list[str]) -> str:

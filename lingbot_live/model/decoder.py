@@ -76,7 +76,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D, rows, columns) to the same."""
-        return x + self.layers(x)
+        out: Tensor = x + self.layers(x)
+        return out
 
 
 class ConvStack(nn.Module):
@@ -116,7 +117,7 @@ class ConvStack(nn.Module):
                 x = x.float()
             if level:
                 x = self.resamplers[level - 1](x)  # (B, D_i, h * 2**i, w * 2**i)
-                x = x + self.input_blocks[level](inputs[level].to(x.dtype))
+                x += self.input_blocks[level](inputs[level].to(x.dtype))
             x = self.res_blocks[level](x)  # (B, D_i, h * 2**i, w * 2**i)
             outputs.append(self.output_blocks[level](x))  # (B, out_i, ...)
         return outputs

@@ -30,7 +30,7 @@ def resample_positions(table: Tensor, grid: Grid, antialias: bool) -> Tensor:
     stored = table[:, 1:].float()  # (1, 37*37, C)
     if grid == (side, side):
         return stored
-    square = stored.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # (1, C, 37, 37)
+    square = stored.view(1, side, side, -1).permute(0, 3, 1, 2)  # (1, C, 37, 37)
     if antialias:
         square = F.interpolate(square, tuple(grid), mode="bicubic", antialias=True)
     else:
@@ -138,7 +138,7 @@ class Encoder(nn.Module):
         outputs = self.backbone(image, depth, tokens, position, dtype)  # each (B, N, C)
         start, cells = 1 + self.backbone.registers, position.shape[1]
         grid = (image.shape[2] // PATCH_PX, image.shape[3] // PATCH_PX)
-        features = outputs[-1][:, 0, :, None, None]  # (B, C, 1, 1) class token
+        features: Tensor = outputs[-1][:, 0, :, None, None]  # (B, C, 1, 1) class token
         for output, project in zip(outputs, self.output_projections, strict=True):
             picture = output[:, start : start + cells].to(dtype)  # (B, P, C)
             picture = picture.transpose(1, 2).unflatten(2, grid)  # (B, C, h, w)

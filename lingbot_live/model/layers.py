@@ -111,7 +111,8 @@ class Attention(nn.Module):
         qkv = qkv.unflatten(-1, (3, self.heads, HEAD_WIDTH))  # (B, N, 3, H, 64)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, N, 64)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)  # (B, H, N, 64)
-        return self.proj(x.transpose(1, 2).flatten(2))  # (B, N, C)
+        out: Tensor = self.proj(x.transpose(1, 2).flatten(2))  # (B, N, C)
+        return out
 
 
 class Mlp(nn.Module):
@@ -124,7 +125,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, N, C)."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return out
 
 
 class SwiGlu(nn.Module):
@@ -138,7 +140,8 @@ class SwiGlu(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, N, C)."""
         gate, value = self.w12(x).chunk(2, dim=-1)  # each (B, N, hidden)
-        return self.w3(F.silu(gate) * value)
+        out: Tensor = self.w3(F.silu(gate) * value)
+        return out
 
 
 class Block(nn.Module):
@@ -156,7 +159,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, keys: Tensor | None, dtype: torch.dtype) -> Tensor:
         """(B, N, C) fp32 to the same; matrix products run in ``dtype``."""
         x = self.ls1(x, self.attn(self.norm1(x).to(dtype), keys))
-        return self.ls2(x, self.mlp(self.norm2(x).to(dtype)))
+        out: Tensor = self.ls2(x, self.mlp(self.norm2(x).to(dtype)))
+        return out
 
 
 class PatchEmbed(nn.Module):
@@ -168,4 +172,5 @@ class PatchEmbed(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, channels, 14h, 14w) to (B, h*w, C), rows of the grid one after the other."""
-        return self.proj(pixels).flatten(2).transpose(1, 2)
+        tokens: Tensor = self.proj(pixels).flatten(2).transpose(1, 2)
+        return tokens

@@ -75,13 +75,9 @@ class LingBotDepth(nn.Module):
             WeightsError: there is none, or it is damaged, or it does not fit; says which and why.
         """
         from lingbot_live.model.checkpoint import load_network
+        from lingbot_live.model.weights import resolve
 
-        path = Path(name_or_path).expanduser()
-        if not path.exists():
-            from lingbot_live.model.weights import resolve
-
-            path = resolve(str(name_or_path))
-        return load_network(path, precision, torch.device(device))
+        return load_network(resolve(str(name_or_path)), precision, torch.device(device))
 
     @property
     def device(self) -> torch.device:
@@ -99,6 +95,12 @@ class LingBotDepth(nn.Module):
             for module in part.modules():
                 if isinstance(module, (Linear, Conv2d, ConvTranspose2x2)):
                     yield module
+
+    def fp32_names(self) -> set[str]:
+        """Return the names in the state dict that stay fp32 in every precision."""
+        rounded = {id(p) for layer in self.matrix_layers() for p in layer.parameters()}
+        state = self.state_dict(keep_vars=True)
+        return {name for name, value in state.items() if id(value) not in rounded}
 
     def store(self, precision: Precision) -> LingBotDepth:
         """Round the stored weights of `matrix_layers`, so that no call has to; return self."""
@@ -125,7 +127,8 @@ class LingBotDepth(nn.Module):
         dtype: torch.dtype,
     ) -> Tensor:
         """Return the feature map (B, C, h, w) fp32; arguments as of `forward`."""
-        return self.encoder(image, depth, kept, tables.position, dtype)
+        features: Tensor = self.encoder(image, depth, kept, tables.position, dtype)
+        return features
 
     def decode(self, features: Tensor, tables: GridTables, dtype: torch.dtype) -> Logits:
         """Return the logits of a feature map (B, C, h, w)."""
@@ -227,13 +230,13 @@ class LingBotDepth(nn.Module):
             request.image, grid, self.encoder.image_mean, self.encoder.image_std
         )  # (B, 3, 14h, 14w)
         if request.depth is None:
-            return self(image, None, None, tables, dtype)
+            return self.forward(image, None, None, tables, dtype)
         depth = prepare_depth(request.depth, grid, self.config.remap_depth_in)  # (B, 1, 14h, 14w)
         keep = kept_patches(depth, grid) | (not leave_out)  # (B, P)
         if packing is TokenPacking.BUCKET:
             before = 1 + self.config.encoder.backbone.registers + grid.cells
             length = tokens.bucket_length(int(keep.sum(1).max()), grid.cells, before)
-            return self(image, depth, tokens.pack(keep, length), tables, dtype)
+            return self.forward(image, depth, tokens.pack(keep, length), tables, dtype)
         features = [  # one at a time: sequences differ in length
             self.encode(
                 image[b : b + 1], depth[b : b + 1], tokens.drop(keep[b : b + 1]), tables, dtype

@@ -13,7 +13,7 @@ class Precision(str, Enum):
     ``FP16`` and ``BF16`` hold weights and the operands of matrix products in 16 bits, where nearly
     all time goes. What would lose visible detail stays fp32: patch embeddings (linear depth may
     exceed fp16), position tables, the residual stream of the transformer, every norm, the last
-    two levels of each decoder stack with the 1x1 output convolution, the resize to the picture, exp.
+    two levels of each decoder stack (with the output convolution), the resize to the picture, exp.
     Casts are explicit: layers compute in the dtype of their input, so no autocast is involved.
     """
 

@@ -80,5 +80,5 @@ def kept_patches(depth: Tensor, grid: Grid) -> Tensor:
     """
     low, high = KEPT_RANGE
     counts = (depth != 0) & (depth >= low) & (depth <= high)  # (B, 1, 14h, 14w)
-    cells = counts.unflatten(3, (grid.columns, PATCH_PX)).unflatten(2, (grid.rows, PATCH_PX))
-    return cells.any(dim=5).any(dim=3).flatten(1)  # (B, 1, h, 14, w, 14) -> (B, P)
+    cells = counts.view(-1, grid.rows, PATCH_PX, grid.columns, PATCH_PX)
+    return cells.any(dim=4).any(dim=2).flatten(1)  # (B, h, 14, w, 14) to (B, h, w) to (B, P)

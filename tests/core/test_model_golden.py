@@ -1,0 +1,143 @@
+"""The network against the reference's own outputs (random weights, every option)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lingbot_live.model import LingBotDepth, TokenPacking
+
+pytestmark = pytest.mark.testdata
+
+TOLERANCE = 5e-5  # relative, fp32
+
+
+def calls() -> list[Any]:
+    folder = os.environ.get("LINGBOT_LIVE_TESTDATA")
+    if not folder:
+        reason = pytest.mark.skip(reason="LINGBOT_LIVE_TESTDATA is not set")
+        return [pytest.param(None, {}, id="golden", marks=reason)]
+    return [
+        pytest.param(path.parent, call, id=f"{path.parent.name[0]}-{call['name']}")
+        for path in sorted(Path(folder, "model", "golden").glob("*/case.json"))
+        for call in json.loads(path.read_text())["calls"]
+    ]
+
+
+@functools.lru_cache(maxsize=1)  # pytest runs the calls of a case one after the other
+def network(folder: Path) -> LingBotDepth:
+    return LingBotDepth.from_pretrained(folder)
+
+
+def picture(values: np.ndarray[Any, Any]) -> torch.Tensor:
+    return torch.from_numpy(values).float().div(255).movedim(-1, -3)
+
+
+def run(folder: Path, call: dict[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:
+    golden = np.load(folder / call["file"])
+    arguments = {**call["infer_kwargs"], **options}
+    if call["intrinsics"]:
+        arguments["intrinsics"] = torch.from_numpy(golden["intrinsics"])
+    depth = torch.from_numpy(golden["depth_in"])
+    out = network(folder).infer(picture(golden["image"]), depth, **arguments)
+    return golden, {name: value.numpy() for name, value in out.items()}
+
+
+def relative(mine: Any, golden: Any, scale: Any) -> Any:
+    """Errors where both are finite, against the size of what is golden."""
+    both = np.isfinite(mine) & np.isfinite(golden)
+    return (np.abs(mine - golden, where=both, out=np.zeros_like(golden)) / scale)[both]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("packing", list(TokenPacking))
+@pytest.mark.parametrize(("folder", "call"), calls())
+def test_fp32_equals_the_reference(folder, call, packing):
+    golden, out = run(folder, call, packing=packing)
+    assert {f"out_{name}" for name in out} == {n for n in golden.files if n.startswith("out_")}
+    depth = golden["out_depth"]
+    scale = np.maximum(np.abs(np.where(np.isfinite(depth), depth, 1)), 0.05)
+    assert out["depth"].dtype == np.float32
+    assert relative(out["depth"], depth, scale).max() <= TOLERANCE
+    if "mask" in out:
+        sure = ~golden["aux_mask_unsure"].reshape(depth.shape)
+        assert np.array_equal(out["mask"][sure], golden["out_mask"][sure])
+        assert np.array_equal(np.isfinite(out["depth"])[sure], np.isfinite(depth)[sure])
+    if "points" in out:
+        stride, points = call["points_stride"], golden["out_points"]
+        norm = np.linalg.norm(np.where(np.isfinite(points), points, 1), axis=-1, keepdims=True)
+        mine = out["points"][..., ::stride, ::stride, :]
+        assert relative(mine, points, np.maximum(norm, 0.05)).max() <= TOLERANCE
+
+
+HALF = {"A-real_level4_nomask", "A-dirty_depth", "B-batch2", "B-dirty_depth"}
+HALF |= {"C-depth_exactly_one", "C-no_depth_mask", "C-same_size_as_grid", "A-all_invalid"}
+
+
+@pytest.mark.parametrize(("folder", "call"), [c for c in calls() if c.id in {*HALF, "golden"}])
+def test_fp16_stays_within_half_a_percent(folder, call):
+    golden, out = run(folder, call, use_fp16=True, apply_mask=False)
+    depth = golden["out_depth"]
+    errors = relative(out["depth"], depth, np.maximum(np.abs(depth), 0.05))
+    assert np.quantile(errors, 0.999) <= 5e-3
+
+
+def half_call(name: str) -> tuple[Path, dict[str, Any]]:
+    return next((c.values[0], c.values[1]) for c in calls() if c.id in (name, "golden"))
+
+
+def test_fp16_leaves_no_terraces(testdata):
+    golden, out = run(*half_call("A-real_default_level"), use_fp16=True, apply_mask=False)
+    depth = golden["out_depth"]
+    errors = relative(out["depth"], depth, np.abs(depth))
+    assert len(np.unique(out["depth"])) >= 100_000
+    assert np.median(errors) < 5e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["fp16", "bf16"])
+def test_halving_everything_is_worse(testdata, dtype):
+    """The naive way: the textbook module, weights, activations, norms and output in 16 bits."""
+    from bench.textbook import Textbook
+
+    folder, call = half_call("A-unbatched")
+    golden, ours = run(folder, call, use_fp16=True, apply_mask=False)
+    model = network(folder)
+    naive = Textbook(model.config)
+    naive.load_state_dict(model.state_dict())
+    depth = torch.from_numpy(golden["depth_in"])[None]
+    plain = naive.to(dtype).infer(
+        picture(golden["image"])[None], depth, call["infer_kwargs"]["num_tokens"]
+    )[0]
+    truth = golden["out_depth"]
+    worse = relative(plain.numpy(), truth, np.abs(truth))
+    better = relative(ours["depth"], truth, np.abs(truth))
+    assert np.median(worse) > 1.5 * np.median(better)
+    assert len(np.unique(plain)) < 0.2 * len(np.unique(ours["depth"]))
+
+
+MEMORY = """
+import resource, sys, torch
+from lingbot_live.model import LingBotDepth
+network = LingBotDepth.from_pretrained(sys.argv[1])
+network.infer(torch.rand(1, 3, 120, 160), torch.rand(1, 120, 160), num_tokens=60, use_fp16=False)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(peak / (4 * sum(p.numel() for p in network.parameters())))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss differs elsewhere")
+def test_full_size_needs_little_more_memory_than_its_weights(testdata):
+    folder = testdata / "model" / "golden" / "D_vitl_release_shapes"
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 1.3
