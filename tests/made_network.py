@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from lingbot_live.model import LingBotDepth
 from lingbot_live.model.config import ModelConfig
 

@@ -283,11 +283,15 @@ def test_out_of_memory_is_told_from_other_failures():
     assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     assert not is_out_of_memory(RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="previous error") as second:
-        try:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        finally:
-            raise RuntimeError("operation failed due to a previous error during capture")
+        fail_twice()
     assert is_out_of_memory(second.value)
+
+
+def fail_twice() -> None:
+    try:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+    finally:
+        raise RuntimeError("operation failed due to a previous error during capture")
 
 
 needs_gpu = pytest.mark.skipif(not has_cuda(), reason="no CUDA device here")
