@@ -7,8 +7,10 @@ stream, graphs) stands in `CudaDevice`; ``docs/performance.md`` says what of it 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -38,10 +40,16 @@ class Device(Protocol):
         """Copy each device tensor into its host tensor, (host, device), and wait for it."""
 
     def captured(self, call: Callable[[], T]) -> Callable[[], T]:
-        """Return ``call`` in its fastest form; its results keep their place from call to call."""
+        """Return ``call`` in its fastest form, on the tensors that it reads now.
+
+        A result holds until any call captured from this device runs again.
+        """
+
+    def elapsed_ms(self, call: Callable[[], object]) -> float:
+        """Return how long the device takes for a call, which need not wait for its end."""
 
     def free(self) -> None:
-        """Give unused device memory back."""
+        """Give unused memory back, after all captured calls were dropped."""
 
 
 class CpuDevice:
@@ -64,17 +72,40 @@ class CpuDevice:
             target.copy_(source)
 
     def download(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
-        self.upload(pairs)
+        for target, source in pairs:
+            target.copy_(source)
 
     def captured(self, call: Callable[[], T]) -> Callable[[], T]:
         return call
+
+    def elapsed_ms(self, call: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        call()
+        return (time.perf_counter() - started) * 1e3
 
     def free(self) -> None:
         """Nothing to give back."""
 
 
+@dataclass(slots=True, eq=False)
+class _Graph(Generic[T]):
+    """A recorded call. It holds the call, because replay reads tensors by their address."""
+
+    call: Callable[[], T]
+    graph: Any  # torch.cuda.CUDAGraph
+    results: T
+
+    def __call__(self) -> T:
+        self.graph.replay()
+        return self.results
+
+
 class CudaDevice:
-    """The first CUDA device."""
+    """The current CUDA device.
+
+    Graphs share one memory pool: what one leaves behind, another may overwrite, which is why a
+    result must be downloaded before the next graph runs.
+    """
 
     packing = TokenPacking.BUCKET
     precision = Precision.FP16
@@ -83,7 +114,12 @@ class CudaDevice:
         self.where = torch.device("cuda", torch.cuda.current_device())
         self.label = torch.cuda.get_device_name(self.where)
         self._copies = torch.cuda.Stream(self.where)
+        self._captures = torch.cuda.Stream(self.where)
         self._pool = torch.cuda.graph_pool_handle()
+        # What is called fp32 is to be fp32: PyTorch rounds convolutions to 10 bits by default, and
+        # lets cuBLAS add partial sums in fp16.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 
     def host_buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype, pin_memory=True)
@@ -102,25 +138,34 @@ class CudaDevice:
         torch.cuda.current_stream().synchronize()
 
     def captured(self, call: Callable[[], T]) -> Callable[[], T]:
-        # A capture records only, so lazy initialisation has to happen before, on a side stream.
-        side = torch.cuda.Stream(self.where)
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(2):
-                call()
-        torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            results = call()
+        self._captures.wait_stream(torch.cuda.current_stream())
+        # The outer context also restores the stream where a failed capture does not.
+        with torch.cuda.stream(self._captures):
+            for _ in range(2):  # capture only records, so lazy initialisation has to happen before
+                call()
+            # thread_local: other threads may go on using CUDA meanwhile
+            recording = torch.cuda.graph(
+                graph, self._pool, self._captures, capture_error_mode="thread_local"
+            )
+            with recording:
+                results = call()
+        torch.cuda.current_stream().wait_stream(self._captures)
+        return _Graph(call, graph, results)
 
-        def replay() -> T:
-            graph.replay()
-            return results
-
-        return replay
+    def elapsed_ms(self, call: Callable[[], object]) -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        call()
+        end.record()
+        end.synchronize()
+        took_ms: float = start.elapsed_time(end)
+        return took_ms
 
     def free(self) -> None:
         torch.cuda.empty_cache()
+        # PyTorch asserts that a pool is never used again once all its graphs are gone.
+        self._pool = torch.cuda.graph_pool_handle()
 
 
 def has_cuda() -> bool:
@@ -143,9 +188,14 @@ def pick_device(name: str) -> Device:
     return CudaDevice() if name != "cpu" and has_cuda() else CpuDevice()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that the device has no memory left."""
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error means that the device has no memory left.
+
+    What fails while a graph is recorded is followed by a second error about the recording.
+    """
+    if error is None:
+        return False
     words = ("out of memory", "not enough memory", "can't allocate memory")
-    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
-    )
+    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    known = isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError))
+    return known or said or is_out_of_memory(error.__context__)

@@ -17,7 +17,8 @@ from torch import Tensor
 from lingbot_live.frame import ColorImage, DepthMap, Mask, RawDepth
 from lingbot_live.model import postprocess, tokens
 from lingbot_live.model.device import Device
-from lingbot_live.model.network import LingBotDepth
+from lingbot_live.model.network import GridTables, LingBotDepth
+from lingbot_live.model.postprocess import Logits
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.preprocess import (
     Grid,
@@ -26,9 +27,10 @@ from lingbot_live.model.preprocess import (
     prepare_image,
     token_grid,
 )
-from lingbot_live.model.tokens import TokenPacking
+from lingbot_live.model.tokens import DepthTokens, TokenPacking
 
 MOST_PLANS = 4  # each holds its own graphs and buffers
+DROPPED = -1  # in place of a bucket's length
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +41,25 @@ class OutputPolicy:
     keep_raw: bool = False  # raw depth stands where there is any
 
     def apply(self, depth_m: Tensor, mask: Tensor | None, raw_m: Tensor) -> tuple[Tensor, Tensor]:
-        """Return depth (H, W) fp32 metres, finite and 0 where invalid, and its mask (H, W) bool."""
+        """Return depth (H, W) fp32 metres, finite and 0 where invalid, and its mask (H, W) bool.
+
+        The mask is where the network, or with ``keep_raw`` the sensor, vouches for the depth; it is
+        the same whether it is applied or not.
+        """
         valid = depth_m.isfinite() & (depth_m > 0)
-        if mask is not None and self.apply_mask:
-            valid = valid & mask
-        depth_m = torch.where(valid, depth_m, 0.0)
+        vouched = valid if mask is None else valid & mask
+        depth_m = torch.where(vouched if self.apply_mask else valid, depth_m, 0.0)
         if self.keep_raw:
-            depth_m = torch.where(raw_m > 0, raw_m, depth_m)
-            valid = valid | (raw_m > 0)
-        return depth_m, valid
+            measured = raw_m > 0
+            return torch.where(measured, raw_m, depth_m), vouched | measured
+        return depth_m, vouched
 
 
-@dataclass(slots=True, eq=False)
-class Plan:
-    """Buffers and prepared steps for one picture size, depth scale and grid."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffers:
+    """Memory for one picture size and grid, filled anew by every frame."""
 
-    grid: Grid
+    tables: GridTables
     color: Tensor  # (H, W, 3) uint8, device
     depth: Tensor  # (H, W) int16 with the bits of uint16, device
     color_host: Tensor
@@ -65,7 +70,19 @@ class Plan:
     prepared: Tensor  # (1, 1, 14h, 14w) fp32
     keep: Tensor  # (1, P) bool
     raw_m: Tensor  # (H, W) fp32 metres
-    prepare: Callable[[], None] = lambda: None
+
+    @property
+    def grid(self) -> Grid:
+        """Of the picture tokens."""
+        return self.tables.grid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Buffers and the steps captured on them; no step refers to its plan, so nothing lingers."""
+
+    buffers: Buffers
+    prepare: Callable[[], None]
     runs: dict[int, Callable[[], tuple[Tensor, Tensor]]] = field(default_factory=dict)
 
 
@@ -102,17 +119,18 @@ class Engine:
         Returns:
             Depth (H, W) float32 metres, 0 = invalid; its mask (H, W); the tokens really used.
         """
-        plan = self._plan(color.shape[0], color.shape[1], scale_m, num_tokens)
-        plan.color_host.numpy()[:] = color
-        plan.depth_host.numpy()[:] = depth_raw.view(np.int16)
-        self.device.upload([(plan.color, plan.color_host), (plan.depth, plan.depth_host)])
+        plan = self.plan(color.shape[0], color.shape[1], scale_m, num_tokens)
+        held = plan.buffers
+        held.color_host.numpy()[:] = color
+        held.depth_host.numpy()[:] = depth_raw.view(np.int16)
+        self.upload(held)
         plan.prepare()
-        length = self._length(plan)
+        length = self.length(held)
         if length not in plan.runs:
-            plan.runs[length] = self._compiled(plan, length)
+            plan.runs[length] = self._captured_run(held, length)
         refined, mask = plan.runs[length]()
-        self.device.download([(plan.refined_host, refined), (plan.mask_host, mask)])
-        return plan.refined_host.numpy().copy(), plan.mask_host.numpy().copy(), plan.grid.cells
+        self.device.download([(held.refined_host, refined), (held.mask_host, mask)])
+        return held.refined_host.numpy().copy(), held.mask_host.numpy().copy(), held.grid.cells
 
     @torch.inference_mode()
     def is_finite(self, num_tokens: int = 100) -> bool:
@@ -132,69 +150,90 @@ class Engine:
         self._plans.clear()
         self.device.free()
 
-    # ---- private -----------------------------------------------------------------------------
+    # ---- steps of `run`, one by one for who measures them --------------------------------------
 
-    def _plan(self, height_px: int, width_px: int, scale_m: float, num_tokens: int) -> Plan:
+    def plan(self, height_px: int, width_px: int, scale_m: float, num_tokens: int) -> Plan:
+        """Return the plan of a kind of frames; the one not used for longest makes room."""
         grid = token_grid(width_px, height_px, num_tokens)
         key = (height_px, width_px, scale_m, grid)
-        if key not in self._plans:
+        plan = self._plans.pop(key, None)
+        if plan is None:
             if len(self._plans) >= MOST_PLANS:
-                self._plans.pop(next(iter(self._plans)))
-            self._plans[key] = self._make_plan(height_px, width_px, scale_m, grid)
-        return self._plans[key]
+                del self._plans[next(iter(self._plans))]
+            buffers = self._buffers((height_px, width_px), grid)
+            plan = Plan(buffers, self.device.captured(lambda: self._prepare(buffers, scale_m)))
+        self._plans[key] = plan
+        return plan
 
-    def _make_plan(self, height_px: int, width_px: int, scale_m: float, grid: Grid) -> Plan:
-        size, inner = (height_px, width_px), grid.size_px
+    def upload(self, held: Buffers) -> None:
+        """Send the picture and the depth that lie in the host's buffers."""
+        self.device.upload([(held.color, held.color_host), (held.depth, held.depth_host)])
+
+    def length(self, held: Buffers) -> int:
+        """Return the bucket of the prepared frame, `DROPPED` for none; waits for the device."""
+        if self._packing is TokenPacking.DROP:
+            return DROPPED
+        before = 1 + self.network.config.encoder.backbone.registers + held.grid.cells
+        return tokens.bucket_length(int(held.keep.sum()), held.grid.cells, before)
+
+    def kept(self, held: Buffers, length: int) -> DepthTokens:
+        """Return the depth tokens that take part in the prepared frame."""
+        return tokens.drop(held.keep) if length == DROPPED else tokens.pack(held.keep, length)
+
+    def encode(self, held: Buffers, length: int) -> Tensor:
+        """Return the feature map (1, C, h, w) of the prepared frame."""
+        kept, dtype = self.kept(held, length), self.precision.dtype
+        return self.network.encode(held.image, held.prepared, kept, held.tables, dtype)
+
+    def decode(self, held: Buffers, features: Tensor) -> Logits:
+        """Return the logits of a feature map."""
+        return self.network.decode(features, held.tables, self.precision.dtype)
+
+    def answer(self, held: Buffers, logits: Logits) -> tuple[Tensor, Tensor]:
+        """Return depth (H, W) metres and mask (H, W) by the policy."""
+        height_px, width_px = held.depth.shape
+        size = (height_px, width_px)
+        refined = postprocess.depth_of(logits, size, self.network.config.remap_depth_out)
+        mask = postprocess.mask_of(logits, size)
+        assert refined is not None, "a refiner is not made of a network without a depth head"
+        return self.policy.apply(refined[0], None if mask is None else mask[0], held.raw_m)
+
+    # ---- private -----------------------------------------------------------------------------
+
+    def _captured_run(self, held: Buffers, length: int) -> Callable[[], tuple[Tensor, Tensor]]:
+        """Return the step from prepared buffers to depth and mask for one number of tokens."""
+
+        def refine() -> tuple[Tensor, Tensor]:
+            return self.answer(held, self.decode(held, self.encode(held, length)))
+
+        return refine if length == DROPPED else self.device.captured(refine)
+
+    def _buffers(self, size_px: tuple[int, int], grid: Grid) -> Buffers:
         host = self.device.host_buffer
 
         def buffer(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=self.device.where)
 
-        plan = Plan(
-            grid=grid,
-            color=buffer(*size, 3, dtype=torch.uint8),
-            depth=buffer(*size, dtype=torch.int16),
-            color_host=host((*size, 3), torch.uint8),
-            depth_host=host(size, torch.int16),
-            refined_host=host(size, torch.float32),
-            mask_host=host(size, torch.bool),
-            image=buffer(1, 3, *inner),
-            prepared=buffer(1, 1, *inner),
+        return Buffers(
+            tables=self.network.tables(grid, size_px[1] / size_px[0]),
+            color=buffer(*size_px, 3, dtype=torch.uint8),
+            depth=buffer(*size_px, dtype=torch.int16),
+            color_host=host((*size_px, 3), torch.uint8),
+            depth_host=host(size_px, torch.int16),
+            refined_host=host(size_px, torch.float32),
+            mask_host=host(size_px, torch.bool),
+            image=buffer(1, 3, *grid.size_px),
+            prepared=buffer(1, 1, *grid.size_px),
             keep=buffer(1, grid.cells, dtype=torch.bool),
-            raw_m=buffer(*size),
+            raw_m=buffer(*size_px),
         )
-        plan.prepare = self.device.captured(lambda: self._prepare(plan, scale_m))
-        return plan
 
-    def _prepare(self, plan: Plan, scale_m: float) -> None:
-        """Fill the plan's prepared buffers from its picture and depth."""
+    def _prepare(self, held: Buffers, scale_m: float) -> None:
+        """Fill the prepared buffers from picture and depth."""
         encoder, remap = self.network.encoder, self.network.config.remap_depth_in
-        pixels = plan.color.permute(2, 0, 1)[None]  # (1, 3, H, W)
-        plan.image.copy_(prepare_image(pixels, plan.grid, encoder.image_mean, encoder.image_std))
-        raw = plan.depth.to(torch.int32) & 0xFFFF  # (H, W), the sign bit is a digit of uint16
-        plan.prepared.copy_(prepare_depth(raw[None, None], plan.grid, remap, scale_m))
-        plan.keep.copy_(kept_patches(plan.prepared, plan.grid))
-        plan.raw_m.copy_(raw.float() * scale_m)
-
-    def _length(self, plan: Plan) -> int:
-        """Return the bucket of this frame (the one wait for the device), -1 to drop for good."""
-        if self._packing is TokenPacking.DROP:
-            return -1
-        before = 1 + self.network.config.encoder.backbone.registers + plan.grid.cells
-        return tokens.bucket_length(int(plan.keep.sum()), plan.grid.cells, before)
-
-    def _compiled(self, plan: Plan, length: int) -> Callable[[], tuple[Tensor, Tensor]]:
-        """Return the step from prepared buffers to depth and mask for one number of tokens."""
-        network, remap = self.network, self.network.config.remap_depth_out
-        size = (plan.color.shape[0], plan.color.shape[1])
-        tables = network.tables(plan.grid, size[1] / size[0])
-
-        def refine() -> tuple[Tensor, Tensor]:
-            kept = tokens.drop(plan.keep) if length < 0 else tokens.pack(plan.keep, length)
-            logits = network(plan.image, plan.prepared, kept, tables, self.precision.dtype)
-            refined = postprocess.depth_of(logits, size, remap)
-            mask = postprocess.mask_of(logits, size)
-            assert refined is not None, "load_engine refuses a network without a depth head"
-            return self.policy.apply(refined[0], None if mask is None else mask[0], plan.raw_m)
-
-        return refine if length < 0 else self.device.captured(refine)
+        pixels = held.color.permute(2, 0, 1)[None]  # (1, 3, H, W)
+        held.image.copy_(prepare_image(pixels, held.grid, encoder.image_mean, encoder.image_std))
+        raw = held.depth.to(torch.int32) & 0xFFFF  # (H, W), the sign bit is a digit of uint16
+        held.prepared.copy_(prepare_depth(raw[None, None], held.grid, remap, scale_m))
+        held.keep.copy_(kept_patches(held.prepared, held.grid))
+        held.raw_m.copy_(raw.float() * scale_m)

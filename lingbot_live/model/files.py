@@ -36,7 +36,8 @@ def whole_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise disk_error(target, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def put_in_place(complete: Path, target: Path) -> None:

@@ -22,10 +22,9 @@ from lingbot_live.refiner import Refiner
 
 log = logging.getLogger(__name__)
 
-LIVE_TOKENS = 1200  # on a GPU: the least of the published range, about 30 frames a second there
+LIVE_TOKENS = 1200  # on a GPU: the least of the published range
 CPU_BUDGET_S = 3.0  # a frame should take no longer without a GPU
-PROBE_TOKENS = 48
-LEAST_TOKENS = 48
+LEAST_TOKENS = 48  # 6 by 8 patches; also what the CPU is timed with
 
 
 class LingBotRefiner(Refiner):
@@ -42,14 +41,16 @@ class LingBotRefiner(Refiner):
         self._has_lowered = False
 
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
-        tokens = self.tokens
-        assert tokens is not None
-        try:
-            depth_m, mask, used = self._run(frame, tokens)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise RefinerError(f"lingbot: the network failed: {error}") from error
-            depth_m, mask, used = self._run_smaller(frame, tokens, error)
+        tokens = self.tokens or LEAST_TOKENS
+        result = self._run(frame, tokens)
+        if result is None:
+            # Only here, where the error is gone: its traceback holds what filled the memory.
+            self._engine.forget()
+            result = self._run(frame, self._lower(tokens))
+        if result is None:
+            self._engine.forget()
+            raise self._too_little(self.tokens)
+        depth_m, mask, used = result
         if used != self.info.tokens:
             self.info = replace(self.info, tokens=used)
         return depth_m, mask
@@ -58,24 +59,31 @@ class LingBotRefiner(Refiner):
         """Give buffers and graphs back."""
         self._engine.forget()
 
-    def _run(self, frame: Frame, tokens: int) -> tuple[DepthMap, Mask, int]:
-        return self._engine.run(frame.color, frame.depth_raw, frame.depth_scale_m, tokens)
+    def _run(self, frame: Frame, tokens: int) -> tuple[DepthMap, Mask, int] | None:
+        """Return depth, mask and the tokens used; None where memory is too small for that."""
+        try:
+            return self._engine.run(frame.color, frame.depth_raw, frame.depth_scale_m, tokens)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                return None
+            raise RefinerError(f"lingbot: the network failed: {error}") from error
 
-    def _run_smaller(
-        self, frame: Frame, tokens: int, error: BaseException
-    ) -> tuple[DepthMap, Mask, int]:
-        self._engine.forget()
-        if self._has_lowered:
-            raise OutOfMemoryError(
-                f"lingbot: {self.info.device} has too little memory for {tokens} tokens; "
-                "choose fewer, or close other programs that use it"
-            ) from error
+    def _lower(self, tokens: int) -> int:
+        fewer = max(LEAST_TOKENS, tokens // 2)
+        if self._has_lowered or fewer >= tokens:
+            raise self._too_little(tokens)
         self._has_lowered = True
-        self.tokens = max(LEAST_TOKENS, tokens // 2)
-        note = f"out of memory at {tokens} tokens, lowered to {self.tokens}"
+        self.tokens = fewer
+        note = f"out of memory at {tokens} tokens, lowered to {fewer}"
         log.warning("lingbot: %s", note)
         self.info = replace(self.info, note=note)
-        return self._run(frame, self.tokens)
+        return fewer
+
+    def _too_little(self, tokens: int | None) -> OutOfMemoryError:
+        return OutOfMemoryError(
+            f"lingbot: {self.info.device} has too little memory for {tokens} tokens; "
+            "choose fewer, or close other programs that use it"
+        )
 
 
 def create_lingbot(config: RefinerConfig) -> Refiner:
@@ -84,51 +92,59 @@ def create_lingbot(config: RefinerConfig) -> Refiner:
     Raises:
         WeightsError: the checkpoint is not here, damaged, or does not fit.
         ConfigError: the asked device is not there.
+        OutOfMemoryError: the weights alone are too large for the device.
     """
-    name = config.model or weights.RECOMMENDED
-    given = Path(name).expanduser()
-    path = given if given.exists() else weights.resolve(name)
+    path = weights.resolve(config.model)
     device = pick_device(config.device)
-    precision = device.precision if config.precision == "auto" else Precision(config.precision)
-    network, precision, note = _load(path, device, precision)
-    policy = OutputPolicy(config.apply_mask, config.keep_raw)
-    engine = Engine(network, device, precision, policy)
-    tokens, more = _tokens(config, engine)
-    note = "; ".join(text for text in (note, more) if text)
-    return LingBotRefiner(engine, given.stem if given.exists() else name, tokens, note)
+    try:
+        return _create(config, path, device)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            f"lingbot: {device.label} has too little memory for {path}; close other programs "
+            "that use it, or choose --device cpu"
+        ) from error
+
+
+def _create(config: RefinerConfig, path: Path, device: Device) -> Refiner:
+    asked = device.precision if config.precision == "auto" else Precision(config.precision)
+    network, precision, loaded = _load(path, device, asked)
+    engine = Engine(network, device, precision, OutputPolicy(config.apply_mask, config.keep_raw))
+    tokens, timed = _tokens(config, engine)
+    note = "; ".join(text for text in (loaded, timed) if text)
+    return LingBotRefiner(engine, _title(config.model, path), tokens, note)
+
+
+def _title(model: str, path: Path) -> str:
+    """Return a model's name; of a file by path its own and its folder's, as most are model.pt."""
+    if not model or weights.published(model) or not Path(model).expanduser().exists():
+        return model or weights.RECOMMENDED
+    return f"{path.absolute().parent.name}/{path.name}"
 
 
 def _load(path: Path, device: Device, precision: Precision) -> tuple[LingBotDepth, Precision, str]:
     """Load in ``precision``, or in bf16 where fp16 overflows; returns what was done, in words."""
-    network = _network(path, device, precision)
+    half = weights.find_half_cache(path) if precision is Precision.FP16 else None
+    network = load_network(half or path, precision, device.where)
     if network.depth_head is None:
         raise WeightsError(f"{path}: this network has no depth head, so it refines nothing")
     if Engine(network, device, precision).is_finite():
+        if precision is Precision.FP16 and half is None:
+            _write_half(path, network)
         return network, precision, ""
+    del network
     if precision is Precision.FP16:
-        del network
-        network = _network(path, device, Precision.BF16)
+        network = load_network(path, Precision.BF16, device.where)
         if Engine(network, device, Precision.BF16).is_finite():
             log.warning("%s: overflows in fp16; bf16 is used", path)
             return network, Precision.BF16, "these weights overflow in fp16, so bf16 is used"
     raise WeightsError(f"{path}: the network gives inf or nan in {precision.value}; get it again")
 
 
-def _network(path: Path, device: Device, precision: Precision) -> LingBotDepth:
-    if precision is not Precision.FP16:
-        return load_network(path, precision, device.where)
-    checkpoint = read_checkpoint(path)
-    half = weights.find_half_cache(checkpoint.path, check=False)
-    if half is not None:
-        return load_network(half, precision, device.where)
-    network = load_network(path, precision, device.where)
-    _write_half(checkpoint.path, network)
-    return network
-
-
 def _write_half(source: Path, network: LingBotDepth) -> None:
     """Keep what was loaded, so that the next start reads half as much."""
-    state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    state = network.state_dict()
     kept = [name for name, tensor in state.items() if tensor.dtype.itemsize == 4]
     try:
         weights.write_half_cache(source, state, read_checkpoint(source).config, kept)
@@ -137,27 +153,24 @@ def _write_half(source: Path, network: LingBotDepth) -> None:
 
 
 def _tokens(config: RefinerConfig, engine: Engine) -> tuple[int, str]:
+    """Return how many tokens to begin with, and why in words where time decided."""
     least, most = engine.network.config.num_tokens_range
     if config.tokens is not None:
         return config.tokens, ""
     if config.level is not None:
-        return round(least + config.level / 9 * (most - least)), ""
+        return int(least + config.level / 9 * (most - least)), ""
     if engine.device.where.type == "cuda":
         return LIVE_TOKENS, ""
-    seconds = _probe_s(engine)
-    fitting = int(PROBE_TOKENS * CPU_BUDGET_S / seconds)
-    tokens = min(max(fitting, LEAST_TOKENS), LIVE_TOKENS)
-    return (
-        tokens,
-        f"without a GPU {tokens} tokens take about {seconds * tokens / PROBE_TOKENS:.1f} s",
-    )
+    seconds = _probe_s(engine) / LEAST_TOKENS  # per token
+    tokens = min(max(int(CPU_BUDGET_S / seconds), LEAST_TOKENS), LIVE_TOKENS)
+    return tokens, f"without a GPU {tokens} tokens take about {seconds * tokens:.1f} s"
 
 
 def _probe_s(engine: Engine) -> float:
-    """Return how long a frame of `PROBE_TOKENS` takes, after one to warm up."""
+    """Return how long a frame of `LEAST_TOKENS` takes, after one to warm up."""
     color = np.zeros((480, 640, 3), np.uint8)
     depth = np.full((480, 640), 1500, np.uint16)
     for _ in range(2):
         started = time.perf_counter()
-        engine.run(color, depth, 0.001, PROBE_TOKENS)
+        engine.run(color, depth, 0.001, LEAST_TOKENS)
     return time.perf_counter() - started
