@@ -35,7 +35,8 @@ _TREND_SPREAD = 30.0  # lambda of the smoother: about the squared reach in pixel
 _TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
 _TRACE = np.float32(1e-5)
 _RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
-_SLACK = 0.05  # how much log depth may change between sparse measurements beyond what they say
+_SLACK = 0.05  # log depth by which guesses may leave sparse measurements over their spacing
+_LEAP = 1.0  # log depth by which a guess may lie beyond the nearest of sparse measurements
 _COLOR_SCALE = 8.0  # colour difference (mean of channels, 0 to 255) that weakens a link to 1/e
 _LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
 _DEPTH_SCALE = np.float32(0.02)  # step of log depth that halves a link
@@ -263,6 +264,8 @@ def _hold(log: Plane, known: Mask) -> None:
     """Keep guesses within what the nearest of sparse measurements say, in place.
 
     So a measurement far off from those around it rules its own Voronoi cell, and no more than that.
+    Near a seam of cells, within a quarter of their spacing, a colour edge still decides on which
+    side a guess is, unless that is a leap away from the camera: such an error knows no bound.
     """
     spacing_px = float(np.sqrt(known.size / np.count_nonzero(known)))
     distance_px, cells = cv2.distanceTransformWithLabels(
@@ -272,6 +275,7 @@ def _hold(log: Plane, known: Mask) -> None:
     values[cells[known]] = log[known]
     nearest = values[cells]
     least, greatest = _window(nearest, nearest, 2 * int(np.clip(spacing_px / 4, 1, 15)) + 1)
+    np.copyto(log, nearest, where=nearest - log > _LEAP)  # `log` is that of inverse depth
     slack = distance_px * np.float32(_SLACK / spacing_px)
     np.clip(log, least - slack, greatest + slack, out=log)
 
