@@ -273,7 +273,7 @@ def hidden_errors(testdata: Path, valid_pixels, mask, seeds):
             left = hide(frame, hidden)
             errors[:, number, index] = [
                 rel_error(depth_m, frame.depth_m, hidden)
-                for depth_m in (refine(left, apply_mask=False).depth_m, telea(left))
+                for depth_m in (refine(left).depth_m, telea(left))
             ]
     return errors
 
