@@ -29,11 +29,14 @@ _FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
 # Outliers are islands up to a size, cut off by a step in thousandths of log depth.
 _ISLANDS = ((24, 40), (400, 1100))
 _COMPANY_PX = (31, 31)
+_COMPANY = 255 * 0.3  # known share of that window from which a measurement counts as dense
 _TREND_PX = 100  # longest side of the level at which planes are fitted
 _TREND_SPREAD = 30.0  # lambda of the smoother: about the squared reach in pixels of that level
 _TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
 _TRACE = np.float32(1e-5)
 _RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
+_SLACK = 0.05  # log depth by which guesses may leave sparse measurements over their spacing
+_LEAP = 1.0  # log depth by which a guess may lie beyond the nearest of sparse measurements
 _COLOR_SCALE = 8.0  # colour difference (mean of channels, 0 to 255) that weakens a link to 1/e
 _LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
 _DEPTH_SCALE = np.float32(0.02)  # step of log depth that halves a link
@@ -90,36 +93,42 @@ def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tupl
         depth_raw: (H, W) uint16 sensor units, 0 = no measurement.
         scale_m: metres per sensor unit.
     """
-    known = reliable(depth_raw)
+    known, sparse = reliable(depth_raw)
     within = known & (depth_raw < _SATURATED_RAW)
     if not within.any():
         return np.zeros(depth_raw.shape, np.float32), np.zeros(depth_raw.shape, bool)
-    # What lies beyond the range is far, nobody knows how far.
+    # What lies beyond the range is far, nobody knows how far. Where little is measured, though,
+    # the number is all there is.
     farthest_m = cv2.minMaxLoc(depth_raw, within.view(np.uint8))[1] * scale_m * _REACH
     inverse = np.full(depth_raw.shape, 1 / farthest_m, np.float32)
-    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=within)
+    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=known if sparse else within)
     inverse *= known
-    smooth = denoise(complete(color, inverse, known), known)
+    log = complete(color, inverse, known)
+    if sparse:
+        _hold(log, known)
+    smooth = denoise(log, known)
     return np.exp(np.negative(smooth, out=smooth), out=smooth), _vouched(known)
 
 
-def reliable(depth_raw: RawDepth) -> Mask:
-    """Return where a measurement (H, W) can be trusted.
+def reliable(depth_raw: RawDepth) -> tuple[Mask, bool]:
+    """Return where a measurement (H, W) can be trusted, and whether those are sparse.
 
     Dropped are flying pixels and islands at a depth of their own, unless nothing else is there.
+    Sparse measurements stand alone by nature; none of them is dropped.
     """
     steps = np.take(_log_steps(), depth_raw)
     known = np.asarray(steps != _HOLE)
+    dense = known & (cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > _COMPANY)
+    if 2 * np.count_nonzero(dense) < np.count_nonzero(known):
+        return known, True
     # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
     islands = np.where(known, steps, cv2.dilate(steps, np.ones((3, 3), np.uint8)))
     for largest_px, step in _ISLANDS:
         cv2.filterSpeckles(islands, _HOLE, min(largest_px, known.size // 50), step)
-    # Sparse measurements stand alone by nature, so only those in dense company are judged.
-    dense = cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > 255 * 0.3
     outliers = (islands == _HOLE) | _glints(depth_raw)
     sound = known & ~(outliers & dense)
     sound.ravel()[_flying(depth_raw, sound)] = False
-    return sound if (sound & (depth_raw < _SATURATED_RAW)).any() else known
+    return (sound if (sound & (depth_raw < _SATURATED_RAW)).any() else known), False
 
 
 @functools.cache
@@ -249,6 +258,26 @@ def _snap(log: Plane, known: Mask) -> None:
     wide = wide_greatest.ravel()[steps] - wide_least.ravel()[steps]
     snapped = np.where(value - low > high - value, high, low)
     log.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
+
+
+def _hold(log: Plane, known: Mask) -> None:
+    """Keep guesses within what the nearest of sparse measurements say, in place.
+
+    So a measurement far off from those around it rules its own Voronoi cell, and no more than that.
+    Near a seam of cells, within a quarter of their spacing, a colour edge still decides on which
+    side a guess is, unless that is a leap away from the camera: such an error knows no bound.
+    """
+    spacing_px = float(np.sqrt(known.size / np.count_nonzero(known)))
+    distance_px, cells = cv2.distanceTransformWithLabels(
+        (~known).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    values = np.empty(cells.max() + 1, np.float32)
+    values[cells[known]] = log[known]
+    nearest = values[cells]
+    least, greatest = _window(nearest, nearest, 2 * int(np.clip(spacing_px / 4, 1, 15)) + 1)
+    np.copyto(log, nearest, where=nearest - log > _LEAP)  # `log` is that of inverse depth
+    slack = distance_px * np.float32(_SLACK / spacing_px)
+    np.clip(log, least - slack, greatest + slack, out=log)
 
 
 def _resize(image: Plane, like: Plane) -> Plane:
