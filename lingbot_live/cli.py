@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +49,8 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and log more.")] = False,
 ) -> None:
+    import logging
+
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
@@ -114,6 +114,8 @@ def devices(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the cameras that can be opened now, and why a make has none."""
+    import json
+
     from lingbot_live import registry
 
     found, unavailable = registry.discover()
@@ -190,15 +192,13 @@ def _run_headless(
         session.stop()
         result = session.stats()
         _write_json(stats, result)
-    if stats is None:
-        print(json.dumps(result, indent=2))
 
 
 def _wait(session: Session, duration_s: float | None) -> None:
-    try:
+    from contextlib import suppress
+
+    with suppress(KeyboardInterrupt):  # how a run without a duration ends
         session.wait(duration_s)
-    except KeyboardInterrupt:
-        logging.getLogger(__name__).info("stopped by Ctrl-C")
 
 
 def _camera_config(
@@ -231,8 +231,14 @@ def _check_writable(*paths: Path | None) -> None:
 
 
 def _write_json(path: Path | None, data: object) -> None:
-    if path is not None:
-        path.expanduser().write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    """Write to a file, or to standard output without one."""
+    import json
+
+    text = json.dumps(data, indent=2)
+    if path is None:
+        print(text)
+    else:
+        path.expanduser().write_text(text + "\n", encoding="utf-8")
 
 
 def _guarded(call: Callable[[], None]) -> int:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.errors import LingbotLiveError
-from lingbot_live.model import weights
-from lingbot_live.model.files import Progress, megabytes
+if TYPE_CHECKING:
+    from lingbot_live.model import weights
+    from lingbot_live.model.files import Progress
 
 app = typer.Typer(help="The weights of LingBot-Depth.", no_args_is_help=True)
 
@@ -28,15 +27,6 @@ class Hub(str, Enum):
 
     huggingface = "huggingface"
     modelscope = "modelscope"
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    try:
-        yield
-    except LingbotLiveError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @contextmanager
@@ -74,15 +64,20 @@ def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
     """Show the published models and what is here of them."""
-    with _clear_errors():
-        found = weights.known()
+    from lingbot_live.model import weights
+
+    found = weights.known()
     if as_json:
+        import json
+
         typer.echo(json.dumps([_as_dict(status) for status in found], indent=2))
     else:
         _print_table(found)
 
 
 def _as_dict(status: weights.Status) -> dict[str, object]:
+    from lingbot_live.model import weights
+
     entry = weights.published(status.name)
     about = asdict(entry) if entry else {"name": status.name, "huggingface": status.name}
     here = {**asdict(status), "path": str(status.path)}
@@ -92,6 +87,9 @@ def _as_dict(status: weights.Status) -> dict[str, object]:
 def _print_table(found: list[weights.Status]) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from lingbot_live.model import weights
+    from lingbot_live.model.files import megabytes
 
     table = Table(box=None, pad_edge=False)
     for heading in ("NAME", "HERE", "SIZE", "FP16 COPY", "FOR", "FILE"):
@@ -116,7 +114,9 @@ def download(
     hub: Annotated[Hub, typer.Option("--from", help="Where from.")] = Hub.huggingface,
 ) -> None:
     """Download a model; an interrupted download goes on where it stopped."""
-    with _clear_errors(), _bar(name) as progress:
+    from lingbot_live.model import weights
+
+    with _bar(name) as progress:
         try:
             found = weights.download(name, hub.value, progress=progress)
         except KeyboardInterrupt:
@@ -132,9 +132,10 @@ def verify(
     ] = None,
 ) -> None:
     """Compare the checksum of downloaded weights with the hub's."""
-    with _clear_errors():
-        names = [name] if name else [s.name for s in weights.known() if s.state == "present"]
-        verdicts = [_verify(each) for each in names]
+    from lingbot_live.model import weights
+
+    names = [name] if name else [s.name for s in weights.known() if s.state == "present"]
+    verdicts = [_verify(each) for each in names]
     if not verdicts:
         typer.echo("no weights are here")
     if any(verdict.ok is False for verdict in verdicts):
@@ -142,6 +143,8 @@ def verify(
 
 
 def _verify(name: str) -> weights.Verdict:
+    from lingbot_live.model import weights
+
     with _bar(name) as progress:
         verdict = weights.verify(name, progress=progress)
     if verdict.ok is False:
@@ -156,22 +159,21 @@ def _verify(name: str) -> weights.Verdict:
 
 
 @app.command()
-def path(name: Name = weights.RECOMMENDED) -> None:
-    """Print where a model's file is."""
-    with _clear_errors():
-        typer.echo(weights.resolve(name))
+def path(name: Name = "") -> None:
+    """Print where a model's file is; of the recommended one without a name."""
+    from lingbot_live.model import weights
+
+    typer.echo(weights.resolve(name))
 
 
 @app.command()
 def remove(name: Name) -> None:
     """Remove a model that was downloaded, and its fp16 copy; never a file of yours."""
-    with _clear_errors():
-        before = weights.status(name) if weights.published(name) else None
-        freed = weights.remove(name)
+    from lingbot_live.model import weights
+    from lingbot_live.model.files import megabytes
+
+    before = weights.status(name) if weights.published(name) else None
+    freed = weights.remove(name)
     typer.echo(f"{name}: {megabytes(freed)} freed" if freed else f"{name}: nothing was here")
     if before and before.origin == "huggingface cache":
         typer.echo(f"{before.path} belongs to Hugging Face's cache and stays")
-
-
-if __name__ == "__main__":
-    app()

@@ -31,7 +31,6 @@ A message says who, which value, and what to do next::
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -121,5 +120,7 @@ class SessionStateError(LingbotLiveError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty text."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""

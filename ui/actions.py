@@ -30,13 +30,9 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("open_file", "Open recording...", "Ctrl+O", "open_file"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "open_folder"),
     ActionInfo("find", "Look for cameras", "F5", "find_cameras"),
-    ActionInfo(
-        "models", "Models...", "Ctrl+M", "refining.show_models", "Weights: get, use"
-    ),
+    ActionInfo("models", "Models...", "Ctrl+M", "refining.show_models", "Weights: get, use"),
     ActionInfo("mask", "Trust the network's mask", "", "refining.toggle_mask", checkable=True),
-    ActionInfo(
-        "keep_raw", "Keep valid raw depth", "", "refining.toggle_keep_raw", checkable=True
-    ),
+    ActionInfo("keep_raw", "Keep valid raw depth", "", "refining.toggle_keep_raw", checkable=True),
     ActionInfo("record", "Record", "R", "toggle_recording", "Record the session, or end that"),
     ActionInfo("pause_recording", "Pause", "P", "recording.pause_or_resume", "Pause the recording"),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),

@@ -31,7 +31,7 @@ def start(hub, tmp_path):
 
     def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "lingbot_live.cli_models", *arguments],
+            [sys.executable, "-W", "error", "-m", "lingbot_live", "models", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -93,7 +93,7 @@ def test_interrupted_and_resumed(hub, models):
     hub.stop_after, hub.refuse_status, hub.good_answers = 8 << 17, 503, 1
     status, out, err = models("download", "v0.5")
     assert (status, out) == (1, "")
-    assert "error: model.pt: the connection broke after 1.0 MB of 3.0 MB" in err
+    assert "lingbot-live: model.pt: the connection broke after 1.0 MB of 3.0 MB" in err
     assert "Traceback" not in err
     assert json.loads(models("list", "--json")[1])[0]["state"] == "partial"
     hub.stop_after = hub.refuse_status = None
@@ -110,7 +110,7 @@ def test_ctrl_c_keeps_what_has_arrived(hub, start, models):
         assert reached.wait(30)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 230
     assert "stopped; run it again" in err
     hub.gate.set()
     hub.halfway = None
@@ -127,7 +127,7 @@ def test_a_file_size_limit_is_a_full_disk(hub, tmp_path, start):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     with process:
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert "model.pt: the disk is full" in err
     assert "Traceback" not in err
     assert not list(tmp_path.rglob("model.pt"))
