@@ -50,8 +50,9 @@ class ComparisonSettings:
     duration_s: float = 10.0  # of the camera's own time; wall clock for live cameras
     rate_hz: float = 10.0  # measured frames a second; 0 = every frame
     most_frames: int | None = None
-    roi: Roi = Roi()
+    roi: Roi = field(default_factory=Roi)
     distance_m: float | None = None
+    rs_compatible: bool = False  # also the numbers of Intel's tool, of raw depth
     reference: str | None = None  # TRUTH, the address of a camera with the same view, or none
     camera: CameraConfig = field(default_factory=CameraConfig)
 
@@ -59,8 +60,9 @@ class ComparisonSettings:
     def meter(self) -> MeterSettings:
         """Finer than live, since nothing waits."""
         return MeterSettings(
-            self.roi, self.distance_m, stride=2, most_points=12_000, averaged=100_000
-        )
+            self.roi, self.distance_m, stride=2, most_points=12_000, averaged=100_000,
+            longest_still=True,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -148,12 +150,14 @@ def _mean_by_distance(rows: list[Floats]) -> Floats | None:
 def growth_exponent(by_distance: Floats, edges_m: Floats = DISTANCE_EDGES_M) -> float:
     """Return p of ``error ~ distance^p`` by least squares in logarithms, weighted by pixels.
 
-    nan with fewer than three distances. Stereo's depth error grows with p = 2 (depth is inverse to
-    disparity), a time-of-flight camera's much slower as long as light suffices.
+    Of the distances at which the sensor works: at least half covered, median error below 10 % of
+    the distance. nan with fewer than three. Stereo's depth error grows with p = 2 (depth is
+    inverse to disparity), a time-of-flight camera's much slower as long as light suffices.
     """
     centre = (edges_m[1:] + edges_m[:-1]) / 2
     median, share, pixels = by_distance
-    usable = np.isfinite(median) & (median > 0) & (share > 0)
+    with np.errstate(invalid="ignore"):
+        usable = (median > 0) & (median < 0.1 * centre) & (share >= 0.5)
     if usable.sum() < 3:
         return float("nan")
     weight = np.sqrt((pixels * share)[usable])
@@ -207,7 +211,8 @@ def _run(
         picture = frame if is_picture else picture
         moved = still.moved(frame.color)
         raw.add(frame, moved=moved, is_picture=is_picture)
-        rs.add(frame, moved=moved)
+        if settings.rs_compatible:
+            rs.add(frame)
         for stream, engine in streams:
             stream.add(engine.refine(frame), moved=moved, is_picture=is_picture)
         progress(address, measured)
@@ -320,17 +325,19 @@ class _RsCollector:
         self._rows: list[Numbers] = []
         self._regions: list[RawDepth] = []
 
-    def add(self, frame: Frame, *, moved: bool) -> None:
+    def add(self, frame: Frame) -> None:
         settings, shape = self._settings, frame.depth_raw.shape
         whole = settings.roi.rectangle is None
-        roi = rs_roi(shape[1], shape[0], settings.roi.percent) if whole else settings.roi.slices(shape)
+        roi = (
+            rs_roi(shape[1], shape[0], settings.roi.percent)
+            if whole
+            else settings.roi.slices(shape)
+        )
         distance_mm = None if settings.distance_m is None else 1000 * settings.distance_m
         found = rs_numbers(
             frame.depth_raw, frame.depth_scale_m, frame.intrinsics, roi,
             frame.calibration.baseline_m, distance_mm,
         )  # fmt: skip
-        if moved:
-            self._regions.clear()
         self._regions = [*self._regions[-38:], frame.depth_raw[roi].copy()]
         if found is not None:
             values = found._asdict().items()

@@ -30,7 +30,7 @@ from lingbot_live.temporal import Stillness, TemporalWindow
 class MeterSettings:
     """What is measured and how often; the defaults suit a live panel."""
 
-    roi: Roi = Roi()
+    roi: Roi = field(default_factory=Roi)
     distance_m: float | None = None  # true distance to the target in the region
     period_s: float = 0.25  # between measured frames, by the frames' arrival; 0 = every frame
     stride: int = 3  # every so many pixels in both directions for whole-image numbers
@@ -38,6 +38,7 @@ class MeterSettings:
     edge_parts: int = 4  # edge numbers come from one of so many bands of rows, in turn
     averaged: int = 20  # measured frames behind each mean
     window: int = 40  # the most measured frames behind temporal noise
+    longest_still: bool = False  # noise of the longest stretch without motion, not of the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class DepthMeter:
         self._window = TemporalWindow(settings.window)
         self._region = (slice(0), slice(0))
         self._added = 0
+        self._longest: Numbers = {}  # of the stretches that motion ended
 
     def add(self, depth_m: DepthMap, frame: Frame, *, moved: bool) -> None:
         """Take the depth (H, W) metres of ``frame``; ``moved`` if the scene did since the last."""
@@ -69,12 +71,20 @@ class DepthMeter:
         self._added += 1
         self._region = _coarser(self._settings.roi.slices(depth_m.shape), step)
         if moved:
+            if self._settings.longest_still and len(self._window) > self._longest_frames:
+                self._longest = self._window.numbers(self._region)
             self._window.clear()
         self._window.add(np.ascontiguousarray(depth_m[::step, ::step]))
 
     def numbers(self) -> Numbers:
-        """Return the means, and the temporal noise of the longest stretch without motion."""
-        return mean_numbers(self._rows) | self._window.numbers(self._region)
+        """Return the means, and the temporal noise of the stretch without motion."""
+        recent = len(self._window) >= self._longest_frames
+        noise = self._window.numbers(self._region) if recent else self._longest
+        return mean_numbers(self._rows) | noise
+
+    @property
+    def _longest_frames(self) -> float:
+        return self._longest.get("still_frames", 0.0)
 
 
 class QualityMeter:

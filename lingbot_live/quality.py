@@ -66,7 +66,8 @@ class Roi:
         height, width = shape[:2]
         if self.rectangle is None:
             share = self.percent / 200
-            spans = [(int(n * (0.5 - share)), int(n * (0.5 + share))) for n in (height, width)]
+            ends = (0.5 - share, 0.5 + share)
+            spans = [[int(n * end + 1e-9) for end in ends] for n in (height, width)]
             return slice(*spans[0]), slice(*spans[1])
         left, top, wide, high = self.rectangle
         if left < 0 or top < 0 or left + wide > width or top + high > height:
@@ -175,7 +176,9 @@ def plane_quality(
     fit = fit_plane(points)
     if fit is None:
         return dict.fromkeys(PLANE_KEYS, NAN)
-    middle = rays(calibration.color)[(rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2]
+    middle = rays(calibration.color)[
+        (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
+    ]
     return _plane_numbers(points, fit, middle, calibration, distance_m)
 
 
@@ -272,9 +275,9 @@ def flying_share(depth_m: DepthMap) -> float:
     """Return the share of the valid pixels at depth edges that hang between the two sides.
 
     At an edge (a step over 8 % in 5x5 pixels) a pixel flies when it lies between 20 % and 80 % of
-    the way from the near to the far side. Slopes are told from steps by a 9x9 window, whose contrast
-    on a slope is larger by half or more. Flying pixels: Sarbolandi, Lefloch, Kolb, "Kinect range
-    sensing", CVIU 2015. nan where there is no edge.
+    the way from the near to the far side. Slopes are told from steps by a 9x9 window, whose
+    contrast on a slope is larger by half or more. Flying pixels: Sarbolandi, Lefloch,
+    Kolb, "Kinect range sensing", CVIU 2015. nan where there is no edge.
     """
     near, far = local_range(depth_m, 5)
     contrast = far - near

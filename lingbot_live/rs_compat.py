@@ -42,9 +42,10 @@ class RsNumbers(NamedTuple):
 
 def rs_roi(width: int, height: int, percent: float = 40) -> tuple[slice, slice]:
     """Return rows and columns of the tool's centred rectangle, ``percent`` of each side."""
-    share = percent / 100
-    rows = slice(int(height * (0.5 - 0.5 * share)), int(height * (0.5 + 0.5 * share)))
-    return rows, slice(int(width * (0.5 - 0.5 * share)), int(width * (0.5 + 0.5 * share)))
+    half = np.float32(0.5) * np.float32(percent / 100)  # in single precision, as the tool
+    low, high = np.float32(0.5) - half, np.float32(0.5) + half
+    rows = slice(int(np.float32(height) * low), int(np.float32(height) * high))
+    return rows, slice(int(np.float32(width) * low), int(np.float32(width) * high))
 
 
 def rs_plane(points_m: Points) -> RsPlane | None:

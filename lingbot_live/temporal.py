@@ -19,7 +19,7 @@ TEMPORAL_KEYS = (
 _STILL_GREY = 2.0  # mean change of a coarse picture, of 255, above which something moved
 
 
-def noise_map(stack_m: npt.NDArray[np.floating]) -> tuple[DepthMap, DepthMap, Mask]:
+def noise_map(stack_m: npt.NDArray[np.float32]) -> tuple[DepthMap, DepthMap, Mask]:
     """Return temporal noise (H, W) m, mean depth (H, W) m, and which pixels are steady.
 
     Per pixel of (N, H, W) metres, over its n valid values: the sample standard deviation, divided
@@ -33,7 +33,7 @@ def noise_map(stack_m: npt.NDArray[np.floating]) -> tuple[DepthMap, DepthMap, Ma
 
 
 def _noise(
-    count: npt.NDArray[np.integer],
+    count: npt.NDArray[np.int64],
     total: npt.NDArray[np.float64],
     squares: npt.NDArray[np.float64],
     frames: int,
@@ -63,7 +63,7 @@ class TemporalWindow:
         return len(self._frames)
 
     def add(self, depth_m: DepthMap) -> None:
-        """Take one image (H, W) metres, 0 = invalid; of another size than before, it is the first."""
+        """Take one image (H, W) metres, 0 = invalid; another size than before begins anew."""
         if self._sums is None or self._sums.shape[1:] != depth_m.shape:
             self.clear()
             self._sums = np.zeros((3, *depth_m.shape))
@@ -82,8 +82,8 @@ class TemporalWindow:
     def numbers(self, roi: tuple[slice, slice]) -> Numbers:
         """Return noise of the region and flicker of the whole image; nan before 10 frames.
 
-        - ``temporal_noise_mm``, ``temporal_noise_percent`` (of each pixel's mean depth): median over
-          the steady pixels of the region (see `noise_map`);
+        - ``temporal_noise_mm``, ``temporal_noise_percent`` (of each pixel's mean depth): median
+          over the steady pixels of the region (see `noise_map`);
         - ``steady_share``: of the region's pixels;
         - ``flicker_mm``, ``flicker_edge_mm``: median noise of all steady pixels away from and at
           depth edges (a step of over 8 % within 5x5 pixels of the mean depth);

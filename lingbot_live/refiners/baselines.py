@@ -28,7 +28,7 @@ class BaselineRefiner(Refiner):
 
 
 def fill_nearest(frame: Frame) -> DepthMap:
-    """Give each hole the depth of the nearest measured pixel (exact Euclidean distance)."""
+    """Give each hole the depth of the nearest measured pixel (OpenCV's 5x5 distances)."""
     import cv2
 
     holes = (frame.depth_raw == 0).astype(np.uint8)
@@ -38,7 +38,7 @@ def fill_nearest(frame: Frame) -> DepthMap:
     by_label = np.zeros(int(labels.max()) + 1, np.float32)
     measured = holes == 0
     by_label[labels[measured]] = depth_m[measured]
-    return np.take(by_label, labels)
+    return np.asarray(by_label[labels])
 
 
 def fill_telea(frame: Frame) -> DepthMap:
@@ -47,7 +47,7 @@ def fill_telea(frame: Frame) -> DepthMap:
 
     holes = (frame.depth_raw == 0).astype(np.uint8)
     filled = cv2.inpaint(frame.depth_raw, holes, 3, cv2.INPAINT_TELEA)
-    return np.multiply(filled, np.float32(frame.depth_scale_m), dtype=np.float32)
+    return np.asarray(filled * np.float32(frame.depth_scale_m), np.float32)
 
 
 def fill_push_pull(frame: Frame) -> DepthMap:
