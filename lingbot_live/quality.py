@@ -284,6 +284,9 @@ def flying_share(depth_m: DepthMap) -> float:
     wide_near, wide_far = local_range(depth_m, 9)
     edge = (depth_m > 0) & (contrast > np.float32(0.08) * near)
     edge &= wide_far - wide_near < np.float32(1.5) * contrast
+    inner = np.zeros_like(edge)
+    inner[4:-4, 4:-4] = True  # where no window is cut off
+    edge &= inner
     count = int(edge.sum())
     if count == 0:
         return NAN

@@ -59,7 +59,7 @@ def fill_push_pull(frame: Frame) -> DepthMap:
 
     depth_m = frame.depth_m
     levels = [(depth_m, (depth_m > 0).astype(np.float32))]
-    while min(levels[-1][0].shape) > 1 and not levels[-1][1].all():
+    while max(levels[-1][0].shape) > 1 and not levels[-1][1].all():
         height, width = levels[-1][0].shape
         size = ((width + 1) // 2, (height + 1) // 2)
         total, weight = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in levels[-1])

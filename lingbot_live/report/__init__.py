@@ -52,9 +52,8 @@ def write_report(
 
 def _page(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> str:
     template = files("lingbot_live.report").joinpath("template.html").read_text(encoding="utf-8")
-    names = ", ".join(run.info.name for run in runs)
     return Template(template).substitute(
-        title=escape(f"Depth comparison: {names}" if len(runs) > 1 else f"Depth report: {names}"),
+        title=escape(_title(runs)),
         date=escape(f"{date} · lingbot-live {__version__}"),
         summary=words.summary(runs, settings),
         results=tables.results(runs),
@@ -64,6 +63,12 @@ def _page(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) ->
         conditions=tables.conditions(runs, settings, date),
         meanings=tables.meanings(runs),
     )
+
+
+def _title(runs: Sequence[SensorRun]) -> str:
+    if len(runs) == 1:
+        return f"Depth of {runs[0].address}"
+    return f"{len(runs)} depth cameras compared"
 
 
 # ---- plots -----------------------------------------------------------------------------------
@@ -177,7 +182,7 @@ def _pictures(run: SensorRun) -> str:
     known = raw_m[raw_m > 0] if reference_m is None else reference_m[reference_m > 0]
     near, far = np.percentile(known, [1, 99]) if known.size else (0.3, 4.0)
     scale = DepthRange(float(near), max(float(far), float(near) + 0.1))
-    shown = [pictures.image(frame.color, "colour", photo=True)]
+    shown = [pictures.image(frame.color, "colour")]
     if reference_m is not None:
         shown.append(pictures.depth(reference_m, scale, "reference depth"))
     bars = [pictures.depth_bar(scale)]

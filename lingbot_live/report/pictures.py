@@ -20,17 +20,18 @@ CHANGE_RGB = {
 }
 
 
-def image(rgb: ColorImage, caption: str, *, photo: bool = False) -> str:
-    """Return a figure with the picture inside the page: JPEG for photographs, else PNG."""
+def image(rgb: ColorImage, caption: str) -> str:
+    """Return a figure with the picture inside the page."""
     import cv2
 
     if rgb.shape[1] > _MOST_PX:
         size = (_MOST_PX, round(rgb.shape[0] * _MOST_PX / rgb.shape[1]))
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if photo else cv2.INTER_NEAREST)
-    suffix, kind = (".jpg", "jpeg") if photo else (".png", "png")
-    data = base64.b64encode(cv2.imencode(suffix, rgb[..., ::-1])[1].tobytes()).decode("ascii")
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    # Maps of noise make PNGs of half a megabyte each.
+    coded = cv2.imencode(".webp", rgb[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 85])[1]
+    data = base64.b64encode(coded.tobytes()).decode("ascii")
     return (
-        f'<figure><img src="data:image/{kind};base64,{data}" alt="{escape(caption)}">'
+        f'<figure><img src="data:image/webp;base64,{data}" alt="{escape(caption)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 

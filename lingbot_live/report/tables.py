@@ -14,7 +14,7 @@ from lingbot_live.catalogue import CHANGE, IMAGE, METRICS, REFERENCE, TEMPORAL, 
 from lingbot_live.comparison import ComparisonSettings, SensorRun, StreamResult
 
 _MAIN = (
-    "fill_share", "rmse_all_m", "rmse_m", "delta_105_all", "fattening_px", "flying_share",
+    "fill_share", "rmse_all_m", "rmse_m", "delta_105_all", "flying_share",
     "temporal_noise_mm", "flicker_mm", "plane_rms_mm", "kept_share", "changed_share",
     "filled_share", "refine_ms",
 )  # fmt: skip

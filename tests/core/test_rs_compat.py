@@ -154,8 +154,9 @@ def test_never_valid_pixels_pull_temporal_noise_down():
 
 
 def test_regions_are_the_tools():
+    # 80 % loses a pixel, since the tool computes in single precision.
     assert rs_roi(640, 480) == (slice(144, 336), slice(192, 448))
-    assert rs_roi(640, 480, 80) == (slice(48, 432), slice(64, 576))
+    assert rs_roi(640, 480, 80) == (slice(47, 432), slice(63, 576))
 
 
 def test_nothing_without_a_plane():
