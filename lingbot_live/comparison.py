@@ -60,7 +60,7 @@ class ComparisonSettings:
     def meter(self) -> MeterSettings:
         """Finer than live, since nothing waits."""
         return MeterSettings(
-            self.roi, self.distance_m, stride=2, most_points=12_000, averaged=100_000,
+            self.roi, self.distance_m, stride=2, edge_parts=1, most_points=12_000, averaged=100_000,
             longest_still=True,
         )  # fmt: skip
 

@@ -276,22 +276,24 @@ def flying_share(depth_m: DepthMap) -> float:
 
     At an edge (a step over 8 % in 5x5 pixels) a pixel flies when it lies between 20 % and 80 % of
     the way from the near to the far side. Slopes are told from steps by a 9x9 window, whose
-    contrast on a slope is larger by half or more. Flying pixels: Sarbolandi, Lefloch,
+    contrast on a slope is larger by half or more, and from noise by its lack of two sides: there
+    most pixels of the window lie in between. Flying pixels: Sarbolandi, Lefloch,
     Kolb, "Kinect range sensing", CVIU 2015. nan where there is no edge.
     """
+    import cv2
+
     near, far = local_range(depth_m, 5)
     contrast = far - near
     wide_near, wide_far = local_range(depth_m, 9)
-    edge = (depth_m > 0) & (contrast > np.float32(0.08) * near)
+    valid = depth_m > 0
+    edge = valid & (contrast > np.float32(0.08) * near)
     edge &= wide_far - wide_near < np.float32(1.5) * contrast
-    inner = np.zeros_like(edge)
-    inner[4:-4, 4:-4] = True  # where no window is cut off
-    edge &= inner
-    count = int(edge.sum())
-    if count == 0:
-        return NAN
-    height = (depth_m[edge] - near[edge]) / contrast[edge]
-    return float(((height > 0.2) & (height < 0.8)).mean())
+    height = depth_m - near
+    between = valid & (height > np.float32(0.2) * contrast) & (height < np.float32(0.8) * contrast)
+    crowd, company = (cv2.blur(a.astype(np.float32), (5, 5)) for a in (between, valid))
+    edge &= crowd < np.float32(0.5) * company
+    inner = edge[4:-4, 4:-4]  # where no window is cut off
+    return float(between[4:-4, 4:-4][inner].mean()) if inner.any() else NAN
 
 
 def edge_fattening_px(depth_m: DepthMap, reference_m: DepthMap, reach_px: int = 6) -> float:

@@ -215,6 +215,9 @@ def test_flying_pixels_are_counted():
     assert flying_share(z) == 0
     z[:, 320] = 1.5
     assert flying_share(z) == pytest.approx(1 / 3)
+    noise = 2 * (1 + 0.03 * np.random.default_rng(0).standard_normal((480, 640)))
+    noise[:, 320:] += 2
+    assert flying_share(noise.astype(np.float32)) < 0.2
     slope = (1.0 + 0.05 * np.arange(640))[None] * np.ones((480, 1))
     assert not flying_share(slope.astype(np.float32)) > 0
 

@@ -50,7 +50,8 @@ def slow_plane(points):
     n = len(points)
     c = [math.fsum(p[i] for p in points) / n for i in range(3)]
     s = {}
-    for name, i, j in (("xx", 0, 0), ("xy", 0, 1), ("xz", 0, 2), ("yy", 1, 1), ("yz", 1, 2), ("zz", 2, 2)):  # fmt: skip
+    for name in ("xx", "xy", "xz", "yy", "yz", "zz"):
+        i, j = ("xyz".index(letter) for letter in name)
         s[name] = math.fsum((p[i] - c[i]) * (p[j] - c[j]) for p in points)
     det_x = s["yy"] * s["zz"] - s["yz"] ** 2
     det_y = s["xx"] * s["zz"] - s["xz"] ** 2
