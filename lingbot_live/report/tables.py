@@ -7,8 +7,6 @@ import platform
 from collections.abc import Iterable, Sequence
 from html import escape
 
-import numpy as np
-
 from lingbot_live import __version__
 from lingbot_live.catalogue import CHANGE, IMAGE, METRICS, REFERENCE, TEMPORAL, Metric
 from lingbot_live.comparison import ComparisonSettings, SensorRun, StreamResult
@@ -111,13 +109,10 @@ def _cell(metric: Metric, stream: StreamResult, streams: Sequence[StreamResult])
     value = stream.numbers.get(metric.key)
     if value is None:
         return "<td></td>"
-    values = [metric.better * s.numbers.get(metric.key, math.nan) for s in streams]
-    best = (
-        metric.better and np.nanmax(values) == metric.better * value
-        if _known(metric.key, streams)
-        else False
-    )
-    kind = ' class="best"' if best and len(streams) > 1 else ""
+    scores = [metric.better * s.numbers.get(metric.key, math.nan) for s in streams]
+    best = max((score for score in scores if math.isfinite(score)), default=math.nan)
+    wins = metric.better != 0 and len(streams) > 1 and metric.better * value == best
+    kind = ' class="best"' if wins else ""
     return f"<td{kind}>{metric.shown(value)}</td>"
 
 
@@ -126,5 +121,7 @@ def _head(metric: Metric) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th>{text}</th>" for text in heads)
+    words = ("Camera", "Depth")
+    kinds = (' class="left"' if text in words else "" for text in heads)
+    head = "".join(f"<th{kind}>{text}</th>" for kind, text in zip(kinds, heads, strict=True))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
