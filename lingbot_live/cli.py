@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live import __version__, cli_bench, cli_models, cli_session
+from lingbot_live import __version__, cli_bench, cli_compare, cli_models, cli_session
 from lingbot_live.errors import ConfigError, LingbotLiveError
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ app.add_typer(cli_models.app, name="models")
 for _command in (cli_session.record, cli_session.info, cli_session.repair, cli_session.refine):
     app.command()(_command)
 app.command()(cli_bench.bench)
+for _command in (cli_compare.measure, cli_compare.compare):
+    app.command()(_command)
+app.command("eval")(cli_compare.evaluate)
 
 Address = Annotated[
     list[str] | None,

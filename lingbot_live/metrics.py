@@ -80,6 +80,76 @@ def rel_error(depth_m: DepthMap, reference_m: DepthMap, where: Mask) -> float:
     return float((np.abs(depth_m[where] - reference) / reference).mean(dtype=np.float64))
 
 
+DELTAS = (1.25, 1.10, 1.05, 1.03)
+
+
+def reference_errors(depth_m: DepthMap, reference_m: DepthMap) -> dict[str, float]:
+    """Return the errors against a reference, over valid pixels and over all pixels.
+
+    With d the depth and g the reference, over the pixels where both are valid (as published depth
+    completion results are: Eigen et al., NeurIPS 2014; Uhrig et al., 3DV 2017):
+
+    - ``absrel`` mean ``|d - g| / g``, ``mae_m`` mean ``|d - g|``, ``rmse_m`` root mean square;
+    - ``delta_125``, ``_110``, ``_105``, ``_103``: share with ``max(d/g, g/d)`` below 1.25, ...;
+    - ``bias_m``: median of ``d - g``.
+
+    Those say nothing of holes, and leaving out hard pixels makes them better. So a second set,
+    with ``_all`` in the key, counts every pixel that has a reference; one without depth (0)
+    stands as depth 0: an error of g, a relative error of 1, outside every delta.
+    ``coverage_share`` is the share of the reference that has depth.
+
+    Raises:
+        ConfigError: the two differ in shape.
+    """
+    _same_shape("reference_errors", depth_m, reference_m)
+    known = reference_m > 0
+    d, g = depth_m[known], reference_m[known]
+    seen = d > 0
+    error = np.abs(d - g)
+    with np.errstate(divide="ignore"):
+        ratio = np.maximum(d / g, g / d)  # infinite without depth
+    errors = {"coverage_share": float(seen.mean()) if seen.size else float("nan")}
+    errors |= _errors(error[seen], g[seen], ratio[seen], "")
+    errors["bias_m"] = float(np.median(d[seen] - g[seen])) if seen.any() else float("nan")
+    return errors | _errors(error, g, ratio, "_all")
+
+
+def _errors(error: DepthMap, g: DepthMap, ratio: DepthMap, suffix: str) -> dict[str, float]:
+    deltas = (f"delta_{round(100 * t)}{suffix}" for t in DELTAS)
+    keys = [f"absrel{suffix}", f"mae{suffix}_m", f"rmse{suffix}_m", *deltas]
+    if error.size == 0:
+        return dict.fromkeys(keys, float("nan"))
+    wide = np.float64  # of the sums
+    values = [
+        (error / g).mean(dtype=wide),
+        error.mean(dtype=wide),
+        np.sqrt((error * error).mean(dtype=wide)),
+        *((ratio < t).mean() for t in DELTAS),
+    ]
+    return {key: float(value) for key, value in zip(keys, values, strict=True)}
+
+
+def error_by_distance(
+    depth_m: DepthMap, reference_m: DepthMap, edges_m: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return per distance bin: median ``|d - g|`` (m), covered share, pixels of reference; (3, B).
+
+    Pixels fall into the bins between ``edges_m`` (ascending, metres) by their reference. The median
+    is over pixels with depth; it tells a sensor's noise from its failures. nan for empty bins.
+    """
+    which = np.digitize(reference_m, edges_m) - 1
+    which[reference_m <= 0] = -1
+    seen = depth_m > 0
+    error = np.abs(depth_m - reference_m)
+    rows = []
+    for number in range(len(edges_m) - 1):
+        inside = which == number
+        pixels, measured = int(inside.sum()), inside & seen
+        median = float(np.median(error[measured])) if measured.any() else float("nan")
+        rows.append((median, measured.sum() / pixels if pixels else float("nan"), pixels))
+    return np.array(rows, np.float64).T
+
+
 class Change(IntEnum):
     """What a refiner did to a pixel."""
 

@@ -1,0 +1,275 @@
+"""A comparison as one self-contained HTML page, beside the same numbers as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from lingbot_live import __version__
+from lingbot_live.colormap import DepthRange
+from lingbot_live.comparison import (
+    DISTANCE_EDGES_M,
+    HISTOGRAM_EDGES_M,
+    ComparisonSettings,
+    Floats,
+    SensorRun,
+    growth_exponent,
+)
+from lingbot_live.report import pictures, tables, words
+from lingbot_live.report.svg import COLORS, Axis, Series, bar_plot, line_plot
+
+_CENTRES_M = (DISTANCE_EDGES_M[1:] + DISTANCE_EDGES_M[:-1]) / 2
+_DASHES = ("", "6 3", "2 3", "8 3 2 3")
+
+
+def write_report(
+    folder: Path, runs: Sequence[SensorRun], settings: ComparisonSettings
+) -> tuple[Path, Path, Path]:
+    """Write ``report.html``, ``metrics.csv`` and ``metrics.json``; make the folder if needed.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    page, sheet, data = (folder / n for n in ("report.html", "metrics.csv", "metrics.json"))
+    page.write_text(_page(runs, settings, date), encoding="utf-8")
+    with sheet.open("w", encoding="utf-8", newline="") as file:
+        _write_csv(csv.writer(file), runs)
+    text = json.dumps(_data(runs, settings, date), indent=2, allow_nan=False)
+    data.write_text(text + "\n", encoding="utf-8")
+    return page, sheet, data
+
+
+def _page(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> str:
+    template = files("lingbot_live.report").joinpath("template.html").read_text(encoding="utf-8")
+    return Template(template).substitute(
+        title=escape(_title(runs)),
+        date=escape(f"{date} · lingbot-live {__version__}"),
+        summary=words.summary(runs, settings),
+        results=tables.results(runs),
+        rules=words.rules(settings),
+        distance=_distance_section(runs),
+        cameras="".join(_camera_section(run, n) for n, run in enumerate(runs)),
+        conditions=tables.conditions(runs, settings, date),
+        meanings=tables.meanings(runs),
+    )
+
+
+def _title(runs: Sequence[SensorRun]) -> str:
+    if len(runs) == 1:
+        return f"Depth of {runs[0].address}"
+    return f"{len(runs)} depth cameras compared"
+
+
+# ---- plots -----------------------------------------------------------------------------------
+
+
+def _distance_section(runs: Sequence[SensorRun]) -> str:
+    """Error and coverage of all sensors over distance, raw; empty without a reference."""
+    errors, shares = [], []
+    for number, run in enumerate(runs):
+        rows, color = run.streams[0].by_distance, COLORS[number % len(COLORS)]
+        if rows is None or not np.isfinite(rows[0]).any():
+            continue
+        exponent = growth_exponent(rows)
+        grows = f" (grows with distance^{exponent:.1f})" if math.isfinite(exponent) else ""
+        errors.append(Series(run.address + grows, _CENTRES_M, 1000 * rows[0], color))
+        shares.append(Series(run.address, _CENTRES_M, 100 * rows[1], color))
+    if not errors:
+        return ""
+    x, y = _distance_axes([s.y for s in errors])
+    guide = Series(
+        "slope of distance²", _CENTRES_M, _square_guide(errors[0].y), "#a9b3bc", "4 4", dots=False
+    )
+    plots = [
+        line_plot([*errors, guide], x, y, "Median raw error over distance"),
+        line_plot(
+            shares,
+            Axis(x.label, 0, x.high),
+            Axis("pixels with depth [%]", 0, 100),
+            "Coverage over distance",
+        ),
+    ]
+    return (
+        '<h2>Error over distance</h2><p class="note">Raw depth against the reference, in steps of '
+        "0.5 m. Both axes of the left plot are logarithmic, so a straight line is a power of the "
+        "distance and its steepness the exponent; a jump is where a sensor fails, such as beyond the "
+        "range in which a time-of-flight phase is unique.</p>"
+        f'<div class="plots">{"".join(f"<div>{plot}</div>" for plot in plots)}</div>'
+    )
+
+
+def _square_guide(errors_mm: Floats) -> Floats:
+    """A line of slope 2 that meets the first sensor's error at its middle distance."""
+    known = np.flatnonzero(np.isfinite(errors_mm))
+    middle = known[len(known) // 2]
+    return np.asarray(errors_mm[middle] * (_CENTRES_M / _CENTRES_M[middle]) ** 2)
+
+
+def _distance_axes(rows_mm: Sequence[Floats]) -> tuple[Axis, Axis]:
+    stack = np.stack(rows_mm)
+    seen = np.isfinite(stack).any(0)
+    x = Axis(
+        "distance [m]",
+        DISTANCE_EDGES_M[:-1][seen].min() or 0.2,
+        DISTANCE_EDGES_M[1:][seen].max(),
+        True,
+    )
+    low, high = float(np.nanmin(stack)), float(np.nanmax(stack))
+    return x, Axis("median error [mm]", max(low * 0.7, 0.1), max(high * 1.4, 1.0), True)
+
+
+def _camera_section(run: SensorRun, number: int) -> str:
+    plots = [_histogram(run, number)]
+    with_error = [s for s in run.streams if s.by_distance is not None]
+    if with_error:
+        rows = [1000 * s.by_distance[0] for s in with_error if s.by_distance is not None]
+        if np.isfinite(np.stack(rows)).any():
+            x, y = _distance_axes(rows)
+            series = [
+                Series(s.label, _CENTRES_M, row, _stream_color(number, i), _DASHES[i % 4])
+                for i, (s, row) in enumerate(zip(with_error, rows, strict=True))
+            ]
+            plots.insert(0, line_plot(series, x, y, "Median error over distance"))
+    simulated = " (simulated)" if run.info.is_simulated else ""
+    return (
+        f'<section class="camera"><h2>{escape(run.address)}{simulated}</h2>'
+        f'<p class="note">{escape(run.info.name)}</p>{_pictures(run)}'
+        f'<h3>Plots</h3><div class="plots">{"".join(f"<div>{plot}</div>" for plot in plots)}</div>'
+        f'<h3>All numbers</h3><div class="scroll">{tables.camera(run)}</div></section>'
+    )
+
+
+def _stream_color(camera: int, stream: int) -> str:
+    return (
+        COLORS[camera % len(COLORS)] if stream == 0 else COLORS[(camera + 2 + stream) % len(COLORS)]
+    )
+
+
+def _histogram(run: SensorRun, number: int) -> str:
+    rows = [
+        (stream.label, 100 * stream.histogram, _stream_color(number, i))
+        for i, stream in enumerate(run.streams)
+    ]
+    heights = np.stack([height for _, height, _ in rows])
+    used = np.flatnonzero(heights.max(0) > 0.05)
+    far_m = float(HISTOGRAM_EDGES_M[used[-1] + 1]) if used.size else 5.0
+    top = max(float(heights.max()) * 1.1, 1.0)
+    return bar_plot(
+        HISTOGRAM_EDGES_M,
+        rows,
+        Axis("depth [m]", 0, far_m),
+        Axis("pixels per 0.2 m [%]", 0, top),
+        "Range histogram",
+    )
+
+
+# ---- pictures --------------------------------------------------------------------------------
+
+
+def _pictures(run: SensorRun) -> str:
+    frame = run.picture
+    raw_m, reference_m = frame.depth_m, frame.reference_m
+    known = raw_m[raw_m > 0] if reference_m is None else reference_m[reference_m > 0]
+    near, far = np.percentile(known, [1, 99]) if known.size else (0.3, 4.0)
+    scale = DepthRange(float(near), max(float(far), float(near) + 0.1))
+    shown = [pictures.image(frame.color, "colour")]
+    if reference_m is not None:
+        shown.append(pictures.depth(reference_m, scale, "reference depth"))
+    bars = [pictures.depth_bar(scale)]
+    shown += [pictures.depth(s.picture_m, scale, f"{s.label} depth") for s in run.streams]
+    if reference_m is not None:
+        both = (raw_m > 0) & (reference_m > 0)
+        limit_m = pictures.error_limit_m(raw_m[both] - reference_m[both])
+        bars.append(pictures.error_bar(limit_m))
+        shown += [
+            pictures.error(s.picture_m, reference_m, limit_m, f"{s.label}: error")
+            for s in run.streams
+        ]
+    if len(run.streams) > 1:
+        bars.append(pictures.change_key())
+        shown += [
+            pictures.change(raw_m, s.picture_m, f"{s.label}: kept, changed, filled")
+            for s in run.streams[1:]
+        ]
+    caption = f"Frame {frame.index}" + (f" ({frame.label})" if frame.label else "")
+    return (
+        f'<div class="pictures">{"".join(shown)}</div><div class="bars">{"".join(bars)}</div>'
+        f'<p class="note">{escape(caption)}; one colour scale for all depth pictures.</p>'
+    )
+
+
+# ---- data ------------------------------------------------------------------------------------
+
+
+def _plain(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _write_csv(writer: csv._writer, runs: Sequence[SensorRun]) -> None:  # type: ignore[name-defined]
+    streams = [(run, stream) for run in runs for stream in run.streams]
+    keys = list(dict.fromkeys(key for _, stream in streams for key in stream.numbers))
+    writer.writerow(["camera", "depth", "frames", *keys])
+    for run, stream in streams:
+        values = ["" if (v := _plain(stream.numbers.get(key))) is None else v for key in keys]
+        writer.writerow([run.address, stream.label, run.frames_measured, *values])
+
+
+def _data(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> dict[str, object]:
+    return {
+        "app": f"lingbot-live {__version__}",
+        "date": date,
+        "duration_s": settings.duration_s,
+        "rate_hz": settings.rate_hz,
+        "roi": str(settings.roi),
+        "reference": settings.reference,
+        "distance_m": settings.distance_m,
+        "distance_edges_m": DISTANCE_EDGES_M.tolist(),
+        "cameras": [_run_data(run) for run in runs],
+    }
+
+
+def _run_data(run: SensorRun) -> dict[str, object]:
+    frame = run.picture
+    return {
+        "address": run.address,
+        "name": run.info.name,
+        "serial": run.info.serial,
+        "simulated": run.info.is_simulated,
+        "details": run.info.details,
+        "width": frame.intrinsics.width,
+        "height": frame.intrinsics.height,
+        "depth_scale_m": frame.depth_scale_m,
+        "baseline_m": frame.calibration.baseline_m,
+        "frames_read": run.frames_read,
+        "frames_measured": run.frames_measured,
+        "span_s": round(run.span_s, 3),
+        "missed": run.missed,
+        "streams": [
+            {
+                "depth": stream.label,
+                "refiner": None if stream.refiner is None else str(stream.refiner),
+                "warnings": stream.warnings,
+                "metrics": {key: _plain(value) for key, value in stream.numbers.items()},
+                "by_distance": _by_distance(stream.by_distance),
+            }
+            for stream in run.streams
+        ],
+    }
+
+
+def _by_distance(rows: Floats | None) -> dict[str, object] | None:
+    if rows is None:
+        return None
+    names = ("median_error_m", "covered_share", "pixels")
+    return {name: [_plain(v) for v in row] for name, row in zip(names, rows, strict=True)}

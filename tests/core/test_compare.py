@@ -1,0 +1,239 @@
+"""``measure`` and ``compare`` from end to end, and the report they write."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import html.parser
+import json
+import math
+import re
+
+import cv2
+import numpy as np
+import pytest
+import typer
+from rgbd_folder import write_examples
+from typer.testing import CliRunner
+
+from lingbot_live import cli
+from lingbot_live.comparison import (
+    DISTANCE_EDGES_M,
+    ComparisonSettings,
+    growth_exponent,
+    measure_camera,
+)
+from lingbot_live.config import CameraConfig
+from lingbot_live.errors import CameraNotFoundError, ConfigError
+from lingbot_live.report.svg import Axis, Series, line_plot
+
+SMALL = CameraConfig(width=160, height=120)
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "out"
+    done = run(
+        "compare", "synthetic:stereo", "synthetic:tof", "--size", "160x120", "--reference", "truth",
+        "--refiner", "none", "--refiner", "guided", "--duration", "1.2", "-o", str(folder),
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def test_compare_writes_three_files_that_agree(report):
+    data = json.loads((report / "metrics.json").read_text())
+    rows = list(csv.DictReader((report / "metrics.csv").read_text().splitlines()))
+    streams = [(c["address"], s["depth"]) for c in data["cameras"] for s in c["streams"]]
+    assert streams == [
+        ("synthetic:stereo", "raw"), ("synthetic:stereo", "guided"),
+        ("synthetic:tof", "raw"), ("synthetic:tof", "guided"),
+    ]  # fmt: skip
+    assert [(row["camera"], row["depth"]) for row in rows] == streams
+    first = data["cameras"][0]["streams"][0]["metrics"]
+    assert float(rows[0]["rmse_all_m"]) == first["rmse_all_m"]
+    assert data["cameras"][0]["frames_measured"] == 12
+    assert data["cameras"][0]["frames_read"] > 30
+
+
+def test_guided_beats_none_over_all_pixels(report):
+    data = json.loads((report / "metrics.json").read_text())
+    for camera in data["cameras"]:
+        raw, guided = (stream["metrics"] for stream in camera["streams"])
+        assert guided["rmse_all_m"] < raw["rmse_all_m"]
+        assert guided["coverage_share"] > raw["coverage_share"]
+        assert "kept_share" not in raw
+        assert guided["kept_share"] + guided["changed_share"] > 0.3
+
+
+class _Page(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [v for k, v in attrs if k in ("src", "href") and v]
+        if tag not in ("meta", "img", "line", "circle", "path", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ("line", "circle", "path"):
+            assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_needs_no_network(report):
+    text = (report / "report.html").read_text(encoding="utf-8")
+    page = _Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.sources
+    assert all(source.startswith("data:image/") for source in page.sources)
+    assert "http" not in text
+    assert "$" not in text
+    for words in ("RMSE over all pixels", "simulated", "one camera after another"):
+        assert words in text
+    assert text.count("<svg") == 6
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_without_reference_nothing_is_said_of_truth(tmp_path):
+    examples = write_examples(tmp_path / "examples", 3)
+    done = run("compare", f"folder:{examples}", "--refiner", "guided", "-o", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    data = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    # Single pictures are all measured, however close their stamps.
+    assert data["cameras"][0]["frames_measured"] == 3
+    for stream in data["cameras"][0]["streams"]:
+        assert "rmse_m" not in stream["metrics"]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "No reference was given" in page
+    assert "kept, changed, filled" in page
+
+
+def test_a_recording_can_be_the_reference(tmp_path):
+    examples = write_examples(tmp_path / "a", 2)
+    truth = write_examples(tmp_path / "b", 2)
+    for number in range(2):
+        path = truth / str(number) / "raw_depth.png"
+        depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.where(depth > 0, depth + 50, 0).astype(np.uint16))
+    settings = ComparisonSettings(reference=f"folder:{truth}")
+    result = measure_camera(f"folder:{examples}", ["none"], settings)
+    assert result.streams[0].numbers["bias_m"] == pytest.approx(-0.05, abs=1e-4)
+    assert result.streams[0].numbers["rmse_m"] == pytest.approx(0.05, abs=1e-4)
+
+
+def test_a_reference_must_share_the_view(tmp_path):
+    examples = write_examples(tmp_path / "a", 1)
+    settings = ComparisonSettings(reference="synthetic:tof")
+    with pytest.raises(ConfigError, match="same view"):
+        measure_camera(f"folder:{examples}", ["none"], settings)
+
+
+def test_truth_must_be_known(tmp_path):
+    examples = write_examples(tmp_path / "a", 1)
+    with pytest.raises(ConfigError, match="knows no truth"):
+        measure_camera(f"folder:{examples}", ["none"], ComparisonSettings(reference="truth"))
+
+
+def test_every_refiner_sees_the_same_frames(monkeypatch):
+    from lingbot_live.refiner import PassthroughRefiner
+    from lingbot_live.refiners.guided import GuidedRefiner
+
+    seen: dict[str, list[tuple[int, int]]] = {"guided": [], "other": []}
+
+    def spy(name, engine):
+        inner = engine._refine
+
+        def refine(frame):
+            seen[name].append((frame.index, int(frame.depth_raw.sum())))
+            return inner(frame)
+
+        engine._refine = refine
+        return engine
+
+    class Renamed(PassthroughRefiner):
+        def __init__(self):
+            super().__init__()
+            self.info = dataclasses.replace(self.info, name="other")
+
+    def create(config):
+        engine = GuidedRefiner(config) if config.name == "guided" else Renamed()
+        return spy(config.name, engine)
+
+    monkeypatch.setattr("lingbot_live.registry.create_refiner", create)
+    settings = ComparisonSettings(duration_s=0.6, camera=SMALL)
+    result = measure_camera("synthetic:structured", ["guided", "other"], settings)
+    assert [stream.label for stream in result.streams] == ["raw", "guided", "other"]
+    assert seen["guided"] == seen["other"]
+    assert len(seen["guided"]) == result.frames_measured == 6
+
+
+def test_measure_prints_tables_json_and_csv():
+    common = ("measure", "synthetic:stereo", "--size", "160x120", "--frames", "12")
+    table = run(*common, "--refiner", "guided", "--roi", "20,90,40,20", "--distance", "1.2")
+    assert table.exit_code == 0, table.output
+    assert "Fill rate (RealSense)" in table.output
+    assert "Temporal noise" in table.output
+    data = json.loads(run(*common, "--json").output)
+    assert data["frames"] == 12
+    assert 0.5 < data["metrics"]["raw"]["fill_share"] <= 1
+    assert data["metrics"]["raw"]["temporal_noise_mm"] > 0
+    assert data["metrics"]["raw"]["rs_fill_percent"] > 0
+    rows = list(csv.reader(run(*common, "--csv").output.splitlines()))
+    assert rows[0] == ["metric", "raw"]
+    assert dict(rows[1:])["fill_share"] == str(data["metrics"]["raw"]["fill_share"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("measure", "synthetic:stereo", "--roi", "bad"), "40%"),
+        (("measure", "synthetic:stereo", "--size", "160x120", "--roi", "0,0,900,9"), "160x120"),
+        (("measure", "synthetic:stereo", "--refiner", "gided"), "guided"),
+    ],
+)
+def test_bad_settings_are_said_in_one_line(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        run(*arguments)
+
+
+def test_a_wrong_address_shows_before_anything_is_measured(tmp_path):
+    with pytest.raises(CameraNotFoundError, match="stereo"):
+        run("compare", "synthetic:tof", "synthetic:stere", "-o", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_growth_exponents():
+    centre = (DISTANCE_EDGES_M[1:] + DISTANCE_EDGES_M[:-1]) / 2
+    share, pixels = np.ones_like(centre), np.full_like(centre, 1e4)
+    for power in (0.5, 1.0, 2.0):
+        rows = np.stack([0.003 * centre**power, share, pixels])
+        rows[:, :2] = np.nan
+        assert growth_exponent(rows) == pytest.approx(power, abs=1e-9)
+    rows[0, -4:] = 3.0  # where it fails
+    assert growth_exponent(rows) == pytest.approx(2.0, abs=1e-9)
+    assert math.isnan(growth_exponent(np.full((3, centre.size), np.nan)))
+
+
+def test_plots_stay_inside_their_frame():
+    x, y = Axis("d [m]", 0.5, 8, log=True), Axis("e [mm]", 1, 100, log=True)
+    values = np.array([0.2, 1.0, 2.0, np.nan, 4.0, 9.0])
+    svg = line_plot([Series("a < b", values, values**3, "#123456")], x, y, "t")
+    assert "a &lt; b" in svg
+    path = re.search(r'<path d="([^"]*)"', svg)
+    assert path is not None
+    numbers = [float(n) for n in re.findall(r"[\d.]+", path[1])]
+    assert len(numbers) == 6  # three points inside
+    assert path[1].count("M") == 2  # nan interrupts
+    assert all(12 <= n <= 446 for n in numbers)
+
+
+def test_the_commands_are_mounted():
+    names = set(typer.main.get_command(cli.app).commands)
+    assert {"measure", "compare", "eval"} <= names
