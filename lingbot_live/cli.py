@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live import __version__, cli_bench, cli_models, cli_session
+from lingbot_live import __version__, cli_bench, cli_doctor, cli_models, cli_session
 from lingbot_live.errors import ConfigError, LingbotLiveError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
+app.command()(cli_doctor.doctor)
 app.add_typer(cli_models.app, name="models")
 for _command in (cli_session.record, cli_session.info, cli_session.repair, cli_session.refine):
     app.command()(_command)
