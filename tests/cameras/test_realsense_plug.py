@@ -43,11 +43,12 @@ def test_a_device_that_the_sdk_loads_and_unloads_is_noticed(tmp_path, context):
     watcher.start()
     try:
         assert mine(changes.get(timeout=30).listing.cameras) == []
-        context.load_device(file)
+        held = context.load_device(file)  # without its handle the device leaves
         change = changes.get(timeout=30)
         assert mine(change.appeared) == ["PLUG1"]
         assert change.appeared[0].name == "Intel RealSense D435"
         context.unload_device(file)
+        del held
         change = changes.get(timeout=30)
         assert mine(change.vanished) == ["PLUG1"]
         assert mine(change.listing.cameras) == []
