@@ -40,6 +40,10 @@ RefinerOption = Annotated[
 ]
 FpsOption = Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A sensor's control; [SCHEME:]NAME=VALUE."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of simulated cameras.")]
 
 
@@ -67,6 +71,7 @@ def run(
     fps: FpsOption = None,
     size: SizeOption = None,
     seed: SeedOption = 0,
+    controls: SetOption = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after N frames each.")] = None,
     duration: Annotated[float | None, typer.Option(min=0.0, help="Stop after S seconds.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Without a window.")] = False,
@@ -87,7 +92,7 @@ def run(
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
-    camera = _camera_config(fps, size, seed, loop=looping)
+    camera = _camera_config(fps, size, seed, controls, loop=looping)
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
@@ -151,13 +156,14 @@ def snapshot(
     fps: FpsOption = None,
     size: SizeOption = None,
     seed: SeedOption = 0,
+    controls: SetOption = None,
 ) -> None:
     """Refine one frame and write its pictures, depth, point cloud and calibration."""
     from lingbot_live import registry
     from lingbot_live.camera import first_frame
     from lingbot_live.export.snapshot import write_snapshot
 
-    config = _camera_config(fps, size, seed, loop=False, realtime=False)
+    config = _camera_config(fps, size, seed, controls, loop=False, realtime=False)
     camera = registry.create_camera(address, config)
     engine = registry.create_refiner(_refiner_config(refiner))
     try:
@@ -202,7 +208,13 @@ def _wait(session: Session, duration_s: float | None) -> None:
 
 
 def _camera_config(
-    fps: float | None, size: str | None, seed: int, *, loop: bool, realtime: bool = True
+    fps: float | None,
+    size: str | None,
+    seed: int,
+    controls: list[str] | None = None,
+    *,
+    loop: bool,
+    realtime: bool = True,
 ) -> CameraConfig:
     from lingbot_live.config import CameraConfig
 
@@ -212,7 +224,15 @@ def _camera_config(
         if len(parts) != 2 or not all(part.isdigit() for part in parts):
             raise ConfigError(f"--size {size}: write WIDTHxHEIGHT, such as 640x480")
         width, height = int(parts[0]), int(parts[1])
-    return CameraConfig(width, height, fps, loop=loop, realtime=realtime, seed=seed)
+    settings = tuple(map(_setting, controls or ()))
+    return CameraConfig(width, height, fps, loop, realtime, seed, settings)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ConfigError(f"--set {text}: write NAME=VALUE, such as color.exposure=200")
+    return name.strip(), value.strip()
 
 
 def _refiner_config(text: str | None) -> RefinerConfig:

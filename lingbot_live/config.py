@@ -34,6 +34,7 @@ class CameraConfig:
     loop: bool = True  # a recording begins again at its end
     realtime: bool = True  # a recording keeps its own pace; False delivers every frame
     seed: int = 0  # of simulated cameras
+    controls: tuple[tuple[str, str], ...] = ()  # ([SCHEME:]NAME, value), set after every open
 
     def __post_init__(self) -> None:
         for name in ("width", "height", "fps"):
