@@ -85,7 +85,8 @@ def _control(sensor: Any, option: Any, name: str, unit: str, is_fixed: bool) -> 
 
     def typed(number: float) -> ControlValue:
         if kind is ControlKind.CHOICE:
-            return choices[min(max(round(number - span.min), 0), len(choices) - 1)]
+            place: int = round(number - span.min)
+            return choices[min(max(place, 0), len(choices) - 1)]
         if kind is ControlKind.FLOAT:
             return float(f"{number:.7g}")  # the SDK has float32
         return bool(number) if kind is ControlKind.BOOL else round(number)

@@ -32,6 +32,7 @@ from lingbot_live.frame import (
     RawDepth,
     RecordedDepth,
 )
+from lingbot_live.playback import Playback
 
 
 class CameraState(str, Enum):
@@ -110,6 +111,7 @@ class Camera(ABC):
         self.config = config
         self.state = CameraState.CLOSED
         self.missed: Counter[str] = Counter()
+        self.playback: Playback | None = None
         self._next_index = 0
         self._last_device_index: int | None = None
         self._wanted: dict[str, ControlValue] = dict(_controls_for(info, config))
@@ -130,6 +132,7 @@ class Camera(ABC):
         try:
             self._cam_open()
             self._restore_controls()
+            self._start_playback()
         except BaseException:
             self.state = CameraState.CLOSED
             self._cam_close()
@@ -204,6 +207,10 @@ class Camera(ABC):
             self._apply(name, value)
             self._wanted[name] = value
 
+    def forget_number(self) -> None:
+        """Expect any device number next, as after a seek; called by drivers' helpers."""
+        self._last_device_index = None
+
     def __enter__(self) -> Camera:
         self.open()
         return self
@@ -264,6 +271,12 @@ class Camera(ABC):
         who = self.info.address
         control = control_named(self._controls(), name, who)
         self._cam_set_control(name, control.checked(value, who))
+
+    def _start_playback(self) -> None:
+        if self.playback is not None:
+            self.playback.speed = self.config.speed
+            if self.config.start_s > 0:
+                self.playback.seek(self.config.start_s)
 
     def _restore_controls(self) -> None:
         for name, value in self._wanted.items():

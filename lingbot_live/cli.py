@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,6 +79,11 @@ def run(
     loop: Annotated[
         bool | None, typer.Option("--loop/--no-loop", help="Begin recordings again at their end.")
     ] = None,
+    speed: Annotated[float, typer.Option("--speed", help="Of recordings, 0.1 to 4.")] = 1.0,
+    start: Annotated[float, typer.Option("--start", help="Begin S seconds into recordings.")] = 0.0,
+    every_frame: Annotated[
+        bool, typer.Option("--every-frame", help="Recordings as fast as they are read.")
+    ] = False,
     screenshot: Annotated[
         Path | None, typer.Option(help="Write a picture of the window when it ends.")
     ] = None,
@@ -92,7 +98,11 @@ def run(
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
-    camera = _camera_config(fps, size, seed, controls, loop=looping)
+    camera = replace(
+        _camera_config(fps, size, seed, controls, loop=looping, realtime=not every_frame),
+        speed=speed,
+        start_s=start,
+    )
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
@@ -225,7 +235,9 @@ def _camera_config(
             raise ConfigError(f"--size {size}: write WIDTHxHEIGHT, such as 640x480")
         width, height = int(parts[0]), int(parts[1])
     settings = tuple(map(_setting, controls or ()))
-    return CameraConfig(width, height, fps, loop, realtime, seed, settings)
+    return CameraConfig(
+        width, height, fps, loop=loop, realtime=realtime, seed=seed, controls=settings
+    )
 
 
 def _setting(text: str) -> tuple[str, str]:
