@@ -9,11 +9,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from drivers import _realsense_controls as controls
 from drivers import _realsense_data as data
 from drivers._profiles import choose
 from drivers._sdk import import_sdk
 from lingbot_live.camera import Camera, CameraInfo, Capture, StreamProfile
 from lingbot_live.config import CameraConfig
+from lingbot_live.controls import Control, ControlValue
 from lingbot_live.frame import Alignment, Calibration
 
 log = logging.getLogger(__name__)
@@ -120,6 +122,13 @@ class RealSenseCamera(Camera):
                 capture = self._capture(frames) if frames is not None else None
             if capture is not None or time.monotonic() >= deadline:
                 return capture
+
+    def _cam_controls(self) -> list[Control]:
+        with data.explained(self._rs, self.info.address):
+            return controls.controls(self._rs, self._device)
+
+    def _cam_set_control(self, name: str, value: ControlValue) -> None:
+        controls.set_control(self._rs, self._device, name, value, self.info)
 
     def _wait(self, timeout_ms: int) -> Any:
         """Return a frame set, or None after ``timeout_ms``; raise if there will be none."""

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from drivers import _rgbd
-from lingbot_live.camera import Camera, CameraInfo, Capture, Driver, Pacer
+from lingbot_live.camera import Camera, CameraInfo, Capture, Driver
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraError, CameraNotFoundError, EndOfStreamError
 from lingbot_live.frame import Calibration, ColorImage, Intrinsics, RawDepth
+from lingbot_live.pace import Pace
 
 DEFAULT_FPS = 30.0
 CACHE_BYTES = 256 << 20  # 170 decoded pairs of 640x480
@@ -60,7 +61,8 @@ class FolderCamera(Camera):
         self._cache: dict[int, Decoded] = {}
         self._cached_bytes = 0
         self._position = 0
-        self._pacer = Pacer(config.fps or DEFAULT_FPS)
+        self._fps = config.fps or DEFAULT_FPS
+        self._pace: Pace[int] | None = None
 
     def _cam_open(self) -> None:
         if self.config.width is not None:
@@ -71,35 +73,44 @@ class FolderCamera(Camera):
         self._items = sequence.items
         self.missed["unpaired"] += sequence.unpaired
         self._position = 0
-        self._pacer = Pacer(self.config.fps or DEFAULT_FPS)
         self._decoded(0)
+        duration_s = (len(self._items) - 1) / self._fps
+        self.playback = self._pace = Pace(self, self, duration_s, 1 / self._fps)
         self.info = replace(self.info, details={"layout": sequence.layout})
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
+        assert self._pace is not None
+        return self._pace.read(timeout_s)
+
+    def play_fetch(self, timeout_s: float) -> tuple[float, int]:
+        """Return time and place of the next pair."""
         if self._position >= len(self._items):
-            if not self.config.loop:
-                raise EndOfStreamError(f"{self.info.address}: the last image was shown")
-            self._position = 0
-        if self.config.realtime and not self._pacer.wait(timeout_s):
-            return None
-        arrival_ns = time.monotonic_ns()
-        item = self._items[self._position]
-        color, depth, intrinsics = self._decoded(self._position)
+            raise EndOfStreamError(f"{self.info.address}: the last image was shown")
         self._position += 1
+        return (self._position - 1) / self._fps, self._position - 1
+
+    def play_seek(self, position_s: float) -> None:
+        """Go to the pair at a time."""
+        self._position = min(round(position_s * self._fps), len(self._items) - 1)
+
+    def play_show(self, item: int) -> Capture:
+        """Decode a pair."""
+        arrival_ns = time.monotonic_ns()
+        place = self._items[item]
+        color, depth, intrinsics = self._decoded(item)
         return Capture(
             color=color,
             depth_raw=depth,
-            depth_scale_m=item.depth_scale_m,
+            depth_scale_m=place.depth_scale_m,
             calibration=Calibration(intrinsics),
             arrival_ns=arrival_ns,
             device_timestamp_us=self._stamp_us(item),
-            label=item.label,
+            label=place.label,
         )
 
-    def _stamp_us(self, item: _rgbd.Item) -> int:
-        if item.timestamp_us is not None:
-            return item.timestamp_us
-        return round((self._position - 1) * 1e6 / (self.config.fps or DEFAULT_FPS))
+    def _stamp_us(self, position: int) -> int:
+        recorded_us = self._items[position].timestamp_us
+        return round(position * 1e6 / self._fps) if recorded_us is None else recorded_us
 
     def _decoded(self, position: int) -> Decoded:
         if position in self._cache:
@@ -113,4 +124,5 @@ class FolderCamera(Camera):
         return decoded
 
     def _cam_close(self) -> None:
+        self.playback = self._pace = None
         self._items, self._cache, self._cached_bytes = [], {}, 0

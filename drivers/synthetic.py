@@ -37,6 +37,7 @@ from drivers._loop import SIGMA_FINE, Pose, Sweep, cache_root, pose_index
 from drivers._sensors import FINE_M, SENSORS, Sensor
 from lingbot_live.camera import Camera, CameraInfo, Capture, Driver, Pacer, StreamProfile
 from lingbot_live.config import CameraConfig
+from lingbot_live.controls import Control, ControlKind, ControlValue
 from lingbot_live.errors import CameraNotFoundError, ConfigError, did_you_mean
 from lingbot_live.frame import Calibration, Intrinsics, RawDepth
 from lingbot_live.worker import Worker
@@ -94,11 +95,11 @@ class SyntheticDriver(Driver):
 class SyntheticCamera(Camera):
     """Replays a rendered sweep through the room with fresh sensor noise on every frame.
 
-    Frame k depends on the camera, the size, the rate, the seed and k alone. Poses are rendered
-    behind the stream in a thread that this camera owns and ends; at the default size and seed they
-    are kept in the user's cache folder, so that the next start has them at once. On a machine too
-    busy to render in time, a stream in real time keeps its rate and shows the newest pose that is
-    there; with ``realtime=False`` each frame waits for its own.
+    Frame k depends on the camera, the size, the rate, the seed, the noise control and k alone.
+    Poses are rendered behind the stream in a thread that this camera owns and ends; at the default
+    size and seed they are kept in the user's cache folder, so that the next start has them at once.
+    On a machine too busy to render in time, a stream in real time keeps its rate and shows the
+    newest pose that is there; with ``realtime=False`` each frame waits for its own.
     """
 
     def __init__(self, info: CameraInfo, config: CameraConfig, intrinsics: Intrinsics) -> None:
@@ -110,6 +111,7 @@ class SyntheticCamera(Camera):
         self._sweep: Sweep | None = None
         self._worker: Worker | None = None
         self._frame = 0
+        self._noisiness = 1.0
 
     def _cam_open(self) -> None:
         color = self._calibration.color
@@ -148,6 +150,14 @@ class SyntheticCamera(Camera):
             reference_m=np.multiply(pose.reference, np.float32(FINE_M), dtype=np.float32),
         )
 
+    def _cam_controls(self) -> list[Control]:
+        about = "noise, as a multiple of the real sensor's"
+        kind = ControlKind.FLOAT
+        return [Control("depth.noise", self._noisiness, kind, 0.0, 5.0, 0.1, 1.0, "x", help=about)]
+
+    def _cam_set_control(self, name: str, value: ControlValue) -> None:
+        self._noisiness = float(value)
+
     def _cam_close(self) -> None:
         worker, self._worker = self._worker, None
         self._sweep = None
@@ -160,6 +170,7 @@ class SyntheticCamera(Camera):
         rng = np.random.default_rng((self.config.seed, k))
         start = int(rng.integers(self._noise.size - pose.mean.size))
         fine = np.take(SIGMA_FINE, pose.sigma)
+        fine *= np.float32(self._noisiness)
         fine *= self._noise[start : start + pose.mean.size].reshape(pose.mean.shape)
         fine += pose.mean
         np.clip(fine, 0, 65535, out=fine)

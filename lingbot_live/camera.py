@@ -7,16 +7,18 @@ The base class does the checks, the counters and the states, so that a hook only
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
 from lingbot_live.config import CameraConfig
+from lingbot_live.controls import Control, ControlValue, control_named
 from lingbot_live.errors import (
     CameraTimeoutError,
     SessionStateError,
@@ -30,6 +32,7 @@ from lingbot_live.frame import (
     RawDepth,
     RecordedDepth,
 )
+from lingbot_live.playback import Playback
 
 
 class CameraState(str, Enum):
@@ -97,8 +100,9 @@ class Capture:
 class Camera(ABC):
     """One opened device or recording. Owns SDK handles and no thread.
 
-    Use it from one thread at a time, and as a context manager. `missed` counts by cause what never
-    became a Frame: ``sensor`` (gaps in the device's numbers) and whatever the driver adds, such as
+    Use it from one thread at a time, and as a context manager; only `controls`, `set_control` and
+    `playback` may be used from others meanwhile. `missed` counts by cause what never became a
+    Frame: ``sensor`` (gaps in the device's numbers) and whatever the driver adds, such as
     ``mispaired``.
     """
 
@@ -107,8 +111,11 @@ class Camera(ABC):
         self.config = config
         self.state = CameraState.CLOSED
         self.missed: Counter[str] = Counter()
+        self.playback: Playback | None = None
         self._next_index = 0
         self._last_device_index: int | None = None
+        self._wanted: dict[str, ControlValue] = dict(_controls_for(info, config))
+        self._control_lock = threading.Lock()  # keeps handles alive while controls use them
 
     # ---- public ----------------------------------------------------------------------------
 
@@ -124,6 +131,8 @@ class Camera(ABC):
         self.state = CameraState.OPENING
         try:
             self._cam_open()
+            self._restore_controls()
+            self._start_playback()
         except BaseException:
             self.state = CameraState.CLOSED
             self._cam_close()
@@ -169,7 +178,38 @@ class Camera(ABC):
             return
         self.state = CameraState.CLOSED
         self._last_device_index = None
-        self._cam_close()
+        with self._control_lock:
+            self._cam_close()
+
+    def controls(self) -> tuple[Control, ...]:
+        """Return the sensor's settings as they are now; none while it is not open.
+
+        Those of a recording are as they were, and read-only.
+        """
+        with self._control_lock:
+            if self.state is not CameraState.STREAMING:
+                return ()
+            return self._controls()
+
+    def set_control(self, name: str, value: ControlValue) -> None:
+        """Change a setting, now and at every later open; text is read as the command line does.
+
+        Others may change with it (exposure ends auto exposure): ask `controls` again.
+
+        Raises:
+            ConfigError: there is no such control, it is read-only, or does not take this value.
+            CameraError: the device refused it.
+            SessionStateError: the camera is not open.
+        """
+        with self._control_lock:
+            if self.state is not CameraState.STREAMING:
+                raise SessionStateError(f"{self.info.address}: open it before setting {name}")
+            self._apply(name, value)
+            self._wanted[name] = value
+
+    def forget_number(self) -> None:
+        """Expect any device number next, as after a seek; called by drivers' helpers."""
+        self._last_device_index = None
 
     def __enter__(self) -> Camera:
         self.open()
@@ -204,12 +244,54 @@ class Camera(ABC):
     def _cam_close(self) -> None:
         """Release whatever `_cam_open` acquired, also after a partial open. Must not raise."""
 
+    def _cam_controls(self) -> list[Control]:
+        """Return the sensor's settings, read from the device. Quick; not while it opens or closes.
+
+        May be called while `_cam_read` runs on another thread.
+        """
+        return []
+
+    def _cam_set_control(self, name: str, value: ControlValue) -> None:
+        """Change a setting; ``value`` has the control's type and lies within its limits.
+
+        May be called while `_cam_read` runs on another thread. Raises CameraError if the device
+        refuses.
+        """
+        raise NotImplementedError(f"{self.info.address} lists {name} but cannot set it")
+
     # ---- private ---------------------------------------------------------------------------
+
+    def _controls(self) -> tuple[Control, ...]:
+        found = self._cam_controls()
+        if self.info.is_recording:
+            found = [replace(control, read_only=True) for control in found]
+        return tuple(found)
+
+    def _apply(self, name: str, value: ControlValue) -> None:
+        who = self.info.address
+        control = control_named(self._controls(), name, who)
+        self._cam_set_control(name, control.checked(value, who))
+
+    def _start_playback(self) -> None:
+        if self.playback is not None:
+            self.playback.speed = self.config.speed
+            if self.config.start_s > 0:
+                self.playback.seek(self.config.start_s)
+
+    def _restore_controls(self) -> None:
+        for name, value in self._wanted.items():
+            self._apply(name, value)
 
     def _count_gap(self, device_index: int | None) -> None:
         last, self._last_device_index = self._last_device_index, device_index
         if last is not None and device_index is not None and device_index > last + 1:
             self.missed["sensor"] += device_index - last - 1
+
+
+def _controls_for(info: CameraInfo, config: CameraConfig) -> list[tuple[str, str]]:
+    """Return those settings that are meant for every camera, for this make, or for this one."""
+    whose = [(*name.rpartition(":")[::2], value) for name, value in config.controls]
+    return [(name, value) for who, name, value in whose if who in ("", info.driver, info.address)]
 
 
 class Driver(ABC):

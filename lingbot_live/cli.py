@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live import __version__, cli_bench, cli_compare, cli_models, cli_session
+from lingbot_live import (
+    __version__,
+    cli_bench,
+    cli_compare,
+    cli_doctor,
+    cli_models,
+    cli_session,
+)
 from lingbot_live.errors import ConfigError, LingbotLiveError
 
 if TYPE_CHECKING:
@@ -25,14 +33,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-app.add_typer(cli_models.app, name="models")
-for _command in (cli_session.record, cli_session.info, cli_session.repair, cli_session.refine):
-    app.command()(_command)
-app.command()(cli_bench.bench)
-for _command in (cli_compare.measure, cli_compare.compare):
-    app.command()(_command)
+app.command()(cli_session.record)
+app.command()(cli_session.info)
+app.command()(cli_session.repair)
+app.command()(cli_session.refine)
+app.command()(cli_compare.measure)
+app.command()(cli_compare.compare)
 app.command("eval")(cli_compare.evaluate)
+app.add_typer(cli_models.app, name="models")
+app.command()(cli_bench.bench)
+app.command()(cli_doctor.doctor)
 
 Address = Annotated[
     list[str] | None,
@@ -43,6 +53,10 @@ RefinerOption = Annotated[
 ]
 FpsOption = Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A sensor's control; [SCHEME:]NAME=VALUE."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of simulated cameras.")]
 
 
@@ -70,12 +84,18 @@ def run(
     fps: FpsOption = None,
     size: SizeOption = None,
     seed: SeedOption = 0,
+    controls: SetOption = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after N frames each.")] = None,
     duration: Annotated[float | None, typer.Option(min=0.0, help="Stop after S seconds.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Without a window.")] = False,
     loop: Annotated[
         bool | None, typer.Option("--loop/--no-loop", help="Begin recordings again at their end.")
     ] = None,
+    speed: Annotated[float, typer.Option("--speed", help="Of recordings, 0.1 to 4.")] = 1.0,
+    start: Annotated[float, typer.Option("--start", help="Begin S seconds into recordings.")] = 0.0,
+    every_frame: Annotated[
+        bool, typer.Option("--every-frame", help="Recordings as fast as they are read.")
+    ] = False,
     screenshot: Annotated[
         Path | None, typer.Option(help="Write a picture of the window when it ends.")
     ] = None,
@@ -90,7 +110,11 @@ def run(
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
-    camera = _camera_config(fps, size, seed, loop=looping)
+    camera = replace(
+        _camera_config(fps, size, seed, controls, loop=looping, realtime=not every_frame),
+        speed=speed,
+        start_s=start,
+    )
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
@@ -154,13 +178,14 @@ def snapshot(
     fps: FpsOption = None,
     size: SizeOption = None,
     seed: SeedOption = 0,
+    controls: SetOption = None,
 ) -> None:
     """Refine one frame and write its pictures, depth, point cloud and calibration."""
     from lingbot_live import registry
     from lingbot_live.camera import first_frame
     from lingbot_live.export.snapshot import write_snapshot
 
-    config = _camera_config(fps, size, seed, loop=False, realtime=False)
+    config = _camera_config(fps, size, seed, controls, loop=False, realtime=False)
     camera = registry.create_camera(address, config)
     engine = registry.create_refiner(_refiner_config(refiner))
     try:
@@ -205,7 +230,13 @@ def _wait(session: Session, duration_s: float | None) -> None:
 
 
 def _camera_config(
-    fps: float | None, size: str | None, seed: int, *, loop: bool, realtime: bool = True
+    fps: float | None,
+    size: str | None,
+    seed: int,
+    controls: list[str] | None = None,
+    *,
+    loop: bool,
+    realtime: bool = True,
 ) -> CameraConfig:
     from lingbot_live.config import CameraConfig
 
@@ -215,7 +246,17 @@ def _camera_config(
         if len(parts) != 2 or not all(part.isdigit() for part in parts):
             raise ConfigError(f"--size {size}: write WIDTHxHEIGHT, such as 640x480")
         width, height = int(parts[0]), int(parts[1])
-    return CameraConfig(width, height, fps, loop=loop, realtime=realtime, seed=seed)
+    settings = tuple(map(_setting, controls or ()))
+    return CameraConfig(
+        width, height, fps, loop=loop, realtime=realtime, seed=seed, controls=settings
+    )
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ConfigError(f"--set {text}: write NAME=VALUE, such as color.exposure=200")
+    return name.strip(), value.strip()
 
 
 def _refiner_config(text: str | None) -> RefinerConfig:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import pytest
 
-from drivers._pace import StampPacer
 from drivers._profiles import choose
 from drivers._sdk import import_sdk
 from lingbot_live.camera import StreamProfile
@@ -120,19 +118,3 @@ def test_a_camera_without_depth_is_refused():
 
 
 # ---- pace ------------------------------------------------------------------------------------
-
-
-def test_frames_wait_until_their_stamp_is_due():
-    pacer = StampPacer()
-    begun = time.monotonic()
-    assert pacer.wait(100.0, 0.0)
-    assert not pacer.wait(100.2, 0.01)
-    assert pacer.wait(100.2, 1.0)
-    assert time.monotonic() - begun >= 0.2
-
-
-def test_the_clock_starts_anew_after_a_jump():
-    pacer = StampPacer()
-    for stamp_s in (100.0, 500.0, 3.0):
-        assert pacer.wait(stamp_s, 0.0)
-    assert not pacer.wait(3.5, 0.0)

@@ -1,0 +1,174 @@
+"""The doctor: every fault is named with its fix, and none stops the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lingbot_live import doctor, doctor_checks, doctor_system, usb
+from lingbot_live.doctor import ChildError, Status
+
+
+def attach(devices, port, vendor, product, speed, serial=""):
+    """Add a device to a copy of what Linux shows under /sys/bus/usb/devices."""
+    for name in (port, f"{port}:1.0"):
+        (devices / name).mkdir(parents=True)
+    for key, text in (("idVendor", vendor), ("product", product), ("speed", speed)):
+        (devices / port / key).write_text(text + "\n")
+
+
+def test_a_child_that_answers_crashes_fails_or_holds():
+    assert doctor.ask_child("print('noise'); print('[1, 2]')") == [1, 2]
+    with pytest.raises(ChildError, match="crashed with signal 6"):
+        doctor.ask_child("import os; os.abort()")
+    with pytest.raises(ChildError, match="ValueError: too warm"):
+        doctor.ask_child("raise ValueError('too warm')")
+    with pytest.raises(ChildError, match=r"no answer within 0\.5 s"):
+        doctor.ask_child("import time; time.sleep(60)", limit_s=0.5)
+
+
+def test_a_broken_check_is_a_line_and_the_others_go_on():
+    def check_moon():
+        raise OSError("no moon\ntonight")
+
+    def check_sun():
+        return [doctor.ok("sun", "shines")]
+
+    moon, sun = doctor.examine([check_moon, check_sun])
+    assert (moon.name, moon.status) == ("moon", Status.FAIL)
+    assert "OSError: no moon tonight" in moon.found
+    assert sun.status is Status.OK
+    assert doctor.worst([moon, sun]) is Status.FAIL
+    assert doctor.worst([sun, doctor.warn("x", "y", "z")]) is Status.WARN
+    assert doctor.worst([]) is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words", "fix"),
+    [
+        (None, Status.WARN, "not installed", 'pip install "lingbot-live[moon]"'),
+        ("", Status.OK, "moonsdk", ""),
+        ("import os; os.kill(os.getpid(), 11)", Status.FAIL, "signal 11", "--force-reinstall"),
+        (
+            "raise ImportError('libusb-1.0.so.0: cannot open shared object file')",
+            Status.FAIL, "libusb", "apt-get install libusb-1.0-0",
+        ),
+        ("raise ImportError('numpy.core failed to import')", Status.FAIL, "numpy", '"numpy<2"'),
+    ],
+)  # fmt: skip
+def test_sdk(tmp_path, monkeypatch, body, status, words, fix):
+    if body is not None:
+        (tmp_path / "moonsdk.py").write_text(body)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (found,) = doctor_checks.check_sdk("moonsdk", "moonsdk", "moon")
+    assert found.status is status, found
+    assert words in found.found
+    assert fix in found.fix
+
+
+@pytest.mark.skipif(not doctor_system.ON_LINUX, reason="reads Linux's list of USB devices")
+def test_usb_speed_and_whose_cameras(tmp_path):
+    attach(tmp_path, "usb2", "1d6b", "xHCI Host Controller", "5000")
+    (quiet,) = doctor_system.check_usb(tmp_path)
+    assert quiet.status is Status.OK
+    attach(tmp_path, "2-1", "8086", "Intel(R) RealSense(TM) Depth Camera 435i", "5000")
+    attach(tmp_path, "1-2", "2bc5", "Orbbec Gemini 335", "480")
+    attach(tmp_path, "1-3", "8086", "Bluetooth", "12")
+    attach(tmp_path, "1-4", "045e", "Mouse", "12")
+    attach(tmp_path, "2-5", "045e", "Azure Kinect 4K Camera", "")
+    assert [c.scheme for c in usb.cameras(tmp_path)] == ["orbbec", "realsense", "kinect"]
+    slow, fast, unknown = doctor_system.check_usb(tmp_path)
+    assert (slow.status, fast.status, unknown.status) == (Status.WARN, Status.OK, Status.OK)
+    assert "480 Mbit/s (USB 2)" in slow.found
+    assert "port 1-2" in slow.found
+    assert "USB 3 port" in slow.fix
+    assert "1-2:1.0" not in usb.listing(tmp_path)
+    (none,) = doctor_system.check_usb(tmp_path / "absent")
+    assert none.status is Status.WARN
+
+
+@pytest.mark.skipif(not doctor_system.ON_LINUX, reason="udev is Linux's")
+def test_udev_rules(tmp_path):
+    rule = 'SUBSYSTEMS=="usb", ATTRS{idVendor}=="8086", ATTRS{idProduct}=="0b07", MODE:="0666"\n'
+    (tmp_path / "99-camera.rules").write_text(rule)
+    (tmp_path / "98-old.rules").write_text('# ATTRS{idVendor}=="2bc5", MODE="0666"\n')
+    realsense, orbbec, kinect = doctor_system.check_udev_rules((tmp_path, tmp_path / "absent"))
+    assert realsense.status is Status.OK
+    assert orbbec.status is kinect.status is Status.WARN
+    assert "99-obsensor-libusb.rules" in orbbec.fix
+
+
+def test_disk(tmp_path, monkeypatch):
+    (found,) = doctor_checks.check_disk(tmp_path)
+    assert str(tmp_path) in found.found
+    assert "MB/s" in found.found or found.status is Status.FAIL
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(doctor_checks, "NO_GB", 1e9)
+    (full,) = doctor_checks.check_disk(tmp_path)
+    assert full.status is Status.FAIL
+    (gone,) = doctor_checks.check_disk(tmp_path / "absent")
+    assert "cannot be written" in gone.found
+
+
+def test_weights(tmp_path):
+    (none,) = doctor_checks.check_weights()
+    assert none.status is Status.WARN
+    assert none.fix == "lingbot-live models download v0.5"
+    from lingbot_live.model import weights
+
+    path = weights.model_folder("v0.5") / weights.FILE_NAMES[0]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x" * 2_000_000)
+    (there,) = doctor_checks.check_weights()
+    assert there.status is Status.OK
+    assert "v0.5 (2 MB)" in there.found
+
+
+def test_no_display_is_said_without_trying(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(doctor_system, "ON_LINUX", True)
+    (found,) = doctor_checks.check_display()
+    assert found.status is Status.WARN
+    assert "--headless" in found.fix
+    monkeypatch.setenv("DISPLAY", ":99999")
+    (found,) = doctor_checks.check_display()
+    assert found.status is Status.FAIL
+    assert "X11 :99999" in found.found
+
+
+def test_gpu_lines_tell_what_is_in_the_way():
+    gpu = doctor_checks._gpu
+    assert gpu("", {}).fix.startswith("use --refiner guided")
+    assert "CPU build" in gpu("550", {"cuda": None}).found
+    assert "update the NVIDIA driver" in gpu("400", {"cuda": "12.8"}).fix
+    assert gpu("550", {"works": True, "devices": ["A", "B"]}).found == "A, B; driver 550"
+
+
+def test_the_command_reports_everything_and_its_status(tmp_path):
+    (tmp_path / "pyk4a.py").write_text("import os; os.abort()")
+    done = subprocess.run(
+        [sys.executable, "-m", "lingbot_live", "doctor", "--json", "--folder", str(tmp_path)],
+        capture_output=True, text=True, timeout=100, check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    lines = {line["name"]: line for line in json.loads(done.stdout)}
+    assert done.returncode == 1, done.stderr
+    assert lines["SDK kinect"]["status"] == "fail"
+    assert "signal 6" in lines["SDK kinect"]["found"]
+    assert {"Python", "packages", "torch", "GPU", "OpenGL", "display", "disk", "cameras",
+            "weights", "SDK realsense", "SDK orbbec"} <= set(lines)  # fmt: skip
+    assert all(line["fix"] for line in lines.values() if line["status"] != "ok")
+
+
+def test_a_folder_that_is_not_there():
+    done = subprocess.run(
+        [sys.executable, "-m", "lingbot_live", "doctor", "--folder", "/nowhere"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--folder /nowhere" in done.stderr
