@@ -84,8 +84,8 @@ class FolderCamera(Camera):
             return None
         arrival_ns = time.monotonic_ns()
         item = self._items[self._position]
-        color, depth, intrinsics = self._decoded(self._position)
-        self._position += 1
+        self._position += 1  # before decoding, so that reading gets past a damaged image
+        color, depth, intrinsics = self._decoded(self._position - 1)
         return Capture(
             color=color,
             depth_raw=depth,

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live import __version__, cli_bench, cli_models, cli_session
+from lingbot_live import __version__, cli_bench, cli_models, cli_refine, cli_session
+from lingbot_live.cli_options import (
+    DeviceOption,
+    KeepRawOption,
+    LevelOption,
+    NoMaskOption,
+    PrecisionOption,
+    RefinerOption,
+    TokensOption,
+    refiner_config,
+)
 from lingbot_live.errors import ConfigError, LingbotLiveError
 
 if TYPE_CHECKING:
@@ -29,20 +39,33 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_models.app, name="models")
-for _command in (cli_session.record, cli_session.info, cli_session.repair, cli_session.refine):
-    app.command()(_command)
+app.command()(cli_refine.refine)
 app.command()(cli_bench.bench)
+for _command in (cli_session.record, cli_session.info, cli_session.repair):
+    app.command()(_command)
 
 Address = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ADDRESS]...", help="Cameras, such as synthetic:stereo or a file."),
 ]
-RefinerOption = Annotated[
-    str | None, typer.Option("--refiner", help="auto (default), none, guided, NAME[:MODEL].")
-]
 FpsOption = Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of simulated cameras.")]
+FramesOption = Annotated[int | None, typer.Option(min=1, help="Stop after N frames each.")]
+DurationOption = Annotated[float | None, typer.Option(min=0.0, help="Stop after S seconds.")]
+LoopOption = Annotated[
+    bool | None, typer.Option("--loop/--no-loop", help="Begin recordings again at their end.")
+]
+ScreenshotOption = Annotated[
+    Path | None, typer.Option(help="Write a picture of the window when it ends.")
+]
+StatsOption = Annotated[Path | None, typer.Option(help="Write counts and latencies as JSON.")]
+SnapshotOption = Annotated[
+    Path | None, typer.Option("--snapshot", help="Write a snapshot folder when it ends.")
+]
+ResetOption = Annotated[
+    bool, typer.Option("--reset", help="Forget the window's remembered settings.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -64,40 +87,42 @@ def _root(
 def run(
     addresses: Address = None,
     refiner: RefinerOption = None,
+    tokens: TokensOption = None,
+    level: LevelOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    keep_raw: KeepRawOption = False,
+    no_mask: NoMaskOption = False,
     fps: FpsOption = None,
     size: SizeOption = None,
     seed: SeedOption = 0,
-    frames: Annotated[int | None, typer.Option(min=1, help="Stop after N frames each.")] = None,
-    duration: Annotated[float | None, typer.Option(min=0.0, help="Stop after S seconds.")] = None,
+    frames: FramesOption = None,
+    duration: DurationOption = None,
     headless: Annotated[bool, typer.Option("--headless", help="Without a window.")] = False,
-    loop: Annotated[
-        bool | None, typer.Option("--loop/--no-loop", help="Begin recordings again at their end.")
-    ] = None,
-    screenshot: Annotated[
-        Path | None, typer.Option(help="Write a picture of the window when it ends.")
-    ] = None,
-    stats: Annotated[Path | None, typer.Option(help="Write counts and latencies as JSON.")] = None,
-    snapshot_to: Annotated[
-        Path | None, typer.Option("--snapshot", help="Write a snapshot folder when it ends.")
-    ] = None,
-    reset: Annotated[
-        bool, typer.Option("--reset", help="Forget the window's remembered settings.")
-    ] = False,
+    loop: LoopOption = None,
+    screenshot: ScreenshotOption = None,
+    stats: StatsOption = None,
+    snapshot_to: SnapshotOption = None,
+    reset: ResetOption = False,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = _camera_config(fps, size, seed, loop=looping)
+    refining = refiner_config(
+        refiner, tokens=tokens, level=level, precision=precision, device=device,
+        keep_raw=keep_raw, no_mask=no_mask,
+    )  # fmt: skip
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
-        _run_headless(addresses or [], refiner, camera, frames, duration, stats)
+        _run_headless(addresses or [], refining, camera, frames, duration, stats)
         return
     from ui.app import WindowOptions, run_window
 
     options = WindowOptions(
         addresses=tuple(addresses or []),
-        refiner=None if refiner is None else _refiner_config(refiner),
+        refiner=_chosen(refiner, refining),
         camera=camera,
         frames=frames,
         duration_s=duration,
@@ -145,6 +170,12 @@ def snapshot(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A camera or a recording.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
     refiner: RefinerOption = None,
+    tokens: TokensOption = None,
+    level: LevelOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    keep_raw: KeepRawOption = False,
+    no_mask: NoMaskOption = False,
     frame: Annotated[int, typer.Option(min=0, help="Which frame, from 0.")] = 0,
     fps: FpsOption = None,
     size: SizeOption = None,
@@ -156,8 +187,12 @@ def snapshot(
     from lingbot_live.export.snapshot import write_snapshot
 
     config = _camera_config(fps, size, seed, loop=False, realtime=False)
+    refining = refiner_config(
+        refiner, tokens=tokens, level=level, precision=precision, device=device,
+        keep_raw=keep_raw, no_mask=no_mask,
+    )  # fmt: skip
     camera = registry.create_camera(address, config)
-    engine = registry.create_refiner(_refiner_config(refiner))
+    engine = registry.create_refiner(refining)
     try:
         with camera:
             captured = first_frame(camera)
@@ -171,7 +206,7 @@ def snapshot(
 
 def _run_headless(
     addresses: list[str],
-    refiner: str | None,
+    refining: RefinerConfig,
     camera: CameraConfig,
     frames: int | None,
     duration_s: float | None,
@@ -180,9 +215,7 @@ def _run_headless(
     from lingbot_live import registry
     from lingbot_live.session import Session
 
-    session = Session.of(
-        addresses or [registry.default_address()], _refiner_config(refiner), camera
-    )
+    session = Session.of(addresses or [registry.default_address()], refining, camera)
     session.start(max_frames=frames)
     try:
         _wait(session, duration_s)
@@ -215,13 +248,11 @@ def _camera_config(
     return CameraConfig(width, height, fps, loop=loop, realtime=realtime, seed=seed)
 
 
-def _refiner_config(text: str | None) -> RefinerConfig:
-    from lingbot_live import registry
+def _chosen(refiner: str | None, refining: RefinerConfig) -> RefinerConfig | None:
+    """Return what was asked for; None leaves the choice to what the window remembers."""
     from lingbot_live.config import RefinerConfig
 
-    config = RefinerConfig.parse(text or "auto")
-    registry.check_refiner_name(config.name)
-    return config
+    return None if refiner is None and refining == RefinerConfig() else refining
 
 
 def _check_writable(*paths: Path | None) -> None:
