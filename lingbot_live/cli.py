@@ -14,9 +14,37 @@ from lingbot_live import (
     __version__,
     cli_bench,
     cli_compare,
+    cli_devices,
     cli_doctor,
     cli_models,
+    cli_refine,
     cli_session,
+)
+from lingbot_live.cli_options import (
+    DeviceOption,
+    DurationOption,
+    EveryFrameOption,
+    FpsOption,
+    FramesOption,
+    HeadlessOption,
+    KeepRawOption,
+    LevelOption,
+    LoopOption,
+    NoMaskOption,
+    PrecisionOption,
+    RefinerOption,
+    ResetOption,
+    ScreenshotOption,
+    SeedOption,
+    SetOption,
+    SizeOption,
+    SnapshotOption,
+    SpeedOption,
+    StartOption,
+    StatsOption,
+    TokensOption,
+    camera_config,
+    refiner_config,
 )
 from lingbot_live.errors import ConfigError, LingbotLiveError
 
@@ -33,31 +61,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(cli_session.record)
-app.command()(cli_session.info)
-app.command()(cli_session.repair)
-app.command()(cli_session.refine)
-app.command()(cli_compare.measure)
-app.command()(cli_compare.compare)
-app.command("eval")(cli_compare.evaluate)
-app.add_typer(cli_models.app, name="models")
-app.command()(cli_bench.bench)
-app.command()(cli_doctor.doctor)
 
 Address = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ADDRESS]...", help="Cameras, such as synthetic:stereo or a file."),
 ]
-RefinerOption = Annotated[
-    str | None, typer.Option("--refiner", help="auto (default), none, guided, NAME[:MODEL].")
-]
-FpsOption = Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")]
-SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="A sensor's control; [SCHEME:]NAME=VALUE."),
-]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of simulated cameras.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -81,50 +89,51 @@ def _root(
 def run(
     addresses: Address = None,
     refiner: RefinerOption = None,
+    tokens: TokensOption = None,
+    level: LevelOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    keep_raw: KeepRawOption = False,
+    no_mask: NoMaskOption = False,
     fps: FpsOption = None,
     size: SizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Stop after N frames each.")] = None,
-    duration: Annotated[float | None, typer.Option(min=0.0, help="Stop after S seconds.")] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="Without a window.")] = False,
-    loop: Annotated[
-        bool | None, typer.Option("--loop/--no-loop", help="Begin recordings again at their end.")
-    ] = None,
-    speed: Annotated[float, typer.Option("--speed", help="Of recordings, 0.1 to 4.")] = 1.0,
-    start: Annotated[float, typer.Option("--start", help="Begin S seconds into recordings.")] = 0.0,
-    every_frame: Annotated[
-        bool, typer.Option("--every-frame", help="Recordings as fast as they are read.")
-    ] = False,
-    screenshot: Annotated[
-        Path | None, typer.Option(help="Write a picture of the window when it ends.")
-    ] = None,
-    stats: Annotated[Path | None, typer.Option(help="Write counts and latencies as JSON.")] = None,
-    snapshot_to: Annotated[
-        Path | None, typer.Option("--snapshot", help="Write a snapshot folder when it ends.")
-    ] = None,
-    reset: Annotated[
-        bool, typer.Option("--reset", help="Forget the window's remembered settings.")
-    ] = False,
+    frames: FramesOption = None,
+    duration: DurationOption = None,
+    headless: HeadlessOption = False,
+    loop: LoopOption = None,
+    speed: SpeedOption = 1.0,
+    start: StartOption = 0.0,
+    every_frame: EveryFrameOption = False,
+    screenshot: ScreenshotOption = None,
+    stats: StatsOption = None,
+    snapshot_to: SnapshotOption = None,
+    reset: ResetOption = False,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = replace(
-        _camera_config(fps, size, seed, controls, loop=looping, realtime=not every_frame),
+        camera_config(fps, size, seed, controls, loop=looping, realtime=not every_frame),
         speed=speed,
         start_s=start,
     )
+    refining = refiner_config(
+        refiner, tokens=tokens, level=level, precision=precision, device=device,
+        keep_raw=keep_raw, no_mask=no_mask,
+    )  # fmt: skip
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
-        _run_headless(addresses or [], refiner, camera, frames, duration, stats)
+        _run_headless(addresses or [], refining, camera, frames, duration, stats)
         return
     from ui.app import WindowOptions, run_window
 
     options = WindowOptions(
         addresses=tuple(addresses or []),
-        refiner=None if refiner is None else _refiner_config(refiner),
+        refiner=refining,
+        is_refiner_given=refiner is not None,
         camera=camera,
         frames=frames,
         duration_s=duration,
@@ -136,72 +145,23 @@ def run(
     raise typer.Exit(run_window(options))
 
 
-@app.command()
-def devices(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """List the cameras that can be opened now, and why a make has none."""
-    import json
-
-    from lingbot_live import registry
-
-    found, unavailable = registry.discover()
-    if as_json:
-        rows = [
-            {
-                "address": info.address,
-                "name": info.name,
-                "serial": info.serial,
-                "simulated": info.is_simulated,
-                "details": info.details,
-            }
-            for info in found
-        ]
-        reasons = {scheme: str(error) for scheme, error in unavailable.items()}
-        print(json.dumps({"cameras": rows, "unavailable": reasons}, indent=2))
-        return
-    width = max((len(info.address) for info in found), default=0)
-    for info in found:
-        print(f"{info.address:<{width}}  {info.name}  {info.serial}".rstrip())
-    for scheme, error in unavailable.items():
-        print(f"{scheme}: {error}")
-    if not found:
-        print("No camera found. Try: lingbot-live run synthetic:stereo")
-
-
-@app.command()
-def snapshot(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A camera or a recording.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
-    refiner: RefinerOption = None,
-    frame: Annotated[int, typer.Option(min=0, help="Which frame, from 0.")] = 0,
-    fps: FpsOption = None,
-    size: SizeOption = None,
-    seed: SeedOption = 0,
-    controls: SetOption = None,
-) -> None:
-    """Refine one frame and write its pictures, depth, point cloud and calibration."""
-    from lingbot_live import registry
-    from lingbot_live.camera import first_frame
-    from lingbot_live.export.snapshot import write_snapshot
-
-    config = _camera_config(fps, size, seed, controls, loop=False, realtime=False)
-    camera = registry.create_camera(address, config)
-    engine = registry.create_refiner(_refiner_config(refiner))
-    try:
-        with camera:
-            captured = first_frame(camera)
-            while captured.index < frame:
-                captured = first_frame(camera)
-        folder = write_snapshot(output, engine.refine(captured), camera.info)
-    finally:
-        engine.close()
-    print(folder)
+app.command()(cli_devices.devices)
+app.command()(cli_devices.snapshot)
+app.command()(cli_refine.refine)
+app.command()(cli_session.record)
+app.command()(cli_session.info)
+app.command()(cli_session.repair)
+app.command()(cli_compare.measure)
+app.command()(cli_compare.compare)
+app.command("eval")(cli_compare.evaluate)
+app.add_typer(cli_models.app, name="models")
+app.command()(cli_doctor.doctor)
+app.command()(cli_bench.bench)
 
 
 def _run_headless(
     addresses: list[str],
-    refiner: str | None,
+    refiner: RefinerConfig,
     camera: CameraConfig,
     frames: int | None,
     duration_s: float | None,
@@ -210,16 +170,13 @@ def _run_headless(
     from lingbot_live import registry
     from lingbot_live.session import Session
 
-    session = Session.of(
-        addresses or [registry.default_address()], _refiner_config(refiner), camera
-    )
+    session = Session.of(addresses or [registry.default_address()], refiner, camera)
     session.start(max_frames=frames)
     try:
         _wait(session, duration_s)
     finally:
         session.stop()
-        result = session.stats()
-        _write_json(stats, result)
+        _write_json(stats, session.stats())
 
 
 def _wait(session: Session, duration_s: float | None) -> None:
@@ -227,45 +184,6 @@ def _wait(session: Session, duration_s: float | None) -> None:
 
     with suppress(KeyboardInterrupt):  # how a run without a duration ends
         session.wait(duration_s)
-
-
-def _camera_config(
-    fps: float | None,
-    size: str | None,
-    seed: int,
-    controls: list[str] | None = None,
-    *,
-    loop: bool,
-    realtime: bool = True,
-) -> CameraConfig:
-    from lingbot_live.config import CameraConfig
-
-    width = height = None
-    if size is not None:
-        parts = size.lower().split("x")
-        if len(parts) != 2 or not all(part.isdigit() for part in parts):
-            raise ConfigError(f"--size {size}: write WIDTHxHEIGHT, such as 640x480")
-        width, height = int(parts[0]), int(parts[1])
-    settings = tuple(map(_setting, controls or ()))
-    return CameraConfig(
-        width, height, fps, loop=loop, realtime=realtime, seed=seed, controls=settings
-    )
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise ConfigError(f"--set {text}: write NAME=VALUE, such as color.exposure=200")
-    return name.strip(), value.strip()
-
-
-def _refiner_config(text: str | None) -> RefinerConfig:
-    from lingbot_live import registry
-    from lingbot_live.config import RefinerConfig
-
-    config = RefinerConfig.parse(text or "auto")
-    registry.check_refiner_name(config.name)
-    return config
 
 
 def _check_writable(*paths: Path | None) -> None:

@@ -1,29 +1,27 @@
-"""Commands on session files: record, info, repair, refine."""
+"""Commands on session files: record, info, repair, and the refining of one."""
 
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lingbot_live.cli_options import progress_bar, stoppable
 from lingbot_live.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
+    from lingbot_live.config import RefinerConfig
     from lingbot_live.recording.recorder import Recorder
     from lingbot_live.recording.state import RecorderOptions, RecorderStats
     from lingbot_live.session import Session
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
-_STOPS = (signal.SIGINT, signal.SIGTERM)
 _TICK_S = 0.2
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -108,33 +106,21 @@ def repair(
     )
 
 
-def refine(
-    file: File,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new file.")],
-    refiner: Annotated[str, typer.Option("--refiner", help="As for run.")] = "auto",
-    lossless: Annotated[
-        bool, typer.Option("--lossless", help="Refined depth without rounding.")
-    ] = False,
-) -> None:
-    """Refine every frame of a session again, into a new file; goes on where it was interrupted."""
+def refine_session(file: Path, output: Path, config: RefinerConfig, lossless: bool) -> None:
+    """Refine every frame of a session into a new one; goes on where it was interrupted."""
     from lingbot_live import registry
-    from lingbot_live.config import RefinerConfig
     from lingbot_live.recording.offline import refine_file
 
-    config = RefinerConfig.parse(refiner)
-    registry.check_refiner_name(config.name)
     engine = registry.create_refiner(config)
     try:
-        with _progress(f"refining with {engine.info}") as on_progress, _stoppable() as stop:
+        with progress_bar(f"refining with {engine.info}") as on_progress, stoppable() as stop:
 
             def note(done: int, total: int) -> None:
                 on_progress(done, total)
                 if stop.is_set():
                     raise KeyboardInterrupt
 
-            failed = refine_file(
-                file.expanduser(), output.expanduser(), engine, lossless, note
-            )  # fmt: skip
+            failed = refine_file(file.expanduser(), output.expanduser(), engine, lossless, note)
     except KeyboardInterrupt:
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
@@ -143,6 +129,7 @@ def refine(
     print(output)
     if failed:
         typer.echo(f"{failed} frames could not be refined; they are in the file as raw", err=True)
+        raise typer.Exit(1)
 
 
 # ---- record ------------------------------------------------------------------------------------
@@ -183,7 +170,7 @@ def parse_split(text: str) -> tuple[int | None, float | None]:
 def _watch(session: Session, recorder: Recorder, duration_s: float | None) -> None:
     """Wait for the end, a signal, or the recorder's own end; show figures meanwhile."""
     started_s = time.monotonic()
-    with _stoppable() as stop, _status() as show:
+    with stoppable() as stop, _status() as show:
         while not stop.is_set() and recorder.is_active:
             show(_line(recorder.stats()))
             passed_s = time.monotonic() - started_s
@@ -206,22 +193,6 @@ def _line(stats: RecorderStats) -> str:
 
 
 @contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into an event, so that files are closed in peace."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in _STOPS}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _status() -> Iterator[Callable[[str], None]]:
     """Show one line that changes, on a terminal's stderr; nothing where it is not one."""
     from rich.console import Console
@@ -232,20 +203,6 @@ def _status() -> Iterator[Callable[[str], None]]:
         return
     with console.status("recording") as status:
         yield lambda line: status.update(f"recording: {line} (Ctrl-C ends it)")
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar with the time left, on a terminal's stderr; nothing where it is not one."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Left
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 # ---- info --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 from lingbot_live.errors import ConfigError
 
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def cache_folder() -> Path:
@@ -72,6 +73,8 @@ class RefinerConfig:
         if self.precision not in PRECISIONS:
             known = ", ".join(PRECISIONS)
             raise ConfigError(f"refiner: precision {self.precision!r}; known: {known}")
+        if self.device not in DEVICES:
+            raise ConfigError(f"refiner: device {self.device!r}; known: {', '.join(DEVICES)}")
 
     def __str__(self) -> str:
         return f"{self.name}:{self.model}" if self.model else self.name

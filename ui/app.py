@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -31,7 +31,8 @@ class WindowOptions:
     """What the command line asks of the window."""
 
     addresses: tuple[str, ...] = ()
-    refiner: RefinerConfig | None = None  # None: the remembered one, auto before that
+    refiner: RefinerConfig = field(default_factory=RefinerConfig)
+    is_refiner_given: bool = True  # otherwise the remembered one runs, with the other settings
     camera: CameraConfig = field(default_factory=CameraConfig)
     frames: int | None = None
     duration_s: float | None = None
@@ -81,7 +82,11 @@ class _Runner:
         window, options = self._window, self._options
         window.camera_config = options.camera
         window.max_frames = options.frames
-        window.refining.use(options.refiner or window.settings.refiner)
+        refiner = options.refiner
+        if not options.is_refiner_given:
+            name, model = window.settings.refiner
+            refiner = replace(refiner, name=name, model=model)
+        window.refining.use(refiner)
         window.firstShown.connect(lambda: QTimer.singleShot(1500, window.find_cameras))
         if options.addresses:
             window.open_addresses(options.addresses)

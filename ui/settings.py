@@ -66,10 +66,11 @@ class Settings:
         self.set_text("range", f"{scale.near_m} {scale.far_m}")
 
     @property
-    def refiner(self) -> RefinerConfig:
-        """The refiner chosen last, ``auto`` where none is remembered or it is gone."""
+    def refiner(self) -> tuple[str, str]:
+        """Name and model of the refiner chosen last; ``auto`` where none is or it is gone."""
         config = RefinerConfig.parse(self.text("refiner", "auto"))
-        return config if config.name in registry.refiner_names() else RefinerConfig()
+        known = config.name in registry.refiner_names()
+        return (config.name, config.model) if known else ("auto", "")
 
     @property
     def colormap(self) -> str:

@@ -1,0 +1,95 @@
+"""``lingbot-live devices`` and ``lingbot-live snapshot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lingbot_live.cli_options import (
+    DeviceOption,
+    FpsOption,
+    KeepRawOption,
+    LevelOption,
+    NoMaskOption,
+    PrecisionOption,
+    RefinerOption,
+    SeedOption,
+    SetOption,
+    SizeOption,
+    TokensOption,
+    camera_config,
+    refiner_config,
+)
+
+
+def devices(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the cameras that can be opened now, and why a make has none."""
+    import json
+
+    from lingbot_live import registry
+
+    found, unavailable = registry.discover()
+    if as_json:
+        rows = [
+            {
+                "address": info.address,
+                "name": info.name,
+                "serial": info.serial,
+                "simulated": info.is_simulated,
+                "details": info.details,
+            }
+            for info in found
+        ]
+        reasons = {scheme: str(error) for scheme, error in unavailable.items()}
+        print(json.dumps({"cameras": rows, "unavailable": reasons}, indent=2))
+        return
+    width = max((len(info.address) for info in found), default=0)
+    for info in found:
+        print(f"{info.address:<{width}}  {info.name}  {info.serial}".rstrip())
+    for scheme, error in unavailable.items():
+        print(f"{scheme}: {error}")
+    if not found:
+        print("No camera found. Try: lingbot-live run synthetic:stereo")
+
+
+def snapshot(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A camera or a recording.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
+    refiner: RefinerOption = None,
+    tokens: TokensOption = None,
+    level: LevelOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    keep_raw: KeepRawOption = False,
+    no_mask: NoMaskOption = False,
+    frame: Annotated[int, typer.Option(min=0, help="Which frame, from 0.")] = 0,
+    fps: FpsOption = None,
+    size: SizeOption = None,
+    seed: SeedOption = 0,
+    controls: SetOption = None,
+) -> None:
+    """Refine one frame and write its pictures, depth, point cloud and calibration."""
+    from lingbot_live import registry
+    from lingbot_live.camera import first_frame
+    from lingbot_live.export.snapshot import write_snapshot
+
+    config = camera_config(fps, size, seed, controls, loop=False, realtime=False)
+    refining = refiner_config(
+        refiner, tokens=tokens, level=level, precision=precision, device=device,
+        keep_raw=keep_raw, no_mask=no_mask,
+    )  # fmt: skip
+    camera = registry.create_camera(address, config)
+    engine = registry.create_refiner(refining)
+    try:
+        with camera:
+            captured = first_frame(camera)
+            while captured.index < frame:
+                captured = first_frame(camera)
+        folder = write_snapshot(output, engine.refine(captured), camera.info)
+    finally:
+        engine.close()
+    print(folder)
