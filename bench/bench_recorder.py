@@ -14,7 +14,7 @@ from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, Ref
 from lingbot_live.recording.recorder import Recorder, RecorderOptions
 from lingbot_live.recording.recording import Recording
 
-SETS = 30
+SETS = 60
 SIZE = (480, 640)
 
 

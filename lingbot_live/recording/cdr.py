@@ -1,6 +1,6 @@
 """ROS 2 messages to bytes and back: XCDR version 1, as ROS 2 writes it.
 
-Only the five messages of a session file, so that an image costs one copy and no reflection.
+Only the six messages of a session file, so that an image costs one copy and no reflection.
 Alignment counts from the end of the 4-byte header (OMG XTypes 1.3, 7.4.3).
 """
 
@@ -201,6 +201,19 @@ def encode_text(text: str) -> bytes:
 def decode_text(data: bytes | memoryview) -> str:
     """Decode ``std_msgs/msg/String``."""
     return Reader(data).text()
+
+
+def encode_bytes(data: npt.NDArray[np.uint8]) -> bytes:
+    """Encode ``std_msgs/msg/UInt8MultiArray`` without a layout."""
+    return Writer().put("I", 0, 0, data.size).end(np.ascontiguousarray(data).data.cast("B"))
+
+
+def decode_bytes(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
+    """Decode ``std_msgs/msg/UInt8MultiArray`` without a layout; not copied."""
+    reader = Reader(data)
+    if reader.number() or reader.number():
+        raise CorruptRecordingError("an array with a layout is none of ours")
+    return np.frombuffer(reader.octets(), np.uint8)
 
 
 def pixels(image: Image, dtype: npt.DTypeLike, channels: int = 1) -> npt.NDArray[Any]:

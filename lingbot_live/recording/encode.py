@@ -16,7 +16,7 @@ from lingbot_live.recording.format import (
     RefinedNote,
     Role,
     camera_to_json,
-    round_refined,
+    split_depth,
     to_json,
 )
 
@@ -47,14 +47,23 @@ def encode_frame(frame: Frame, name: str, stamp_ns: int, quality: int | None) ->
 
 
 def encode_refined(refined: RefinedFrame, name: str, stamp_ns: int, exact: bool) -> Messages:
-    """Return a result's messages, its note last; depth is rounded unless ``exact``."""
+    """Return a result's messages, its note last; depth is rounded unless ``exact``.
+
+    The mask is left out where it says no more than that depth is not 0.
+    """
     header = cdr.Header(stamp_ns, optical_frame(name))
-    depth_m = refined.depth_m if exact else round_refined(refined.depth_m)
-    return [
-        (Role.REFINED_DEPTH, cdr.encode_image(header, "32FC1", depth_m)),
-        (Role.REFINED_MASK, cdr.encode_compressed(header, "png", _bilevel_png(refined.mask))),
-        (Role.REFINED, cdr.encode_text(to_json(RefinedNote.of(refined)))),
-    ]
+    messages: Messages = []
+    if exact:
+        messages.append((Role.REFINED_DEPTH, cdr.encode_image(header, "32FC1", refined.depth_m)))
+    else:
+        millimetres, fraction = split_depth(refined.depth_m)
+        messages.append((Role.REFINED_DEPTH, cdr.encode_image(header, "16UC1", millimetres)))
+        messages.append((Role.REFINED_FRACTION, cdr.encode_bytes(fraction)))
+    if not np.array_equal(refined.mask, refined.depth_m > 0):
+        png = _bilevel_png(refined.mask)
+        messages.append((Role.REFINED_MASK, cdr.encode_compressed(header, "png", png)))
+    messages.append((Role.REFINED, cdr.encode_text(to_json(RefinedNote.of(refined)))))
+    return messages
 
 
 def encode_camera(

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from lingbot_live.camera import CameraInfo
 from lingbot_live.errors import (
@@ -32,6 +33,7 @@ from lingbot_live.frame import (
     Extrinsics,
     Frame,
     Intrinsics,
+    RawDepth,
     RefinedFrame,
     RefinerInfo,
 )
@@ -45,8 +47,9 @@ PROFILE = "ros2"
 SESSION = "lingbot_live"  # name of the metadata record, and prefix of channel metadata
 ROLE, CAMERA = f"{SESSION}.role", f"{SESSION}.camera"
 MILLIMETRE_M = 0.001
-# Refined depth is rounded to 1/8192 m (0.06 mm off at most): LZ4 then saves a quarter of it.
-REFINED_STEP_M = 2.0**-13
+# Refined depth is whole millimetres, which every viewer reads, and beside them 1/256 mm.
+FRACTIONS = 256
+REFINED_STEP_M = MILLIMETRE_M / FRACTIONS
 
 
 class Role(str, Enum):
@@ -58,6 +61,7 @@ class Role(str, Enum):
     CAMERA_INFO = "camera_info"
     FRAME = "frame"
     REFINED_DEPTH = "refined_depth"
+    REFINED_FRACTION = "refined_fraction"
     REFINED_MASK = "refined_mask"
     REFINED = "refined"
     CAMERA = "camera"
@@ -72,6 +76,7 @@ TOPICS: dict[Role, tuple[str, str]] = {
     Role.CAMERA_INFO: ("/{camera}/color/camera_info", schemas.CAMERA_INFO),
     Role.FRAME: ("/{camera}/frame", schemas.TEXT),
     Role.REFINED_DEPTH: ("/{camera}/refined/image", schemas.IMAGE),
+    Role.REFINED_FRACTION: ("/{camera}/refined/fraction", schemas.BYTES),
     Role.REFINED_MASK: ("/{camera}/refined/mask/compressed", schemas.COMPRESSED_IMAGE),
     Role.REFINED: ("/{camera}/refined/info", schemas.TEXT),
     Role.CAMERA: ("/{camera}/camera", schemas.TEXT),
@@ -237,8 +242,17 @@ def expand_name(template: str, camera: str, now: datetime) -> str:
     return name if name.endswith(SUFFIX) else name + SUFFIX
 
 
-def round_refined(depth_m: DepthMap) -> DepthMap:
-    """Return (H, W) float32 metres rounded to `REFINED_STEP_M`; exact in float32 below 1 km."""
-    scaled = np.multiply(depth_m, np.float32(1 / REFINED_STEP_M))
-    np.rint(scaled, out=scaled)
-    return np.multiply(scaled, np.float32(REFINED_STEP_M), out=scaled)
+def split_depth(depth_m: DepthMap) -> tuple[RawDepth, npt.NDArray[np.uint8]]:
+    """Return (H, W) uint16 millimetres, rounded down, and uint8 256ths of one; at most 65.5 m."""
+    steps = np.multiply(depth_m, np.float32(1 / REFINED_STEP_M))
+    steps += np.float32(0.5)
+    np.minimum(steps, np.float32(FRACTIONS * 65536 - 1), out=steps)
+    whole = steps.astype(np.uint32)
+    return (whole >> np.uint32(8)).astype(np.uint16), whole.astype(np.uint8)
+
+
+def join_depth(millimetres: RawDepth, fraction: npt.NDArray[np.uint8]) -> DepthMap:
+    """Return what `split_depth` was given, within half a `REFINED_STEP_M`."""
+    steps = np.multiply(millimetres, np.float32(FRACTIONS), dtype=np.float32)
+    steps += fraction
+    return np.multiply(steps, np.float32(REFINED_STEP_M), out=steps)

@@ -18,7 +18,12 @@ from lingbot_live.recording.tracks import Track
 from lingbot_live.refiner import Refiner
 
 _FLUSH_S = 1.0
-_REFINED_ROLES = (Role.REFINED_DEPTH, Role.REFINED_MASK, Role.REFINED)
+_REFINED_ROLES = (
+    Role.REFINED_DEPTH,
+    Role.REFINED_FRACTION,
+    Role.REFINED_MASK,
+    Role.REFINED,
+)
 
 Progress = Callable[[int, int], None]  # frames done, frames in all
 Done = set[tuple[str, int]]  # camera and time of frames

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,11 +34,13 @@ class Parts:
         options: RecorderOptions,
         settings: Mapping[str, str],
         epoch_offset_ns: int,
+        packers: Executor | None = None,
     ) -> None:
         self.paths: list[Path] = []
         self._name, self._options = path, options
         self._settings, self._epoch_offset_ns = dict(settings), epoch_offset_ns
         self._finished_bytes = 0
+        self._packers = packers
         self._described: dict[str, tuple[CameraInfo | None, Calibration]] = {}
         self._file = self._begin()
 
@@ -109,7 +112,7 @@ class Parts:
         path = self._name
         if self._options.split_bytes is not None or self._options.split_s is not None:
             path = path.with_name(f"{path.stem}_{len(self.paths):03d}{path.suffix}")
-        file = SessionFile(path, self._metadata(), self._options.compression)
+        file = SessionFile(path, self._metadata(), self._options.compression, self._packers)
         self._began_s = time.monotonic()
         self.paths.append(path)
         return file

@@ -116,7 +116,9 @@ class Recorder:
             raise SessionStateError(f"{self.path}: a recorder starts once; make a new one")
         self._guard.check_room()
         self._started_s = time.monotonic()
-        self._parts = Parts(self.path, self.options, self._settings, self._clock.epoch_offset_ns)
+        self._parts = Parts(
+            self.path, self.options, self._settings, self._clock.epoch_offset_ns, self._encoders
+        )
         self._source = source
         self.state = RecorderState.RECORDING
         self._worker.start()

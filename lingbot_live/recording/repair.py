@@ -1,25 +1,21 @@
-"""Files that were not closed: whole again in a copy, or ended properly where they are."""
+"""Damaged files made whole in a copy, and files joined."""
 
 from __future__ import annotations
 
-import os
-import struct
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mcap.data_stream import RecordBuilder
-from mcap.opcode import Opcode
-from mcap.records import ChunkIndex, DataEnd, Footer, Header, MessageIndex, Metadata, Statistics
+from mcap.records import ChunkIndex, MessageIndex
 
-from lingbot_live import __version__
 from lingbot_live.errors import CorruptRecordingError, RecordingError
 from lingbot_live.recording.index import ChunkPlace, FileIndex, McapFile
-from lingbot_live.recording.records import MAGIC, walk_messages
+from lingbot_live.recording.records import walk_messages
+from lingbot_live.recording.summary import front, summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +78,6 @@ def join(paths: Sequence[Path], out: Path) -> None:
             copy.end()
 
 
-def finish(path: Path) -> None:
-    """Append the missing summary to a file that ends with a whole chunk.
-
-    Raises:
-        CorruptRecordingError: nothing can be read from it.
-        OSError: the disk is full; the file is as it was.
-    """
-    file = McapFile(path)
-    try:
-        indexes = [_chunk_index(file, place) for place in file.index.chunks]
-    finally:
-        file.close()
-    counts = {channel: len(entries) for channel, entries in file.index.entries.items()}
-    end = file.index.end
-    with path.open("r+b") as target:
-        try:
-            target.truncate(end)
-            target.seek(end)
-            target.write(_summary(file.index, indexes, counts, end))
-            target.flush()
-        except OSError:
-            os.truncate(path, end)
-            raise
-
-
 @contextmanager
 def new_file(out: Path) -> Iterator[BinaryIO]:
     """Write a file beside ``out`` and give it its name once it is complete.
@@ -138,13 +109,7 @@ class _Copy:
         self._counts: Counter[int] = Counter()
         self._target = target
         self._index = index
-        builder = RecordBuilder()
-        Header(index.profile, f"lingbot-live {__version__}").write(builder)
-        for name, values in index.metadata:
-            Metadata(name, values).write(builder)
-        for record in (*index.schemas.values(), *index.channels.values()):
-            record.write(builder)
-        target.write(MAGIC + builder.end())
+        target.write(front(index))
 
     def add(self, file: McapFile, place: ChunkPlace) -> None:
         """Copy a chunk if it is whole, with a message index made from its content."""
@@ -180,7 +145,7 @@ class _Copy:
     def end(self) -> None:
         """Write the summary."""
         at = self._target.tell()
-        self._target.write(_summary(self._index, self.chunks, self._counts, at))
+        self._target.write(summary(self._index, self.chunks, self._counts, at))
 
 
 def _messages_by_channel(data: bytes, index: FileIndex) -> dict[int, list[tuple[int, int]]]:
@@ -189,16 +154,6 @@ def _messages_by_channel(data: bytes, index: FileIndex) -> dict[int, list[tuple[
         if channel in index.channels:
             found.setdefault(channel, []).append((time_ns, at))
     return found
-
-
-def _chunk_index(file: McapFile, place: ChunkPlace) -> ChunkIndex:
-    start = place.start + place.length
-    behind, at, offsets = file.read(start, place.index_length), 0, {}
-    while at < len(behind):
-        _, length, channel = struct.unpack_from("<BQH", behind, at)
-        offsets[channel] = start + at
-        at += 9 + length
-    return _entry(place, place.start, offsets, place.index_length, file)
 
 
 def _entry(
@@ -216,33 +171,3 @@ def _entry(
         message_start_time=place.first_ns,
         uncompressed_size=place.size,
     )
-
-
-def _summary(
-    index: FileIndex, chunks: list[ChunkIndex], counts: Mapping[int, int], position: int
-) -> bytes:
-    """Return data end, summary and footer, to be written at ``position``."""
-    builder = RecordBuilder()
-    DataEnd(0).write(builder)
-    data_end = builder.end()
-    for record in (*index.schemas.values(), *index.channels.values()):
-        record.write(builder)
-    Statistics(
-        attachment_count=0,
-        channel_count=len(index.channels),
-        channel_message_counts=dict(counts),
-        chunk_count=len(chunks),
-        message_count=sum(counts.values()),
-        message_end_time=max((chunk.message_end_time for chunk in chunks), default=0),
-        message_start_time=min((chunk.message_start_time for chunk in chunks), default=0),
-        metadata_count=len(index.metadata),
-        schema_count=len(index.schemas),
-    ).write(builder)
-    for chunk in chunks:
-        chunk.write(builder)
-    summary = builder.end()
-    start = position + len(data_end)
-    # The checksum covers the footer up to itself (mcap.dev/spec, footer).
-    crc = zlib.crc32(struct.pack("<BQQQ", Opcode.FOOTER, 20, start, 0), zlib.crc32(summary))
-    Footer(start, 0, crc).write(builder)
-    return b"".join((data_end, summary, builder.end(), MAGIC))

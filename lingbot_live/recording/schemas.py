@@ -10,6 +10,7 @@ COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 TRANSFORMS = "tf2_msgs/msg/TFMessage"
 TEXT = "std_msgs/msg/String"
+BYTES = "std_msgs/msg/UInt8MultiArray"
 
 _FIELDS = {
     "builtin_interfaces/Time": "int32 sec\nuint32 nanosec",
@@ -20,6 +21,8 @@ _FIELDS = {
     "geometry_msgs/Quaternion rotation",
     "geometry_msgs/TransformStamped": "std_msgs/Header header\nstring child_frame_id\n"
     "geometry_msgs/Transform transform",
+    "std_msgs/MultiArrayLayout": "std_msgs/MultiArrayDimension[] dim\nuint32 data_offset",
+    "std_msgs/MultiArrayDimension": "string label\nuint32 size\nuint32 stride",
     "sensor_msgs/RegionOfInterest": "uint32 x_offset\nuint32 y_offset\nuint32 height\n"
     "uint32 width\nbool do_rectify",
 }
@@ -48,6 +51,10 @@ _MESSAGES = {
         ),
     ),
     TEXT: ("string data", ()),
+    BYTES: (
+        "std_msgs/MultiArrayLayout layout\nuint8[] data",
+        ("std_msgs/MultiArrayLayout", "std_msgs/MultiArrayDimension"),
+    ),
 }
 
 

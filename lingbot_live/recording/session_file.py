@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter, deque
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from mcap.writer import CompressionType, Writer
+from mcap.records import Channel, ChunkIndex, Schema
 
-from lingbot_live import __version__
-from lingbot_live.errors import LingbotLiveError, RecordingError
+from lingbot_live.errors import RecordingError
 from lingbot_live.recording import schemas
+from lingbot_live.recording.chunk import Chunk, PackedChunk, pack
 from lingbot_live.recording.encode import Messages
 from lingbot_live.recording.format import CAMERA, COMMON, PROFILE, ROLE, TOPICS, Role
-from lingbot_live.recording.repair import finish
+from lingbot_live.recording.index import FileIndex
+from lingbot_live.recording.summary import front, summary
 
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
-_NEVER = 1 << 60  # the library shall not end chunks by itself, within a frame
-_COMPRESSION = {"lz4": CompressionType.LZ4, "none": CompressionType.NONE}
-
-
-class _Stream:
-    """An unbuffered file for the library, so that nothing waits to be written after an error."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = FileIO(path, "xb")
-        self.position = 0
-
-    def write(self, data: bytes) -> int:
-        left = memoryview(data)
-        while left:
-            left = left[self.file.write(left) :]
-        self.position += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self.position
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
+_MOST_PACKING = 4  # chunks packed at the same time
+_COMPRESSION = {"lz4": "lz4", "none": ""}
 
 
 @dataclass(slots=True)
@@ -55,33 +37,39 @@ class _CameraChannels:
 class SessionFile:
     """Writes the messages of cameras into a new file; never overwrites one.
 
+    ``packers`` compresses chunks beside the caller's thread. The library's own writer has no way
+    to choose LZ4's level, to end a chunk only between frames, or to go on after a full disk.
+
     Raises:
         RecordingError: from the constructor, when the file cannot be made.
         OSError: from any method, when the disk is full or gone; call `abort` then.
     """
 
     def __init__(
-        self, path: Path, metadata: list[tuple[str, dict[str, str]]], compression: str = "lz4"
+        self,
+        path: Path,
+        metadata: list[tuple[str, dict[str, str]]],
+        compression: str = "lz4",
+        packers: Executor | None = None,
     ) -> None:
         self.path = path
-        self._stream = _create(path)
-        self._writer = Writer(
-            self._stream, chunk_size=_NEVER, compression=_COMPRESSION[compression]
-        )
+        self._file = _create(path)
+        self._compression, self._packers = _COMPRESSION[compression], packers
+        self._index = FileIndex(profile=PROFILE, metadata=metadata)
+        self._counts: Counter[int] = Counter()
+        self._entries: list[ChunkIndex] = []
         self._schemas: dict[str, int] = {}
         self._cameras: dict[str, _CameraChannels] = {}
         self._common: dict[Role, int] = {}
-        self._pending = 0  # bytes in the chunk being built
-        self._safe_end = 0
-        self._writer.start(PROFILE, f"lingbot-live {__version__}")
-        for name, values in metadata:
-            self._writer.add_metadata(name, values)
-        self.flush()
+        self._chunk = Chunk()
+        self._packing: deque[Future[PackedChunk]] = deque()
+        self._position = 0  # behind the last whole chunk
+        self._put(front(self._index))
 
     @property
     def size_bytes(self) -> int:
-        """What the file holds and will hold, the open chunk counted as unpacked."""
-        return self._stream.position + self._pending
+        """What the file holds and will hold, the open chunks counted as unpacked."""
+        return self._position + self._chunk.size + len(self._packing) * CHUNK_BYTES
 
     def first_ns(self, camera: str) -> int | None:
         """Log time of a camera's first frame in this file."""
@@ -103,41 +91,73 @@ class SessionFile:
         """Add the messages of one frame; they stay together in one chunk."""
         for role, data in messages:
             channel = self._channel(camera, role)
-            self._writer.add_message(channel, log_ns, data, publish_ns, sequence & 0xFFFFFFFF)
-            self._pending += len(data)
-        if self._pending >= CHUNK_BYTES:
-            self.flush()
+            self._chunk.add(channel, sequence & 0xFFFFFFFF, log_ns, publish_ns, data)
+        if self._chunk.size >= CHUNK_BYTES:
+            self._seal()
+            while len(self._packing) > _MOST_PACKING or (self._packing and self._packing[0].done()):
+                self._put_chunk(self._packing.popleft().result())
 
     def flush(self) -> None:
         """End the chunk and hand it to the system: a killed process loses nothing before this."""
-        self._writer.flush()
-        self._pending = 0
-        self._safe_end = self._stream.position
+        self._seal()
+        while self._packing:
+            self._put_chunk(self._packing.popleft().result())
 
     def finish(self) -> None:
         """Write the summary and close the file."""
         self.flush()
-        self._writer.finish()
-        self._stream.file.close()
+        self._put(summary(self._index, self._entries, self._counts, self._position))
+        self._file.close()
 
     def abort(self) -> None:
         """After an error: cut off what is incomplete, close the file, end it properly if it fits.
 
         The cut frees the room that the summary needs; without one the file still opens.
         """
-        self._pending = 0
-        if self._stream.file.closed:
+        if self._file.closed:
             return
+        self._chunk = Chunk()
+        self._packing.clear()
         try:
-            self._stream.file.truncate(self._safe_end)
-            self._stream.position = self._safe_end
+            self._file.truncate(self._position)
+            self._file.seek(self._position)
+            self._put(summary(self._index, self._entries, self._counts, self._position))
         except OSError as error:
-            log.warning("%s: %s", self.path, error)
-        try:
-            self._stream.file.close()
-            finish(self.path)
-        except (OSError, LingbotLiveError) as error:
             log.warning("%s: left without its summary: %s", self.path, error)
+            self._cut()
+        self._file.close()
+
+    def _cut(self) -> None:
+        try:
+            self._file.truncate(self._position)
+        except OSError as error:
+            log.warning("%s: its last bytes are not whole: %s", self.path, error)
+
+    def _seal(self) -> None:
+        """Have the gathered chunk packed and begin the next."""
+        if not self._chunk.messages:
+            return
+        chunk, self._chunk = self._chunk, Chunk()
+        if self._packers is not None:
+            self._packing.append(self._packers.submit(pack, chunk, self._compression))
+            return
+        done: Future[PackedChunk] = Future()
+        done.set_result(pack(chunk, self._compression))
+        self._packing.append(done)
+
+    def _put_chunk(self, packed: PackedChunk) -> None:
+        start = self._position
+        self._put(packed.head, packed.data, packed.indexes)
+        self._entries.append(packed.entry(start))
+        self._counts.update(packed.counts)
+
+    def _put(self, *pieces: bytes) -> None:
+        """Write pieces that are only good together."""
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                left = left[self._file.write(left) :]
+        self._position += sum(len(piece) for piece in pieces)
 
     def _channel(self, camera: str, role: Role) -> int:
         common = role in COMMON
@@ -146,22 +166,26 @@ class SessionFile:
             topic, schema = TOPICS[role]
             metadata = {ROLE: role.value, **({} if common else {CAMERA: camera})}
             named = topic if common else topic.format(camera=self._cameras[camera].name)
-            channels[role] = self._writer.register_channel(
-                named, "cdr", self._schema(schema), metadata
-            )
+            number = len(self._index.channels) + 1
+            channel = Channel(number, named, "cdr", metadata, self._schema(schema))
+            self._index.channels[number] = channel
+            self._chunk.define(channel)
+            channels[role] = number
         return channels[role]
 
     def _schema(self, name: str) -> int:
         if name not in self._schemas:
-            self._schemas[name] = self._writer.register_schema(
-                name, "ros2msg", schemas.definition(name)
-            )
+            number = len(self._schemas) + 1
+            schema = Schema(number, schemas.definition(name), "ros2msg", name)
+            self._schemas[name] = number
+            self._index.schemas[number] = schema
+            self._chunk.define(schema)
         return self._schemas[name]
 
 
-def _create(path: Path) -> _Stream:
+def _create(path: Path) -> FileIO:
     try:
-        return _Stream(path)
+        return FileIO(path, "xb")
     except FileExistsError as error:
         raise RecordingError(f"{path}: exists already; choose another name") from error
     except FileNotFoundError as error:

@@ -28,6 +28,7 @@ from lingbot_live.recording import cdr
 from lingbot_live.recording.encode import Messages, encode_frame
 from lingbot_live.recording.format import (
     Role,
+    join_depth,
     read_camera,
     read_frame_note,
     read_refined_note,
@@ -163,9 +164,11 @@ class OwnTrack(Track):
         if self._find(Role.REFINED, time_ns) is None:
             return None
         note = read_refined_note(self._text(Role.REFINED, time_ns))
-        depth_m: DepthMap = self._depth(Role.REFINED_DEPTH, time_ns, np.float32)
-        _, _, packed = cdr.decode_compressed(self._need(Role.REFINED_MASK, time_ns))
-        mask = decode_mask(packed)
+        depth_m = self._refined_depth(time_ns)
+        if self._find(Role.REFINED_MASK, time_ns) is None:
+            mask = depth_m > 0
+        else:
+            mask = decode_mask(cdr.decode_compressed(self._need(Role.REFINED_MASK, time_ns))[2])
         try:
             return RefinedFrame(
                 frame, depth_m, mask, note.refiner, note.started_ns, note.finished_ns
@@ -214,6 +217,17 @@ class OwnTrack(Track):
 
     def _depth(self, role: Role, time_ns: int, dtype: type) -> npt.NDArray[Any]:
         return cdr.pixels(cdr.decode_image(self._need(role, time_ns)), dtype)
+
+    def _refined_depth(self, time_ns: int) -> DepthMap:
+        image = cdr.decode_image(self._need(Role.REFINED_DEPTH, time_ns))
+        if image.encoding == "32FC1":
+            exact: DepthMap = cdr.pixels(image, np.float32)
+            return exact
+        millimetres = cdr.pixels(image, np.uint16)
+        fraction = cdr.decode_bytes(self._need(Role.REFINED_FRACTION, time_ns))
+        if fraction.size != millimetres.size:
+            raise CorruptRecordingError(f"{self.name}: refined depth of two sizes at {time_ns}")
+        return join_depth(millimetres, fraction.reshape(millimetres.shape))
 
     def _camera(self, time_ns: int) -> tuple[CameraInfo | None, Calibration]:
         """What was known of the camera at a time."""

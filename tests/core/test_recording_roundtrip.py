@@ -7,7 +7,7 @@ import pytest
 from sessions import TURN, HalfRefiner, NoisyCamera, calibration, record
 
 from lingbot_live.errors import RecordingError
-from lingbot_live.recording.format import REFINED_STEP_M
+from lingbot_live.recording.format import join_depth, split_depth
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions, RecorderState
 
@@ -41,7 +41,7 @@ def test_frames_come_back_bit_for_bit(tmp_path, scale_m, lossless):
                 assert error.mean() < 12  # worst case for JPEG: blocks of saturated noise
 
 
-def test_refined_depth_comes_back_within_a_sixteenth_of_a_millimetre(tmp_path):
+def test_refined_depth_comes_back_within_four_thousandths_of_a_millimetre(tmp_path):
     witness, recorder = record(tmp_path / "a.mcap", NoisyCamera(count=30, period_s=0.005))
     given = {r.frame.index: r for r in witness.refined["noisy:left"]}
     assert recorder.stats().refined == len(given) > 0
@@ -52,11 +52,18 @@ def test_refined_depth_comes_back_within_a_sixteenth_of_a_millimetre(tmp_path):
         assert len(track.refined_times_ns) == len(given)
         for index, refined in given.items():
             got = found[index]
-            assert np.abs(got.depth_m - refined.depth_m).max() <= REFINED_STEP_M / 2
+            assert np.abs(got.depth_m - refined.depth_m).max() <= 8e-6  # float32 at 65 m
             assert np.array_equal(got.mask, refined.mask)
             assert got.refiner == HalfRefiner().info
             assert (got.started_ns, got.finished_ns) == (refined.started_ns, refined.finished_ns)
             assert np.array_equal(got.frame.depth_raw, refined.frame.depth_raw)
+
+
+def test_refined_depth_beyond_the_range_is_kept_at_its_end():
+    depth_m = np.array([[0, 0.0004, 1.23456, 65.4, 70.0, 1e6]], np.float32)
+    back = join_depth(*split_depth(depth_m))
+    assert np.abs(back - np.minimum(depth_m, 65.536)).max() <= 8e-6  # float32 at 65 m
+    assert back[0, 0] == 0
 
 
 def test_lossless_keeps_refined_depth_exactly(tmp_path):
