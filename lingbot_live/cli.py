@@ -30,8 +30,8 @@ app.add_typer(cli_models.app, name="models")
 for _command in (cli_session.record, cli_session.info, cli_session.repair, cli_session.refine):
     app.command()(_command)
 app.command()(cli_bench.bench)
-for _command in (cli_compare.measure, cli_compare.compare):
-    app.command()(_command)
+app.command()(cli_compare.measure)
+app.command()(cli_compare.compare)
 app.command("eval")(cli_compare.evaluate)
 
 Address = Annotated[
@@ -209,12 +209,7 @@ def _camera_config(
 ) -> CameraConfig:
     from lingbot_live.config import CameraConfig
 
-    width = height = None
-    if size is not None:
-        parts = size.lower().split("x")
-        if len(parts) != 2 or not all(part.isdigit() for part in parts):
-            raise ConfigError(f"--size {size}: write WIDTHxHEIGHT, such as 640x480")
-        width, height = int(parts[0]), int(parts[1])
+    width, height = cli_compare.parse_size(size)
     return CameraConfig(width, height, fps, loop=loop, realtime=realtime, seed=seed)
 
 
