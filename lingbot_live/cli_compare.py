@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +47,6 @@ def measure(
     size: SizeOption = None,
 ) -> None:
     """Measure depth quality of one camera or recording, raw and refined."""
-    from lingbot_live.catalogue import METRICS, RS_COMPATIBLE
     from lingbot_live.comparison import ComparisonSettings, measure_camera
     from lingbot_live.quality import Roi
 
@@ -66,24 +64,13 @@ def measure(
     columns = {stream.label: dict(stream.numbers) for stream in run.streams}
     columns["raw"] |= run.rs_compatible
     if as_json:
-        print(json.dumps(_measured(run, columns), indent=2, allow_nan=False))
+        _print_json(_measured(run, columns))
     elif as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(["metric", *columns])
-        keys = list(dict.fromkeys(key for numbers in columns.values() for key in numbers))
-        writer.writerows([key, *(_plain(n.get(key)) for n in columns.values())] for key in keys)
+        keys = dict.fromkeys(key for numbers in columns.values() for key in numbers)
+        rows = [[key, *(_plain(n.get(key)) for n in columns.values())] for key in keys]
+        _print_csv([["metric", *columns], *rows])
     else:
-        print(f"{run.info.name}: {run.frames_measured} frames, region {roi}")
-        shown = [m for m in METRICS.values() if any(m.key in n for n in columns.values())]
-        rows = [
-            [m.title, m.unit, *(m.shown(n.get(m.key)) for n in columns.values())] for m in shown
-        ]
-        _print_table(["", "", *columns], rows)
-        if any(m in RS_COMPATIBLE for m in shown):
-            print("(RealSense) = as Intel's depth-quality-tool computes it, from raw depth.")
-        for stream in run.streams:
-            for warning in stream.warnings:
-                print(f"warning: {stream.label}: {warning}")
+        _print_measured(run, columns, roi)
 
 
 def compare(
@@ -142,11 +129,10 @@ def evaluate(
     examples = evaluation.examples(folder, settings)
     rows = list(evaluation.evaluate(examples, names, settings))
     if as_json:
-        print(json.dumps([_row(row) for row in rows], indent=2, allow_nan=False))
+        _print_json([_row(row) for row in rows])
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, list(_flat(rows[0])))
-        writer.writeheader()
-        writer.writerows(_flat(row) for row in rows)
+        flat = [_flat(row) for row in rows]
+        _print_csv([list(flat[0]), *(list(row.values()) for row in flat)])
     else:
         _print_eval(rows, len(examples), settings.seeds)
 
@@ -173,6 +159,20 @@ def _run_all(
     if live:
         print(file=sys.stderr)
     return runs
+
+
+def _print_measured(run: SensorRun, columns: dict[str, Numbers], roi: str) -> None:
+    from lingbot_live.catalogue import METRICS, RS_COMPATIBLE
+
+    print(f"{run.info.name}: {run.frames_measured} frames, region {roi}")
+    shown = [m for m in METRICS.values() if any(m.key in n for n in columns.values())]
+    rows = [[m.title, m.unit, *(m.shown(n.get(m.key)) for n in columns.values())] for m in shown]
+    _print_table(["", "", *columns], rows)
+    if any(m in RS_COMPATIBLE for m in shown):
+        print("(RealSense) = as Intel's depth-quality-tool computes it, from raw depth.")
+    for stream in run.streams:
+        for warning in stream.warnings:
+            print(f"warning: {stream.label}: {warning}")
 
 
 def _print_eval(rows: list[EvalRow], examples: int, seeds: int) -> None:
@@ -206,6 +206,18 @@ def _print_table(heads: list[str], rows: list[list[str]]) -> None:
         left = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]
         right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
         print("  ".join([*left, *right]).rstrip())
+
+
+def _print_json(data: object) -> None:
+    import json
+
+    print(json.dumps(data, indent=2, allow_nan=False))
+
+
+def _print_csv(rows: Sequence[Sequence[object]]) -> None:
+    import csv
+
+    csv.writer(sys.stdout).writerows(rows)
 
 
 def _plain(value: float | None) -> float | None:
@@ -244,10 +256,15 @@ def _flat(row: EvalRow) -> dict[str, object]:
 def _camera_config(size: str | None) -> CameraConfig:
     from lingbot_live.config import CameraConfig
 
-    return CameraConfig(*_parsed_size(size))
+    return CameraConfig(*parse_size(size))
 
 
-def _parsed_size(size: str | None) -> tuple[int | None, int | None]:
+def parse_size(size: str | None) -> tuple[int | None, int | None]:
+    """Read ``640x480`` as width and height in pixels; None leaves both open.
+
+    Raises:
+        ConfigError: it is written otherwise.
+    """
     if size is None:
         return None, None
     parts = size.lower().split("x")
