@@ -62,17 +62,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-<<<<<<< HEAD
-=======
-app.add_typer(cli_models.app, name="models")
-for _command in (cli_session.record, cli_session.info, cli_session.repair, cli_session.refine):
-    app.command()(_command)
-app.command()(cli_bench.bench)
-app.command()(cli_compare.measure)
-app.command()(cli_compare.compare)
-app.command("eval")(cli_compare.evaluate)
-
->>>>>>> metrics
 Address = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ADDRESS]...", help="Cameras, such as synthetic:stereo or a file."),
@@ -197,27 +186,6 @@ def _wait(session: Session, duration_s: float | None) -> None:
         session.wait(duration_s)
 
 
-<<<<<<< HEAD
-=======
-def _camera_config(
-    fps: float | None, size: str | None, seed: int, *, loop: bool, realtime: bool = True
-) -> CameraConfig:
-    from lingbot_live.config import CameraConfig
-
-    width, height = cli_compare.parse_size(size)
-    return CameraConfig(width, height, fps, loop=loop, realtime=realtime, seed=seed)
-
-
-def _refiner_config(text: str | None) -> RefinerConfig:
-    from lingbot_live import registry
-    from lingbot_live.config import RefinerConfig
-
-    config = RefinerConfig.parse(text or "auto")
-    registry.check_refiner_name(config.name)
-    return config
-
-
->>>>>>> metrics
 def _check_writable(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.expanduser().absolute().parent.is_dir():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli_options import parse_size
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -257,17 +258,3 @@ def _camera_config(size: str | None) -> CameraConfig:
     from lingbot_live.config import CameraConfig
 
     return CameraConfig(*parse_size(size))
-
-
-def parse_size(size: str | None) -> tuple[int | None, int | None]:
-    """Read ``640x480`` as width and height in pixels; None leaves both open.
-
-    Raises:
-        ConfigError: it is written otherwise.
-    """
-    if size is None:
-        return None, None
-    parts = size.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
-        raise ConfigError(f"--size {size}: write WIDTHxHEIGHT, such as 640x480")
-    return int(parts[0]), int(parts[1])

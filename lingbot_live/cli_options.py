@@ -121,16 +121,25 @@ def camera_config(
     """
     from lingbot_live.config import CameraConfig
 
-    width = height = None
-    if size is not None:
-        parts = size.lower().split("x")
-        if len(parts) != 2 or not all(part.isdigit() for part in parts):
-            raise ConfigError(f"--size {size}: write WIDTHxHEIGHT, such as 640x480")
-        width, height = int(parts[0]), int(parts[1])
+    width, height = parse_size(size)
     settings = tuple(map(_setting, controls or ()))
     return CameraConfig(
         width, height, fps, loop=loop, realtime=realtime, seed=seed, controls=settings
     )
+
+
+def parse_size(text: str | None) -> tuple[int | None, int | None]:
+    """Read WIDTHxHEIGHT; both None without a text.
+
+    Raises:
+        ConfigError: it is not written so.
+    """
+    if text is None:
+        return None, None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise ConfigError(f"--size {text}: write WIDTHxHEIGHT, such as 640x480")
+    return int(parts[0]), int(parts[1])
 
 
 def _setting(text: str) -> tuple[str, str]:

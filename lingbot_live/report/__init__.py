@@ -103,13 +103,8 @@ def _distance_section(runs: Sequence[SensorRun]) -> str:
     return (
         '<h2>Error over distance</h2><p class="note">Raw depth against the reference, in steps of '
         "0.5 m. Both axes of the left plot are logarithmic, so a straight line is a power of the "
-<<<<<<< HEAD
-        "distance and its steepness the exponent; a jump is where a sensor fails, as beyond the "
-        "range in which a time-of-flight phase is unique.</p>"
-=======
         "distance and its steepness the exponent; a jump is where a sensor fails, such as beyond "
         "the range in which a time-of-flight phase is unique.</p>"
->>>>>>> metrics
         f'<div class="plots">{"".join(f"<div>{plot}</div>" for plot in plots)}</div>'
     )
 
