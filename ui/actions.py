@@ -27,16 +27,18 @@ class ActionInfo:
 
 ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("toggle", "Start or stop", "Space", "toggle_streaming", "Start or stop the camera"),
-    ActionInfo("open_file", "Open recording...", "Ctrl+O", "open_file"),
-    ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "open_folder"),
-    ActionInfo("find", "Look for cameras", "F5", "find_cameras"),
+    ActionInfo("open_file", "Open recording...", "Ctrl+O", "opening.open_file"),
+    ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "opening.open_folder"),
+    ActionInfo("find", "Look for cameras", "F5", "opening.find_cameras"),
     ActionInfo("models", "Models...", "Ctrl+M", "refining.show_models", "Weights: get, use"),
     ActionInfo("mask", "Trust the network's mask", "", "refining.toggle_mask", checkable=True),
     ActionInfo("keep_raw", "Keep valid raw depth", "", "refining.toggle_keep_raw", checkable=True),
-    ActionInfo("record", "Record", "R", "toggle_recording", "Record the session, or end that"),
+    ActionInfo(
+        "record", "Record", "R", "saving.toggle_recording", "Record the session, or end that"
+    ),
     ActionInfo("pause_recording", "Pause", "P", "recording.pause_or_resume", "Pause the recording"),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
-    ActionInfo("snapshot", "Snapshot", "S", "take_snapshot", "Write this frame to a folder"),
+    ActionInfo("snapshot", "Snapshot", "S", "saving.take_snapshot", "Write this frame to a folder"),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
     ActionInfo("layout_all", "Everything", "1", "layouts.everything"),
     ActionInfo("layout_images", "Pictures only", "2", "layouts.pictures"),

@@ -87,7 +87,7 @@ class _Runner:
             name, model = window.settings.refiner
             refiner = replace(refiner, name=name, model=model)
         window.refining.use(refiner)
-        window.firstShown.connect(lambda: QTimer.singleShot(1500, window.find_cameras))
+        window.firstShown.connect(lambda: QTimer.singleShot(1500, window.opening.find_cameras))
         if options.addresses:
             window.open_addresses(options.addresses)
         else:
@@ -128,7 +128,7 @@ class _Runner:
         if feeds and all(feed.state is CameraState.FAILED for feed in feeds):
             self._error = self._error or feeds[0].error
         if options.snapshot is not None:
-            window.take_snapshot(options.snapshot)
+            window.saving.take_snapshot(options.snapshot)
         window.close()
         self._app.quit()
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
-from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDockWidget,
-    QFileDialog,
     QLabel,
     QMainWindow,
     QMessageBox,
@@ -19,13 +16,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lingbot_live import __version__, registry
+from lingbot_live import __version__
 from lingbot_live.camera import CameraState
 from lingbot_live.config import CameraConfig
-from lingbot_live.errors import DriverUnavailableError
-from lingbot_live.export.cloud import write_ply_in_child
-from lingbot_live.export.snapshot import next_folder, write_snapshot
-from lingbot_live.recording.format import expand_name
 from lingbot_live.session import Feed, Session
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
@@ -37,23 +30,29 @@ from ui.feed_panel import FeedPanel
 from ui.image_view import ImageView
 from ui.layouts import Layouts
 from ui.notice import Notice
+from ui.opening import Opening, dropped_paths
 from ui.palette import CommandPalette
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
+from ui.saving import Saving
 from ui.settings import Settings
 from ui.status import refiner_text, status_line
 from ui.view_link import ViewLink
 
 _STATUS_MS = 250
-OUTPUT_FOLDER = Path.home() / "lingbot-live"  # of snapshots and recordings made in the window
-_RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
 
 
 class MainWindow(QMainWindow):
-    """Owns the session on the screen. `firstShown` is sent once, with the first painted frame."""
+    """Owns the session on the screen. `firstShown` is sent once, with the first painted frame.
+
+    Parts of the window follow the session by the other signals and need no call from here.
+    """
 
     firstShown = Signal()  # noqa: N815
+    sessionChanged = Signal()  # noqa: N815  another session, or none, is on the screen
     sessionDone = Signal()  # noqa: N815  every feed has ended or failed
+    newsShown = Signal(list)  # noqa: N815  the FeedViews whose pictures were just drawn
+    statusDue = Signal()  # noqa: N815  a few times a second, session or not
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -100,6 +99,8 @@ class MainWindow(QMainWindow):
         self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
         self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
+        self.opening = Opening(self)
+        self.saving = Saving(self)
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
         self.actions_["mask"].setChecked(True)
@@ -168,6 +169,7 @@ class MainWindow(QMainWindow):
         self.stall.start()
         self.bar.set_running(True)
         self.setWindowTitle(f"lingbot-live – {', '.join(self.addresses)}")
+        self.sessionChanged.emit()
 
     def stop(self) -> None:
         """Close the cameras on a thread of their own: an SDK may take its time."""
@@ -180,6 +182,7 @@ class MainWindow(QMainWindow):
         self.bridge.follow(None)
         self.bar.set_running(False)
         self.tasks.run("closing the session", session.stop)
+        self.sessionChanged.emit()
 
     def toggle_streaming(self) -> None:
         """Start or stop."""
@@ -235,6 +238,7 @@ class MainWindow(QMainWindow):
             self.scale.offer(first.refined.depth_m)
             self.compare.show_frame(first.refined)
             self.cloud.show_frame(first.refined)
+        self.newsShown.emit(fresh)
         if not self._has_shown:
             self._has_shown = True
             self.firstShown.emit()
@@ -243,6 +247,7 @@ class MainWindow(QMainWindow):
         session = self.session
         self.status.setText(status_line(session, self.bridge.rate.recent_hz))
         self.record_bar.show_stats(self.recording.stats())
+        self.statusDue.emit()
         if session is None:
             return
         loading = refiner_text(session.refiner_state, session.refiner_info, session.refiner_error)
@@ -262,52 +267,6 @@ class MainWindow(QMainWindow):
         self.cloud.set_depth_colors(scale, colormap)
 
     # ---- commands (the slots of ui.actions) --------------------------------------------------
-
-    def open_file(self) -> None:
-        """Ask for a recording and play it."""
-        path, _ = QFileDialog.getOpenFileName(self, "Open recording", "", _RECORDINGS)
-        self.open_address(path)
-
-    def open_folder(self) -> None:
-        """Ask for a folder of RGB-D pictures and play it."""
-        path = QFileDialog.getExistingDirectory(self, "Open RGB-D folder")
-        self.open_address(f"folder:{path}" if path else "")
-
-    def find_cameras(self) -> None:
-        """Look for cameras on a thread and list them."""
-        self.tasks.run("looking for cameras", registry.discover, lambda r: self._list(r[0], r[1]))
-
-    def _list(self, found: list, why: dict[str, DriverUnavailableError]) -> None:  # type: ignore[type-arg]
-        self.bar.show_cameras(found)
-        if why:
-            self.bar.camera_box.setToolTip("\n".join(str(error) for error in why.values()))
-
-    def toggle_recording(self) -> None:
-        """Record the session on the screen into a new file, or end that."""
-        if self.recording.is_active:
-            self.recording.stop()
-        elif self.session is None:
-            self.statusBar().showMessage("Nothing to record: press Start first.", 5000)
-        else:
-            name = expand_name("{date}_{time}_{camera}", self.addresses[0], datetime.now())
-            settings = {"refiner": str(self.refining.config), "addresses": " ".join(self.addresses)}
-            self.recording.start(self.session, OUTPUT_FOLDER / name, settings)
-
-    def take_snapshot(self, folder: Path | None = None) -> None:
-        """Write the frame on the screen to a folder, on a thread."""
-        view = self.panels[0].view if self.panels else None
-        if view is None or view.refined is None:
-            self.statusBar().showMessage("Nothing to write yet: no refined frame.", 5000)
-            return
-        refined, info = view.refined, view.feed.info
-        target = folder or next_folder(OUTPUT_FOLDER)
-        scale = self.scale.range
-        self.tasks.run(
-            "snapshot",
-            lambda: write_snapshot(target, refined, info, scale, write_ply_in_child),
-            lambda path: self.statusBar().showMessage(f"Snapshot written to {path}", 8000),
-            lambda error: self.notice.show_error(str(error), can_retry=False),
-        )
 
     def reset_cloud(self) -> None:
         """Look from the camera again."""
@@ -349,13 +308,11 @@ class MainWindow(QMainWindow):
     # ---- Qt events ---------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802, D102
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
+        if dropped_paths(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802, D102
-        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
-        if paths:
-            self.open_address(f"folder:{paths[0]}" if Path(paths[0]).is_dir() else paths[0])
+        self.opening.open_dropped(dropped_paths(event))
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802, D102
         if not self._closing:

@@ -116,7 +116,7 @@ def test_a_snapshot_is_written_without_stopping(window, folder, tmp_path):
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
     target = tmp_path / "shot"
-    window.take_snapshot(target)
+    window.saving.take_snapshot(target)
     count = window.bridge.rate.count
     wait_for(target.exists, 60)
     assert sorted(path.name for path in target.iterdir()) == sorted(FILES)
@@ -195,14 +195,14 @@ def test_the_palette_finds_and_does(window, folder):
 def test_recording_from_the_window(window, folder, tmp_path, monkeypatch):
     from lingbot_live.recording.recording import Recording
 
-    monkeypatch.setattr("ui.main_window.OUTPUT_FOLDER", tmp_path / "out")
+    monkeypatch.setattr("ui.saving.OUTPUT_FOLDER", tmp_path / "out")
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
-    window.toggle_recording()
+    window.saving.toggle_recording()
     wait_for(lambda: (s := window.recording.stats()) is not None and s.frames > 10)
     wait_for(lambda: "lost" in window.record_bar.label.text())
     window.recording.mark()
-    window.toggle_recording()
+    window.saving.toggle_recording()
     wait_for(lambda: "written" in window.statusBar().currentMessage())
     (path,) = (tmp_path / "out").iterdir()
     with Recording(path) as recording:
@@ -216,10 +216,10 @@ def test_a_recording_that_cannot_start_is_said_and_streaming_goes_on(
 ):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
-    monkeypatch.setattr("ui.main_window.OUTPUT_FOLDER", blocker / "out")
+    monkeypatch.setattr("ui.saving.OUTPUT_FOLDER", blocker / "out")
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
-    window.toggle_recording()
+    window.saving.toggle_recording()
     wait_for(lambda: "did not start" in window.notice.text)
     count = window.bridge.rate.count
     wait_for(lambda: window.bridge.rate.count > count + 2)
