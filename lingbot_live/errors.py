@@ -19,6 +19,7 @@
     │   ├── CorruptRecordingError     damaged beyond what can be read
     │   ├── RecordingVersionError     written by a newer version
     │   └── DiskFullError             no space left
+    ├── CalibrationError          cameras could not be placed relative to each other
     └── SessionStateError         an operation that the session's state forbids
 
 A message says who, which value, and what to do next::
@@ -112,6 +113,10 @@ class RecordingVersionError(RecordingError):
 
 class DiskFullError(RecordingError):
     """The disk has no space left for the recording."""
+
+
+class CalibrationError(LingbotLiveError):
+    """Too little was seen to say where cameras stand."""
 
 
 class SessionStateError(LingbotLiveError):
