@@ -13,6 +13,7 @@ import typer
 from lingbot_live import (
     __version__,
     cli_bench,
+    cli_calibrate,
     cli_compare,
     cli_devices,
     cli_doctor,
@@ -153,6 +154,7 @@ app.command()(cli_session.info)
 app.command()(cli_session.repair)
 app.command()(cli_compare.measure)
 app.command()(cli_compare.compare)
+app.command()(cli_calibrate.calibrate)
 app.command("eval")(cli_compare.evaluate)
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_doctor.doctor)
