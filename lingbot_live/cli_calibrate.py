@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from lingbot_live.session import Session
 
 BOARD = "charuco:7x5:40mm:30mm"
-RigOption = Annotated[
-    Path | None, typer.Option("--rig", help="Where the cameras stand: a file by calibrate.")
-]
 _TICK_S = 0.02
 _MOTION_S = 8.0  # watched for a time offset, at least
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli_options import parse_size
+from lingbot_live.cli_options import RigOption, parse_size
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,9 +83,11 @@ def compare(
     refiner: Refiners = None,
     roi: RoiOption = "40%",
     distance: DistanceOption = None,
+    rig: RigOption = None,
     size: SizeOption = None,
 ) -> None:
     """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json."""
+    from lingbot_live.calibration.rig import Rig
     from lingbot_live.comparison import ComparisonSettings
     from lingbot_live.quality import Roi
     from lingbot_live.report import write_report
@@ -97,6 +99,7 @@ def compare(
         distance_m=distance,
         reference=reference,
         camera=_camera_config(size),
+        rig=Rig.load(rig) if rig else None,
     )
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder")

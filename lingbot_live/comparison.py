@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live import registry
+from lingbot_live.calibration.rig import Rig
+from lingbot_live.calibration.views import register_into_view
 from lingbot_live.camera import Camera, CameraInfo, first_frame
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import ConfigError, EndOfStreamError
-from lingbot_live.frame import DepthMap, Frame, RawDepth, RefinedFrame, RefinerInfo
+from lingbot_live.frame import DepthMap, Extrinsics, Frame, RawDepth, RefinedFrame, RefinerInfo
 from lingbot_live.meter import (
     DepthMeter,
     MeterSettings,
@@ -55,6 +57,7 @@ class ComparisonSettings:
     rs_compatible: bool = False  # also the numbers of Intel's tool, of raw depth
     reference: str | None = None  # TRUTH, the address of a camera with the same view, or none
     camera: CameraConfig = field(default_factory=CameraConfig)
+    rig: Rig | None = None  # where a reference camera stands that sees the scene from elsewhere
 
     @property
     def meter(self) -> MeterSettings:
@@ -261,7 +264,7 @@ class _Reader:
     def _timed(self, camera: Camera) -> Iterator[tuple[Frame, float]]:
         """Frames with their time since the first, until the duration is over."""
         start_s: float | None = None
-        for frame in _referenced(_all_frames(camera), self._settings, self.is_live):
+        for frame in _referenced(_all_frames(camera), self._settings, self.info, self.is_live):
             self.read += 1
             now_s = frame.timestamp_ns / 1e9 if self.is_live else frame.device_timestamp_us / 1e6
             start_s = now_s if start_s is None else start_s
@@ -289,7 +292,7 @@ def _all_frames(camera: Camera) -> Iterator[Frame]:
 
 
 def _referenced(
-    frames: Iterator[Frame], settings: ComparisonSettings, is_live: bool
+    frames: Iterator[Frame], settings: ComparisonSettings, info: CameraInfo, is_live: bool
 ) -> Iterator[Frame]:
     """Give each frame the reference that was asked for, and only that."""
     if settings.reference is None:
@@ -302,17 +305,27 @@ def _referenced(
     else:
         other = _open_camera(registry.find_camera(settings.reference), settings.camera, is_live)
         with other:
+            T = _pose_between(settings.rig, info, other.info)
             for frame, true in zip(frames, _all_frames(other), strict=False):
-                yield dataclasses.replace(frame, reference_m=_same_view(frame, true))
+                yield dataclasses.replace(frame, reference_m=_same_view(frame, true, T))
 
 
-def _same_view(frame: Frame, true: Frame) -> DepthMap:
+def _pose_between(rig: Rig | None, info: CameraInfo, other: CameraInfo) -> Extrinsics | None:
+    if rig is None or info.address == other.address:
+        return None
+    both = [(camera.address, camera.serial) for camera in (info, other)]
+    return rig.among(both).cameras[1].pose
+
+
+def _same_view(frame: Frame, true: Frame, T_frame_true: Extrinsics | None) -> DepthMap:
+    if T_frame_true is not None:
+        return register_into_view(true.depth_m, T_frame_true, true.intrinsics, frame.intrinsics)
     ours, theirs = frame.intrinsics, true.intrinsics
     same_size = (ours.width, ours.height) == (theirs.width, theirs.height)
     if not (same_size and np.allclose(ours.matrix, theirs.matrix, rtol=0.01, atol=2.0)):
         raise ConfigError(
             f"{true.camera}: a reference must have the same view as {frame.camera}, pixel by "
-            "pixel; these have different intrinsics. Register it first"
+            "pixel; these have different intrinsics. Calibrate both and give --rig"
         )
     return true.depth_m
 
