@@ -29,6 +29,11 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("toggle", "Start or stop", "Space", "toggle_streaming", "Start or stop the camera"),
     ActionInfo("open_file", "Open recording...", "Ctrl+O", "opening.open_file"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "opening.open_folder"),
+    ActionInfo(
+        "add_camera", "Add camera...", "A", "feeds.ask_for_more", "One more row of pictures"
+    ),
+    ActionInfo("remove_camera", "Remove camera", "Ctrl+W", "feeds.remove_selected", "The selected"),
+    ActionInfo("next_camera", "Select next camera", "N", "feeds.select_next"),
     ActionInfo("find", "Look for cameras", "F5", "opening.find_cameras"),
     ActionInfo("models", "Models...", "Ctrl+M", "refining.show_models", "Weights: get, use"),
     ActionInfo("mask", "Trust the network's mask", "", "refining.toggle_mask", checkable=True),
@@ -64,6 +69,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
 
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
+        "add_camera", "remove_camera", "next_camera", "-",
         "record", "pause_recording", "mark", "snapshot", "-", "quit"),
     "&Refiner": ("models", "-", "mask", "keep_raw"),
     "&View": (

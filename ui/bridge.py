@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -28,8 +29,21 @@ class FeedView:
     """What one feed shows now; colour and raw depth are the result's own while it keeps up."""
 
     feed: Feed
+    number: int = 0  # from 0, the same for as long as the feed is there; its colour follows
     frame: Frame | None = None
     refined: RefinedFrame | None = None
+
+    @property
+    def name(self) -> str:
+        """What the camera is called, its address until it was found."""
+        info = self.feed.info
+        name = info.name if info else self.feed.name
+        return f"{name} (simulated)" if info and info.is_simulated else name
+
+    @property
+    def title(self) -> str:
+        """Number from 1 and name: what people tell cameras apart by."""
+        return f"{self.number + 1}  {self.name}"
 
     @property
     def is_matched(self) -> bool:
@@ -77,8 +91,14 @@ class Bridge(QObject):
         self._woken.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
 
     def follow(self, session: Session | None) -> None:
-        """Show this session's feeds from now on."""
-        self.views = [FeedView(feed) for feed in session.feeds] if session else []
+        """Show this session's feeds from now on; views of feeds that stay are kept."""
+        feeds = session.feeds if session else []
+        views = [view for view in self.views if any(view.feed is feed for feed in feeds)]
+        for feed in feeds:
+            if not any(view.feed is feed for view in views):
+                taken = {view.number for view in views}
+                views.append(FeedView(feed, next(n for n in itertools.count() if n not in taken)))
+        self.views = views
 
     def wake(self) -> None:
         """Called from any thread: something is new."""

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 from lingbot_live import __version__
 from lingbot_live.camera import CameraState
 from lingbot_live.config import CameraConfig
-from lingbot_live.session import Feed, Session
+from lingbot_live.session import Session
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
@@ -27,7 +26,7 @@ from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
 from ui.depth_scale import DepthScale
 from ui.feed_panel import FeedPanel
-from ui.image_view import ImageView
+from ui.feeds import Feeds
 from ui.layouts import Layouts
 from ui.notice import Notice
 from ui.opening import Opening, dropped_paths
@@ -66,7 +65,6 @@ class MainWindow(QMainWindow):
         self.tasks = Tasks(self)
         self.bridge = Bridge(parent=self)
         self.stall = StallMeter(self)
-        self.panels: list[FeedPanel] = []
         self._has_shown = False
         self._started_s = 0.0
         self._closing = False
@@ -79,17 +77,14 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.link = ViewLink(self)
         self.notice = Notice()
-        self.empty = ImageView("", self.link, placeholder="Choose a camera and press Start")
-        self.rows = QSplitter(Qt.Orientation.Vertical)
-        self.rows.setChildrenCollapsible(False)
-        self.rows.addWidget(self.empty)
+        self.feeds = Feeds(self)
         self.scale = DepthScale()
         center = QWidget()
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
-        column.addWidget(self.rows, 1)
+        column.addWidget(self.feeds.rows, 1)
         column.addWidget(self.scale)
         self.setCentralWidget(center)
         self.cloud = CloudView()
@@ -122,6 +117,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.bridge.updated.connect(self._show_news)
+        self.feeds.rowsChanged.connect(self._on_rows)
         self.bar.cameraChosen.connect(self.open_address)
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
@@ -151,6 +147,11 @@ class MainWindow(QMainWindow):
     # ---- session -----------------------------------------------------------------------------
 
     @property
+    def panels(self) -> list[FeedPanel]:
+        """The rows, one per camera."""
+        return self.feeds.panels
+
+    @property
     def is_running(self) -> bool:
         """Whether a session is open, streaming or not."""
         return self.session is not None
@@ -164,7 +165,7 @@ class MainWindow(QMainWindow):
             self.addresses, self.refining.config, self.camera_config, on_update=self.bridge.wake
         )
         self.bridge.follow(self.session)
-        self._make_panels(self.bridge.views)
+        self.feeds.show(self.bridge.views)
         self.session.start(self.max_frames)
         self.stall.start()
         self.bar.set_running(True)
@@ -211,33 +212,17 @@ class MainWindow(QMainWindow):
 
     last_stats: dict[str, object] = {}  # noqa: RUF012 - replaced, never changed
 
-    def _make_panels(self, views: list[FeedView]) -> None:
-        for panel in self.panels:
-            panel.setParent(None)
-            panel.deleteLater()
-        self.panels = [FeedPanel(view, self.link) for view in views]
-        self.empty.setVisible(not self.panels)
-        for panel in self.panels:
-            self.rows.addWidget(panel)
-            panel.retry.connect(lambda feed=panel.view.feed: self._retry(feed))
-        self.layouts.apply_to_panels()
-        self._apply_scale()
-
-    def _retry(self, feed: Feed) -> None:
-        if self.session is not None and feed in self.session.feeds:
-            self.session.restart(feed)
-
     # ---- showing -----------------------------------------------------------------------------
 
     def _show_news(self, fresh: list[FeedView]) -> None:
         for panel in self.panels:
             if panel.view in fresh:
                 panel.show_news()
-        first = self.panels[0].view if self.panels else None
-        if first is not None and first in fresh and first.refined is not None:
-            self.scale.offer(first.refined.depth_m)
-            self.compare.show_frame(first.refined)
-            self.cloud.show_frame(first.refined)
+        chosen = self.feeds.view
+        if chosen is not None and chosen in fresh and chosen.refined is not None:
+            self.scale.offer(chosen.refined.depth_m)
+            self.compare.show_frame(chosen.refined)
+            self.cloud.show_frame(chosen.refined)
         self.newsShown.emit(fresh)
         if not self._has_shown:
             self._has_shown = True
@@ -258,6 +243,10 @@ class MainWindow(QMainWindow):
         done = (CameraState.ENDED, CameraState.FAILED)
         if all(feed.state in done for feed in session.feeds):
             self.sessionDone.emit()
+
+    def _on_rows(self) -> None:
+        self.layouts.apply_to_panels()
+        self._apply_scale()
 
     def _apply_scale(self) -> None:
         scale, colormap = self.scale.range, self.scale.colormap
