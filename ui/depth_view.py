@@ -29,6 +29,7 @@ class DepthView(ImageView):
         self._depth_m: DepthMap | None = None
         self._range = DepthRange()
         self._colormap = "viridis"
+        self._colored_step = 1  # every so many pixels of the depth have a colour
         self._pixels: npt.NDArray[np.uint32] | None = None  # the memory below the image
 
     def set_depth(self, depth_m: DepthMap | None) -> None:
@@ -64,14 +65,20 @@ class DepthView(ImageView):
     def _picture(self) -> QImage | None:
         if self._depth_m is None:
             return None
-        if self._image is None:
-            self._pixels = colorize_rgb32(
-                self._depth_m, self._range, self._colormap, transparent=True
-            )
+        step = self._step()
+        if self._image is None or step != self._colored_step:
+            self._colored_step = step
+            depth_m = self._depth_m[::step, ::step]
+            self._pixels = colorize_rgb32(depth_m, self._range, self._colormap, transparent=True)
             height, width = self._pixels.shape
             shape = QImage.Format.Format_ARGB32_Premultiplied
             self._image = QImage(self._pixels.data, width, height, 4 * width, shape)
         return self._image
+
+    def _step(self) -> int:
+        """Return how many pixels lie in one that is coloured: two of these a screen pixel."""
+        width = self.image_rect().width() * self.devicePixelRatioF()
+        return max(1, int(self.image_size[0] / (2 * max(width, 1)))) if self.image_size else 1
 
     def _recolor(self) -> None:
         self._image = None

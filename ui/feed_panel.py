@@ -18,14 +18,13 @@ from ui.bridge import FeedView
 from ui.depth_view import DepthView
 from ui.image_view import ImageView
 from ui.notice import Notice
-from ui.readout import Reading, reading
+from ui.readout import FIGURE_SPACE, Reading, percent, reading
 from ui.view_link import ViewLink
 
 _NEXT = {
     CameraState.RECONNECTING: "Trying again by itself.",
     CameraState.STALLED: "It is open; waiting for its next frame.",
 }
-_FIGURE_SPACE = "\u2007"  # as wide as a digit, so that numbers stay where they are
 _STAT_PERIOD_S = 0.25  # numbers that change faster cannot be read
 _STAT_STEP = 2  # every so many pixels in both directions; shares need no more
 
@@ -71,6 +70,7 @@ class FeedPanel(QWidget):
     def __init__(self, view: FeedView, link: ViewLink, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.view = view
+        self.region: QRectF | None = None
         self.color = ImageView("Colour", link)
         self.raw = DepthView("Raw depth", link)
         self.refined = DepthView("Refined depth", link)
@@ -115,6 +115,7 @@ class FeedPanel(QWidget):
 
     def set_region(self, place: QRectF | None) -> None:
         """Outline a region, in fractions of the image, in all three pictures."""
+        self.region = place
         for pane in self.views:
             pane.set_region(place, theme.camera_color(self.view.number))
 
@@ -177,7 +178,7 @@ class FeedPanel(QWidget):
         frame, refined = self.view.frame, self.view.refined
         assert frame is not None
         fill = np.count_nonzero(frame.depth_raw) / frame.depth_raw.size
-        self.raw.set_stat(f"fill {f'{fill:.1%}'.rjust(6, _FIGURE_SPACE)}")
+        self.raw.set_stat(f"fill {percent(fill)}")
         if refined is not None:
             live_ns = None if self.view.is_matched else frame.timestamp_ns
             self.refined.set_stat(_refined_stat(refined, live_ns))
@@ -205,4 +206,4 @@ def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> str:
 
 def _percent(share: float) -> str:
     """Return a share in a fixed width."""
-    return f"{share:.0%}".rjust(4, _FIGURE_SPACE)
+    return f"{share:.0%}".rjust(4, FIGURE_SPACE)

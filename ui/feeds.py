@@ -9,6 +9,8 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QSplitter
 
 from lingbot_live import registry
+from lingbot_live.calibration.rig import Rig
+from lingbot_live.frame import Extrinsics
 from lingbot_live.session import Feed
 from ui.add_camera import AddCamera
 from ui.bridge import FeedView
@@ -23,15 +25,18 @@ class Feeds(QObject):
     """Commands on single cameras. What concerns one camera alone follows `selected`.
 
     ``rowsChanged`` is sent when rows came or went, ``selectedChanged`` when another one, or none,
-    is selected.
+    is selected, ``rigChanged`` when it became known where the cameras stand.
     """
 
+    rigChanged = Signal()  # noqa: N815
     rowsChanged = Signal()  # noqa: N815
     selectedChanged = Signal()  # noqa: N815
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self.link = window.link
+        self.rig: Rig | None = None  # where the cameras stand, if that is known
         self.empty = ImageView("", window.link, placeholder="Choose a camera and press Start")
         self.rows = QSplitter(Qt.Orientation.Vertical)
         self.rows.setChildrenCollapsible(False)
@@ -77,6 +82,20 @@ class Feeds(QObject):
         if self.panels:
             at = self.panels.index(self.selected) if self.selected in self.panels else -1
             self.select(self.panels[(at + 1) % len(self.panels)])
+
+    def set_rig(self, rig: Rig | None) -> None:
+        """Tell where the cameras stand, or that it is not known."""
+        self.rig = rig
+        self.rigChanged.emit()
+
+    def transform(self, target: FeedView, source: FeedView) -> Extrinsics | None:
+        """Return ``T_target_source`` between two cameras; None where it is not known."""
+        if self.rig is None:
+            return None
+        found = [self.rig.find(v.feed.name, v.serial) for v in (target, source)]
+        if found[0] is None or found[1] is None:
+            return None
+        return found[0].pose.inverse() @ found[1].pose
 
     # ---- cameras come and go -----------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from ui.layouts import Layouts
 from ui.notice import Notice
 from ui.opening import Opening, dropped_paths
 from ui.palette import CommandPalette
+from ui.quality_panel import QualityPanel
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
 from ui.saving import Saving
@@ -88,9 +89,12 @@ class MainWindow(QMainWindow):
         column.addWidget(self.scale)
         self.setCentralWidget(center)
         self.cloud = CloudView()
-        self.compare = CompareView(self.link)
+        self.compare = CompareView(self.feeds)
         self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
-        self.compare_dock = self._dock("Raw against refined", "compare_dock", self.compare)
+        self.compare_dock = self._dock("Compare", "compare_dock", self.compare)
+        self.quality = QualityPanel(self.feeds, self.tasks)
+        self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
+        self.quality_dock.hide()
         self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
         self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
@@ -129,6 +133,8 @@ class MainWindow(QMainWindow):
             lambda path: self.statusBar().showMessage(f"Recording written to {path}", 8000)
         )
         self.notice.retry.connect(self.refining.again)
+        self.statusDue.connect(self.quality.on_tick)
+        self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -208,7 +214,8 @@ class MainWindow(QMainWindow):
         """Return the session's statistics with the window's own under ``ui``."""
         base = self.session.stats() if self.session is not None else self.last_stats
         rate = {"fps": round(self.bridge.rate.mean_hz, 3), "shown": self.bridge.rate.count}
-        return {**base, "ui": {**rate, **self.stall.as_dict()}}
+        metrics = {"metrics": self.quality.stats()}
+        return {**base, "ui": {**rate, **self.stall.as_dict(), **metrics}}
 
     last_stats: dict[str, object] = {}  # noqa: RUF012 - replaced, never changed
 
@@ -221,8 +228,8 @@ class MainWindow(QMainWindow):
         chosen = self.feeds.view
         if chosen is not None and chosen in fresh and chosen.refined is not None:
             self.scale.offer(chosen.refined.depth_m)
-            self.compare.show_frame(chosen.refined)
             self.cloud.show_frame(chosen.refined)
+        self.compare.show_news(fresh)
         self.newsShown.emit(fresh)
         if not self._has_shown:
             self._has_shown = True
@@ -311,6 +318,8 @@ class MainWindow(QMainWindow):
             self._status_timer.stop()
             self.hide()
             self.cloud.stop()
+            self.compare.stop()
+            self.quality.stop()
             self.tasks.finish(15.0)
         event.accept()
 
