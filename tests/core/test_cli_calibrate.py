@@ -14,7 +14,8 @@ from lingbot_live.calibration.board import Board
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
 from lingbot_live.calibration.watch import BoardViews, Watch
 from lingbot_live.cli import app, main
-from lingbot_live.errors import CalibrationError
+from lingbot_live.comparison import ComparisonSettings, measure_camera
+from lingbot_live.errors import CalibrationError, ConfigError
 from lingbot_live.frame import Calibration, Frame, Intrinsics
 
 BESIDE = move_of((0.2, 0.01, 0.02), (1.0, -10.0, 2.0))
@@ -82,6 +83,24 @@ def test_icp_and_time_offset_refine_a_given_rig(tmp_path, capsys):
     assert found.icp_rms_mm < 15
     assert abs(found.time_offset_ms) < 60  # both recordings began within some frames
     assert "clock" in capsys.readouterr().out
+
+
+def test_a_rig_brings_a_reference_camera_into_the_view(tmp_path):
+    pair = (("ours", TRUE, 2, 0.02), ("truth", move_of(), 1, 0.0))
+    addresses = []
+    for name, pose, seed, too_far_m in pair:
+        color, depth_m, _ = shot(pose, seed)
+        addresses.append(write_folder(tmp_path / name, [(color, depth_m + too_far_m)], CAMERA))
+    rig = Rig((RigCamera(addresses[1]), RigCamera(addresses[0], TRUE)))
+    path = tmp_path / "rig.toml"
+    rig.save(path)
+    settings = ComparisonSettings(reference=addresses[1], rig=Rig.load(path))
+    raw = measure_camera(addresses[0], ["none"], settings).streams[0]
+    assert raw.numbers["bias_m"] == pytest.approx(0.02, abs=0.012)
+    assert raw.numbers["mae_m"] < 0.06
+    unknown = ComparisonSettings(reference=addresses[1], rig=Rig.of(["a:1", "b:2"]))
+    with pytest.raises(ConfigError, match="rig: it does not know"):
+        measure_camera(addresses[0], ["none"], unknown)
 
 
 def test_too_few_views_is_one_clear_line(board_addresses, tmp_path, monkeypatch, capsys):
