@@ -56,7 +56,10 @@ def calibrate(
 
     chosen = Board.parse(board or BOARD)
     if draw is not None:
-        _draw(chosen, draw)
+        chosen.save_picture(draw.expanduser())
+        print(
+            f"{draw}: print it at 300 dpi without scaling, then measure a square and say its size"
+        )
         return
     if addresses is None or len(addresses) < 2:
         raise ConfigError("calibrate: name at least two cameras, the first is the reference")
@@ -102,15 +105,6 @@ def table(rig: Rig) -> list[str]:
             text += ")" if sure >= TRUSTED else ": too low, move something before all cameras)"
         lines.append(text)
     return lines
-
-
-def _draw(board: Board, path: Path) -> None:
-    import cv2
-
-    px_per_square = max(20, round(board.square_m / 0.0254 * 300))
-    if not cv2.imwrite(str(path.expanduser()), board.draw(px_per_square)):
-        raise ConfigError(f"{path}: cannot write a picture there; end the name in .png")
-    print(f"{path}: print it at 300 dpi without scaling, then measure a square and say its size")
 
 
 def _check_folder(path: Path) -> None:
