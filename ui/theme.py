@@ -169,6 +169,7 @@ QToolButton:hover {{ background: {theme.line}; }}
 QToolButton:checked {{ color: {theme.accent}; border-color: {theme.accent}; }}
 QToolButton:focus {{ border-color: {theme.accent}; }}
 QToolButton:disabled {{ color: {theme.dim}; }}
+QLabel#peek {{ color: {theme.text}; background: {theme.panel}; border: 1px solid {theme.line}; }}
 QFrame#notice {{ background: {theme.warning_fill}; border: 0;
   border-left: 4px solid {theme.warning}; }}
 """

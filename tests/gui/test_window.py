@@ -220,6 +220,6 @@ def test_a_recording_that_cannot_start_is_said_and_streaming_goes_on(
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
     window.saving.toggle_recording()
-    wait_for(lambda: "did not start" in window.notice.text)
+    wait_for(lambda: "did not start" in window.message.text)
     count = window.bridge.rate.count
     wait_for(lambda: window.bridge.rate.count > count + 2)
