@@ -110,6 +110,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
         self.actions_["mask"].setChecked(True)
+        self.refining.offer_recorded(False)
         self.bar = CameraBar(self.actions_)
         self.addToolBar(self.bar)
         self.addToolBarBreak()

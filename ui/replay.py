@@ -47,7 +47,7 @@ class Replay(QObject):
         if [*map(id, found)] != [*map(id, self.playbacks)]:
             self.playbacks = tuple(found)
             self._read_marks()
-            self._enable()
+            self.enable_commands()
             self.changed.emit()
 
     # ---- commands ------------------------------------------------------------------------------
@@ -123,17 +123,18 @@ class Replay(QObject):
         for playback in self.playbacks:
             playback.loop = self._window.actions_["loop"].isChecked()
 
+    def enable_commands(self) -> None:
+        """Let keys that steer recordings reach other parts while there is none."""
+        for key in _COMMANDS:
+            self._window.actions_[key].setEnabled(bool(self.playbacks))
+        if self.lead is not None:
+            self._window.actions_["loop"].setChecked(self.lead.loop)
+
     # ---- private -------------------------------------------------------------------------------
 
     def _step(self, frames: int) -> None:
         for playback in self.playbacks:
             playback.step(frames)
-
-    def _enable(self) -> None:
-        for key in _COMMANDS:
-            self._window.actions_[key].setEnabled(bool(self.playbacks))
-        if self.lead is not None:
-            self._window.actions_["loop"].setChecked(self.lead.loop)
 
     def _read_marks(self) -> None:
         self.marked.emit([])

@@ -51,6 +51,7 @@ class Timeline(QToolBar):
         self.thumbnails = Thumbnails(window.tasks, self)
         self._lay_out(window)
         self._connect(window)
+        replay.enable_commands()
         self.hide()
 
     def show_state(self) -> None:
