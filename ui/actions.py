@@ -59,6 +59,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "record", "Record", "R", "saving.toggle_recording", "Record the session, or end that"
     ),
     ActionInfo("pause_recording", "Pause", "P", "recording.pause_or_resume", "Pause the recording"),
+    ActionInfo(
+        "record_options",
+        "Recording options...",
+        "Ctrl+R",
+        "saving.choose_options",
+        "Folders, names, quality, new files",
+    ),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
     ActionInfo("snapshot", "Snapshot", "S", "saving.take_snapshot", "Write this frame to a folder"),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
@@ -86,7 +93,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
 
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
-        "record", "pause_recording", "mark", "snapshot", "-", "quit"),
+        "record", "pause_recording", "mark", "record_options", "snapshot", "-", "quit"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop"),
     "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw"),

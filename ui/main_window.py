@@ -138,9 +138,10 @@ class MainWindow(QMainWindow):
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
         self.recording.failed.connect(lambda text: self.message.show_error(text, can_retry=False))
-        self.recording.written.connect(
-            lambda path: self.statusBar().showMessage(f"Recording written to {path}", 8000)
+        self.recording.space_low.connect(
+            lambda text: self.message.show_error(text, can_retry=False)
         )
+        self.recording.written.connect(self.saving.show_written)
         self.notice.retry.connect(self.refining.again)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
@@ -270,7 +271,7 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         session = self.session
         self.status.setText(status_line(session, self.bridge.rate.recent_hz))
-        self.record_bar.show_stats(self.recording.stats())
+        self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
         self.statusDue.emit()
         if session is None:
             return

@@ -181,4 +181,5 @@ QToolButton:disabled {{ color: {theme.dim}; }}
 QLabel#peek {{ color: {theme.text}; background: {theme.panel}; border: 1px solid {theme.line}; }}
 QFrame#notice {{ background: {theme.warning_fill}; border: 0;
   border-left: 4px solid {theme.warning}; }}
+QFrame#message {{ background: {theme.panel}; border: 0; border-left: 4px solid {theme.accent}; }}
 """
