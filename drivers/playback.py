@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lingbot_live.camera import Camera, CameraInfo, Driver
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, CameraNotFoundError, RecordingError
+from lingbot_live.recording.format import split_target
 
 if TYPE_CHECKING:
     from lingbot_live.recording.recording import Recording
@@ -71,12 +72,3 @@ def _opened(path: Path) -> Iterator[Recording]:
             yield recording
     except RecordingError as error:
         raise BadRecordingError(str(error)) from error
-
-
-def split_target(target: str) -> tuple[Path, str]:
-    """Return path and camera of ``FILE#CAMERA``; a file whose own name has a # wins."""
-    whole = Path(target).expanduser()
-    name, hash_sign, camera = target.partition(".mcap#")
-    if whole.exists() or not hash_sign:
-        return whole, ""
-    return Path(name + ".mcap").expanduser(), camera
