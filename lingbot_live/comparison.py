@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,8 @@ import numpy.typing as npt
 from lingbot_live import registry
 from lingbot_live.camera import Camera, CameraInfo, first_frame
 from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.errors import ConfigError, EndOfStreamError
+from lingbot_live.controls import Control
+from lingbot_live.errors import ConfigError, EndOfStreamError, NothingRecordedError
 from lingbot_live.frame import DepthMap, Frame, RawDepth, RefinedFrame, RefinerInfo
 from lingbot_live.meter import (
     DepthMeter,
@@ -75,7 +77,8 @@ class StreamResult:
     by_distance: Floats | None  # (3, B): median error m, covered share, pixels a frame
     histogram: Floats  # (B,) share of all pixels
     warnings: tuple[str, ...]
-    picture_m: DepthMap  # depth of the run's picture
+    picture_m: DepthMap | None  # depth of the run's picture, if it has any
+    frames: int  # measured
 
 
 @dataclass(slots=True)
@@ -83,7 +86,9 @@ class SensorRun:
     """One camera: its conditions, one picture, and a result per stream (raw first)."""
 
     address: str
+    title: str  # for people: a recording's without its folders
     info: CameraInfo
+    controls: tuple[Control, ...]  # at the start
     picture: Frame
     streams: list[StreamResult]
     frames_read: int
@@ -105,10 +110,19 @@ class _Stream:
         self._picture: DepthMap | None = None
         self.refiner: RefinerInfo | None = None
 
-    def add(self, result: Frame | RefinedFrame, *, moved: bool, is_picture: bool) -> None:
+    @property
+    def frames(self) -> int:
+        """How many were added."""
+        return len(self._histograms)
+
+    def add(self, result: Frame | RefinedFrame | None, *, moved: bool, is_picture: bool) -> None:
+        if is_picture:
+            self._picture = None if result is None else result.depth_m
+        if result is None:
+            return
         frame, depth_m = result if isinstance(result, Frame) else result.frame, result.depth_m
         if isinstance(result, RefinedFrame):
-            self._changes.append(change_numbers(result, stride=2))
+            self._changes.append(_change_numbers(result))
             self.refiner = result.refiner
         self._meter.add(depth_m, frame, moved=moved)
         sparse = depth_m[::2, ::2]
@@ -116,11 +130,8 @@ class _Stream:
         if frame.reference_m is not None:
             reference_m = frame.reference_m[::2, ::2]
             self._distances.append(error_by_distance(sparse, reference_m, DISTANCE_EDGES_M))
-        if is_picture or self._picture is None:
-            self._picture = depth_m
 
     def result(self) -> StreamResult:
-        assert self._picture is not None
         numbers = self._meter.numbers() | mean_numbers(self._changes)
         return StreamResult(
             self.label,
@@ -130,7 +141,16 @@ class _Stream:
             np.mean(self._histograms, axis=0),
             scale_warnings(numbers.get("scale_ratio", float("nan"))),
             self._picture,
+            self.frames,
         )
+
+
+def _change_numbers(result: RefinedFrame) -> Numbers:
+    numbers = change_numbers(result, stride=2)
+    recorded = result.frame.recorded
+    if recorded is not None and result.depth_m is recorded.depth_m:
+        numbers["refine_ms"] = float("nan")  # reading a file says nothing of the refiner
+    return numbers
 
 
 def _mean_by_distance(rows: list[Floats]) -> Floats | None:
@@ -205,25 +225,52 @@ def _run(
     streams = [(_Stream(text, settings.meter), engine) for text, engine in refiners]
     still, rs = Stillness(), _RsCollector(settings)
     picture: Frame | None = None
+    best = (False, False)
     reader = _Reader(address, settings)
     for measured, frame in enumerate(reader.frames(), 1):
-        is_picture = picture is None or reader.is_middle
-        picture = frame if is_picture else picture
         moved = still.moved(frame.color)
+        results = [_refined(engine, frame) for _, engine in streams]
+        # The picture is to show every stream, and to be from the middle.
+        worth = (all(results), reader.is_past_middle)
+        is_picture = picture is None or worth > best
+        if is_picture:
+            picture, best = frame, worth
         raw.add(frame, moved=moved, is_picture=is_picture)
         if settings.rs_compatible:
             rs.add(frame)
-        for stream, engine in streams:
-            stream.add(engine.refine(frame), moved=moved, is_picture=is_picture)
+        for (stream, _), result in zip(streams, results, strict=True):
+            stream.add(result, moved=moved, is_picture=is_picture)
         progress(address, measured)
     if picture is None:
         raise ConfigError(f"{address}: no frame within {settings.duration_s:g} s; nothing measured")
-    results = [raw.result(), *(stream.result() for stream, _ in streams)]
     missed = {cause: count for cause, count in reader.missed.items() if count}
     return SensorRun(
-        address, reader.info, picture, results, reader.read, reader.measured, reader.span_s,
-        missed, rs.numbers(),
+        address, _title(address), reader.info, reader.controls, picture,
+        _results(address, [raw, *(stream for stream, _ in streams)]), reader.read,
+        reader.measured, reader.span_s, missed, rs.numbers(),
     )  # fmt: skip
+
+
+def _refined(engine: Refiner, frame: Frame) -> RefinedFrame | None:
+    """Return None where depth that was recorded is asked for and this frame has none."""
+    try:
+        return engine.refine(frame)
+    except NothingRecordedError:
+        return None
+
+
+def _results(address: str, streams: list[_Stream]) -> list[StreamResult]:
+    for stream in streams:
+        if not stream.frames:
+            log.warning("%s: it holds no %s depth; left out", address, stream.label)
+    return [stream.result() for stream in streams if stream.frames]
+
+
+def _title(address: str) -> str:
+    """Shorten ``SCHEME:FOLDERS/NAME`` to ``SCHEME:NAME``."""
+    path, hash_sign, camera = address.partition("#")
+    scheme, colon, target = path.rpartition(":")
+    return f"{scheme}{colon}{Path(target).name}{hash_sign}{camera}"
 
 
 class _Reader:
@@ -236,14 +283,14 @@ class _Reader:
         self.read = self.measured = 0
         self.span_s = 0.0
         self.missed: Counter[str] = Counter()
-        self.is_middle = False  # whether the frame handed out last is the first of the second half
-        self._was_middle = False
+        self.controls: tuple[Control, ...] = ()
+        self.is_past_middle = False  # whether the frame handed out last is
 
     def frames(self) -> Iterator[Frame]:
         settings = self._settings
         camera = _open_camera(self.info, settings.camera, self.is_live)
         with camera:
-            self.info = camera.info
+            self.info, self.controls = camera.info, camera.controls()
             due_s = 0.0
             for frame, time_s in self._timed(camera):
                 self.span_s = time_s
@@ -251,7 +298,7 @@ class _Reader:
                 if time_s < due_s - 1e-6 and not frame.label:
                     continue
                 due_s += (1 / settings.rate_hz) if settings.rate_hz else 0.0
-                self._mark_middle(time_s)
+                self.is_past_middle = time_s >= settings.duration_s / 2
                 self.measured += 1
                 yield frame
                 if self.measured == settings.most_frames:
@@ -268,10 +315,6 @@ class _Reader:
             if now_s - start_s >= self._settings.duration_s:
                 return
             yield frame, now_s - start_s
-
-    def _mark_middle(self, time_s: float) -> None:
-        self.is_middle = not self._was_middle and time_s >= self._settings.duration_s / 2
-        self._was_middle |= self.is_middle
 
 
 def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camera:
