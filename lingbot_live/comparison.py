@@ -7,21 +7,20 @@ same frames.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from lingbot_live import registry
-from lingbot_live.camera import Camera, CameraInfo, first_frame
-from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.camera import CameraInfo
+from lingbot_live.comparison_frames import ComparisonSettings, FrameReader
+from lingbot_live.config import RefinerConfig
 from lingbot_live.controls import Control
-from lingbot_live.errors import ConfigError, EndOfStreamError, NothingRecordedError
+from lingbot_live.errors import ConfigError, NothingRecordedError
 from lingbot_live.frame import DepthMap, Frame, RawDepth, RefinedFrame, RefinerInfo
 from lingbot_live.meter import (
     DepthMeter,
@@ -31,7 +30,7 @@ from lingbot_live.meter import (
     scale_warnings,
 )
 from lingbot_live.metrics import error_by_distance
-from lingbot_live.quality import Numbers, Roi, range_histogram
+from lingbot_live.quality import Numbers, range_histogram
 from lingbot_live.refiner import Refiner
 from lingbot_live.rs_compat import rs_numbers, rs_roi, rs_temporal_noise_percent
 from lingbot_live.temporal import Stillness
@@ -39,32 +38,9 @@ from lingbot_live.temporal import Stillness
 log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
-TRUTH = "truth"
 DISTANCE_EDGES_M: Floats = np.arange(0.0, 8.01, 0.5)
 HISTOGRAM_EDGES_M: Floats = np.arange(0.0, 10.01, 0.2)
 _LEAST_PIXELS = 300  # of the reference in a distance bin, a frame, to be drawn
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonSettings:
-    """How long, how often and where is measured."""
-
-    duration_s: float = 10.0  # of the camera's own time; wall clock for live cameras
-    rate_hz: float = 10.0  # measured frames a second; 0 = every frame
-    most_frames: int | None = None
-    roi: Roi = field(default_factory=Roi)
-    distance_m: float | None = None
-    rs_compatible: bool = False  # also the numbers of Intel's tool, of raw depth
-    reference: str | None = None  # TRUTH, the address of a camera with the same view, or none
-    camera: CameraConfig = field(default_factory=CameraConfig)
-
-    @property
-    def meter(self) -> MeterSettings:
-        """Finer than live, since nothing waits."""
-        return MeterSettings(
-            self.roi, self.distance_m, stride=2, edge_parts=1, most_points=12_000, averaged=100_000,
-            longest_still=True,
-        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -188,11 +164,11 @@ def measure_camera(
     address: str,
     refiners: Sequence[str],
     settings: ComparisonSettings,
-    progress: Callable[[str, int], None] = lambda _address, _frames: None,
+    progress: Callable[[int, int | None], None] = lambda _done, _all: None,
 ) -> SensorRun:
     """Open one camera, run every refiner on its frames, and return all numbers.
 
-    ``progress`` hears the address and the number of measured frames.
+    ``progress`` hears how many frames are measured, and of how many if that is known.
 
     Raises:
         ConfigError: an unknown refiner; no reference where one is asked for.
@@ -219,14 +195,14 @@ def _run(
     address: str,
     refiners: list[tuple[str, Refiner]],
     settings: ComparisonSettings,
-    progress: Callable[[str, int], None],
+    progress: Callable[[int, int | None], None],
 ) -> SensorRun:
     raw = _Stream("raw", settings.meter)
     streams = [(_Stream(text, settings.meter), engine) for text, engine in refiners]
     still, rs = Stillness(), _RsCollector(settings)
     picture: Frame | None = None
     best = (False, False)
-    reader = _Reader(address, settings)
+    reader = FrameReader(address, settings)
     for measured, frame in enumerate(reader.frames(), 1):
         moved = still.moved(frame.color)
         results = [_refined(engine, frame) for _, engine in streams]
@@ -240,7 +216,7 @@ def _run(
             rs.add(frame)
         for (stream, _), result in zip(streams, results, strict=True):
             stream.add(result, moved=moved, is_picture=is_picture)
-        progress(address, measured)
+        progress(measured, settings.expected_frames)
     if picture is None:
         raise ConfigError(f"{address}: no frame within {settings.duration_s:g} s; nothing measured")
     missed = {cause: count for cause, count in reader.missed.items() if count}
@@ -271,93 +247,6 @@ def _title(address: str) -> str:
     path, hash_sign, camera = address.partition("#")
     scheme, colon, target = path.rpartition(":")
     return f"{scheme}{colon}{Path(target).name}{hash_sign}{camera}"
-
-
-class _Reader:
-    """Reads one camera and picks the frames to measure."""
-
-    def __init__(self, address: str, settings: ComparisonSettings) -> None:
-        self._settings = settings
-        self.info = registry.find_camera(address)
-        self.is_live = not (self.info.is_recording or self.info.is_simulated)
-        self.read = self.measured = 0
-        self.span_s = 0.0
-        self.missed: Counter[str] = Counter()
-        self.controls: tuple[Control, ...] = ()
-        self.is_past_middle = False  # whether the frame handed out last is
-
-    def frames(self) -> Iterator[Frame]:
-        settings = self._settings
-        camera = _open_camera(self.info, settings.camera, self.is_live)
-        with camera:
-            self.info, self.controls = camera.info, camera.controls()
-            due_s = 0.0
-            for frame, time_s in self._timed(camera):
-                self.span_s = time_s
-                # Labelled frames are single pictures, each worth a look.
-                if time_s < due_s - 1e-6 and not frame.label:
-                    continue
-                due_s += (1 / settings.rate_hz) if settings.rate_hz else 0.0
-                self.is_past_middle = time_s >= settings.duration_s / 2
-                self.measured += 1
-                yield frame
-                if self.measured == settings.most_frames:
-                    break
-            self.missed = camera.missed
-
-    def _timed(self, camera: Camera) -> Iterator[tuple[Frame, float]]:
-        """Frames with their time since the first, until the duration is over."""
-        start_s: float | None = None
-        for frame in _referenced(_all_frames(camera), self._settings, self.is_live):
-            self.read += 1
-            now_s = frame.timestamp_ns / 1e9 if self.is_live else frame.device_timestamp_us / 1e6
-            start_s = now_s if start_s is None else start_s
-            if now_s - start_s >= self._settings.duration_s:
-                return
-            yield frame, now_s - start_s
-
-
-def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camera:
-    if not is_live:
-        config = dataclasses.replace(config, realtime=False, loop=False)
-    return registry.driver(info.driver).create(info, config)
-
-
-def _all_frames(camera: Camera) -> Iterator[Frame]:
-    while True:
-        try:
-            yield first_frame(camera, 60.0 if camera.info.is_simulated else 10.0)
-        except EndOfStreamError:
-            return
-
-
-def _referenced(
-    frames: Iterator[Frame], settings: ComparisonSettings, is_live: bool
-) -> Iterator[Frame]:
-    """Give each frame the reference that was asked for, and only that."""
-    if settings.reference is None:
-        yield from (dataclasses.replace(frame, reference_m=None) for frame in frames)
-    elif settings.reference == TRUTH:
-        for frame in frames:
-            if frame.reference_m is None:
-                raise ConfigError(f"{frame.camera}: it knows no truth; leave out --reference truth")
-            yield frame
-    else:
-        other = _open_camera(registry.find_camera(settings.reference), settings.camera, is_live)
-        with other:
-            for frame, true in zip(frames, _all_frames(other), strict=False):
-                yield dataclasses.replace(frame, reference_m=_same_view(frame, true))
-
-
-def _same_view(frame: Frame, true: Frame) -> DepthMap:
-    ours, theirs = frame.intrinsics, true.intrinsics
-    same_size = (ours.width, ours.height) == (theirs.width, theirs.height)
-    if not (same_size and np.allclose(ours.matrix, theirs.matrix, rtol=0.01, atol=2.0)):
-        raise ConfigError(
-            f"{true.camera}: a reference must have the same view as {frame.camera}, pixel by "
-            "pixel; these have different intrinsics. Register it first"
-        )
-    return true.depth_m
 
 
 class _RsCollector:

@@ -8,6 +8,7 @@ compares the whole refined image with it, nothing hidden.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -94,34 +95,45 @@ def examples(address: str, settings: EvalSettings) -> list[Frame]:
 
 
 def evaluate(
-    frames: Sequence[Frame], refiners: Sequence[str], settings: EvalSettings
+    frames: Sequence[Frame],
+    refiners: Sequence[str],
+    settings: EvalSettings,
+    progress: Callable[[int, int | None], None] = lambda _done, _all: None,
 ) -> Iterator[EvalRow]:
     """Yield a row per refiner and protocol as each is done.
 
     The masks depend on the example, the protocol and the seed alone, so every refiner, on every
-    machine, fills the same holes.
+    machine, fills the same holes. ``progress`` hears how many pictures are refined, and of how
+    many.
 
     Raises:
         ConfigError: an unknown refiner.
         RefinerError: a refiner fails.
     """
+    known = [frame for frame in frames if frame.reference_m is not None]
+    tables = [(protocol, frames, settings.seeds) for protocol in settings.protocols]
+    tables += [(REFERENCE, known, 1)] if known else []
+    total = len(refiners) * sum(len(some) * seeds for _, some, seeds in tables)
+    done = itertools.count(1)
     for text in refiners:
         engine = create(text)
         try:
-            for protocol in settings.protocols:
-                yield _row(engine, protocol, frames, settings.seeds)
-            known = [frame for frame in frames if frame.reference_m is not None]
-            if known:
-                yield _row(engine, REFERENCE, known, 1)
+            for protocol, some, seeds in tables:
+                yield _row(engine, protocol, some, seeds, lambda: progress(next(done), total))
         finally:
             engine.close()
 
 
-def _row(engine: Refiner, protocol: str, frames: Sequence[Frame], seeds: int) -> EvalRow:
+def _row(
+    engine: Refiner, protocol: str, frames: Sequence[Frame], seeds: int, tick: Callable[[], None]
+) -> EvalRow:
     by_example: dict[str, float] = {}
     rows: list[Numbers] = []
     for number, frame in enumerate(frames):
-        some = [_one(engine, protocol, frame, number, seed) for seed in range(seeds)]
+        some = []
+        for seed in range(seeds):
+            some.append(_one(engine, protocol, frame, number, seed))
+            tick()
         by_example[frame.label or str(number)] = mean_numbers(some)["absrel_all"]
         rows.append(mean_numbers(some))
     return EvalRow(engine.info, protocol, mean_numbers(rows), by_example)

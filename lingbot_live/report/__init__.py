@@ -19,11 +19,11 @@ from lingbot_live.colormap import DepthRange
 from lingbot_live.comparison import (
     DISTANCE_EDGES_M,
     HISTOGRAM_EDGES_M,
-    ComparisonSettings,
     Floats,
     SensorRun,
     growth_exponent,
 )
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.report import pictures, tables, words
 from lingbot_live.report.svg import COLORS, Axis, Bars, Series, bar_plot, line_plot
 

@@ -9,7 +9,8 @@ from html import escape
 
 from lingbot_live import __version__
 from lingbot_live.catalogue import CHANGE, IMAGE, METRICS, REFERENCE, TEMPORAL, Metric
-from lingbot_live.comparison import ComparisonSettings, SensorRun, StreamResult
+from lingbot_live.comparison import SensorRun, StreamResult
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.controls import ControlValue
 
 _MAIN = (

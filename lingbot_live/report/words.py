@@ -6,12 +6,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from lingbot_live.comparison import (
-    ComparisonSettings,
-    SensorRun,
-    StreamResult,
-    growth_exponent,
-)
+from lingbot_live.comparison import SensorRun, StreamResult, growth_exponent
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.temporal import LEAST_FRAMES
 
 

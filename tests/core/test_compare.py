@@ -19,12 +19,8 @@ from sessions import HalfRefiner, NoisyCamera, record
 from typer.testing import CliRunner
 
 from lingbot_live import cli
-from lingbot_live.comparison import (
-    DISTANCE_EDGES_M,
-    ComparisonSettings,
-    growth_exponent,
-    measure_camera,
-)
+from lingbot_live.comparison import DISTANCE_EDGES_M, growth_exponent, measure_camera
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraNotFoundError, ConfigError
 from lingbot_live.report.svg import Axis, Series, line_plot
