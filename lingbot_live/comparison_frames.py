@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lingbot_live import registry
-from lingbot_live.camera import Camera, CameraInfo, first_frame
+from lingbot_live.camera import Camera, CameraInfo
 from lingbot_live.config import CameraConfig
 from lingbot_live.controls import Control
-from lingbot_live.errors import ConfigError, EndOfStreamError
+from lingbot_live.errors import ConfigError
 from lingbot_live.frame import DepthMap, Frame
 from lingbot_live.meter import MeterSettings
 from lingbot_live.quality import Roi
+from lingbot_live.reading import every_frame
 
 TRUTH = "truth"
 
@@ -95,7 +96,7 @@ class FrameReader:
     def _timed(self, camera: Camera) -> Iterator[tuple[Frame, float]]:
         """Frames with their time since the first, until the duration is over."""
         start_s: float | None = None
-        for frame in _referenced(_all_frames(camera), self._settings, self.is_live):
+        for frame in _referenced(every_frame(camera), self._settings, self.is_live):
             self.read += 1
             now_s = frame.timestamp_ns / 1e9 if self.is_live else frame.device_timestamp_us / 1e6
             start_s = now_s if start_s is None else start_s
@@ -108,14 +109,6 @@ def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camer
     if not is_live:
         config = dataclasses.replace(config, realtime=False, loop=False)
     return registry.driver(info.driver).create(info, config)
-
-
-def _all_frames(camera: Camera) -> Iterator[Frame]:
-    while True:
-        try:
-            yield first_frame(camera, 60.0 if camera.info.is_simulated else 10.0)
-        except EndOfStreamError:
-            return
 
 
 def _referenced(
@@ -132,7 +125,7 @@ def _referenced(
     else:
         other = _open_camera(registry.find_camera(settings.reference), settings.camera, is_live)
         with other:
-            for frame, true in zip(frames, _all_frames(other), strict=False):
+            for frame, true in zip(frames, every_frame(other), strict=False):
                 yield dataclasses.replace(frame, reference_m=_same_view(frame, true))
 
 

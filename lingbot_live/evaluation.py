@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lingbot_live import registry
-from lingbot_live.camera import first_frame
-from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.errors import ConfigError, EndOfStreamError, did_you_mean
+from lingbot_live.config import RefinerConfig
+from lingbot_live.errors import ConfigError, did_you_mean
 from lingbot_live.frame import DepthMap, Frame, Mask, RefinerInfo
 from lingbot_live.meter import mean_numbers
 from lingbot_live.metrics import hide, mask_blocks, mask_sparse, reference_errors
 from lingbot_live.quality import Numbers
+from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.refiner import Refiner
 from lingbot_live.refiners.baselines import BASELINES, create_baseline
 
@@ -83,15 +83,9 @@ def examples(address: str, settings: EvalSettings) -> list[Frame]:
     Raises:
         CameraError: there is no such folder, or it is not of RGB-D images.
     """
-    camera = registry.create_camera(address, CameraConfig(realtime=False, loop=False))
-    frames: list[Frame] = []
-    with camera:
-        while len(frames) < settings.most_examples:
-            try:
-                frames.append(_without_outliers(first_frame(camera, 60.0), settings.most_depth_m))
-            except EndOfStreamError:
-                break
-    return frames
+    with registry.create_camera(address, OFFLINE) as camera:
+        some = itertools.islice(every_frame(camera), settings.most_examples)
+        return [_without_outliers(frame, settings.most_depth_m) for frame in some]
 
 
 def evaluate(
