@@ -14,7 +14,8 @@ from lingbot_live.calibration.board import Board
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
 from lingbot_live.calibration.watch import BoardViews, Watch
 from lingbot_live.cli import app, main
-from lingbot_live.comparison import ComparisonSettings, measure_camera
+from lingbot_live.comparison import measure_camera
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.errors import CalibrationError, ConfigError
 from lingbot_live.frame import Calibration, Frame, Intrinsics
 
