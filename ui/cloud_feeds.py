@@ -36,6 +36,7 @@ class CloudFeeds(QObject):
         self._cloud.chips.changed.connect(self.follow)
         window.newsShown.connect(self._show_news)
         window.statusDue.connect(self.follow)
+        window.statusDue.connect(self._cloud.tools.refresh)
         self._feeds.rowsChanged.connect(self.follow)
         self._feeds.rigChanged.connect(self.follow)
 
@@ -98,7 +99,7 @@ class CloudFeeds(QObject):
         found = probe(point_m, pose.inverse(), frame.intrinsics, frame.depth_m, refined.depth_m)
         if found is None:
             return "outside its picture"
-        parts = [f"{found.true_m:.3f} m from it"]
+        parts = [f"{found.true_m:.3f} m away"]
         for name, depth_m in (("raw", found.raw_m), ("refined", found.refined_m)):
             text = metres(depth_m or None)
             away = f" ({millimetres(1000 * (depth_m - found.true_m)).strip()})" if depth_m else ""

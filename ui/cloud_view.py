@@ -210,7 +210,6 @@ class CloudView(QFrame):
         column.addWidget(_bar(self.chips, *parts))
         column.addWidget(self.notice)
         column.addWidget(self.canvas, 1)
-        column.addWidget(self.tools)
         column.addWidget(_bar(self.hint_label, self.stat_label))
 
     # ---- what happens ------------------------------------------------------------------------
