@@ -16,6 +16,7 @@ from lingbot_live import (
     cli_compare,
     cli_devices,
     cli_doctor,
+    cli_export,
     cli_models,
     cli_refine,
     cli_session,
@@ -151,6 +152,7 @@ app.command()(cli_refine.refine)
 app.command()(cli_session.record)
 app.command()(cli_session.info)
 app.command()(cli_session.repair)
+app.command()(cli_export.export)
 app.command()(cli_compare.measure)
 app.command()(cli_compare.compare)
 app.command("eval")(cli_compare.evaluate)

@@ -122,7 +122,7 @@ def camera_config(
     from lingbot_live.config import CameraConfig
 
     width, height = parse_size(size)
-    settings = tuple(map(_setting, controls or ()))
+    settings = tuple(map(key_value, controls or ()))
     return CameraConfig(
         width, height, fps, loop=loop, realtime=realtime, seed=seed, controls=settings
     )
@@ -142,7 +142,12 @@ def parse_size(text: str | None) -> tuple[int | None, int | None]:
     return int(parts[0]), int(parts[1])
 
 
-def _setting(text: str) -> tuple[str, str]:
+def key_value(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE.
+
+    Raises:
+        ConfigError: it is not written so.
+    """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise ConfigError(f"--set {text}: write NAME=VALUE, such as color.exposure=200")
