@@ -12,6 +12,8 @@ from lingbot_live.errors import ConfigError, ExportError, did_you_mean
 from lingbot_live.export.images import ArrayWriter, ImageWriter, TumWriter
 from lingbot_live.export.mesh import MeshWriter
 from lingbot_live.export.points import PointWriter
+from lingbot_live.export.rrd import INSTALL as RERUN_INSTALL
+from lingbot_live.export.rrd import RerunWriter
 from lingbot_live.export.shot import Settings, Target, Writer
 from lingbot_live.export.video import VideoWriter
 
@@ -158,6 +160,17 @@ FORMATS: dict[str, ExportFormat] = {
                 ),
             ),
             (".ply", ".glb"),
+        ),
+        ExportFormat(
+            "rrd",
+            "Rerun recording",
+            "One .rrd file for the Rerun viewer: colour, raw and refined depth under a pinhole, by "
+            "frame and by the device's time.",
+            RerunWriter,
+            (_number("quality", 95.0, 100.0, "", "of colour's JPEG; 0: without loss", 1),),
+            (".rrd",),
+            module="rerun",
+            install=RERUN_INSTALL,
         ),
     )
 }

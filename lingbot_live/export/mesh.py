@@ -92,11 +92,12 @@ class MeshWriter:
         image = o3d.t.geometry.Image(color)
         self._grid.integrate(seen, depth, image, matrix, place, scale, far_m)
 
-    def _new_grid(self) -> o3d.t.geometry.VoxelBlockGrid:
+    def _new_grid(self) -> Any:
         import open3d as o3d
 
         types = (o3d.core.float32, o3d.core.uint16, o3d.core.uint16)
-        return o3d.t.geometry.VoxelBlockGrid(
+        make: Any = o3d.t.geometry.VoxelBlockGrid  # its published types want vectors for numbers
+        return make(
             ("tsdf", "weight", "color"), types, ((1), (1), (3)),
             self._target.number("voxel_mm") / 1000, _BLOCK, _BLOCKS,
         )  # fmt: skip
