@@ -21,6 +21,7 @@ from lingbot_live import (
     cli_refine,
     cli_session,
 )
+from lingbot_live.cli_light import command_names, only
 from lingbot_live.cli_options import (
     DeviceOption,
     DurationOption,
@@ -219,19 +220,15 @@ def _guarded(call: Callable[[], None]) -> int:
 
 def main() -> None:
     """Entry point of the command ``lingbot-live``; ``run`` may be left out."""
-    names = {
-        command.name or command.callback.__name__
-        for command in app.registered_commands
-        if command.callback
-    }
-    names |= {group.name for group in app.registered_groups if group.name}
     arguments = sys.argv[1:]
     words = [word for word in arguments if not word.startswith("-")]
     asks_help = any(word in ("-h", "--help", "--version") for word in arguments)
-    if not (words and words[0] in names) and not asks_help:
+    wanted = words[0] if words and words[0] in command_names(app) else None
+    if wanted is None and not asks_help:
         leading = [word for word in arguments if word == "--debug"]
         arguments = [*leading, "run", *(word for word in arguments if word != "--debug")]
-    sys.exit(_guarded(lambda: app(args=arguments, prog_name="lingbot-live")))
+        wanted = "run"
+    sys.exit(_guarded(lambda: only(app, wanted)(args=arguments, prog_name="lingbot-live")))
 
 
 if __name__ == "__main__":

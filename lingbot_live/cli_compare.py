@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli_options import parse_size
+from lingbot_live.cli_options import SizeOption, parse_size, progress_bar
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lingbot_live.comparison import ComparisonSettings, SensorRun
+    from lingbot_live.comparison import SensorRun
+    from lingbot_live.comparison_frames import ComparisonSettings
     from lingbot_live.config import CameraConfig
     from lingbot_live.evaluation import EvalRow
     from lingbot_live.quality import Numbers
@@ -33,7 +34,6 @@ ReferenceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="For spreadsheets.")]
-SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
 
 
 def measure(
@@ -48,7 +48,8 @@ def measure(
     size: SizeOption = None,
 ) -> None:
     """Measure depth quality of one camera or recording, raw and refined."""
-    from lingbot_live.comparison import ComparisonSettings, measure_camera
+    from lingbot_live.comparison import measure_camera
+    from lingbot_live.comparison_frames import ComparisonSettings
     from lingbot_live.quality import Roi
 
     settings = ComparisonSettings(
@@ -61,7 +62,8 @@ def measure(
         reference=reference,
         camera=_camera_config(size),
     )
-    run = measure_camera(address, refiner or ["none"], settings)
+    with progress_bar(f"{address}: frames measured") as show:
+        run = measure_camera(address, refiner or ["none"], settings, show)
     columns = {stream.label: dict(stream.numbers) for stream in run.streams}
     columns["raw"] |= run.rs_compatible
     if as_json:
@@ -86,7 +88,7 @@ def compare(
     size: SizeOption = None,
 ) -> None:
     """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json."""
-    from lingbot_live.comparison import ComparisonSettings
+    from lingbot_live.comparison_frames import ComparisonSettings
     from lingbot_live.quality import Roi
     from lingbot_live.report import write_report
 
@@ -128,7 +130,8 @@ def evaluate(
     for name in names:
         evaluation.create(name).close()
     examples = evaluation.examples(folder, settings)
-    rows = list(evaluation.evaluate(examples, names, settings))
+    with progress_bar("pictures refined") as show:
+        rows = list(evaluation.evaluate(examples, names, settings, show))
     if as_json:
         _print_json([_row(row) for row in rows])
     elif as_csv:
@@ -150,15 +153,10 @@ def _run_all(
         registry.find_camera(address)
     for text in refiners:
         registry.check_refiner_name(RefinerConfig.parse(text).name)
-    live = sys.stderr.isatty()
-
-    def progress(address: str, frames: int) -> None:
-        if live:
-            print(f"\r{address}: {frames} frames measured", end="", file=sys.stderr, flush=True)
-
-    runs = [measure_camera(address, refiners, settings, progress) for address in addresses]
-    if live:
-        print(file=sys.stderr)
+    runs = []
+    for address in addresses:
+        with progress_bar(f"{address}: frames measured") as show:
+            runs.append(measure_camera(address, refiners, settings, show))
     return runs
 
 
@@ -178,26 +176,19 @@ def _print_measured(run: SensorRun, columns: dict[str, Numbers], roi: str) -> No
 
 def _print_eval(rows: list[EvalRow], examples: int, seeds: int) -> None:
     print(f"{examples} examples, {seeds} mask(s) each; errors on hidden pixels (reference: on all)")
+    telea = {row.protocol: row.numbers["absrel_all"] for row in rows if row.refiner.name == "telea"}
     table = []
     for row in rows:
         n = row.numbers
+        by = n["absrel_all"] / telea[row.protocol] if row.protocol in telea else math.nan
         table.append([
-            row.protocol, str(row.refiner), f"{n['absrel_all']:.4f}", f"{n['rmse_all_m']:.4f}",
+            row.protocol, str(row.refiner), f"{n['absrel_all']:.4f}",
+            f"{by:.2f}" if math.isfinite(by) else "-", f"{n['rmse_all_m']:.4f}",
             *(f"{n[f'delta_{t}_all']:.3f}" for t in (125, 110, 105, 103)),
             f"{100 * n['coverage_share']:.1f}", f"{n['refine_ms']:.0f}",
         ])  # fmt: skip
-    heads = [
-        "protocol",
-        "refiner",
-        "REL",
-        "RMSE m",
-        "<1.25",
-        "<1.10",
-        "<1.05",
-        "<1.03",
-        "fill %",
-        "ms",
-    ]
+    heads = ["protocol", "refiner", "REL", "/telea", "RMSE m"]
+    heads += ["<1.25", "<1.10", "<1.05", "<1.03", "fill %", "ms"]
     _print_table(heads, sorted(table, key=lambda r: r[0]))
 
 

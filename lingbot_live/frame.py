@@ -22,6 +22,7 @@ RawDepth = npt.NDArray[np.uint16]  # (H, W) sensor units, 0 = no measurement
 DepthMap = npt.NDArray[np.float32]  # (H, W) metres, 0 = invalid
 Mask = npt.NDArray[np.bool_]  # (H, W)
 Matrix = npt.NDArray[np.float64]
+Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,26 @@ class Extrinsics:
         """Whether it moves nothing."""
         return bool(np.array_equal(self.matrix, np.eye(4)))
 
+    @property
+    def angle_deg(self) -> float:
+        """By how much it turns, 0 to 180 degrees."""
+        r = np.asarray(self.rotation, np.float64)
+        # The sine from the antisymmetric part: arccos alone loses small angles to rounding.
+        sine = np.linalg.norm([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]])
+        return float(np.degrees(np.arctan2(sine, np.trace(r) - 1)))
+
     def inverse(self) -> Extrinsics:
         """Return ``T_source_target``."""
         return Extrinsics.from_matrix(np.linalg.inv(self.matrix))
+
+    def __matmul__(self, other: Extrinsics) -> Extrinsics:
+        """Return ``T_a_b @ T_b_c = T_a_c``."""
+        return Extrinsics.from_matrix(self.matrix @ other.matrix)
+
+    def apply(self, points_m: npt.ArrayLike) -> Matrix:
+        """Return points of ``source``, (..., 3) metres, as points of ``target``."""
+        moved: Matrix = np.asarray(points_m) @ np.asarray(self.rotation).T + self.translation_m
+        return moved
 
 
 class Alignment(str, Enum):
@@ -154,6 +172,18 @@ class RecordedDepth:
     refiner: RefinerInfo
 
 
+@dataclass(frozen=True, slots=True)
+class ImuSample:
+    """One reading of a camera's inertial sensors, in their own axes; None = not measured.
+
+    Some makes read both sensors together, others each at a rate of its own.
+    """
+
+    device_timestamp_us: int  # the same clock as a Frame's
+    acceleration_m_s2: Vector | None = None  # at rest it points up, with 9.81
+    angular_velocity_rad_s: Vector | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One time-matched RGB-D capture, depth aligned to colour. Immutable."""
@@ -171,6 +201,7 @@ class Frame:
     reference_m: DepthMap | None = field(default=None)  # (H, W) true depth, where it is known
     label: str = ""  # of this one frame, such as the name of its folder
     recorded: RecordedDepth | None = None  # of a frame played back from a session
+    imu: tuple[ImuSample, ...] = ()  # read since the frame before; empty where there is none
 
     def __post_init__(self) -> None:
         _check_image(self.camera, "color", self.color, np.uint8, 3)

@@ -15,6 +15,7 @@ from lingbot_live.errors import LingbotLiveError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.inference import InferenceWorker, Inlet, RefinerState
 from lingbot_live.latest import Latest
+from lingbot_live.playback import Playback
 from lingbot_live.refiner import Refiner
 from lingbot_live.stats import FeedStats
 
@@ -53,6 +54,12 @@ class Feed:
         camera = None if self.capture is None else self.capture.camera
         return None if camera is None else camera.info
 
+    @property
+    def playback(self) -> Playback | None:
+        """How the recording is steered that plays; None for attached cameras."""
+        camera = None if self.capture is None else self.capture.camera
+        return None if camera is None else camera.playback
+
 
 class Session:
     """Owns feeds and the refiner. Start it once, stop it as often as you like.
@@ -83,7 +90,7 @@ class Session:
         ]
         self._taps: tuple[Tap, ...] = ()
         self._inference = InferenceWorker(create_refiner, self._changed)
-        self._inlets: list[Inlet] = []
+        self._inlets: dict[str, Inlet] = {}  # by the feed's name
         self._started_s: float | None = None
         self._stopped_s: float | None = None
 
@@ -115,10 +122,10 @@ class Session:
         if self._started_s is not None:
             raise SessionStateError("a session starts once; make a new one")
         self._started_s = time.monotonic()
-        self._inlets = [self._inlet(feed) for feed in self.feeds]
-        self._inference.start(self._inlets)
-        for feed, inlet in zip(self.feeds, self._inlets, strict=True):
-            self._start_capture(feed, inlet, max_frames)
+        self._inlets = {feed.name: self._inlet(feed) for feed in self.feeds}
+        self._inference.start(list(self._inlets.values()))
+        for feed in self.feeds:
+            self._start_capture(feed, max_frames)
 
     def restart(self, feed: Feed) -> None:
         """Open a feed's camera again after it failed or ended; the other feeds go on.
@@ -126,11 +133,48 @@ class Session:
         Raises:
             SessionStateError: the session is not running, or the feed is still in use.
         """
-        if self._started_s is None or self._stopped_s is not None:
-            raise SessionStateError(f"{feed.name}: the session is not running")
+        self._check_running(feed.name)
         if feed.capture is not None and not feed.capture.is_done:
             raise SessionStateError(f"{feed.name}: it is still running; stop it first")
-        self._start_capture(feed, self._inlets[self.feeds.index(feed)], None)
+        self._start_capture(feed, None)
+
+    def add(self, name: str, create: Callable[[], Camera]) -> Feed:
+        """Open one more camera on a thread of its own; returns at once, the others stream on.
+
+        Raises:
+            SessionStateError: the session is not running.
+        """
+        self._check_running(name)
+        taken = [(feed.name, feed.create) for feed in self.feeds]
+        name, create = _with_unique_names([*taken, (name, create)])[-1]
+        feed = Feed(name, create, FeedStats(self.config.latency_window))
+        self._inlets[name] = self._inlet(feed)
+        self._inference.set_inlets(list(self._inlets.values()))
+        self.feeds = [*self.feeds, feed]  # replaced, not changed: other threads go through it
+        self._start_capture(feed, None)
+        return feed
+
+    def remove(self, feed: Feed) -> bool:
+        """Close one camera and forget its feed; the others stream on. Waits for its SDK.
+
+        Returns False if the SDK did not let go in time.
+
+        Raises:
+            SessionStateError: the feed is not one of this session's.
+        """
+        if feed not in self.feeds:
+            raise SessionStateError(f"{feed.name}: it is no camera of this session")
+        self.feeds = [other for other in self.feeds if other is not feed]
+        inlet = self._inlets.pop(feed.name, None)
+        if feed.capture is None or inlet is None:
+            return True
+        feed.capture.request_stop()
+        ended = feed.capture.join(self.config.join_timeout_s)
+        self._inference.set_inlets(list(self._inlets.values()))
+        if inlet.slot.take() is not None:
+            feed.stats.count_drop("stopped")
+        self._changed()
+        return ended
 
     def stop(self) -> bool:
         """End all workers in reverse order; safe more than once.
@@ -146,25 +190,27 @@ class Session:
         ended = [worker.join(self.config.join_timeout_s) for worker in workers]
         return self._inference.stop(self.config.join_timeout_s) and all(ended)
 
-    def wait(self, duration_s: float | None = None) -> None:
-        """Wait until ``duration_s`` is over, or every feed has ended and been refined.
+    def wait(self, duration_s: float | None = None) -> bool:
+        """Wait until ``duration_s`` after the start, or every feed has ended and been refined.
+
+        Returns whether they have ended.
 
         Raises:
             LingbotLiveError: the refiner cannot start, or no feed is left that works.
         """
         assert self._started_s is not None
         deadline = None if duration_s is None else self._started_s + duration_s
-        while deadline is None or time.monotonic() < deadline:
+        ended = False
+        while not ended and (deadline is None or time.monotonic() < deadline):
             if self._inference.state is RefinerState.FAILED:
                 raise _as_error(self._inference.error)
-            if all(feed.capture is not None and feed.capture.is_done for feed in self.feeds):
-                if self._inference.is_idle:
-                    break
-            elif self._inference.is_idle and self._all_failed():
-                break
-            time.sleep(0.02)
+            done = all(feed.capture is not None and feed.capture.is_done for feed in self.feeds)
+            ended = self._inference.is_idle and (done or self._all_failed())
+            if not ended:
+                time.sleep(0.02)
         if self._all_failed():
             raise _as_error(self.feeds[0].error)
+        return ended
 
     def __enter__(self) -> Session:
         self.start()
@@ -211,12 +257,17 @@ class Session:
         """Stop showing frames to ``tap``."""
         self._taps = tuple(other for other in self._taps if other != tap)
 
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, up to the stop."""
+        end_s = self._stopped_s or time.monotonic()
+        return end_s - (self._started_s or end_s)
+
     def stats(self) -> dict[str, object]:
         """Return counts, rates, drops and latencies as plain data (JSON-ready)."""
-        end_s = self._stopped_s or time.monotonic()
         info = self.refiner_info
         return {
-            "duration_s": round(end_s - (self._started_s or end_s), 3),
+            "duration_s": round(self.elapsed_s, 3),
             "refiner": {
                 "state": self.refiner_state.value,
                 "error": str(self.refiner_error) if self.refiner_error else None,
@@ -239,7 +290,13 @@ class Session:
 
         return Inlet(feed.name, feed.stats, on_refined, Latest(self._inference.condition))
 
-    def _start_capture(self, feed: Feed, inlet: Inlet, max_frames: int | None) -> None:
+    def _check_running(self, who: str) -> None:
+        if self._started_s is None or self._stopped_s is not None:
+            raise SessionStateError(f"{who}: the session is not running")
+
+    def _start_capture(self, feed: Feed, max_frames: int | None) -> None:
+        inlet = self._inlets[feed.name]
+
         def on_frame(frame: Frame) -> None:
             for tap in self._taps:
                 tap(feed.name, frame)

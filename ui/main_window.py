@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 from lingbot_live import __version__
 from lingbot_live.camera import CameraState
 from lingbot_live.config import CameraConfig
-from lingbot_live.session import Feed, Session
+from lingbot_live.session import Session
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
@@ -27,16 +26,19 @@ from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
 from ui.depth_scale import DepthScale
 from ui.feed_panel import FeedPanel
-from ui.image_view import ImageView
+from ui.feeds import Feeds
 from ui.layouts import Layouts
 from ui.notice import Notice
 from ui.opening import Opening, dropped_paths
 from ui.palette import CommandPalette
+from ui.quality_panel import QualityPanel
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
+from ui.replay import Replay
 from ui.saving import Saving
 from ui.settings import Settings
 from ui.status import refiner_text, status_line
+from ui.timeline import Timeline
 from ui.view_link import ViewLink
 
 _STATUS_MS = 250
@@ -60,13 +62,13 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.settings = settings
         self.session: Session | None = None
-        self.camera_config = CameraConfig()
-        self.addresses: tuple[str, ...] = ()
+        self.camera_config = CameraConfig(hold=True)
+        self.asked: tuple[str, ...] = ()  # what the user named
+        self.addresses: tuple[str, ...] = ()  # the same with all cameras of session files
         self.max_frames: int | None = None
         self.tasks = Tasks(self)
         self.bridge = Bridge(parent=self)
         self.stall = StallMeter(self)
-        self.panels: list[FeedPanel] = []
         self._has_shown = False
         self._started_s = 0.0
         self._closing = False
@@ -78,37 +80,43 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.link = ViewLink(self)
-        self.notice = Notice()
-        self.empty = ImageView("", self.link, placeholder="Choose a camera and press Start")
-        self.rows = QSplitter(Qt.Orientation.Vertical)
-        self.rows.setChildrenCollapsible(False)
-        self.rows.addWidget(self.empty)
+        self.notice = Notice()  # of the refiner
+        self.message = Notice()  # of files
+        self.feeds = Feeds(self)
         self.scale = DepthScale()
         center = QWidget()
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
-        column.addWidget(self.rows, 1)
+        column.addWidget(self.message)
+        column.addWidget(self.feeds.rows, 1)
         column.addWidget(self.scale)
         self.setCentralWidget(center)
         self.cloud = CloudView()
-        self.compare = CompareView(self.link)
+        self.compare = CompareView(self.feeds)
         self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
-        self.compare_dock = self._dock("Raw against refined", "compare_dock", self.compare)
+        self.compare_dock = self._dock("Compare", "compare_dock", self.compare)
+        self.quality = QualityPanel(self.feeds, self.tasks)
+        self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
+        self.quality_dock.hide()
         self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
         self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
         self.opening = Opening(self)
         self.saving = Saving(self)
+        self.replay = Replay(self)
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
         self.actions_["mask"].setChecked(True)
+        self.refining.offer_recorded(False)
         self.bar = CameraBar(self.actions_)
         self.addToolBar(self.bar)
         self.addToolBarBreak()
         self.record_bar = RecordBar(self.actions_)
         self.addToolBar(self.record_bar)
+        self.timeline = Timeline(self, self.replay)
+        self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.timeline)
         self.status = QLabel("stopped")
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
@@ -122,17 +130,21 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.bridge.updated.connect(self._show_news)
+        self.feeds.rowsChanged.connect(self._on_rows)
         self.bar.cameraChosen.connect(self.open_address)
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
         self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
-        self.recording.failed.connect(lambda text: self.notice.show_error(text, can_retry=False))
-        self.recording.written.connect(
-            lambda path: self.statusBar().showMessage(f"Recording written to {path}", 8000)
+        self.recording.failed.connect(lambda text: self.message.show_error(text, can_retry=False))
+        self.recording.space_low.connect(
+            lambda text: self.message.show_error(text, can_retry=False)
         )
+        self.recording.written.connect(self.saving.show_written)
         self.notice.retry.connect(self.refining.again)
+        self.statusDue.connect(self.quality.on_tick)
+        self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -151,6 +163,11 @@ class MainWindow(QMainWindow):
     # ---- session -----------------------------------------------------------------------------
 
     @property
+    def panels(self) -> list[FeedPanel]:
+        """The rows, one per camera."""
+        return self.feeds.panels
+
+    @property
     def is_running(self) -> bool:
         """Whether a session is open, streaming or not."""
         return self.session is not None
@@ -161,14 +178,14 @@ class MainWindow(QMainWindow):
             return
         self._started_s = time.monotonic()
         self.session = Session.of(
-            self.addresses, self.refining.config, self.camera_config, on_update=self.bridge.wake
+            self.addresses, self.refining.running, self.camera_config, on_update=self.bridge.wake
         )
         self.bridge.follow(self.session)
-        self._make_panels(self.bridge.views)
+        self.feeds.show(self.bridge.views)
         self.session.start(self.max_frames)
         self.stall.start()
         self.bar.set_running(True)
-        self.setWindowTitle(f"lingbot-live – {', '.join(self.addresses)}")
+        self.setWindowTitle(f"lingbot-live – {', '.join(self.asked)}")
         self.sessionChanged.emit()
 
     def stop(self) -> None:
@@ -189,7 +206,8 @@ class MainWindow(QMainWindow):
         if self.is_running:
             self.stop()
         else:
-            self.open_address(self.bar.address)
+            named = self.bar.address
+            self.open_addresses(self.asked if named in self.asked[:1] else (named,))
 
     def open_address(self, address: str) -> None:
         """Stream from this camera instead of the present ones."""
@@ -198,34 +216,33 @@ class MainWindow(QMainWindow):
 
     def open_addresses(self, addresses: tuple[str, ...]) -> None:
         """Stream from these cameras instead of the present ones."""
+        if not any(addresses):
+            return
         self.stop()
-        self.addresses = addresses
+        self.asked = addresses
         self.bar.set_address(addresses[0])
+        self.message.clear()
+        self.opening.open(addresses)
+
+    def stream(self, addresses: tuple[str, ...]) -> None:
+        """Start the cameras that were found under the addresses asked for."""
+        self.addresses = addresses
         self.start()
+
+    def show_waiting(self, text: str) -> None:
+        """Say what is being waited for, in place of pictures."""
+        self.bridge.follow(None)
+        self.feeds.show([])
+        self.feeds.empty.set_placeholder(text)
 
     def stats(self) -> dict[str, object]:
         """Return the session's statistics with the window's own under ``ui``."""
         base = self.session.stats() if self.session is not None else self.last_stats
         rate = {"fps": round(self.bridge.rate.mean_hz, 3), "shown": self.bridge.rate.count}
-        return {**base, "ui": {**rate, **self.stall.as_dict()}}
+        metrics = {"metrics": self.quality.stats()}
+        return {**base, "ui": {**rate, **self.stall.as_dict(), **metrics}}
 
     last_stats: dict[str, object] = {}  # noqa: RUF012 - replaced, never changed
-
-    def _make_panels(self, views: list[FeedView]) -> None:
-        for panel in self.panels:
-            panel.setParent(None)
-            panel.deleteLater()
-        self.panels = [FeedPanel(view, self.link) for view in views]
-        self.empty.setVisible(not self.panels)
-        for panel in self.panels:
-            self.rows.addWidget(panel)
-            panel.retry.connect(lambda feed=panel.view.feed: self._retry(feed))
-        self.layouts.apply_to_panels()
-        self._apply_scale()
-
-    def _retry(self, feed: Feed) -> None:
-        if self.session is not None and feed in self.session.feeds:
-            self.session.restart(feed)
 
     # ---- showing -----------------------------------------------------------------------------
 
@@ -233,11 +250,11 @@ class MainWindow(QMainWindow):
         for panel in self.panels:
             if panel.view in fresh:
                 panel.show_news()
-        first = self.panels[0].view if self.panels else None
-        if first is not None and first in fresh and first.refined is not None:
-            self.scale.offer(first.refined.depth_m)
-            self.compare.show_frame(first.refined)
-            self.cloud.show_frame(first.refined)
+        chosen = self.feeds.view
+        if chosen is not None and chosen in fresh and chosen.refined is not None:
+            self.scale.offer(chosen.refined.depth_m)
+            self.cloud.show_frame(chosen.refined)
+        self.compare.show_news(fresh)
         self.newsShown.emit(fresh)
         if not self._has_shown:
             self._has_shown = True
@@ -246,7 +263,7 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         session = self.session
         self.status.setText(status_line(session, self.bridge.rate.recent_hz))
-        self.record_bar.show_stats(self.recording.stats())
+        self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
         self.statusDue.emit()
         if session is None:
             return
@@ -258,6 +275,10 @@ class MainWindow(QMainWindow):
         done = (CameraState.ENDED, CameraState.FAILED)
         if all(feed.state in done for feed in session.feeds):
             self.sessionDone.emit()
+
+    def _on_rows(self) -> None:
+        self.layouts.apply_to_panels()
+        self._apply_scale()
 
     def _apply_scale(self) -> None:
         scale, colormap = self.scale.range, self.scale.colormap
@@ -322,6 +343,8 @@ class MainWindow(QMainWindow):
             self._status_timer.stop()
             self.hide()
             self.cloud.stop()
+            self.compare.stop()
+            self.quality.stop()
             self.tasks.finish(15.0)
         event.accept()
 

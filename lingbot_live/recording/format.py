@@ -59,6 +59,7 @@ class Role(str, Enum):
     COLOR_EXACT = "color_exact"
     DEPTH = "depth"
     CAMERA_INFO = "camera_info"
+    IMU = "imu"
     FRAME = "frame"
     REFINED_DEPTH = "refined_depth"
     REFINED_FRACTION = "refined_fraction"
@@ -74,6 +75,7 @@ TOPICS: dict[Role, tuple[str, str]] = {
     Role.COLOR_EXACT: ("/{camera}/color/image", schemas.IMAGE),
     Role.DEPTH: ("/{camera}/depth/image", schemas.IMAGE),
     Role.CAMERA_INFO: ("/{camera}/color/camera_info", schemas.CAMERA_INFO),
+    Role.IMU: ("/{camera}/imu", schemas.IMU),
     Role.FRAME: ("/{camera}/frame", schemas.TEXT),
     Role.REFINED_DEPTH: ("/{camera}/refined/image", schemas.IMAGE),
     Role.REFINED_FRACTION: ("/{camera}/refined/fraction", schemas.BYTES),

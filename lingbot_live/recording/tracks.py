@@ -20,10 +20,12 @@ from lingbot_live.frame import (
     ColorImage,
     DepthMap,
     Frame,
+    ImuSample,
     Intrinsics,
     Mask,
     RefinedFrame,
 )
+from lingbot_live.previews import shrink
 from lingbot_live.recording import cdr
 from lingbot_live.recording.encode import Messages, encode_frame
 from lingbot_live.recording.format import (
@@ -87,6 +89,10 @@ class Track(ABC):
         frame = self.frame(index)
         return encode_frame(frame, name, frame.device_timestamp_us * 1000, quality=95)
 
+    def preview(self, index: int) -> ColorImage:
+        """Return a frame's colour, made small."""
+        return shrink(self.frame(index).color)
+
     def index_at(self, time_ns: int) -> int:
         """Return the index of the last frame at or before a time; 0 before the first."""
         return max(0, int(np.searchsorted(self.times_ns, time_ns, "right")) - 1)
@@ -139,14 +145,15 @@ class OwnTrack(Track):
         """Return the frame at ``index``, as it was recorded."""
         time_ns = int(self.times_ns[index])
         note = read_frame_note(self._text(Role.FRAME, time_ns))
-        _, intrinsics = cdr.decode_camera_info(self._need(Role.CAMERA_INFO, time_ns))
+        header, intrinsics = cdr.decode_camera_info(self._need(Role.CAMERA_INFO, time_ns))
         _, known = self._camera(time_ns)
+        device_us = note.device_timestamp_us
         try:
             return Frame(
                 camera=self.name,
                 index=note.index,
                 timestamp_ns=note.timestamp_ns,
-                device_timestamp_us=note.device_timestamp_us,
+                device_timestamp_us=device_us,
                 color=self._color(time_ns),
                 depth_raw=self._depth(Role.DEPTH, time_ns, np.uint16),
                 depth_scale_m=note.depth_scale_m,
@@ -154,9 +161,18 @@ class OwnTrack(Track):
                 device_index=note.device_index,
                 alignment=Alignment(note.alignment),
                 label=note.label,
+                imu=self._imu(time_ns, device_us - header.stamp_ns // 1000),
             )
         except (CameraError, ValueError) as error:
             raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
+
+    def preview(self, index: int) -> ColorImage:
+        """Return a frame's colour, made small; a JPEG is not decoded in full for it."""
+        time_ns = int(self.times_ns[index])
+        if self._find(Role.COLOR, time_ns) is None:
+            return shrink(self._color(time_ns))
+        data = cdr.decode_compressed(self._need(Role.COLOR, time_ns))[2]
+        return shrink(decode_color(data, cv2.IMREAD_REDUCED_COLOR_4))
 
     def refined_of(self, frame: Frame, index: int) -> RefinedFrame | None:
         """As `refined`, for a frame already read."""
@@ -179,14 +195,19 @@ class OwnTrack(Track):
     @property
     def roles(self) -> tuple[Role, ...]:
         """Of the messages that `messages` returns."""
-        present = (Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME)
+        present = (
+            Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.IMU, Role.FRAME,
+        )  # fmt: skip
         return tuple(role for role in present if role in self._channels)
 
     def messages(self, index: int, name: str) -> Messages:
         """Return a frame's messages as they lie in the file, all but the refined ones."""
         time_ns = int(self.times_ns[index])
-        there = (role for role in self.roles if self._find(role, time_ns) is not None)
-        return [(role, bytes(self._need(role, time_ns))) for role in there]
+        return [
+            (role, bytes(self._reader.payload(self._channels[role], row)))
+            for role in self.roles
+            for row in self._rows(role, time_ns)
+        ]
 
     # ---- private -----------------------------------------------------------------------------
 
@@ -198,6 +219,22 @@ class OwnTrack(Track):
         times = self._times(role)
         row = int(np.searchsorted(times, time_ns))
         return row if row < len(times) and times[row] == time_ns else None
+
+    def _rows(self, role: Role, time_ns: int) -> range:
+        """The rows of all messages of one frame."""
+        times = self._times(role)
+        first, end = (int(np.searchsorted(times, time_ns, side)) for side in ("left", "right"))
+        return range(first, end)
+
+    def _imu(self, time_ns: int, device_minus_stamp_us: int) -> tuple[ImuSample, ...]:
+        def stamp_us(stamp_ns: int) -> int:
+            return stamp_ns // 1000 + device_minus_stamp_us
+
+        rows = self._rows(Role.IMU, time_ns)
+        payload = self._reader.payload
+        return tuple(
+            cdr.decode_imu(payload(self._channels[Role.IMU], row), stamp_us) for row in rows
+        )
 
     def _need(self, role: Role, time_ns: int) -> memoryview:
         row = self._find(role, time_ns)
@@ -249,16 +286,14 @@ class OwnTrack(Track):
             return None, Calibration(intrinsics)
 
 
-def decode_color(data: memoryview) -> ColorImage:
-    """Decode a JPEG or PNG to (H, W, 3) RGB.
+def decode_color(data: memoryview, reading: int = cv2.IMREAD_COLOR) -> ColorImage:
+    """Decode a JPEG or PNG to (H, W, 3) RGB; ``reading`` is OpenCV's word for how.
 
     Raises:
         CorruptRecordingError: it is neither, or damaged.
     """
     try:
-        bgr = cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        )
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), reading | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise CorruptRecordingError(f"a colour image cannot be decoded ({error.err})") from error
     if bgr is None or bgr.size > 3 * _MOST_PIXELS:

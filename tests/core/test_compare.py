@@ -8,21 +8,19 @@ import html.parser
 import json
 import math
 import re
+import time
 
 import cv2
 import numpy as np
 import pytest
 import typer
 from rgbd_folder import write_examples
+from sessions import HalfRefiner, NoisyCamera, record
 from typer.testing import CliRunner
 
 from lingbot_live import cli
-from lingbot_live.comparison import (
-    DISTANCE_EDGES_M,
-    ComparisonSettings,
-    growth_exponent,
-    measure_camera,
-)
+from lingbot_live.comparison import DISTANCE_EDGES_M, growth_exponent, measure_camera
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraNotFoundError, ConfigError
 from lingbot_live.report.svg import Axis, Series, line_plot
@@ -237,3 +235,39 @@ def test_plots_stay_inside_their_frame():
 def test_the_commands_are_mounted():
     names = set(typer.main.get_command(cli.app).commands)
     assert {"measure", "compare", "eval"} <= names
+
+
+class _Dozing(HalfRefiner):
+    """Refines every third frame or so."""
+
+    def _refine(self, frame):
+        time.sleep(0.008)
+        return super()._refine(frame)
+
+
+def test_recorded_depth_is_compared_where_there_is_some(tmp_path):
+    path = tmp_path / "take.mcap"
+    record(path, NoisyCamera(count=24), refiner=_Dozing)
+    result = measure_camera(f"session:{path}", ["recorded"], ComparisonSettings())
+    raw, recorded = result.streams
+    assert 0 < recorded.frames < raw.frames == 24
+    assert recorded.numbers["scale_ratio"] == pytest.approx(0.9371, abs=1e-3)
+    assert math.isnan(recorded.numbers["refine_ms"]), "reading it is not refining"
+    assert result.title == "session:take.mcap"
+    raw_m = result.picture.depth_m
+    both = (raw_m > 1) & (recorded.picture_m > 0)
+    ratio = recorded.picture_m[both] / raw_m[both]
+    np.testing.assert_allclose(ratio, 0.9371, atol=2e-3, err_msg="pictures of one frame")
+
+
+def test_a_recording_without_refined_depth_is_measured_raw(tmp_path, caplog):
+    examples = write_examples(tmp_path / "a", 2)
+    result = measure_camera(f"folder:{examples}", ["recorded"], ComparisonSettings())
+    assert [stream.label for stream in result.streams] == ["raw"]
+    assert "holds no recorded depth" in caplog.text
+
+
+def test_settings_of_the_sensor_are_among_the_conditions(report):
+    data = json.loads((report / "metrics.json").read_text())
+    assert data["cameras"][0]["settings"] == {"depth.noise": 1.0}
+    assert "depth.noise 1 x" in (report / "report.html").read_text(encoding="utf-8")

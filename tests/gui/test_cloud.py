@@ -173,7 +173,7 @@ def test_raw_refined_and_both(painter):
 
 
 def test_depth_colours_follow_depth(painter):
-    step = np.where(np.arange(160) < 80, 0.5, 0.52) * np.ones((120, 1))
+    step = np.where(np.arange(160) < 80, 0.5, 0.6) * np.ones((120, 1))
     image = show(painter, refined_frame(step, step), coloring=Coloring.DEPTH, colormap="grey")
     left, right = image[120, 80], image[120, 240]
     assert left[0] == left[1] == left[2]
