@@ -15,6 +15,7 @@ from lingbot_live.errors import LingbotLiveError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.inference import InferenceWorker, Inlet, RefinerState
 from lingbot_live.latest import Latest
+from lingbot_live.playback import Playback
 from lingbot_live.refiner import Refiner
 from lingbot_live.stats import FeedStats
 
@@ -52,6 +53,12 @@ class Feed:
         """What the driver says of the camera; None until it was found."""
         camera = None if self.capture is None else self.capture.camera
         return None if camera is None else camera.info
+
+    @property
+    def playback(self) -> Playback | None:
+        """How the recording is steered that plays; None for attached cameras."""
+        camera = None if self.capture is None else self.capture.camera
+        return None if camera is None else camera.playback
 
 
 class Session:

@@ -26,7 +26,21 @@ class ActionInfo:
 
 
 ACTIONS: tuple[ActionInfo, ...] = (
-    ActionInfo("toggle", "Start or stop", "Space", "toggle_streaming", "Start or stop the camera"),
+    ActionInfo("toggle", "Start or stop", "Ctrl+Space", "toggle_streaming"),
+    ActionInfo(
+        "play",
+        "Play or pause",
+        "Space",
+        "replay.play_or_pause",
+        "Pause a recording or go on; start or stop a camera",
+    ),
+    ActionInfo("step_back", "One frame back", "Left", "replay.step_back"),
+    ActionInfo("step_on", "One frame on", "Right", "replay.step_on"),
+    ActionInfo("to_start", "To the first frame", "Ctrl+Left", "replay.to_start"),
+    ActionInfo("to_end", "To the last frame", "Ctrl+Right", "replay.to_end"),
+    ActionInfo("slower", "Slower", ",", "replay.slower"),
+    ActionInfo("faster", "Faster", ".", "replay.faster"),
+    ActionInfo("loop", "⟲ Loop", "L", "replay.toggle_loop", "Begin again at the end", True),
     ActionInfo("open_file", "Open recording...", "Ctrl+O", "opening.open_file"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "opening.open_folder"),
     ActionInfo(
@@ -36,12 +50,27 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("next_camera", "Select next camera", "N", "feeds.select_next"),
     ActionInfo("find", "Look for cameras", "F5", "opening.find_cameras"),
     ActionInfo("models", "Models...", "Ctrl+M", "refining.show_models", "Weights: get, use"),
+    ActionInfo(
+        "as_recorded",
+        "As recorded",
+        "",
+        "refining.toggle_recorded",
+        "Show the refined depth that is in the file; off: refine it anew",
+        True,
+    ),
     ActionInfo("mask", "Trust the network's mask", "", "refining.toggle_mask", checkable=True),
     ActionInfo("keep_raw", "Keep valid raw depth", "", "refining.toggle_keep_raw", checkable=True),
     ActionInfo(
         "record", "Record", "R", "saving.toggle_recording", "Record the session, or end that"
     ),
     ActionInfo("pause_recording", "Pause", "P", "recording.pause_or_resume", "Pause the recording"),
+    ActionInfo(
+        "record_options",
+        "Recording options...",
+        "Ctrl+R",
+        "saving.choose_options",
+        "Folders, names, quality, new files",
+    ),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
     ActionInfo("snapshot", "Snapshot", "S", "saving.take_snapshot", "Write this frame to a folder"),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
@@ -73,8 +102,10 @@ ACTIONS: tuple[ActionInfo, ...] = (
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
         "add_camera", "remove_camera", "next_camera", "-",
-        "record", "pause_recording", "mark", "snapshot", "-", "quit"),
-    "&Refiner": ("models", "-", "mask", "keep_raw"),
+        "record", "pause_recording", "mark", "record_options", "snapshot", "-", "quit"),
+    "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
+        "slower", "faster", "loop"),
+    "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw"),
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
         "change", "difference", "wipe", "sweep", "blink", "-",

@@ -12,7 +12,6 @@ import pytest
 from sessions import NoisyCamera, record
 
 from lingbot_live.cli import app
-from lingbot_live.cli_session import parse_split
 from lingbot_live.errors import ConfigError, RecordingError, RefinerError
 from lingbot_live.frame import RefinerInfo
 from lingbot_live.recording.foreign import Topics
@@ -20,7 +19,7 @@ from lingbot_live.recording.format import TOPICS, Role, expand_name, slug
 from lingbot_live.recording.offline import refine_file
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.schemas import definition
-from lingbot_live.recording.state import RecorderOptions
+from lingbot_live.recording.state import RecorderOptions, parse_split
 from lingbot_live.refiner import PassthroughRefiner
 from lingbot_live.session import Session
 
