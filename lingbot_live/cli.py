@@ -175,11 +175,14 @@ def _run_headless(
 
     session = Session.of(addresses or [registry.default_address()], refiner, camera)
     session.start(max_frames=frames)
+    ended = False
     try:
         _wait(session, duration_s)
+        ended = True
     finally:
         session.stop()
-        _write_json(stats, session.stats())
+        if ended or stats is not None:  # on a screen an error is to stand alone
+            _write_json(stats, session.stats())
 
 
 def _wait(session: Session, duration_s: float | None) -> None:
