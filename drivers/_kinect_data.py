@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from lingbot_live.camera import StreamProfile
 from lingbot_live.errors import BadRecordingError
-from lingbot_live.frame import Calibration, Extrinsics, Intrinsics
+from lingbot_live.frame import Calibration, Extrinsics, ImuSample, Intrinsics
 
 DEPTH_SCALE_M = 0.001  # DEPTH16 is in millimetres in every mode
 _EBML = b"\x1a\x45\xdf\xa3"  # first bytes of a Matroska file
@@ -73,6 +74,12 @@ def recorded(configuration: Any) -> tuple[StreamProfile, ...]:
     if depth and configuration["depth_track_enabled"]:
         found.append(StreamProfile("depth", *depth, fps, "DEPTH16"))
     return tuple(found)
+
+
+def imu_sample(told: Mapping[str, Any]) -> ImuSample:
+    """Return what the SDK tells as a dictionary, already in m/s2 and rad/s."""
+    (ax, ay, az), (gx, gy, gz) = (map(float, told[key]) for key in ("acc_sample", "gyro_sample"))
+    return ImuSample(int(told["acc_timestamp"]), (ax, ay, az), (gx, gy, gz))
 
 
 def calibration(k4a: Any, source: Any, color: StreamProfile, depth: StreamProfile) -> Calibration:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -29,10 +29,13 @@ from lingbot_live.frame import (
     ColorImage,
     DepthMap,
     Frame,
+    ImuSample,
     RawDepth,
     RecordedDepth,
 )
 from lingbot_live.playback import Playback
+
+_MOST_IMU = 20_000  # samples kept while no frame comes, half a minute of the fastest sensors
 
 
 class CameraState(str, Enum):
@@ -103,7 +106,8 @@ class Camera(ABC):
     Use it from one thread at a time, and as a context manager; only `controls`, `set_control` and
     `playback` may be used from others meanwhile. `missed` counts by cause what never became a
     Frame: ``sensor`` (gaps in the device's numbers) and whatever the driver adds, such as
-    ``mispaired``.
+    ``mispaired``. A driver appends inertial readings to `_imu` as they come; the next frame takes
+    them along.
     """
 
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
@@ -112,6 +116,7 @@ class Camera(ABC):
         self.state = CameraState.CLOSED
         self.missed: Counter[str] = Counter()
         self.playback: Playback | None = None
+        self._imu: deque[ImuSample] = deque(maxlen=_MOST_IMU)
         self._next_index = 0
         self._last_device_index: int | None = None
         self._wanted: dict[str, ControlValue] = dict(_controls_for(info, config))
@@ -168,7 +173,9 @@ class Camera(ABC):
             reference_m=capture.reference_m,
             label=capture.label,
             recorded=capture.recorded,
+            imu=tuple(self._imu),
         )
+        self._imu.clear()
         self._next_index += 1
         return frame
 
@@ -178,6 +185,7 @@ class Camera(ABC):
             return
         self.state = CameraState.CLOSED
         self._last_device_index = None
+        self._imu.clear()
         with self._control_lock:
             self._cam_close()
 

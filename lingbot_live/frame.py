@@ -22,6 +22,7 @@ RawDepth = npt.NDArray[np.uint16]  # (H, W) sensor units, 0 = no measurement
 DepthMap = npt.NDArray[np.float32]  # (H, W) metres, 0 = invalid
 Mask = npt.NDArray[np.bool_]  # (H, W)
 Matrix = npt.NDArray[np.float64]
+Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,18 @@ class RecordedDepth:
     refiner: RefinerInfo
 
 
+@dataclass(frozen=True, slots=True)
+class ImuSample:
+    """One reading of a camera's inertial sensors, in their own axes; None = not measured.
+
+    Some makes read both sensors together, others each at a rate of its own.
+    """
+
+    device_timestamp_us: int  # the same clock as a Frame's
+    acceleration_m_s2: Vector | None = None  # at rest it points up, with 9.81
+    angular_velocity_rad_s: Vector | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One time-matched RGB-D capture, depth aligned to colour. Immutable."""
@@ -188,6 +201,7 @@ class Frame:
     reference_m: DepthMap | None = field(default=None)  # (H, W) true depth, where it is known
     label: str = ""  # of this one frame, such as the name of its folder
     recorded: RecordedDepth | None = None  # of a frame played back from a session
+    imu: tuple[ImuSample, ...] = ()  # read since the frame before; empty where there is none
 
     def __post_init__(self) -> None:
         _check_image(self.camera, "color", self.color, np.uint8, 3)

@@ -29,6 +29,7 @@ import numpy as np
 
 from lingbot_live.camera import Camera
 from lingbot_live.config import CameraConfig
+from lingbot_live.frame import ImuSample
 
 Handle = c_void_p
 PERIOD_US = 33_333
@@ -51,6 +52,16 @@ class _Settings(ctypes.Structure):
         ("wired_sync_mode", c_int),
         ("subordinate_delay_off_master_usec", c_uint32),
         ("disable_streaming_indicator", c_bool),
+    ]
+
+
+class _ImuSample(ctypes.Structure):
+    _fields_ = [
+        ("temperature", ctypes.c_float),
+        ("acceleration", ctypes.c_float * 3),
+        ("acceleration_us", c_uint64),
+        ("turn", ctypes.c_float * 3),
+        ("turn_us", c_uint64),
     ]
 
 
@@ -148,6 +159,8 @@ def _libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
         recorder: {
             "k4a_record_create": (c_char_p, Handle, _Settings, POINTER(Handle)),
             "k4a_record_add_attachment": (Handle, c_char_p, c_char_p, c_size_t),
+            "k4a_record_add_imu_track": (Handle,),
+            "k4a_record_write_imu_sample": (Handle, _ImuSample),
             "k4a_record_write_header": (Handle,),
             "k4a_record_write_capture": (Handle, Handle),
             "k4a_record_flush": (Handle,),
@@ -180,6 +193,7 @@ class Recording:
     is_bgra: bool = False
     skew_us: int = 0  # depth later than colour
     lost: tuple[int, ...] = ()  # places of captures that the sensor lost, from 0
+    imu: Sequence[ImuSample] = ()
 
     def write(self, path: Path, pairs: Sequence[Pair]) -> Path:
         _, recorder = _libraries()
@@ -190,10 +204,18 @@ class Recording:
         if self.rig is not None:
             text = self.rig.json() + b"\0"
             _check(recorder.k4a_record_add_attachment(handle, b"calibration.json", text, len(text)))
+        if self.imu:
+            _check(recorder.k4a_record_add_imu_track(handle))
         _check(recorder.k4a_record_write_header(handle))
+        left = [*self.imu]
         for i, pair in enumerate(pairs):
+            at_us = START_US + i * PERIOD_US
+            while left and left[0].device_timestamp_us <= at_us:
+                _write_reading(handle, left.pop(0))
             if i not in self.lost:
-                self._write(handle, START_US + i * PERIOD_US, pair)
+                self._write(handle, at_us, pair)
+        for sample in left:
+            _write_reading(handle, sample)
         _check(recorder.k4a_record_flush(handle))
         recorder.k4a_record_close(handle)
         return path
@@ -240,6 +262,14 @@ class Recording:
         getattr(camera, f"k4a_capture_set_{kind}_image")(capture, out)
         camera.k4a_image_release(out)
         return data
+
+
+def _write_reading(recording: Handle, sample: ImuSample) -> None:
+    at_us = sample.device_timestamp_us
+    pull, turn = ((ctypes.c_float * 3)(*v) for v in (
+        sample.acceleration_m_s2 or (), sample.angular_velocity_rad_s or ()))  # fmt: skip
+    data = _ImuSample(30.0, pull, at_us, turn, at_us)
+    _check(_libraries()[1].k4a_record_write_imu_sample(recording, data))
 
 
 def _check(result: int) -> None:

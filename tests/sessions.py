@@ -15,6 +15,7 @@ from lingbot_live.frame import (
     Calibration,
     Extrinsics,
     Frame,
+    ImuSample,
     Intrinsics,
     RefinedFrame,
 )
@@ -43,11 +44,13 @@ class NoisyCamera(Camera):
         period_s: float = 0.002,
         size: tuple[int, int] = (40, 30),
         seed: int = 0,
+        with_imu: bool = False,
     ) -> None:
         info = CameraInfo("noisy", name, f"Noisy {name}", serial="0042")
         super().__init__(info, CameraConfig())
         self.count, self.scale_m, self.period_s = count, scale_m, period_s
         self.size = size
+        self.with_imu = with_imu
         self.rng = np.random.default_rng(seed)
         self.device_us = 5_000_000
 
@@ -65,6 +68,7 @@ class NoisyCamera(Camera):
         color = np.repeat(np.repeat(coarse, 10, 0), 10, 1)
         depth = self.rng.integers(0, 65536, (height, width)).astype(np.uint16)
         depth[0, 0], depth[0, 1] = 0, 65535
+        self._imu.extend(_readings(self.device_us) if self.with_imu else ())
         return Capture(
             color, depth, self.scale_m, calibration(width, height), time.monotonic_ns(),
             self.device_us, self.device_us // 33_333, Alignment.SDK, label=f"f{self.count}",
@@ -72,6 +76,13 @@ class NoisyCamera(Camera):
 
     def _cam_close(self) -> None:
         pass
+
+
+def _readings(now_us: int) -> list[ImuSample]:
+    """One of both sensors, one of either alone, all before ``now_us``."""
+    pull, turn = (0.1, -9.81, now_us / 7), (-0.0, 1e-9, 3.0)
+    both = ImuSample(now_us - 20_001, pull, turn)
+    return [both, ImuSample(now_us - 9_000, pull), ImuSample(now_us, None, turn)]
 
 
 class Witness:

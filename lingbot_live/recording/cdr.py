@@ -1,13 +1,13 @@
 """ROS 2 messages to bytes and back: XCDR version 1, as ROS 2 writes it.
 
-Only the six messages of a session file, so that an image costs one copy and no reflection.
+Only the messages of a session file, so that an image costs one copy and no reflection.
 Alignment counts from the end of the 4-byte header (OMG XTypes 1.3, 7.4.3).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.errors import CorruptRecordingError
-from lingbot_live.frame import Extrinsics, Intrinsics
+from lingbot_live.frame import Extrinsics, ImuSample, Intrinsics, Vector
 
 _LITTLE = b"\x00\x01\x00\x00"
 _DISTORTION = {0: "", 4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
@@ -191,6 +191,27 @@ def encode_transform(header: Header, child: str, transform: Extrinsics) -> bytes
     x, y, z = (float(v) for v in axis * np.sin(angle / 2))
     writer = Writer().put("I", 1).header(header).text(child)
     return writer.put("d", *transform.translation_m, x, y, z, float(np.cos(angle / 2))).end()
+
+
+def encode_imu(header: Header, sample: ImuSample) -> bytes:
+    """Encode ``sensor_msgs/msg/Imu``; a covariance of -1 marks what is not measured."""
+    writer = Writer().header(header).put("d", 0.0, 0.0, 0.0, 1.0, -1.0, *[0.0] * 8)
+    for vector in (sample.angular_velocity_rad_s, sample.acceleration_m_s2):
+        writer.put("d", *(vector or (0.0, 0.0, 0.0)), 0.0 if vector else -1.0, *[0.0] * 8)
+    return writer.end()
+
+
+def decode_imu(data: bytes | memoryview, stamp_us: Callable[[int], int]) -> ImuSample:
+    """Decode ``sensor_msgs/msg/Imu``; ``stamp_us`` turns the header's time into the device's."""
+    reader = Reader(data)
+    header = reader.header()
+    reader.take("d", 13)  # no camera measures its orientation
+    turn, pull = (_measured(reader.take("d", 12)) for _ in range(2))
+    return ImuSample(stamp_us(header.stamp_ns), pull, turn)
+
+
+def _measured(values: Sequence[float]) -> Vector | None:
+    return None if values[3] == -1 else (values[0], values[1], values[2])
 
 
 def encode_text(text: str) -> bytes:

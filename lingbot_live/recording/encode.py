@@ -42,7 +42,17 @@ def encode_frame(frame: Frame, name: str, stamp_ns: int, quality: int | None) ->
         color,
         (Role.DEPTH, cdr.encode_image(header, "16UC1", frame.depth_raw)),
         (Role.CAMERA_INFO, cdr.encode_camera_info(header, frame.intrinsics)),
+        *_imu(frame, name, stamp_ns),
         (Role.FRAME, cdr.encode_text(to_json(FrameNote.of(frame)))),
+    ]
+
+
+def _imu(frame: Frame, name: str, stamp_ns: int) -> Messages:
+    """Return one message for each reading, at its own time of the device's clock."""
+    zero_ns, where = stamp_ns - frame.device_timestamp_us * 1000, f"{name}_imu_frame"
+    return [
+        (Role.IMU, cdr.encode_imu(cdr.Header(zero_ns + s.device_timestamp_us * 1000, where), s))
+        for s in frame.imu
     ]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,6 +59,7 @@ class Role(str, Enum):
     COLOR_EXACT = "color_exact"
     DEPTH = "depth"
     CAMERA_INFO = "camera_info"
+    IMU = "imu"
     FRAME = "frame"
     REFINED_DEPTH = "refined_depth"
     REFINED_FRACTION = "refined_fraction"
@@ -74,6 +75,7 @@ TOPICS: dict[Role, tuple[str, str]] = {
     Role.COLOR_EXACT: ("/{camera}/color/image", schemas.IMAGE),
     Role.DEPTH: ("/{camera}/depth/image", schemas.IMAGE),
     Role.CAMERA_INFO: ("/{camera}/color/camera_info", schemas.CAMERA_INFO),
+    Role.IMU: ("/{camera}/imu", schemas.IMU),
     Role.FRAME: ("/{camera}/frame", schemas.TEXT),
     Role.REFINED_DEPTH: ("/{camera}/refined/image", schemas.IMAGE),
     Role.REFINED_FRACTION: ("/{camera}/refined/fraction", schemas.BYTES),
@@ -223,6 +225,15 @@ def slug(camera: str, taken: Collection[str] = ()) -> str:
         number += 1
         name = f"{base}_{number}"
     return name
+
+
+def split_target(target: str) -> tuple[Path, str]:
+    """Return path and camera of ``FILE#CAMERA``; a file whose own name has a # wins."""
+    whole = Path(target).expanduser()
+    name, hash_sign, camera = target.partition(f"{SUFFIX}#")
+    if whole.exists() or not hash_sign:
+        return whole, ""
+    return Path(name + SUFFIX).expanduser(), camera
 
 
 def expand_name(template: str, camera: str, now: datetime) -> str:

@@ -127,6 +127,7 @@ class Player(Camera):
         except CorruptRecordingError:
             self.missed["damaged"] += 1
             return None
+        self._imu.extend(frame.imu)
         return Capture(
             color=frame.color,
             depth_raw=frame.depth_raw,

@@ -9,6 +9,7 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 TRANSFORMS = "tf2_msgs/msg/TFMessage"
+IMU = "sensor_msgs/msg/Imu"
 TEXT = "std_msgs/msg/String"
 BYTES = "std_msgs/msg/UInt8MultiArray"
 
@@ -49,6 +50,13 @@ _MESSAGES = {
             "geometry_msgs/Vector3",
             "geometry_msgs/Quaternion",
         ),
+    ),
+    IMU: (
+        "std_msgs/Header header\ngeometry_msgs/Quaternion orientation\n"
+        "float64[9] orientation_covariance\ngeometry_msgs/Vector3 angular_velocity\n"
+        "float64[9] angular_velocity_covariance\ngeometry_msgs/Vector3 linear_acceleration\n"
+        "float64[9] linear_acceleration_covariance",
+        (*_HEADER, "geometry_msgs/Quaternion", "geometry_msgs/Vector3"),
     ),
     TEXT: ("string data", ()),
     BYTES: (

@@ -20,6 +20,7 @@ from lingbot_live.frame import (
     ColorImage,
     DepthMap,
     Frame,
+    ImuSample,
     Intrinsics,
     Mask,
     RefinedFrame,
@@ -139,14 +140,15 @@ class OwnTrack(Track):
         """Return the frame at ``index``, as it was recorded."""
         time_ns = int(self.times_ns[index])
         note = read_frame_note(self._text(Role.FRAME, time_ns))
-        _, intrinsics = cdr.decode_camera_info(self._need(Role.CAMERA_INFO, time_ns))
+        header, intrinsics = cdr.decode_camera_info(self._need(Role.CAMERA_INFO, time_ns))
         _, known = self._camera(time_ns)
+        device_us = note.device_timestamp_us
         try:
             return Frame(
                 camera=self.name,
                 index=note.index,
                 timestamp_ns=note.timestamp_ns,
-                device_timestamp_us=note.device_timestamp_us,
+                device_timestamp_us=device_us,
                 color=self._color(time_ns),
                 depth_raw=self._depth(Role.DEPTH, time_ns, np.uint16),
                 depth_scale_m=note.depth_scale_m,
@@ -154,6 +156,7 @@ class OwnTrack(Track):
                 device_index=note.device_index,
                 alignment=Alignment(note.alignment),
                 label=note.label,
+                imu=self._imu(time_ns, device_us - header.stamp_ns // 1000),
             )
         except (CameraError, ValueError) as error:
             raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
@@ -179,14 +182,19 @@ class OwnTrack(Track):
     @property
     def roles(self) -> tuple[Role, ...]:
         """Of the messages that `messages` returns."""
-        present = (Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME)
+        present = (
+            Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.IMU, Role.FRAME,
+        )  # fmt: skip
         return tuple(role for role in present if role in self._channels)
 
     def messages(self, index: int, name: str) -> Messages:
         """Return a frame's messages as they lie in the file, all but the refined ones."""
         time_ns = int(self.times_ns[index])
-        there = (role for role in self.roles if self._find(role, time_ns) is not None)
-        return [(role, bytes(self._need(role, time_ns))) for role in there]
+        return [
+            (role, bytes(self._reader.payload(self._channels[role], row)))
+            for role in self.roles
+            for row in self._rows(role, time_ns)
+        ]
 
     # ---- private -----------------------------------------------------------------------------
 
@@ -198,6 +206,22 @@ class OwnTrack(Track):
         times = self._times(role)
         row = int(np.searchsorted(times, time_ns))
         return row if row < len(times) and times[row] == time_ns else None
+
+    def _rows(self, role: Role, time_ns: int) -> range:
+        """The rows of all messages of one frame."""
+        times = self._times(role)
+        first, end = (int(np.searchsorted(times, time_ns, side)) for side in ("left", "right"))
+        return range(first, end)
+
+    def _imu(self, time_ns: int, device_minus_stamp_us: int) -> tuple[ImuSample, ...]:
+        def stamp_us(stamp_ns: int) -> int:
+            return stamp_ns // 1000 + device_minus_stamp_us
+
+        rows = self._rows(Role.IMU, time_ns)
+        payload = self._reader.payload
+        return tuple(
+            cdr.decode_imu(payload(self._channels[Role.IMU], row), stamp_us) for row in rows
+        )
 
     def _need(self, role: Role, time_ns: int) -> memoryview:
         row = self._find(role, time_ns)

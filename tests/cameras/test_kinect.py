@@ -19,7 +19,7 @@ pytest.importorskip("pyk4a")
 from fixtures_kinect import COLOR_SIZE, PERIOD_US, START_US, Lens, Pair, Recording, Rig
 
 from drivers.azure_kinect import AzureKinectDriver
-from lingbot_live.camera import Camera
+from lingbot_live.camera import Camera, first_frame
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -29,7 +29,7 @@ from lingbot_live.errors import (
     DriverUnavailableError,
     EndOfStreamError,
 )
-from lingbot_live.frame import Alignment, Frame
+from lingbot_live.frame import Alignment, Frame, ImuSample
 from lingbot_live.registration import corner_rays
 
 EVERY = CameraConfig(loop=False, realtime=False)
@@ -230,6 +230,51 @@ def test_keeps_its_own_pace(tmp_path: Path) -> None:
         last = frame.device_index
         due_us = (rounds * 12 + last - frames[0].device_index) * PERIOD_US
         assert (frame.timestamp_ns - start_ns) / 1000 > due_us - 0.6 * PERIOD_US
+
+
+def test_readings_of_the_inertial_sensors_come_with_the_frame_after_them(tmp_path: Path) -> None:
+    readings = tuple(
+        ImuSample(START_US + 5_000 * i, (0.5 * i, -9.75, 0.25), (0.125, -0.5, 2.0 * i))
+        for i in range(17)
+    )
+    path = Recording(imu=readings).write(tmp_path / "a.mkv", pairs(3))
+    with opened(path, CameraConfig(loop=True, realtime=False)) as camera:
+        frames = played(camera, most=5)
+    assert [len(frame.imu) for frame in frames] == [1, 6, 7, 1, 6]
+    assert sum((frame.imu for frame in frames[:3]), ()) == readings[:14]
+    assert all(
+        reading.device_timestamp_us <= frame.device_timestamp_us
+        for frame in frames
+        for reading in frame.imu
+    )
+
+
+def test_pauses_seeks_and_steps(tmp_path: Path) -> None:
+    path = Recording().write(tmp_path / "a.mkv", pairs(12))
+    with opened(path, CameraConfig(loop=False)) as camera:
+        first = played(camera, 1)[0]
+        playback = camera.playback
+        assert playback is not None
+        assert playback.duration_s == pytest.approx(11 * PERIOD_US / 1e6)
+        playback.pause()
+        playback.seek(8 * PERIOD_US / 1e6)
+        assert (
+            next(f for f in shown(camera) if f.device_index != first.device_index).device_index == 8
+        )
+        playback.step()
+        assert next(f for f in shown(camera) if f.device_index != 8).device_index == 9
+        playback.step(-2)
+        assert next(f for f in shown(camera) if f.device_index != 9).device_index == 7
+        assert playback.position_s == pytest.approx(7 * PERIOD_US / 1e6)
+        playback.play()
+        assert [frame.device_index for frame in played(camera)][-1] == 11
+    assert not camera.missed["sensor"]
+
+
+def shown(camera: Camera) -> Iterator[Frame]:
+    """Yield what comes, held frames too."""
+    while True:
+        yield first_frame(camera)
 
 
 def test_a_short_wait_ends_in_time_and_loses_nothing(tmp_path: Path) -> None:

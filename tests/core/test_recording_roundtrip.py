@@ -20,7 +20,9 @@ SCALES = (float(np.float32(0.001)), 0.001, 0.00025, 0.0001, 1 / 3000)
 def test_frames_come_back_bit_for_bit(tmp_path, scale_m, lossless):
     path = tmp_path / "a.mcap"
     options = RecorderOptions(lossless=lossless)
-    witness, recorder = record(path, NoisyCamera(scale_m=scale_m), options=options)
+    witness, recorder = record(
+        path, NoisyCamera(scale_m=scale_m, with_imu=True), options=options
+    )  # fmt: skip
     assert recorder.state is RecorderState.STOPPED
     given = witness.frames["noisy:left"]
     with Recording(path) as recording:
@@ -33,6 +35,8 @@ def test_frames_come_back_bit_for_bit(tmp_path, scale_m, lossless):
             assert want.device_timestamp_us == got.device_timestamp_us
             assert want.device_index == got.device_index
             assert (want.label, want.alignment) == (got.label, got.alignment)
+            assert len(want.imu) == 3
+            assert want.imu == got.imu
             assert got.calibration == want.calibration == calibration()
             if lossless:
                 assert np.array_equal(want.color, got.color)

@@ -29,7 +29,8 @@ DOC = Path(__file__).parents[2] / "docs" / "session-format.md"
 @pytest.fixture(scope="module")
 def take(tmp_path_factory):
     path = tmp_path_factory.mktemp("take") / "a.mcap"
-    witness, _ = record(path, NoisyCamera("left", 8), NoisyCamera("right", 8, 0.00025, seed=1))
+    left = NoisyCamera("left", 8, with_imu=True)
+    witness, _ = record(path, left, NoisyCamera("right", 8, 0.00025, seed=1))
     return path, witness
 
 
@@ -58,6 +59,16 @@ def test_rosbags_reads_every_message(take):
                 assert message.distortion_model == "plumb_bob"
                 assert tuple(message.d) == frame.intrinsics.distortion
                 assert np.array_equal(message.k.reshape(3, 3), frame.intrinsics.matrix)
+            if connection.topic == "/noisy_left/imu":
+                given = [s for f in witness.frames["noisy:left"] for s in f.imu][row]
+                pull, turn = message.linear_acceleration, message.angular_velocity
+                has_pull = message.linear_acceleration_covariance[0] != -1
+                has_turn = message.angular_velocity_covariance[0] != -1
+                assert message.orientation_covariance[0] == -1
+                assert given.acceleration_m_s2 == ((pull.x, pull.y, pull.z) if has_pull else None)
+                assert given.angular_velocity_rad_s == (
+                    (turn.x, turn.y, turn.z) if has_turn else None
+                )
             if connection.topic == "/tf_static":
                 rotation = message.transforms[0].transform.rotation
                 assert (rotation.z, rotation.w) == pytest.approx((0.5**0.5, 0.5**0.5))

@@ -1,0 +1,105 @@
+"""What live Azure Kinects and recordings share: the SDK, and true pairs out of its captures."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import Any
+
+from drivers import _kinect_data as data
+from drivers._pixels import prepare, to_rgb
+from drivers._sdk import import_sdk
+from lingbot_live.camera import Camera, CameraInfo, Capture, StreamProfile
+from lingbot_live.config import CameraConfig, cache_folder
+from lingbot_live.frame import Alignment, Calibration
+from lingbot_live.registration import Registration
+
+log = logging.getLogger(__name__)
+
+
+def sdk() -> Any:
+    """Return pyk4a, its messages off the standard output.
+
+    Raises:
+        DriverUnavailableError: it cannot be imported.
+    """
+    os.environ.setdefault("K4A_ENABLE_LOG_TO_STDOUT", "0")  # read once, when it is loaded
+    return import_sdk("pyk4a", "kinect")
+
+
+class KinectCamera(Camera):
+    """What live cameras and recordings share: captures in, registered and checked pairs out."""
+
+    def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
+        super().__init__(info, config)
+        self._lock = threading.Lock()
+        self._k4a: Any = None
+        self._color: StreamProfile | None = None
+        self._calibration: Calibration | None = None
+        self._registration: Registration | None = None
+        self._first_us: int | None = None
+
+    def _calibrate(self, source: Any, color: StreamProfile, depth: StreamProfile) -> None:
+        prepare()
+        self._color = color
+        found = data.calibration(self._k4a, source, color, depth)
+        assert found.depth is not None
+        assert found.T_color_depth is not None
+        self._registration = Registration(
+            found.depth, found.color, found.T_color_depth, keep_values=False, cache=cache_folder()
+        )
+        self._calibration = found
+
+    def _number(self, stamp_us: int) -> int:
+        """Return the number of a capture, counted from the clock: the device has none."""
+        assert self._color is not None
+        if self._first_us is None:
+            self._first_us = stamp_us
+        return round((stamp_us - self._first_us) * self._color.fps / 1e6)
+
+    def _capture(self, capture: Any) -> Capture | None:
+        """Return an aligned copy of a capture, or None (counted) if it is no true pair."""
+        arrival_ns = time.monotonic_ns()
+        with self._lock:
+            color, depth = capture.color, capture.depth
+            stamps = [
+                stamp
+                for image, stamp in ((depth, "depth"), (color, "color"))
+                if image is not None
+                for stamp in [getattr(capture, f"{stamp}_timestamp_usec")]
+            ]
+        if not stamps:  # infrared alone
+            self.missed["incomplete"] += 1
+            return None
+        number = self._number(stamps[0])
+        assert self._color is not None
+        if len(stamps) < 2:
+            return self._skipped("incomplete", number)
+        if abs(stamps[0] - stamps[1]) > 500_000 / self._color.fps:
+            return self._skipped("mispaired", number)
+        rgb = to_rgb(color, self._color.format, self._color.width, self._color.height)
+        if rgb is None:
+            return self._skipped("damaged", number)
+        assert self._registration is not None
+        assert self._calibration is not None
+        return Capture(
+            color=rgb,
+            depth_raw=self._registration(depth, data.DEPTH_SCALE_M),
+            depth_scale_m=data.DEPTH_SCALE_M,
+            calibration=self._calibration,
+            arrival_ns=arrival_ns,
+            device_timestamp_us=stamps[0],
+            device_index=number,
+            alignment=Alignment.OWN,
+        )
+
+    def _skipped(self, cause: str, number: int) -> Capture | None:
+        """Count a capture once, under its own cause and not as a gap."""
+        self.missed[cause] += 1
+        self._count_gap(number)
+        return None
+
+    def _cam_close(self) -> None:
+        self._calibration = self._registration = self._first_us = None
