@@ -90,9 +90,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("fit", "Fit pictures", "0", "fit_images"),
     ActionInfo("near_less", "Shorten the colour range", "[", "shorten_range"),
     ActionInfo("near_more", "Lengthen the colour range", "]", "lengthen_range"),
-    ActionInfo(
-        "full_screen", "Full screen", "F", "layouts.toggle_full_screen", "Views only, for demos"
-    ),
+    ActionInfo("full_screen", "Full screen", "F", "demo.toggle", "Views only, for demos"),
     ActionInfo("theme", "Light theme", "", "layouts.toggle_theme", checkable=True),
     ActionInfo("palette", "All commands...", "Ctrl+K", "show_palette"),
     ActionInfo("keys", "Keys", "?", "show_keys"),

@@ -24,9 +24,11 @@ from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
 from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
+from ui.demo import Demo
 from ui.depth_scale import DepthScale
 from ui.feed_panel import FeedPanel
 from ui.feeds import Feeds
+from ui.keys import KeysDialog
 from ui.layouts import Layouts
 from ui.notice import Notice
 from ui.opening import Opening, dropped_paths
@@ -100,7 +102,8 @@ class MainWindow(QMainWindow):
         self.quality = QualityPanel(self.feeds, self.tasks)
         self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
         self.quality_dock.hide()
-        self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
+        self.layouts = Layouts(self)
+        self.demo = Demo(self)
         self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
         self.opening = Opening(self)
@@ -153,11 +156,7 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         self.scale.set_range(self.settings.depth_range)
         self.scale.set_colormap(self.settings.colormap)
-        geometry, layout = self.settings.state("geometry"), self.settings.state("layout")
-        if geometry is None or not self.restoreGeometry(geometry):
-            self.resize(1440, 900)
-        if layout is None or not self.restoreState(layout):
-            self.layouts.everything()
+        self.layouts.restore()
         self._apply_scale()
 
     # ---- session -----------------------------------------------------------------------------
@@ -278,6 +277,7 @@ class MainWindow(QMainWindow):
 
     def _on_rows(self) -> None:
         self.layouts.apply_to_panels()
+        self.demo.apply_to_panels()
         self._apply_scale()
 
     def _apply_scale(self) -> None:
@@ -314,8 +314,8 @@ class MainWindow(QMainWindow):
         CommandPalette(self.actions_, self).open()
 
     def show_keys(self) -> None:
-        """Open the same list; it shows every key."""
-        self.show_palette()
+        """Show every key."""
+        KeysDialog(self.actions_, self).open()
 
     def show_about(self) -> None:
         """Say which version this is."""
@@ -349,8 +349,8 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def _remember(self) -> None:
-        self.settings.set_state("geometry", self.saveGeometry())
-        self.settings.set_state("layout", self.saveState())
+        self.demo.leave()
+        self.layouts.remember()
         if not self.scale.is_auto:
             self.settings.depth_range = self.scale.range
         self.settings.set_text("colormap", self.scale.colormap)
