@@ -26,6 +26,7 @@ from ui.camera_bar import CameraBar
 from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
 from ui.depth_scale import DepthScale
+from ui.exporting import Exporting
 from ui.feed_panel import FeedPanel
 from ui.image_view import ImageView
 from ui.layouts import Layouts
@@ -106,6 +107,7 @@ class MainWindow(QMainWindow):
         self.recording = Recording(self.tasks, self)
         self.opening = Opening(self)
         self.saving = Saving(self)
+        self.exporting = Exporting(self)
         self.replay = Replay(self)
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
@@ -343,6 +345,7 @@ class MainWindow(QMainWindow):
         if not self._closing:
             self._closing = True
             self._remember()
+            self.exporting.stop()
             self.stop()
             self._status_timer.stop()
             self.hide()
