@@ -21,6 +21,7 @@
     │   └── DiskFullError             no space left
     ├── ExportError               an export cannot begin or cannot go on
     │   └── ExportCancelledError      the user stopped it; nothing is left of it
+    ├── CalibrationError          cameras could not be placed relative to each other
     └── SessionStateError         an operation that the session's state forbids
 
 A message says who, which value, and what to do next::
@@ -122,6 +123,10 @@ class ExportError(LingbotLiveError):
 
 class ExportCancelledError(ExportError):
     """An export was stopped on purpose; nothing is left of it."""
+
+
+class CalibrationError(LingbotLiveError):
+    """Too little was seen to say where cameras stand."""
 
 
 class SessionStateError(LingbotLiveError):
