@@ -73,6 +73,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
     ActionInfo("snapshot", "Snapshot", "S", "saving.take_snapshot", "Write this frame to a folder"),
+    ActionInfo("export", "Export...", "E", "exporting.ask", "To point clouds, images, video, ..."),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
     ActionInfo("layout_all", "Everything", "1", "layouts.everything"),
     ActionInfo("layout_images", "Pictures only", "2", "layouts.pictures"),
@@ -100,7 +101,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
         "add_camera", "remove_camera", "next_camera", "-",
-        "record", "pause_recording", "mark", "record_options", "snapshot", "-", "quit"),
+        "record", "pause_recording", "mark", "record_options", "snapshot", "export", "-", "quit"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop"),
     "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw"),

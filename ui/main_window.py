@@ -26,6 +26,7 @@ from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
 from ui.demo import Demo
 from ui.depth_scale import DepthScale
+from ui.exporting import Exporting
 from ui.feed_panel import FeedPanel
 from ui.feeds import Feeds
 from ui.keys import KeysDialog
@@ -108,6 +109,7 @@ class MainWindow(QMainWindow):
         self.recording = Recording(self.tasks, self)
         self.opening = Opening(self)
         self.saving = Saving(self)
+        self.exporting = Exporting(self)
         self.replay = Replay(self)
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
@@ -339,6 +341,7 @@ class MainWindow(QMainWindow):
         if not self._closing:
             self._closing = True
             self._remember()
+            self.exporting.stop()
             self.stop()
             self._status_timer.stop()
             self.hide()
