@@ -13,6 +13,7 @@ import typer
 from lingbot_live import (
     __version__,
     cli_bench,
+    cli_calibrate,
     cli_compare,
     cli_devices,
     cli_doctor,
@@ -36,6 +37,7 @@ from lingbot_live.cli_options import (
     PrecisionOption,
     RefinerOption,
     ResetOption,
+    RigOption,
     ScreenshotOption,
     SeedOption,
     SetOption,
@@ -112,6 +114,7 @@ def run(
     stats: StatsOption = None,
     snapshot_to: SnapshotOption = None,
     reset: ResetOption = False,
+    rig: RigOption = None,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
@@ -125,6 +128,8 @@ def run(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
         keep_raw=keep_raw, no_mask=no_mask,
     )  # fmt: skip
+    if rig is not None:
+        _check_rig(rig, headless)
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
@@ -143,6 +148,7 @@ def run(
         snapshot=snapshot_to,
         stats=stats,
         reset=reset,
+        rig=rig,
     )
     raise typer.Exit(run_window(options))
 
@@ -156,10 +162,20 @@ app.command()(cli_session.repair)
 app.command()(cli_export.export)
 app.command()(cli_compare.measure)
 app.command()(cli_compare.compare)
+app.command()(cli_calibrate.calibrate)
 app.command("eval")(cli_compare.evaluate)
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_doctor.doctor)
 app.command()(cli_bench.bench)
+
+
+def _check_rig(path: Path, headless: bool) -> None:
+    """Tell a wrong rig before cameras open."""
+    from lingbot_live.calibration.rig import Rig
+
+    if headless:
+        raise ConfigError("--rig needs a window; leave out --headless")
+    Rig.load(path)
 
 
 def _run_headless(

@@ -42,6 +42,9 @@ StatsOption = Annotated[Path | None, typer.Option(help="Write counts and latenci
 SnapshotOption = Annotated[
     Path | None, typer.Option("--snapshot", help="Write a snapshot folder when it ends.")
 ]
+RigOption = Annotated[
+    Path | None, typer.Option("--rig", help="Where the cameras stand: a file by calibrate.")
+]
 ResetOption = Annotated[
     bool, typer.Option("--reset", help="Forget the window's remembered settings.")
 ]

@@ -88,6 +88,19 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("quality", "Quality", "Q", "layouts.toggle_quality", "Numbers", checkable=True),
     ActionInfo("reset_view", "Reset the 3D view", "Home", "reset_cloud"),
     ActionInfo("auto_orbit", "Orbit by itself", "O", "toggle_orbit", checkable=True),
+    ActionInfo(
+        "point", "Point values", "Shift+P", "cloud.tools.choose_point", "Every camera's depth there"
+    ),
+    ActionInfo("length", "Distance", "Shift+D", "cloud.tools.choose_length", "Between two points"),
+    ActionInfo("plane", "Plane", "Shift+L", "cloud.tools.choose_plane", "How flat a region is"),
+    ActionInfo("crop", "Crop box", "Shift+B", "cloud.tools.choose_crop", "Hide what lies outside"),
+    ActionInfo("end_measuring", "End measuring", "Esc", "cloud.tools.end", "Show everything again"),
+    ActionInfo(
+        "calibrate", "Calibrate...", "Shift+C", "rigging.show_dialog", "Where the cameras stand"
+    ),
+    ActionInfo("load_rig", "Load rig...", "", "rigging.ask_and_load", "Where the cameras stand"),
+    ActionInfo("save_rig", "Save rig...", "", "rigging.ask_and_save", "Where the cameras stand"),
+    ActionInfo("forget_rig", "Forget the rig", "", "rigging.forget", "All cameras at one place"),
     ActionInfo("fit", "Fit pictures", "0", "fit_images"),
     ActionInfo("near_less", "Shorten the colour range", "[", "shorten_range"),
     ActionInfo("near_more", "Lengthen the colour range", "]", "lengthen_range"),
@@ -108,9 +121,12 @@ MENUS: dict[str, tuple[str, ...]] = {
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
         "change", "difference", "wipe", "sweep", "blink", "-",
-        "quality", "cloud", "reset_view", "auto_orbit", "-",
+        "quality", "cloud", "-",
         "fit", "near_less", "near_more", "-", "full_screen", "theme",
     ),
+    "&3D": ("point", "length", "plane", "crop", "end_measuring", "-",
+        "reset_view", "auto_orbit", "-",
+        "calibrate", "load_rig", "save_rig", "forget_rig"),
     "&Help": ("keys", "palette", "about"),
 }  # fmt: skip
 

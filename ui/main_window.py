@@ -22,6 +22,7 @@ from lingbot_live.session import Session
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
+from ui.cloud_feeds import CloudFeeds
 from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
 from ui.demo import Demo
@@ -38,6 +39,7 @@ from ui.quality_panel import QualityPanel
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
 from ui.replay import Replay
+from ui.rigging import Rigging
 from ui.saving import Saving
 from ui.settings import Settings
 from ui.status import refiner_text, status_line
@@ -103,6 +105,8 @@ class MainWindow(QMainWindow):
         self.quality = QualityPanel(self.feeds, self.tasks)
         self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
         self.quality_dock.hide()
+        self.cloud_feeds = CloudFeeds(self)
+        self.rigging = Rigging(self)
         self.layouts = Layouts(self)
         self.demo = Demo(self)
         self.refining = Refining(self)
@@ -254,7 +258,6 @@ class MainWindow(QMainWindow):
         chosen = self.feeds.view
         if chosen is not None and chosen in fresh and chosen.refined is not None:
             self.scale.offer(chosen.refined.depth_m)
-            self.cloud.show_frame(chosen.refined)
         self.compare.show_news(fresh)
         self.newsShown.emit(fresh)
         if not self._has_shown:
@@ -345,6 +348,7 @@ class MainWindow(QMainWindow):
             self.stop()
             self._status_timer.stop()
             self.hide()
+            self.rigging.close()
             self.cloud.stop()
             self.compare.stop()
             self.quality.stop()
