@@ -326,9 +326,14 @@ def test_a_file_is_probed_once(recording, tmp_path, monkeypatch):
     assert len(runs) == 2
 
 
-def test_readings_of_the_inertial_sensors_travel_with_the_frames(tmp_path):
+@pytest.fixture(scope="module")
+def inertial(tmp_path_factory):
     virtual = made.VirtualCamera(with_imu=True)
-    path = virtual.record(tmp_path / "imu.db3", COUNT)
+    return virtual, virtual.record(tmp_path_factory.mktemp("imu") / "imu.db3", COUNT)
+
+
+def test_readings_of_the_inertial_sensors_travel_with_the_frames(inertial):
+    virtual, path = inertial
     found, _ = play(path)
     written = [reading for i in range(COUNT) for reading in virtual.readings(i)]
     for sensor in ("acceleration_m_s2", "angular_velocity_rad_s"):
