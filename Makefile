@@ -31,12 +31,14 @@ $(VENV)/bin/pip:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.app: pyproject.toml | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --progress-bar off "$(TORCH)"
-	$(BIN)/pip install --quiet --progress-bar off --editable ".[cameras]"
+	@echo "lingbot-live: installing $(TORCH), Open3D, Qt and the camera SDKs into $(VENV)/ (minutes)"
+	@$(BIN)/pip install --quiet --progress-bar off "$(TORCH)"
+	@$(BIN)/pip install --quiet --progress-bar off --editable ".[cameras]"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.app
-	$(BIN)/pip install --quiet --progress-bar off --editable ".[cameras,dev]"
+	@echo "lingbot-live: installing what the checks and tests need"
+	@$(BIN)/pip install --quiet --progress-bar off --editable ".[cameras,dev]"
 	@touch $@
 
 demo: $(VENV)/.app

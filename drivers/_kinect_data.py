@@ -78,12 +78,8 @@ def recorded(configuration: Any) -> tuple[StreamProfile, ...]:
 
 def imu_sample(told: Mapping[str, Any]) -> ImuSample:
     """Return what the SDK tells as a dictionary, already in m/s2 and rad/s."""
-    pull, turn = told["acc_sample"], told["gyro_sample"]
-    return ImuSample(
-        int(told["acc_timestamp"]),
-        (float(pull[0]), float(pull[1]), float(pull[2])),
-        (float(turn[0]), float(turn[1]), float(turn[2])),
-    )
+    (ax, ay, az), (gx, gy, gz) = (map(float, told[key]) for key in ("acc_sample", "gyro_sample"))
+    return ImuSample(int(told["acc_timestamp"]), (ax, ay, az), (gx, gy, gz))
 
 
 def calibration(k4a: Any, source: Any, color: StreamProfile, depth: StreamProfile) -> Calibration:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lingbot_live.camera import Camera, CameraInfo, Driver
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, CameraNotFoundError, RecordingError
+from lingbot_live.recording.format import split_target
 
 
 class PlaybackDriver(Driver):
@@ -49,12 +48,3 @@ class PlaybackDriver(Driver):
 
         path, camera = split_target(info.target)
         return Player(path, camera, info, config)
-
-
-def split_target(target: str) -> tuple[Path, str]:
-    """Return path and camera of ``FILE#CAMERA``; a file whose own name has a # wins."""
-    whole = Path(target).expanduser()
-    name, hash_sign, camera = target.partition(".mcap#")
-    if whole.exists() or not hash_sign:
-        return whole, ""
-    return Path(name + ".mcap").expanduser(), camera

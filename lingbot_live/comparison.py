@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live import registry
-from lingbot_live.camera import Camera, CameraInfo, first_frame
+from lingbot_live.camera import Camera, CameraInfo
 from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.errors import ConfigError, EndOfStreamError
+from lingbot_live.errors import ConfigError
 from lingbot_live.frame import DepthMap, Frame, RawDepth, RefinedFrame, RefinerInfo
 from lingbot_live.meter import (
     DepthMeter,
@@ -30,6 +30,7 @@ from lingbot_live.meter import (
 )
 from lingbot_live.metrics import error_by_distance
 from lingbot_live.quality import Numbers, Roi, range_histogram
+from lingbot_live.reading import every_frame
 from lingbot_live.refiner import Refiner
 from lingbot_live.rs_compat import rs_numbers, rs_roi, rs_temporal_noise_percent
 from lingbot_live.temporal import Stillness
@@ -261,7 +262,7 @@ class _Reader:
     def _timed(self, camera: Camera) -> Iterator[tuple[Frame, float]]:
         """Frames with their time since the first, until the duration is over."""
         start_s: float | None = None
-        for frame in _referenced(_all_frames(camera), self._settings, self.is_live):
+        for frame in _referenced(every_frame(camera), self._settings, self.is_live):
             self.read += 1
             now_s = frame.timestamp_ns / 1e9 if self.is_live else frame.device_timestamp_us / 1e6
             start_s = now_s if start_s is None else start_s
@@ -280,14 +281,6 @@ def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camer
     return registry.driver(info.driver).create(info, config)
 
 
-def _all_frames(camera: Camera) -> Iterator[Frame]:
-    while True:
-        try:
-            yield first_frame(camera, 60.0 if camera.info.is_simulated else 10.0)
-        except EndOfStreamError:
-            return
-
-
 def _referenced(
     frames: Iterator[Frame], settings: ComparisonSettings, is_live: bool
 ) -> Iterator[Frame]:
@@ -302,7 +295,7 @@ def _referenced(
     else:
         other = _open_camera(registry.find_camera(settings.reference), settings.camera, is_live)
         with other:
-            for frame, true in zip(frames, _all_frames(other), strict=False):
+            for frame, true in zip(frames, every_frame(other), strict=False):
                 yield dataclasses.replace(frame, reference_m=_same_view(frame, true))
 
 

@@ -101,9 +101,26 @@ class Extrinsics:
         """Whether it moves nothing."""
         return bool(np.array_equal(self.matrix, np.eye(4)))
 
+    @property
+    def angle_deg(self) -> float:
+        """By how much it turns, 0 to 180 degrees."""
+        r = np.asarray(self.rotation, np.float64)
+        # The sine from the antisymmetric part: arccos alone loses small angles to rounding.
+        sine = np.linalg.norm([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]])
+        return float(np.degrees(np.arctan2(sine, np.trace(r) - 1)))
+
     def inverse(self) -> Extrinsics:
         """Return ``T_source_target``."""
         return Extrinsics.from_matrix(np.linalg.inv(self.matrix))
+
+    def __matmul__(self, other: Extrinsics) -> Extrinsics:
+        """Return ``T_a_b @ T_b_c = T_a_c``."""
+        return Extrinsics.from_matrix(self.matrix @ other.matrix)
+
+    def apply(self, points_m: npt.ArrayLike) -> Matrix:
+        """Return points of ``source``, (..., 3) metres, as points of ``target``."""
+        moved: Matrix = np.asarray(points_m) @ np.asarray(self.rotation).T + self.translation_m
+        return moved
 
 
 class Alignment(str, Enum):

@@ -72,6 +72,11 @@ class InferenceWorker:
         self._inlets = inlets
         self._worker.start()
 
+    def set_inlets(self, inlets: Sequence[Inlet]) -> None:
+        """Serve these from now on; frames that wait in the others stay there."""
+        with self.condition:
+            self._inlets = inlets
+
     def set_refiner(self, create: Callable[[], Refiner]) -> None:
         """Have another refiner made in place of the present one; returns at once."""
         with self.condition:

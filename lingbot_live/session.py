@@ -83,7 +83,7 @@ class Session:
         ]
         self._taps: tuple[Tap, ...] = ()
         self._inference = InferenceWorker(create_refiner, self._changed)
-        self._inlets: list[Inlet] = []
+        self._inlets: dict[str, Inlet] = {}  # by the feed's name
         self._started_s: float | None = None
         self._stopped_s: float | None = None
 
@@ -115,10 +115,10 @@ class Session:
         if self._started_s is not None:
             raise SessionStateError("a session starts once; make a new one")
         self._started_s = time.monotonic()
-        self._inlets = [self._inlet(feed) for feed in self.feeds]
-        self._inference.start(self._inlets)
-        for feed, inlet in zip(self.feeds, self._inlets, strict=True):
-            self._start_capture(feed, inlet, max_frames)
+        self._inlets = {feed.name: self._inlet(feed) for feed in self.feeds}
+        self._inference.start(list(self._inlets.values()))
+        for feed in self.feeds:
+            self._start_capture(feed, max_frames)
 
     def restart(self, feed: Feed) -> None:
         """Open a feed's camera again after it failed or ended; the other feeds go on.
@@ -126,11 +126,48 @@ class Session:
         Raises:
             SessionStateError: the session is not running, or the feed is still in use.
         """
-        if self._started_s is None or self._stopped_s is not None:
-            raise SessionStateError(f"{feed.name}: the session is not running")
+        self._check_running(feed.name)
         if feed.capture is not None and not feed.capture.is_done:
             raise SessionStateError(f"{feed.name}: it is still running; stop it first")
-        self._start_capture(feed, self._inlets[self.feeds.index(feed)], None)
+        self._start_capture(feed, None)
+
+    def add(self, name: str, create: Callable[[], Camera]) -> Feed:
+        """Open one more camera on a thread of its own; returns at once, the others stream on.
+
+        Raises:
+            SessionStateError: the session is not running.
+        """
+        self._check_running(name)
+        taken = [(feed.name, feed.create) for feed in self.feeds]
+        name, create = _with_unique_names([*taken, (name, create)])[-1]
+        feed = Feed(name, create, FeedStats(self.config.latency_window))
+        self._inlets[name] = self._inlet(feed)
+        self._inference.set_inlets(list(self._inlets.values()))
+        self.feeds = [*self.feeds, feed]  # replaced, not changed: other threads go through it
+        self._start_capture(feed, None)
+        return feed
+
+    def remove(self, feed: Feed) -> bool:
+        """Close one camera and forget its feed; the others stream on. Waits for its SDK.
+
+        Returns False if the SDK did not let go in time.
+
+        Raises:
+            SessionStateError: the feed is not one of this session's.
+        """
+        if feed not in self.feeds:
+            raise SessionStateError(f"{feed.name}: it is no camera of this session")
+        self.feeds = [other for other in self.feeds if other is not feed]
+        inlet = self._inlets.pop(feed.name, None)
+        if feed.capture is None or inlet is None:
+            return True
+        feed.capture.request_stop()
+        ended = feed.capture.join(self.config.join_timeout_s)
+        self._inference.set_inlets(list(self._inlets.values()))
+        if inlet.slot.take() is not None:
+            feed.stats.count_drop("stopped")
+        self._changed()
+        return ended
 
     def stop(self) -> bool:
         """End all workers in reverse order; safe more than once.
@@ -239,7 +276,13 @@ class Session:
 
         return Inlet(feed.name, feed.stats, on_refined, Latest(self._inference.condition))
 
-    def _start_capture(self, feed: Feed, inlet: Inlet, max_frames: int | None) -> None:
+    def _check_running(self, who: str) -> None:
+        if self._started_s is None or self._stopped_s is not None:
+            raise SessionStateError(f"{who}: the session is not running")
+
+    def _start_capture(self, feed: Feed, max_frames: int | None) -> None:
+        inlet = self._inlets[feed.name]
+
         def on_frame(frame: Frame) -> None:
             for tap in self._taps:
                 tap(feed.name, frame)

@@ -29,6 +29,11 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("toggle", "Start or stop", "Space", "toggle_streaming", "Start or stop the camera"),
     ActionInfo("open_file", "Open recording...", "Ctrl+O", "opening.open_file"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O", "opening.open_folder"),
+    ActionInfo(
+        "add_camera", "Add camera...", "A", "feeds.ask_for_more", "One more row of pictures"
+    ),
+    ActionInfo("remove_camera", "Remove camera", "Ctrl+W", "feeds.remove_selected", "The selected"),
+    ActionInfo("next_camera", "Select next camera", "N", "feeds.select_next"),
     ActionInfo("find", "Look for cameras", "F5", "opening.find_cameras"),
     ActionInfo("models", "Models...", "Ctrl+M", "refining.show_models", "Weights: get, use"),
     ActionInfo("mask", "Trust the network's mask", "", "refining.toggle_mask", checkable=True),
@@ -46,8 +51,11 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("layout_refined", "Refined large", "4", "layouts.refined_large"),
     ActionInfo("difference", "Difference", "D", "layouts.difference", "Refined minus raw or truth"),
     ActionInfo("wipe", "Wipe", "W", "layouts.wipe", "Raw left, refined right of the mouse"),
+    ActionInfo("sweep", "Wipe by itself", "Shift+W", "layouts.sweep", checkable=True),
+    ActionInfo("blink", "Blink", "B", "layouts.blink", "Raw and refined in turn"),
     ActionInfo("change", "Kept, changed, filled", "K", "layouts.change"),
     ActionInfo("cloud", "Point cloud", "C", "layouts.toggle_cloud", checkable=True),
+    ActionInfo("quality", "Quality", "Q", "layouts.toggle_quality", "Numbers", checkable=True),
     ActionInfo("reset_view", "Reset the 3D view", "Home", "reset_cloud"),
     ActionInfo("auto_orbit", "Orbit by itself", "O", "toggle_orbit", checkable=True),
     ActionInfo("fit", "Fit pictures", "0", "fit_images"),
@@ -64,12 +72,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
 
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
+        "add_camera", "remove_camera", "next_camera", "-",
         "record", "pause_recording", "mark", "snapshot", "-", "quit"),
     "&Refiner": ("models", "-", "mask", "keep_raw"),
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
-        "change", "difference", "wipe", "-",
-        "cloud", "reset_view", "auto_orbit", "-",
+        "change", "difference", "wipe", "sweep", "blink", "-",
+        "quality", "cloud", "reset_view", "auto_orbit", "-",
         "fit", "near_less", "near_more", "-", "full_screen", "theme",
     ),
     "&Help": ("keys", "palette", "about"),

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDockWidget
 
 from ui import theme
-from ui.compare_view import Mode
+from ui.compare_pictures import Mode
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
@@ -63,9 +63,25 @@ class Layouts:
         """Show raw depth left and refined depth right of the cross-hair."""
         self._show_mode(Mode.WIPE)
 
+    def blink(self) -> None:
+        """Show raw and refined depth in turn."""
+        self._show_mode(Mode.BLINK)
+
+    def sweep(self) -> None:
+        """Let the wipe move by itself, or follow the cross-hair again."""
+        on = self._window.actions_["sweep"].isChecked()
+        if on:
+            self._show_mode(Mode.WIPE)
+        self._window.compare.set_sweeping(on)
+
     def toggle_cloud(self) -> None:
         """Show or hide the point cloud."""
         self._cloud.setVisible(not self._cloud.isVisible())
+
+    def toggle_quality(self) -> None:
+        """Show or hide the numbers and plots."""
+        dock = self._window.quality_dock
+        dock.setVisible(not dock.isVisible())
 
     def toggle_full_screen(self) -> None:
         """Views only, with large numbers, for demos; again to come back."""

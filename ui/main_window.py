@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 from lingbot_live import __version__
 from lingbot_live.camera import CameraState
 from lingbot_live.config import CameraConfig
-from lingbot_live.session import Feed, Session
+from lingbot_live.session import Session
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
@@ -27,11 +26,12 @@ from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
 from ui.depth_scale import DepthScale
 from ui.feed_panel import FeedPanel
-from ui.image_view import ImageView
+from ui.feeds import Feeds
 from ui.layouts import Layouts
 from ui.notice import Notice
 from ui.opening import Opening, dropped_paths
 from ui.palette import CommandPalette
+from ui.quality_panel import QualityPanel
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
 from ui.saving import Saving
@@ -66,7 +66,6 @@ class MainWindow(QMainWindow):
         self.tasks = Tasks(self)
         self.bridge = Bridge(parent=self)
         self.stall = StallMeter(self)
-        self.panels: list[FeedPanel] = []
         self._has_shown = False
         self._started_s = 0.0
         self._closing = False
@@ -79,23 +78,23 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.link = ViewLink(self)
         self.notice = Notice()
-        self.empty = ImageView("", self.link, placeholder="Choose a camera and press Start")
-        self.rows = QSplitter(Qt.Orientation.Vertical)
-        self.rows.setChildrenCollapsible(False)
-        self.rows.addWidget(self.empty)
+        self.feeds = Feeds(self)
         self.scale = DepthScale()
         center = QWidget()
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
-        column.addWidget(self.rows, 1)
+        column.addWidget(self.feeds.rows, 1)
         column.addWidget(self.scale)
         self.setCentralWidget(center)
         self.cloud = CloudView()
-        self.compare = CompareView(self.link)
+        self.compare = CompareView(self.feeds)
         self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
-        self.compare_dock = self._dock("Raw against refined", "compare_dock", self.compare)
+        self.compare_dock = self._dock("Compare", "compare_dock", self.compare)
+        self.quality = QualityPanel(self.feeds, self.tasks)
+        self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
+        self.quality_dock.hide()
         self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
         self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
@@ -122,6 +121,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.bridge.updated.connect(self._show_news)
+        self.feeds.rowsChanged.connect(self._on_rows)
         self.bar.cameraChosen.connect(self.open_address)
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
@@ -133,6 +133,8 @@ class MainWindow(QMainWindow):
             lambda path: self.statusBar().showMessage(f"Recording written to {path}", 8000)
         )
         self.notice.retry.connect(self.refining.again)
+        self.statusDue.connect(self.quality.on_tick)
+        self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -151,6 +153,11 @@ class MainWindow(QMainWindow):
     # ---- session -----------------------------------------------------------------------------
 
     @property
+    def panels(self) -> list[FeedPanel]:
+        """The rows, one per camera."""
+        return self.feeds.panels
+
+    @property
     def is_running(self) -> bool:
         """Whether a session is open, streaming or not."""
         return self.session is not None
@@ -164,7 +171,7 @@ class MainWindow(QMainWindow):
             self.addresses, self.refining.config, self.camera_config, on_update=self.bridge.wake
         )
         self.bridge.follow(self.session)
-        self._make_panels(self.bridge.views)
+        self.feeds.show(self.bridge.views)
         self.session.start(self.max_frames)
         self.stall.start()
         self.bar.set_running(True)
@@ -207,25 +214,10 @@ class MainWindow(QMainWindow):
         """Return the session's statistics with the window's own under ``ui``."""
         base = self.session.stats() if self.session is not None else self.last_stats
         rate = {"fps": round(self.bridge.rate.mean_hz, 3), "shown": self.bridge.rate.count}
-        return {**base, "ui": {**rate, **self.stall.as_dict()}}
+        metrics = {"metrics": self.quality.stats()}
+        return {**base, "ui": {**rate, **self.stall.as_dict(), **metrics}}
 
     last_stats: dict[str, object] = {}  # noqa: RUF012 - replaced, never changed
-
-    def _make_panels(self, views: list[FeedView]) -> None:
-        for panel in self.panels:
-            panel.setParent(None)
-            panel.deleteLater()
-        self.panels = [FeedPanel(view, self.link) for view in views]
-        self.empty.setVisible(not self.panels)
-        for panel in self.panels:
-            self.rows.addWidget(panel)
-            panel.retry.connect(lambda feed=panel.view.feed: self._retry(feed))
-        self.layouts.apply_to_panels()
-        self._apply_scale()
-
-    def _retry(self, feed: Feed) -> None:
-        if self.session is not None and feed in self.session.feeds:
-            self.session.restart(feed)
 
     # ---- showing -----------------------------------------------------------------------------
 
@@ -233,11 +225,11 @@ class MainWindow(QMainWindow):
         for panel in self.panels:
             if panel.view in fresh:
                 panel.show_news()
-        first = self.panels[0].view if self.panels else None
-        if first is not None and first in fresh and first.refined is not None:
-            self.scale.offer(first.refined.depth_m)
-            self.compare.show_frame(first.refined)
-            self.cloud.show_frame(first.refined)
+        chosen = self.feeds.view
+        if chosen is not None and chosen in fresh and chosen.refined is not None:
+            self.scale.offer(chosen.refined.depth_m)
+            self.cloud.show_frame(chosen.refined)
+        self.compare.show_news(fresh)
         self.newsShown.emit(fresh)
         if not self._has_shown:
             self._has_shown = True
@@ -258,6 +250,10 @@ class MainWindow(QMainWindow):
         done = (CameraState.ENDED, CameraState.FAILED)
         if all(feed.state in done for feed in session.feeds):
             self.sessionDone.emit()
+
+    def _on_rows(self) -> None:
+        self.layouts.apply_to_panels()
+        self._apply_scale()
 
     def _apply_scale(self) -> None:
         scale, colormap = self.scale.range, self.scale.colormap
@@ -322,6 +318,8 @@ class MainWindow(QMainWindow):
             self._status_timer.stop()
             self.hide()
             self.cloud.stop()
+            self.compare.stop()
+            self.quality.stop()
             self.tasks.finish(15.0)
         event.accept()
 

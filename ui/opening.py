@@ -15,7 +15,7 @@ from lingbot_live.errors import DriverUnavailableError
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
 
-_RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
+RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
 
 
 def dropped_paths(event: QDropEvent) -> list[Path]:
@@ -32,7 +32,7 @@ class Opening:
 
     def open_file(self) -> None:
         """Ask for a recording and play it."""
-        path, _ = QFileDialog.getOpenFileName(self._window, "Open recording", "", _RECORDINGS)
+        path, _ = QFileDialog.getOpenFileName(self._window, "Open recording", "", RECORDINGS)
         self._window.open_address(path)
 
     def open_folder(self) -> None:

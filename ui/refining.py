@@ -68,7 +68,8 @@ class Refining:
         if session is None:
             return
         info, error = session.refiner_info, session.refiner_error
-        refined = window.panels[0].view.refined if window.panels else None
+        view = window.feeds.view
+        refined = view.refined if view is not None else None
         ms = (refined.finished_ns - refined.started_ns) / 1e6 if refined is not None else None
         window.bar.show_tokens(info.tokens if info else None, ms)
         window.status.setToolTip(info.note if info else "")

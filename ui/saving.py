@@ -40,7 +40,7 @@ class Saving:
     def take_snapshot(self, folder: Path | None = None) -> None:
         """Write the frame on the screen to a folder, on a thread."""
         window = self._window
-        view = window.panels[0].view if window.panels else None
+        view = window.feeds.view
         if view is None or view.refined is None:
             window.statusBar().showMessage("Nothing to write yet: no refined frame.", 5000)
             return

@@ -65,11 +65,20 @@ LIGHT = Theme(
 )
 THEMES = {theme.name: theme for theme in (DARK, LIGHT)}
 
+# Told apart on dark and light alike, also with red-green blindness (after Okabe and Ito, 2008);
+# none is the accent or the warning colour.
+_CAMERA_COLORS = ("#56b4e9", "#e69f00", "#00a878", "#d67ab1", "#c8b900", "#8f7ee7")
+
 
 def current() -> Theme:
     """Return the theme last applied, the dark one before that."""
     app = QApplication.instance()
     return THEMES[str(app.property("theme") or DARK.name)] if app else DARK
+
+
+def camera_color(index: int) -> QColor:
+    """Return the colour of the session's feed number ``index``: the same in every pane."""
+    return QColor(_CAMERA_COLORS[index % len(_CAMERA_COLORS)])
 
 
 def apply_theme(app: QApplication, name: str = "dark") -> Theme:

@@ -264,6 +264,28 @@ def test_a_failed_feed_starts_again_on_request():
         assert feed.error is None
 
 
+def test_a_camera_comes_and_goes_while_the_others_stream():
+    first = ScriptedCamera(range(10_000), period_s=0.002)
+    second = ScriptedCamera(range(10_000), period_s=0.002, name="second")
+    session = Session([("a", lambda: first)], lambda: SlowRefiner(0.001), QUICK)
+    with pytest.raises(SessionStateError, match="not running"):
+        session.add("b", lambda: second)
+    with session:
+        wait_for(lambda: session.feeds[0].stats.refined > 3)
+        feed = session.add("a", lambda: second)
+        assert feed.name == "a#2"
+        wait_for(lambda: feed.stats.refined > 3)
+        session.remove(feed)
+        assert second.log[-1] == "close"
+        assert [kept.name for kept in session.feeds] == ["a"]
+        wait_for(lambda: feed.stats.captured == feed.stats.refined + sum(feed.lost.values()))
+        count = session.feeds[0].stats.refined
+        wait_for(lambda: session.feeds[0].stats.refined > count + 3)
+        assert first.log == ["open"], "the first camera was never interrupted"
+        with pytest.raises(SessionStateError, match="no camera of this session"):
+            session.remove(feed)
+
+
 def test_start_and_stop_are_guarded():
     session = Session([("a", lambda: ScriptedCamera([]))], PassthroughRefiner, QUICK)
     assert session.stop(), "stop before start is harmless"

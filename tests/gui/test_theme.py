@@ -88,3 +88,11 @@ def test_assets_are_found_or_missed_by_name():
     assert theme.asset_path("icon.svg").read_text(encoding="utf-8").startswith("<svg")
     with pytest.raises(FileNotFoundError, match=r"nothing\.png"):
         theme.asset_path("nothing.png")
+
+
+@pytest.mark.parametrize("name", theme.THEMES)
+def test_cameras_have_colours_of_their_own(name):
+    colors = [theme.camera_color(index).name() for index in range(6)]
+    assert len(set(colors)) == 6
+    assert theme.camera_color(6).name() == colors[0]
+    assert not {theme.THEMES[name].accent, theme.THEMES[name].warning} & set(colors)

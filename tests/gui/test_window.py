@@ -17,7 +17,7 @@ from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError
 from lingbot_live.export.snapshot import FILES
 from ui.actions import ACTIONS, MENUS, Actions
-from ui.compare_view import Mode
+from ui.compare_pictures import Mode
 from ui.main_window import MainWindow
 from ui.settings import Settings
 
