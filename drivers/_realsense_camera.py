@@ -64,6 +64,7 @@ class RealSenseCamera(Camera):
         """Choose both profiles of the device and enable them in the SDK's ``config``."""
         rs = self._rs
         offered = data.profiles(rs, self._device)
+        self.info = replace(self.info, profiles=offered)
         pair = choose(
             self.info.address, offered, self.config, depth_size=data.best_depth(self.info.name)
         )

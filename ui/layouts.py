@@ -83,6 +83,12 @@ class Layouts:
         dock = self._window.quality_dock
         dock.setVisible(not dock.isVisible())
 
+    def toggle_controls(self) -> None:
+        """Show or hide the settings of the selected camera."""
+        dock = self._window.controls_dock
+        dock.setVisible(not dock.isVisible())
+        self._window.controls.follow()
+
     def toggle_full_screen(self) -> None:
         """Views only, with large numbers, for demos; again to come back."""
         window = self._window

@@ -24,7 +24,9 @@ from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
 from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
+from ui.controls_panel import ControlsPanel
 from ui.depth_scale import DepthScale
+from ui.devices import Devices
 from ui.feed_panel import FeedPanel
 from ui.feeds import Feeds
 from ui.layouts import Layouts
@@ -95,6 +97,11 @@ class MainWindow(QMainWindow):
         self.quality = QualityPanel(self.feeds, self.tasks)
         self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
         self.quality_dock.hide()
+        self.controls = ControlsPanel(self)
+        self.controls_dock = self._dock("Camera settings", "controls_dock", self.controls)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.controls_dock)
+        self.controls_dock.hide()
+        self.devices = Devices(self)
         self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
         self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
@@ -135,6 +142,7 @@ class MainWindow(QMainWindow):
         self.notice.retry.connect(self.refining.again)
         self.statusDue.connect(self.quality.on_tick)
         self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
+        self.controls_dock.visibilityChanged.connect(self.actions_["controls"].setChecked)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -320,6 +328,8 @@ class MainWindow(QMainWindow):
             self.cloud.stop()
             self.compare.stop()
             self.quality.stop()
+            self.controls.stop()
+            self.devices.stop()
             self.tasks.finish(15.0)
         event.accept()
 

@@ -377,7 +377,7 @@ def test_profiles_are_listed_and_asked_for():
         ("color", 320, 240, 30.0, "rgb8"),
         ("depth", 320, 240, 30.0, "z16"),
     }
-    with pytest.raises(ConfigError, match=r"realsense:L2: 1280x720 is not offered; .* 320x240"):
+    with pytest.raises(ConfigError, match=r"L2: colour 1280x720 is not offered; .* 320x240"):
         driver.create(info, CameraConfig(width=1280, height=720)).open()
 
 
