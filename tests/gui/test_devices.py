@@ -71,7 +71,7 @@ def test_cameras_come_and_go_within_two_seconds(window, desk):
 def test_a_camera_that_vanished_counts_its_tries(window, monkeypatch):
     gone, absent = CameraDisconnectedError("scripted:it was unplugged"), CameraNotFoundError("none")
     camera = ScriptedCamera([1, 2, gone, *range(3, 10_000)], period_s=0.01)
-    quick = SessionConfig(reconnect_first_s=0.15, reconnect_most_s=0.15)
+    quick = SessionConfig(reconnect_first_s=0.5, reconnect_most_s=0.5)
 
     def session_of(*_, on_update, **__):
         return Session([("cam", lambda: camera)], PassthroughRefiner, quick, on_update)
@@ -80,7 +80,7 @@ def test_a_camera_that_vanished_counts_its_tries(window, monkeypatch):
     opened = []
     camera._cam_open = lambda: opened.append(1) or fail(opened, absent)
     window.open_address("synthetic:stereo")
-    wait_for(lambda: "3 tries so far" in window.panels[0].notice.text)
+    wait_for(lambda: "2 tries so far" in window.panels[0].notice.text)
     assert window.session.feeds[0].state is CameraState.RECONNECTING
     wait_for(lambda: window.panels[0].notice.text == "")
     wait_for(lambda: window.session.feeds[0].stats.captured > 5)
@@ -88,5 +88,5 @@ def test_a_camera_that_vanished_counts_its_tries(window, monkeypatch):
 
 
 def fail(opened, error):
-    if 1 < len(opened) < 9:
+    if 1 < len(opened) < 5:
         raise error
