@@ -24,6 +24,7 @@ from lingbot_live import (
 )
 from lingbot_live.cli_light import command_names, only
 from lingbot_live.cli_options import (
+    DepthSizeOption,
     DeviceOption,
     DurationOption,
     EveryFrameOption,
@@ -101,6 +102,7 @@ def run(
     no_mask: NoMaskOption = False,
     fps: FpsOption = None,
     size: SizeOption = None,
+    depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
     frames: FramesOption = None,
@@ -120,7 +122,15 @@ def run(
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = replace(
-        camera_config(fps, size, seed, controls, loop=looping, realtime=not every_frame),
+        camera_config(
+            fps,
+            size,
+            seed,
+            controls,
+            loop=looping,
+            realtime=not every_frame,
+            depth_size=depth_size,
+        ),
         speed=speed,
         start_s=start,
     )

@@ -85,6 +85,14 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("blink", "Blink", "B", "layouts.blink", "Raw and refined in turn"),
     ActionInfo("change", "Kept, changed, filled", "K", "layouts.change"),
     ActionInfo("cloud", "Point cloud", "C", "layouts.toggle_cloud", checkable=True),
+    ActionInfo(
+        "controls",
+        "Camera settings",
+        "E",
+        "layouts.toggle_controls",
+        "Resolution, exposure, gain, laser and more",
+        checkable=True,
+    ),
     ActionInfo("quality", "Quality", "Q", "layouts.toggle_quality", "Numbers", checkable=True),
     ActionInfo("reset_view", "Reset the 3D view", "Home", "reset_cloud"),
     ActionInfo("auto_orbit", "Orbit by itself", "O", "toggle_orbit", checkable=True),
@@ -113,7 +121,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
 
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
-        "add_camera", "remove_camera", "next_camera", "-",
+        "add_camera", "remove_camera", "next_camera", "controls", "-",
         "record", "pause_recording", "mark", "record_options", "snapshot", "export", "-", "quit"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop"),

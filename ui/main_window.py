@@ -25,8 +25,10 @@ from ui.camera_bar import CameraBar
 from ui.cloud_feeds import CloudFeeds
 from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
+from ui.controls_panel import ControlsPanel
 from ui.demo import Demo
 from ui.depth_scale import DepthScale
+from ui.devices import Devices
 from ui.exporting import Exporting
 from ui.feed_panel import FeedPanel
 from ui.feeds import Feeds
@@ -105,6 +107,11 @@ class MainWindow(QMainWindow):
         self.quality = QualityPanel(self.feeds, self.tasks)
         self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
         self.quality_dock.hide()
+        self.controls = ControlsPanel(self)
+        self.controls_dock = self._dock("Camera settings", "controls_dock", self.controls)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.controls_dock)
+        self.controls_dock.hide()
+        self.devices = Devices(self)
         self.cloud_feeds = CloudFeeds(self)
         self.rigging = Rigging(self)
         self.layouts = Layouts(self)
@@ -154,6 +161,7 @@ class MainWindow(QMainWindow):
         self.notice.retry.connect(self.refining.again)
         self.statusDue.connect(self.quality.on_tick)
         self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
+        self.controls_dock.visibilityChanged.connect(self.actions_["controls"].setChecked)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -352,6 +360,8 @@ class MainWindow(QMainWindow):
             self.cloud.stop()
             self.compare.stop()
             self.quality.stop()
+            self.controls.stop()
+            self.devices.stop()
             self.tasks.finish(15.0)
         event.accept()
 
