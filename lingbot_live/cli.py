@@ -17,12 +17,14 @@ from lingbot_live import (
     cli_compare,
     cli_devices,
     cli_doctor,
+    cli_export,
     cli_models,
     cli_refine,
     cli_session,
 )
 from lingbot_live.cli_light import command_names, only
 from lingbot_live.cli_options import (
+    DepthSizeOption,
     DeviceOption,
     DurationOption,
     EveryFrameOption,
@@ -100,6 +102,7 @@ def run(
     no_mask: NoMaskOption = False,
     fps: FpsOption = None,
     size: SizeOption = None,
+    depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
     frames: FramesOption = None,
@@ -119,7 +122,15 @@ def run(
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = replace(
-        camera_config(fps, size, seed, controls, loop=looping, realtime=not every_frame),
+        camera_config(
+            fps,
+            size,
+            seed,
+            controls,
+            loop=looping,
+            realtime=not every_frame,
+            depth_size=depth_size,
+        ),
         speed=speed,
         start_s=start,
     )
@@ -158,6 +169,7 @@ app.command()(cli_refine.refine)
 app.command()(cli_session.record)
 app.command()(cli_session.info)
 app.command()(cli_session.repair)
+app.command()(cli_export.export)
 app.command()(cli_compare.measure)
 app.command()(cli_compare.compare)
 app.command()(cli_calibrate.calibrate)
@@ -189,11 +201,14 @@ def _run_headless(
 
     session = Session.of(addresses or [registry.default_address()], refiner, camera)
     session.start(max_frames=frames)
+    ended = False
     try:
         _wait(session, duration_s)
+        ended = True
     finally:
         session.stop()
-        _write_json(stats, session.stats())
+        if ended or stats is not None:  # on a screen an error is to stand alone
+            _write_json(stats, session.stats())
 
 
 def _wait(session: Session, duration_s: float | None) -> None:

@@ -152,15 +152,25 @@ def _run_all(
     from lingbot_live.config import RefinerConfig
 
     # A slip in the last address must not show after minutes of work on the first.
-    for address in addresses:
-        registry.find_camera(address)
+    addresses = [member for address in addresses for member in _members(address)]
     for text in refiners:
         registry.check_refiner_name(RefinerConfig.parse(text).name)
-    runs = []
+    runs: list[SensorRun] = []
     for address in addresses:
+        first = runs[0] if runs else None
         with progress_bar(f"{address}: frames measured") as show:
-            runs.append(measure_camera(address, refiners, settings, show))
+            runs.append(measure_camera(address, refiners, settings, show, first))
     return runs
+
+
+def _members(address: str) -> list[str]:
+    """Return the addresses of all cameras in a session file; any other address as it is."""
+    from lingbot_live import registry
+
+    members = registry.members(address)
+    if not members:
+        registry.find_camera(address)
+    return [info.address for info in members] or [address]
 
 
 def _print_measured(run: SensorRun, columns: dict[str, Numbers], roi: str) -> None:

@@ -73,6 +73,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
     ActionInfo("snapshot", "Snapshot", "S", "saving.take_snapshot", "Write this frame to a folder"),
+    ActionInfo("export", "Export...", "Ctrl+E", "exporting.ask", "To clouds, images, video, ..."),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
     ActionInfo("layout_all", "Everything", "1", "layouts.everything"),
     ActionInfo("layout_images", "Pictures only", "2", "layouts.pictures"),
@@ -84,6 +85,14 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("blink", "Blink", "B", "layouts.blink", "Raw and refined in turn"),
     ActionInfo("change", "Kept, changed, filled", "K", "layouts.change"),
     ActionInfo("cloud", "Point cloud", "C", "layouts.toggle_cloud", checkable=True),
+    ActionInfo(
+        "controls",
+        "Camera settings",
+        "E",
+        "layouts.toggle_controls",
+        "Resolution, exposure, gain, laser and more",
+        checkable=True,
+    ),
     ActionInfo("quality", "Quality", "Q", "layouts.toggle_quality", "Numbers", checkable=True),
     ActionInfo("reset_view", "Reset the 3D view", "Home", "reset_cloud"),
     ActionInfo("auto_orbit", "Orbit by itself", "O", "toggle_orbit", checkable=True),
@@ -103,9 +112,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("fit", "Fit pictures", "0", "fit_images"),
     ActionInfo("near_less", "Shorten the colour range", "[", "shorten_range"),
     ActionInfo("near_more", "Lengthen the colour range", "]", "lengthen_range"),
-    ActionInfo(
-        "full_screen", "Full screen", "F", "layouts.toggle_full_screen", "Views only, for demos"
-    ),
+    ActionInfo("full_screen", "Full screen", "F", "demo.toggle", "Views only, for demos"),
     ActionInfo("theme", "Light theme", "", "layouts.toggle_theme", checkable=True),
     ActionInfo("palette", "All commands...", "Ctrl+K", "show_palette"),
     ActionInfo("keys", "Keys", "?", "show_keys"),
@@ -114,8 +121,8 @@ ACTIONS: tuple[ActionInfo, ...] = (
 
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
-        "add_camera", "remove_camera", "next_camera", "-",
-        "record", "pause_recording", "mark", "record_options", "snapshot", "-", "quit"),
+        "add_camera", "remove_camera", "next_camera", "controls", "-",
+        "record", "pause_recording", "mark", "record_options", "snapshot", "export", "-", "quit"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop"),
     "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw"),

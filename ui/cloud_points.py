@@ -45,16 +45,18 @@ class Cloud:
 
     def add(self, depth_m: DepthMap, color: ColorImage, intrinsics: Intrinsics) -> None:
         """Append the valid pixels of a depth map, (H, W), with their colours, (H, W, 3)."""
-        valid = np.flatnonzero(depth_m > 0)
+        flat = (depth_m.reshape(-1), rays(intrinsics).reshape(-1, 2), color.reshape(-1, 3))
+        valid = np.flatnonzero(flat[0] > 0)
         new = self._append(len(valid))
-        z = depth_m.reshape(-1).take(valid)
-        ray = rays(intrinsics).reshape(-1, 2).take(valid, axis=0)
+        if len(valid) < depth_m.size:
+            z, ray, rgb = (values.take(valid, axis=0) for values in flat)
+        else:
+            z, ray, rgb = flat
         # Column by column: NumPy is six times slower where it broadcasts over a row of two.
         points = self._points[new]
         np.multiply(ray[:, 0], z, out=points[:, 0])
         np.multiply(ray[:, 1], z, out=points[:, 1])
         points[:, 2] = z
-        rgb = color.reshape(-1, 3).take(valid, axis=0)
         np.multiply(rgb, 1 / 255, out=self._colors[new])
 
     def tint(self, begin: int) -> None:
