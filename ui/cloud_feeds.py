@@ -11,7 +11,7 @@ from lingbot_live.ruler import Vector, probe
 from ui import theme
 from ui.bridge import FeedView
 from ui.cloud_chips import Chip
-from ui.cloud_scene import MAX_CLOUDS, Coloring, Layer
+from ui.cloud_scene import MAX_CLOUDS, Layer
 from ui.readout import metres, millimetres
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class CloudFeeds(QObject):
         for gone in self._slots - slots:
             self._cloud.forget(gone)
         if (len(slots) > 1) != (len(self._slots) > 1):
-            # Clouds of several cameras cannot be told apart by their true colours.
-            self._cloud.set_coloring(Coloring.CAMERA if len(slots) > 1 else Coloring.RGB)
+            self._cloud.suit(len(slots))
         self._slots = slots
         chips = self._cloud.chips
         chips.show_chips([self._chip(view) for view in views])
