@@ -67,6 +67,7 @@ class CompareView(QWidget):
         self._link.cursorChanged.connect(self._on_cursor)
         feeds.rowsChanged.connect(self._list_bases)
         feeds.selectedChanged.connect(self._on_selected)
+        feeds.rigChanged.connect(self._submit)
         self._on_choice()
 
     # ---- for the window ----------------------------------------------------------------------

@@ -39,8 +39,9 @@ class QualityPlot(QWidget):
         self._series: dict[tuple[FeedView, str], deque[tuple[float, float]]] = {}
         self._lines: dict[tuple[FeedView, bool], Any] = {}
         look = theme.current()
-        self.plot = pyqtgraph.PlotWidget(background=look.view)
-        self.plot.setMenuEnabled(False)
+        self.plot = pyqtgraph.PlotWidget(background=look.view, enableMenu=False)
+        # It makes a menu all the same, which nobody owns.
+        self.plot.getPlotItem().ctrlMenu.setParent(self, Qt.WindowType.Popup)
         self.plot.hideButtons()
         self.plot.setMinimumSize(200, 100)
         self.plot.showGrid(x=False, y=True, alpha=0.2)
