@@ -13,6 +13,7 @@ from lingbot_live.camera import CameraState
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import RefinedFrame
 from lingbot_live.metrics import Change, change_map, change_shares
+from lingbot_live.session import Feed
 from ui import theme
 from ui.bridge import FeedView
 from ui.depth_view import DepthView
@@ -81,7 +82,7 @@ class FeedPanel(QWidget):
         self.stripe.pressed.connect(self.pressed)
         self._lay_out()
         self._stats_due_s = 0.0
-        self._shown_error: BaseException | None = None
+        self._told: tuple[BaseException | None, CameraState, int] = (None, CameraState.CLOSED, 0)
         self.raw.set_readout(lambda x, y: self._reading(x, y).raw_text)
         self.refined.set_readout(lambda x, y: self._reading(x, y).refined_text)
         self.color.set_readout(lambda x, y: f"{x:4d}, {y:4d} px")
@@ -143,9 +144,10 @@ class FeedPanel(QWidget):
         """Show the camera's state or error, and the refiner's where no refined depth is yet."""
         feed = self.view.feed
         self.color.set_title(self._title())
-        if feed.error is not self._shown_error:
-            self._shown_error = feed.error
-            self._show_error(feed.error, feed.state)
+        told = (feed.error, feed.state, feed.tries)
+        if told != self._told:
+            self._told = told
+            self._show_error(feed)
         if self.view.frame is None:
             opening = f"{feed.state.value} {feed.name}  {waited_s:.0f} s"
             text = "no picture" if feed.error else opening
@@ -157,12 +159,15 @@ class FeedPanel(QWidget):
 
     # ---- private ---------------------------------------------------------------------------
 
-    def _show_error(self, error: BaseException | None, state: CameraState) -> None:
-        if error is None:
+    def _show_error(self, feed: Feed) -> None:
+        if feed.error is None:
             self.notice.clear()
-        else:
-            can_retry = state is CameraState.FAILED
-            self.notice.show_error(str(error), _NEXT.get(state, ""), can_retry=can_retry)
+            return
+        fix = _NEXT.get(feed.state, "")
+        if feed.tries and feed.state is CameraState.RECONNECTING:
+            fix = f"{fix} {feed.tries} {'try' if feed.tries == 1 else 'tries'} so far."
+        can_retry = feed.state is CameraState.FAILED
+        self.notice.show_error(str(feed.error), fix, can_retry=can_retry)
 
     def _title(self) -> str:
         # With one row its number would say nothing.

@@ -119,6 +119,12 @@ class Layouts:
         """Show or hide the numbers and plots."""
         self._quality.setVisible(not self._quality.isVisible())
 
+    def toggle_controls(self) -> None:
+        """Show or hide the settings of the selected camera."""
+        dock = self._window.controls_dock
+        dock.setVisible(not dock.isVisible())
+        self._window.controls.follow()
+
     def toggle_theme(self) -> None:
         """Change between the dark and the light look."""
         app = QApplication.instance()

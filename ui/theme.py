@@ -179,6 +179,11 @@ QToolButton:hover {{ background: {theme.line}; }}
 QToolButton:checked {{ color: {theme.accent}; border-color: {theme.accent}; }}
 QToolButton:focus {{ border-color: {theme.accent}; }}
 QToolButton:disabled {{ color: {theme.dim}; }}
+QCheckBox::indicator {{ width: 13px; height: 13px; border: 1px solid {theme.dim};
+  border-radius: 2px; background: {theme.field}; }}
+QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent}; }}
+QLabel#peek {{ color: {theme.text}; background: {theme.panel}; border: 1px solid {theme.line}; }}
 QFrame#notice {{ background: {theme.warning_fill}; border: 0;
   border-left: 4px solid {theme.warning}; }}
+QFrame#message {{ background: {theme.panel}; border: 0; border-left: 4px solid {theme.accent}; }}
 """
