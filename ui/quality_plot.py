@@ -43,7 +43,7 @@ class QualityPlot(QWidget):
         # It makes a menu all the same, which nobody owns.
         self.plot.getPlotItem().ctrlMenu.setParent(self, Qt.WindowType.Popup)
         self.plot.hideButtons()
-        self.plot.setMinimumSize(200, 100)
+        self.plot.setMinimumSize(160, 72)
         self.plot.showGrid(x=False, y=True, alpha=0.2)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setTextPen(look.dim)
