@@ -73,7 +73,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
     ActionInfo("snapshot", "Snapshot", "S", "saving.take_snapshot", "Write this frame to a folder"),
-    ActionInfo("export", "Export...", "E", "exporting.ask", "To point clouds, images, video, ..."),
+    ActionInfo("export", "Export...", "Ctrl+E", "exporting.ask", "To clouds, images, video, ..."),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
     ActionInfo("layout_all", "Everything", "1", "layouts.everything"),
     ActionInfo("layout_images", "Pictures only", "2", "layouts.pictures"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QApplication, QDockWidget
 
 from ui import theme
@@ -37,7 +37,7 @@ class Layouts:
         window = self._window
         geometry = window.settings.state("geometry")
         if geometry is None or not window.restoreGeometry(geometry):
-            window.resize(1440, 900)
+            window.resize(QSize(1440, 900).boundedTo(window.screen().availableSize()))
         if not self._recall():
             self.everything()
 
