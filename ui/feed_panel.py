@@ -210,7 +210,8 @@ def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> tuple[str, ...]
         _percent(shares[kind]) for kind in (Change.KEPT, Change.CHANGED, Change.FILLED)
     )
     some = f"changed {changed}  filled {filled}"
-    texts = (f"kept {kept}  {some}", some, f"±{changed}  +{filled}")
+    signs = (f"±{changed.strip()}", f"+{filled.strip()}")
+    texts = (f"kept {kept}  {some}", some, " ".join(t.rjust(4, FIGURE_SPACE) for t in signs))
     if live_ns is None:
         return texts
     age_s = (live_ns - refined.frame.timestamp_ns) / 1e9

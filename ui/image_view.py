@@ -267,9 +267,13 @@ class ImageView(QWidget):
         inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
         metrics, gap = self.fontMetrics(), 2 * theme.GRID_PX
         reading = self.readout_text if self._is_compact else ""
-        texts = (reading,) if reading else self._stats or ("",)
+        texts = (reading,) if reading else self._stats
         room = inner.width() - metrics.horizontalAdvance(self._title) - gap
-        text = next((t for t in texts if metrics.horizontalAdvance(t) <= room), texts[-1])
+        text = next((t for t in texts if metrics.horizontalAdvance(t) <= room), "")
+        if not text and texts:  # the title gives way to its first words, but no further
+            first = metrics.horizontalAdvance(self._title.partition("   ")[0])
+            fits = metrics.horizontalAdvance(texts[-1]) + first + gap <= inner.width()
+            text = texts[-1] if fits or reading else ""
         wide = min(metrics.horizontalAdvance(text), inner.width() * 2 // 3)
         rest = inner.adjusted(0, 0, -(wide + gap if text else 0), 0)
         self._draw(painter, rest, self._title, colors.text, Qt.AlignmentFlag.AlignLeft)

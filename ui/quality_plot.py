@@ -47,8 +47,7 @@ class QualityPlot(QWidget):
         self.plot.showGrid(x=False, y=True, alpha=0.2)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setTextPen(look.dim)
-        self.plot.setLabel("bottom", "seconds ago")
-        self.plot.setTitle("solid: refined   dashed: raw", color=look.dim, size="9pt")
+        self.plot.setLabel("bottom", "seconds ago; refined solid, raw dashed")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plot)

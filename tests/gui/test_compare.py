@@ -169,11 +169,11 @@ def test_it_follows_the_selected_camera_and_says_amounts(window, folders):
     wait_for(lambda: "filled" in window.compare.legend.text())
     assert "removed" in window.compare.legend.text()
     bases = [window.compare.base_box.itemText(i) for i in range(window.compare.base_box.count())]
-    assert bases[:2] == ["raw", "truth"]
-    assert all(text.startswith("2  ") for text in bases[2:])
+    assert bases[0] == "raw"
+    assert all(text.startswith("2  ") for text in bases[1:])
     window.feeds.select(window.panels[1])
     bases = [window.compare.base_box.itemText(i) for i in range(window.compare.base_box.count())]
-    assert all(text.startswith("1  ") for text in bases[2:])
+    assert all(text.startswith("1  ") for text in bases[1:])
 
 
 def test_two_cameras_without_calibration_are_said_to_be_assumed_in_one_place(window, folders):
@@ -193,12 +193,17 @@ def test_two_cameras_without_calibration_are_said_to_be_assumed_in_one_place(win
     wait_for(lambda: compare_view._last is not None and compare_view._last.median_mm < -200)
 
 
-def test_truth_that_no_camera_knows_is_said(window, folders):
-    window.open_address(folders[0])
-    wait_for(lambda: window.panels and window.panels[0].refined.has_image)
+def test_truth_is_offered_only_where_it_is_known(window, folders):
+    window.open_addresses((folders[0], "synthetic:tof"))
+    wait_for(lambda: all(p.refined.has_image for p in window.panels), 60)
+    box = window.compare.base_box
+    wait_for(lambda: box.findText("truth") < 0)
+    assert [box.itemText(i) for i in range(box.count())][-1].endswith("truth")
+    window.feeds.select(window.panels[1])
     window.layouts.difference()
     window.compare.choose_base("truth")
-    wait_for(lambda: "knows no truth" in window.compare.legend.text())
+    wait_for(lambda: window.compare.image._title == "Error: refined minus truth")
+    wait_for(lambda: "RMS" in window.compare.legend.text())
 
 
 def test_the_wipe_follows_the_mouse_or_sweeps_by_itself(window, folders):
