@@ -88,6 +88,12 @@ class ExportJob:
         self._kill.daemon = True
         self._kill.start()
 
+    def _let_go(self) -> None:
+        with self._lock:
+            self._child = None
+            if self._kill is not None:
+                self._kill.cancel()
+
     def _run(self, stop: threading.Event) -> None:
         try:
             self._run_child()
@@ -115,13 +121,12 @@ class ExportJob:
                 self._child = child
                 if self._is_cancelled:
                     self._stop_child()
-            for line in child.stdout:
-                self._hear(json.loads(line))
-            child.wait()
-            with self._lock:
-                self._child = None
-                if self._kill is not None:
-                    self._kill.cancel()
+            try:
+                for line in child.stdout:
+                    self._hear(json.loads(line))
+                child.wait()
+            finally:
+                self._let_go()
             if self.report is None and self._is_cancelled:
                 raise ExportCancelledError(f"{self.request.output}: stopped; nothing was written")
             if self.report is None:
