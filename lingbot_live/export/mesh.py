@@ -19,7 +19,7 @@ import numpy as np
 
 from lingbot_live.errors import ExportError
 from lingbot_live.export.images import TUM_SCALE_M, in_units
-from lingbot_live.export.shot import Shot, Target
+from lingbot_live.export.shot import OneCalibration, Shot, Target
 from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Matrix
 
 if TYPE_CHECKING:
@@ -41,22 +41,20 @@ class MeshWriter:
         self._target = target
         self._way: _Way | None = None
         self._grid: Any = None
-        self._intrinsics: Intrinsics | None = None
+        self._calibration = OneCalibration("mesh")
         self._fused = self._lost = 0
 
     def add(self, shot: Shot) -> None:
         """Find where the camera was, and fuse its depth; a frame that fits nowhere is left out."""
         color, depth_m = undistorted(shot.frame, shot.depth_m)
+        intrinsics = self._calibration.of(shot)
         if self._way is None:
-            self._intrinsics = shot.frame.intrinsics
-            self._way = _Way(self._intrinsics)
-        if shot.frame.intrinsics != self._intrinsics:
-            raise ExportError(f"mesh: frame {shot.number} has another calibration than the first")
+            self._way = _Way(intrinsics)
         pose = self._way.follow(color, depth_m)
         if pose is None:
             self._lost += 1
         else:
-            self._fuse(color, depth_m, pose)
+            self._fuse(color, depth_m, intrinsics, pose)
             self._fused += 1
 
     def finish(self) -> list[str]:
@@ -76,15 +74,16 @@ class MeshWriter:
         """Let the memory go."""
         self._grid = None
 
-    def _fuse(self, color: ColorImage, depth_m: DepthMap, pose: Matrix) -> None:
+    def _fuse(
+        self, color: ColorImage, depth_m: DepthMap, intrinsics: Intrinsics, pose: Matrix
+    ) -> None:
         import open3d as o3d
 
         if self._grid is None:
             self._grid = self._new_grid()
-        assert self._intrinsics is not None
         far_m = self._target.number("far_m")
         depth = o3d.t.geometry.Image(in_units(depth_m, TUM_SCALE_M))
-        matrix = _tensor(self._intrinsics.matrix)
+        matrix = _tensor(intrinsics.matrix)
         place = _tensor(np.linalg.inv(pose))
         scale = 1 / TUM_SCALE_M
         seen = self._grid.compute_unique_block_coordinates(depth, matrix, place, scale, far_m)
