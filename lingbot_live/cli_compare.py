@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli_options import SizeOption, parse_size, progress_bar
+from lingbot_live.cli_options import RigOption, SizeOption, parse_size, progress_bar
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -85,9 +85,11 @@ def compare(
     refiner: Refiners = None,
     roi: RoiOption = "40%",
     distance: DistanceOption = None,
+    rig: RigOption = None,
     size: SizeOption = None,
 ) -> None:
     """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json."""
+    from lingbot_live.calibration.rig import Rig
     from lingbot_live.comparison_frames import ComparisonSettings
     from lingbot_live.quality import Roi
     from lingbot_live.report import write_report
@@ -99,6 +101,7 @@ def compare(
         distance_m=distance,
         reference=reference,
         camera=_camera_config(size),
+        rig=Rig.load(rig) if rig else None,
     )
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder")
@@ -149,15 +152,25 @@ def _run_all(
     from lingbot_live.config import RefinerConfig
 
     # A slip in the last address must not show after minutes of work on the first.
-    for address in addresses:
-        registry.find_camera(address)
+    addresses = [member for address in addresses for member in _members(address)]
     for text in refiners:
         registry.check_refiner_name(RefinerConfig.parse(text).name)
-    runs = []
+    runs: list[SensorRun] = []
     for address in addresses:
+        first = runs[0] if runs else None
         with progress_bar(f"{address}: frames measured") as show:
-            runs.append(measure_camera(address, refiners, settings, show))
+            runs.append(measure_camera(address, refiners, settings, show, first))
     return runs
+
+
+def _members(address: str) -> list[str]:
+    """Return the addresses of all cameras in a session file; any other address as it is."""
+    from lingbot_live import registry
+
+    members = registry.members(address)
+    if not members:
+        registry.find_camera(address)
+    return [info.address for info in members] or [address]
 
 
 def _print_measured(run: SensorRun, columns: dict[str, Numbers], roi: str) -> None:

@@ -7,6 +7,8 @@ same frames.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live import registry
+from lingbot_live.calibration.rig import Rig
+from lingbot_live.calibration.views import region_into_view
 from lingbot_live.camera import CameraInfo
-from lingbot_live.comparison_frames import ComparisonSettings, FrameReader
+from lingbot_live.comparison_frames import ComparisonSettings, FrameReader, transform_to
 from lingbot_live.config import RefinerConfig
 from lingbot_live.controls import Control
 from lingbot_live.errors import ConfigError, NothingRecordedError
@@ -30,7 +34,7 @@ from lingbot_live.meter import (
     scale_warnings,
 )
 from lingbot_live.metrics import error_by_distance
-from lingbot_live.quality import Numbers, range_histogram
+from lingbot_live.quality import Numbers, Roi, range_histogram
 from lingbot_live.refiner import Refiner
 from lingbot_live.rs_compat import rs_numbers, rs_roi, rs_temporal_noise_percent
 from lingbot_live.temporal import Stillness
@@ -72,6 +76,7 @@ class SensorRun:
     span_s: float
     missed: dict[str, int]
     rs_compatible: Numbers
+    roi: Roi
 
 
 class _Stream:
@@ -165,13 +170,16 @@ def measure_camera(
     refiners: Sequence[str],
     settings: ComparisonSettings,
     progress: Callable[[int, int | None], None] = lambda _done, _all: None,
+    first: SensorRun | None = None,
 ) -> SensorRun:
     """Open one camera, run every refiner on its frames, and return all numbers.
 
-    ``progress`` hears how many frames are measured, and of how many if that is known.
+    ``progress`` hears how many frames are measured, and of how many if that is known. With a rig,
+    the region is the one that shows the same place in space as in the run of the ``first`` camera.
 
     Raises:
-        ConfigError: an unknown refiner; no reference where one is asked for.
+        ConfigError: an unknown refiner; no reference where one is asked for; a camera that the rig
+            does not know, or that does not see the region.
         CameraError: the camera or recording fails.
         RefinerError: a refiner fails.
     """
@@ -185,7 +193,7 @@ def measure_camera(
             for text, engine in zip(refiners, engines, strict=True)
             if engine.info.name != "none"
         ]
-        return _run(address, named, settings, progress)
+        return _run(address, named, settings, progress, first)
     finally:
         for engine in engines:
             engine.close()
@@ -196,19 +204,25 @@ def _run(
     refiners: list[tuple[str, Refiner]],
     settings: ComparisonSettings,
     progress: Callable[[int, int | None], None],
+    first: SensorRun | None,
 ) -> SensorRun:
+    reader = FrameReader(address, settings)
+    frames = reader.frames()
+    opening = next(frames, None)
+    if opening is None:
+        raise ConfigError(f"{address}: no frame within {settings.duration_s:g} s; nothing measured")
+    if first is not None and settings.rig is not None:
+        settings = dataclasses.replace(settings, roi=_same_place(first, opening, settings.rig))
     raw = _Stream("raw", settings.meter)
     streams = [(_Stream(text, settings.meter), engine) for text, engine in refiners]
     still, rs = Stillness(), _RsCollector(settings)
-    picture: Frame | None = None
-    best = (False, False)
-    reader = FrameReader(address, settings)
-    for measured, frame in enumerate(reader.frames(), 1):
+    picture, best = opening, (False, False)
+    for measured, frame in enumerate(itertools.chain([opening], frames), 1):
         moved = still.moved(frame.color)
         results = [_refined(engine, frame) for _, engine in streams]
         # The picture is to show every stream, and to be from the middle.
         worth = (all(results), reader.is_past_middle)
-        is_picture = picture is None or worth > best
+        is_picture = frame is opening or worth > best
         if is_picture:
             picture, best = frame, worth
         raw.add(frame, moved=moved, is_picture=is_picture)
@@ -217,14 +231,24 @@ def _run(
         for (stream, _), result in zip(streams, results, strict=True):
             stream.add(result, moved=moved, is_picture=is_picture)
         progress(measured, settings.expected_frames)
-    if picture is None:
-        raise ConfigError(f"{address}: no frame within {settings.duration_s:g} s; nothing measured")
     missed = {cause: count for cause, count in reader.missed.items() if count}
     return SensorRun(
         address, _title(address), reader.info, reader.controls, picture,
         _results(address, [raw, *(stream for stream, _ in streams)]), reader.read,
-        reader.measured, reader.span_s, missed, rs.numbers(),
+        reader.measured, reader.span_s, missed, rs.numbers(), settings.roi,
     )  # fmt: skip
+
+
+def _same_place(first: SensorRun, frame: Frame, rig: Rig) -> Roi:
+    seen = first.picture
+    T = transform_to(rig, frame, seen)
+    roi = region_into_view(first.roi, seen.depth_m, T, seen.intrinsics, frame.intrinsics)
+    if roi is None:
+        raise ConfigError(
+            f"{frame.camera}: it does not see what region {first.roi} of {seen.camera} shows; "
+            "choose another region, or calibrate again"
+        )
+    return roi
 
 
 def _refined(engine: Refiner, frame: Frame) -> RefinedFrame | None:

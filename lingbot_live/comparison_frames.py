@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lingbot_live import registry
+from lingbot_live.calibration.rig import Rig
+from lingbot_live.calibration.views import register_into_view
 from lingbot_live.camera import Camera, CameraInfo
 from lingbot_live.config import CameraConfig
 from lingbot_live.controls import Control
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import DepthMap, Frame
+from lingbot_live.frame import DepthMap, Extrinsics, Frame
 from lingbot_live.meter import MeterSettings
 from lingbot_live.quality import Roi
 from lingbot_live.reading import every_frame
 
 TRUTH = "truth"
+_STALE_S = 0.1  # by which a reference may be older than the frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class ComparisonSettings:
     roi: Roi = field(default_factory=Roi)
     distance_m: float | None = None
     rs_compatible: bool = False  # also the numbers of Intel's tool, of raw depth
-    reference: str | None = None  # TRUTH, the address of a camera with the same view, or none
+    reference: str | None = None  # TRUTH, the address of another camera, or none
+    rig: Rig | None = None  # where cameras stand; carries region and reference from one to another
     camera: CameraConfig = field(default_factory=CameraConfig)
 
     @property
@@ -96,13 +100,32 @@ class FrameReader:
     def _timed(self, camera: Camera) -> Iterator[tuple[Frame, float]]:
         """Frames with their time since the first, until the duration is over."""
         start_s: float | None = None
-        for frame in _referenced(every_frame(camera), self._settings, self.is_live):
+        for frame in self._referenced(every_frame(camera)):
             self.read += 1
-            now_s = frame.timestamp_ns / 1e9 if self.is_live else frame.device_timestamp_us / 1e6
+            now_s = frame.timestamp_ns / 1e9 if self.is_live else _time_s(frame)
             start_s = now_s if start_s is None else start_s
             if now_s - start_s >= self._settings.duration_s:
                 return
             yield frame, now_s - start_s
+
+    def _referenced(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Give each frame the reference that was asked for, and only that."""
+        settings = self._settings
+        if settings.reference in (None, self.info.address):  # it is its own reference
+            yield from (dataclasses.replace(frame, reference_m=None) for frame in frames)
+        elif settings.reference == TRUTH:
+            for frame in frames:
+                if frame.reference_m is None:
+                    raise ConfigError(
+                        f"{frame.camera}: it knows no truth; leave out --reference truth"
+                    )
+                yield frame
+        else:
+            info = registry.find_camera(settings.reference)
+            with _open_camera(info, settings.camera, self.is_live) as other:
+                for frame, true in _paired(frames, every_frame(other), self.is_live):
+                    seen_m = _seen_from(frame, true, settings.rig)
+                    yield dataclasses.replace(frame, reference_m=seen_m)
 
 
 def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camera:
@@ -111,30 +134,61 @@ def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camer
     return registry.driver(info.driver).create(info, config)
 
 
-def _referenced(
-    frames: Iterator[Frame], settings: ComparisonSettings, is_live: bool
-) -> Iterator[Frame]:
-    """Give each frame the reference that was asked for, and only that."""
-    if settings.reference is None:
-        yield from (dataclasses.replace(frame, reference_m=None) for frame in frames)
-    elif settings.reference == TRUTH:
-        for frame in frames:
-            if frame.reference_m is None:
-                raise ConfigError(f"{frame.camera}: it knows no truth; leave out --reference truth")
-            yield frame
-    else:
-        other = _open_camera(registry.find_camera(settings.reference), settings.camera, is_live)
-        with other:
-            for frame, true in zip(frames, every_frame(other), strict=False):
-                yield dataclasses.replace(frame, reference_m=_same_view(frame, true))
+def _paired(
+    frames: Iterator[Frame], others: Iterator[Frame], is_live: bool
+) -> Iterator[tuple[Frame, Frame]]:
+    """Give each frame the other camera's that is nearest in time; live, the next one.
+
+    Recordings have no clock in common, so times count from the first frame of each. Ends with
+    either.
+    """
+    if is_live:
+        yield from zip(frames, others, strict=False)
+        return
+    start_s, start_other_s = None, None
+    near = upcoming = next(others, None)
+    for frame in frames:
+        if near is None:
+            return
+        start_s = _time_s(frame) if start_s is None else start_s
+        start_other_s = _time_s(near) if start_other_s is None else start_other_s
+        lag_s = start_other_s - start_s + _time_s(frame)
+        while upcoming is not None and abs(_time_s(upcoming) - lag_s) <= abs(_time_s(near) - lag_s):
+            near, upcoming = upcoming, next(others, None)
+        if upcoming is None and lag_s > _time_s(near) + _STALE_S:
+            return
+        yield frame, near
 
 
-def _same_view(frame: Frame, true: Frame) -> DepthMap:
+def _time_s(frame: Frame) -> float:
+    return frame.device_timestamp_us / 1e6
+
+
+def transform_to(rig: Rig, target: Frame, source: Frame) -> Extrinsics:
+    """Return ``T_target_source`` of the cameras of two frames.
+
+    Raises:
+        ConfigError: the rig lacks one of them.
+    """
+    poses = [rig.camera(_name_in_rig(frame)).pose for frame in (target, source)]
+    return poses[0].inverse() @ poses[1]
+
+
+def _name_in_rig(frame: Frame) -> str:
+    """A rig knows cameras by their live address, which a session file keeps behind the #."""
+    return frame.camera.rpartition("#")[2]
+
+
+def _seen_from(frame: Frame, true: Frame, rig: Rig | None) -> DepthMap:
+    """Return the depth of ``true`` in the view of ``frame``."""
     ours, theirs = frame.intrinsics, true.intrinsics
+    if rig is not None:
+        return register_into_view(true.depth_m, transform_to(rig, frame, true), theirs, ours)
     same_size = (ours.width, ours.height) == (theirs.width, theirs.height)
     if not (same_size and np.allclose(ours.matrix, theirs.matrix, rtol=0.01, atol=2.0)):
         raise ConfigError(
-            f"{true.camera}: a reference must have the same view as {frame.camera}, pixel by "
-            "pixel; these have different intrinsics. Register it first"
+            f"{true.camera}: without a rig file a reference must have the same view as "
+            f"{frame.camera}, pixel by pixel; these have different intrinsics. Calibrate the two, "
+            "then give --rig"
         )
     return true.depth_m

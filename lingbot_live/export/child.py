@@ -88,12 +88,6 @@ class ExportJob:
         self._kill.daemon = True
         self._kill.start()
 
-    def _let_go(self) -> None:
-        with self._lock:
-            self._child = None
-            if self._kill is not None:
-                self._kill.cancel()
-
     def _run(self, stop: threading.Event) -> None:
         try:
             self._run_child()
@@ -124,15 +118,21 @@ class ExportJob:
             try:
                 for line in child.stdout:
                     self._hear(json.loads(line))
-                child.wait()
             finally:
-                self._let_go()
+                child.wait()
+                self._forget_child()
             if self.report is None and self._is_cancelled:
                 raise ExportCancelledError(f"{self.request.output}: stopped; nothing was written")
             if self.report is None:
                 noise.seek(0)
                 last = (noise.read().strip().splitlines() or ["no output"])[-1]
                 raise ExportError(f"{self.request.output}: the export died: {last}")
+
+    def _forget_child(self) -> None:
+        with self._lock:
+            self._child = None
+            if self._kill is not None:
+                self._kill.cancel()
 
     def _hear(self, news: dict[str, Any]) -> None:
         if "error" in news:

@@ -254,6 +254,7 @@ def _run_data(run: SensorRun) -> dict[str, object]:
         "frames_measured": run.frames_measured,
         "span_s": round(run.span_s, 3),
         "missed": run.missed,
+        "roi": str(run.roi),
         "settings": {control.name: control.value for control in run.controls},
         "streams": [
             {

@@ -64,8 +64,8 @@ def conditions(runs: Sequence[SensorRun], settings: ComparisonSettings, date: st
     rate = f"{settings.rate_hz:g} frames a second" if settings.rate_hz else "every frame"
     rows.append((
         "measured",
-        f"{rate} of {settings.duration_s:g} s of each camera, one camera after another; region "
-        f"{settings.roi}; whole-image numbers from every second pixel in both directions; true "
+        f"{rate} of {settings.duration_s:g} s of each camera, one camera after another; "
+        f"{_region(settings)}whole-image numbers from every second pixel in both directions; true "
         f"distance {'not given' if settings.distance_m is None else f'{settings.distance_m:g} m'}; "
         f"reference {settings.reference or 'none'}",
     ))  # fmt: skip
@@ -99,10 +99,17 @@ def _camera_words(run: SensorRun) -> str:
         f"depth unit {1000 * frame.depth_scale_m:g} mm",
         "" if calibration.baseline_m is None else f"baseline {1000 * calibration.baseline_m:g} mm",
         f"aligned by {frame.alignment.value}",
+        f"region {run.roi}",
         f"{run.frames_measured} of {run.frames_read} frames measured, {run.span_s:.1f} s",
         *(f"missed ({cause}) {count}" for cause, count in run.missed.items()),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _region(settings: ComparisonSettings) -> str:
+    if settings.rig is None:
+        return ""
+    return "region and reference carried over by the cameras' known positions; "
 
 
 def _settings(run: SensorRun) -> str:

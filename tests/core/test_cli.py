@@ -128,6 +128,7 @@ def test_bad_input_is_one_line_and_exit_status_2(arguments, words):
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stdout == ""
 
 
 def test_debug_shows_the_traceback():
