@@ -13,15 +13,18 @@ import typer
 from lingbot_live import (
     __version__,
     cli_bench,
+    cli_calibrate,
     cli_compare,
     cli_devices,
     cli_doctor,
+    cli_export,
     cli_models,
     cli_refine,
     cli_session,
 )
 from lingbot_live.cli_light import command_names, only
 from lingbot_live.cli_options import (
+    DepthSizeOption,
     DeviceOption,
     DurationOption,
     EveryFrameOption,
@@ -35,6 +38,7 @@ from lingbot_live.cli_options import (
     PrecisionOption,
     RefinerOption,
     ResetOption,
+    RigOption,
     ScreenshotOption,
     SeedOption,
     SetOption,
@@ -98,6 +102,7 @@ def run(
     no_mask: NoMaskOption = False,
     fps: FpsOption = None,
     size: SizeOption = None,
+    depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
     frames: FramesOption = None,
@@ -111,12 +116,21 @@ def run(
     stats: StatsOption = None,
     snapshot_to: SnapshotOption = None,
     reset: ResetOption = False,
+    rig: RigOption = None,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = replace(
-        camera_config(fps, size, seed, controls, loop=looping, realtime=not every_frame),
+        camera_config(
+            fps,
+            size,
+            seed,
+            controls,
+            loop=looping,
+            realtime=not every_frame,
+            depth_size=depth_size,
+        ),
         speed=speed,
         start_s=start,
     )
@@ -124,6 +138,8 @@ def run(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
         keep_raw=keep_raw, no_mask=no_mask,
     )  # fmt: skip
+    if rig is not None:
+        _check_rig(rig, headless)
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
@@ -142,6 +158,7 @@ def run(
         snapshot=snapshot_to,
         stats=stats,
         reset=reset,
+        rig=rig,
     )
     raise typer.Exit(run_window(options))
 
@@ -152,12 +169,23 @@ app.command()(cli_refine.refine)
 app.command()(cli_session.record)
 app.command()(cli_session.info)
 app.command()(cli_session.repair)
+app.command()(cli_export.export)
 app.command()(cli_compare.measure)
 app.command()(cli_compare.compare)
+app.command()(cli_calibrate.calibrate)
 app.command("eval")(cli_compare.evaluate)
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_doctor.doctor)
 app.command()(cli_bench.bench)
+
+
+def _check_rig(path: Path, headless: bool) -> None:
+    """Tell a wrong rig before cameras open."""
+    from lingbot_live.calibration.rig import Rig
+
+    if headless:
+        raise ConfigError("--rig needs a window; leave out --headless")
+    Rig.load(path)
 
 
 def _run_headless(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli_options import SizeOption, parse_size, progress_bar
+from lingbot_live.cli_options import RigOption, SizeOption, parse_size, progress_bar
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -85,11 +85,8 @@ def compare(
     refiner: Refiners = None,
     roi: RoiOption = "40%",
     distance: DistanceOption = None,
+    rig: RigOption = None,
     size: SizeOption = None,
-    rig: Annotated[
-        Path | None,
-        typer.Option(help="Where the cameras stand: the region and a reference then fit all."),
-    ] = None,
 ) -> None:
     """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json."""
     from lingbot_live.calibration.rig import Rig
@@ -103,8 +100,8 @@ def compare(
         roi=Roi.parse(roi),
         distance_m=distance,
         reference=reference,
-        rig=None if rig is None else Rig.load(rig),
         camera=_camera_config(size),
+        rig=Rig.load(rig) if rig else None,
     )
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder")

@@ -44,6 +44,16 @@ class Feed:
         return None if self.capture is None else self.capture.error
 
     @property
+    def tries(self) -> int:
+        """How often a vanished camera was opened in vain so far."""
+        return 0 if self.capture is None else self.capture.tries
+
+    @property
+    def camera(self) -> Camera | None:
+        """The camera, for its controls and playback; None until it was found."""
+        return None if self.capture is None else self.capture.camera
+
+    @property
     def lost(self) -> dict[str, int]:
         """Frames that were not captured or not refined, by cause."""
         return self.stats.lost()
@@ -51,8 +61,7 @@ class Feed:
     @property
     def info(self) -> CameraInfo | None:
         """What the driver says of the camera; None until it was found."""
-        camera = None if self.capture is None else self.capture.camera
-        return None if camera is None else camera.info
+        return None if self.camera is None else self.camera.info
 
     @property
     def playback(self) -> Playback | None:
@@ -136,6 +145,20 @@ class Session:
         self._check_running(feed.name)
         if feed.capture is not None and not feed.capture.is_done:
             raise SessionStateError(f"{feed.name}: it is still running; stop it first")
+        self._start_capture(feed, None)
+
+    def reopen(self, feed: Feed, create: Callable[[], Camera]) -> None:
+        """Open a feed's camera in another way; the others stream on. Waits for its SDK.
+
+        Raises:
+            SessionStateError: the session is not running, or the SDK does not let go.
+        """
+        self._check_running(feed.name)
+        if feed.capture is not None:
+            feed.capture.request_stop()
+            if not feed.capture.join(self.config.join_timeout_s):
+                raise SessionStateError(f"{feed.name}: its SDK does not let go; plug it in again")
+        feed.create = create
         self._start_capture(feed, None)
 
     def add(self, name: str, create: Callable[[], Camera]) -> Feed:

@@ -38,7 +38,7 @@ class Notice(QFrame):
             | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self._label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._offer: Callable[[], None] | None = None
+        self._offer: Callable[[], object] | None = None
         self._retry = QPushButton("Retry")
         self._retry.clicked.connect(self._on_retry)
         self._close = QToolButton()
@@ -62,7 +62,7 @@ class Notice(QFrame):
         """Show what went wrong and, on a second line, what to do next."""
         self._show(f"{text}\n{fix}" if fix else text, "Retry" if can_retry else "", "notice")
 
-    def show_offer(self, text: str, button: str, do: Callable[[], None]) -> None:
+    def show_offer(self, text: str, button: str, do: Callable[[], object]) -> None:
         """Show good news, with a button for what may come next."""
         self._show(text, button, "message")
         self._offer = do

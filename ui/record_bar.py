@@ -124,6 +124,7 @@ class RecordBar(QToolBar):
         self._parts = [actions["pause_recording"], actions["mark"]]
         self.addActions(self._parts)
         self.addAction(actions["record_options"])
+        self.addAction(actions["export"])
         self.addSeparator()
         self.addWidget(self.label)
         self.addWidget(self.room_label)
