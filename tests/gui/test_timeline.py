@@ -6,8 +6,10 @@ import time
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 from sessions import NoisyCamera, record
 
@@ -63,6 +65,7 @@ def show_paused(window, path):
     wait_for(lambda: window.replay.lead is not None)
     window.replay.pause()
     wait_for(lambda: all(panel.color.has_image for panel in window.panels))
+    QTest.qWait(50)  # for the bar to be laid out
     return window.replay.lead
 
 
@@ -311,3 +314,38 @@ def test_times_have_a_fixed_width():
     assert clock(0.0) == "00:00.000"
     assert clock(59.9999) == "01:00.000"
     assert clock(3723.004) == "1:02:03.004"
+
+
+def test_a_session_beside_a_camera_brings_all_its_rows_and_is_there_after_a_restart(
+    window, take, tmp_path
+):
+    path, _ = take
+    folder = write_examples(tmp_path / "examples")
+    window.open_address(f"folder:{folder}")
+    wait_for(lambda: window.panels[0].color.has_image)
+    window.opening.add(str(path))
+    wait_for(lambda: len(window.panels) == 3)
+    wait_for(lambda: len(window.replay.playbacks) == 2)
+    window.replay.pause()
+    assert all(playback.is_paused for playback in window.replay.playbacks)
+    window.toggle_streaming()
+    window.toggle_streaming()
+    wait_for(lambda: len(window.panels) == 3 and window.is_running)
+
+
+@pytest.mark.parametrize("way", ["dialog", "drop"])
+def test_ways_to_open_a_session(window, take, way, monkeypatch):
+    path, _ = take
+    if way == "dialog":
+        monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a, **k: (str(path), ""))
+        window.actions_["open_file"].trigger()
+    else:
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path))])
+        window.dropEvent(
+            QDropEvent(
+                QPointF(9, 9), Qt.DropAction.CopyAction, data,
+                Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier,
+            )
+        )  # fmt: skip
+    wait_for(lambda: len(window.panels) == 2 and window.timeline.isVisible())
