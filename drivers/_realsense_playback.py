@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, EndOfStreamError
 from lingbot_live.pace import Pace
 from lingbot_live.worker import Worker
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".bag", ".db3")
 _POLL_MS = 20  # one wait of the SDK; the end of a file shows only between two
@@ -97,7 +100,7 @@ class RealSenseRecording(RealSenseCamera):
             self._find_zero()
             for _ in range(_MOST_PASSES):
                 if position_s <= 0 or self._is_over():
-                    self._pipeline.stop()
+                    self._stop()
                     self._start()
                 if position_s <= 0 or self._jump(position_s):
                     return
@@ -140,6 +143,15 @@ class RealSenseRecording(RealSenseCamera):
         self._stale = 0
         self._passes += 1
 
+    def _stop(self) -> None:
+        """End a pass, with its player halted: running, it may read into what is gone and crash."""
+        if self._pipeline is not None:
+            try:
+                self._while_reading(self._device.pause)
+            except RuntimeError as error:
+                log.debug("%s: pause: %s", self.info.address, error)
+        super()._stop()
+
     def _jump(self, position_s: float) -> bool:
         """Go on at a time of the file, leaving out what the SDK has read before.
 
@@ -150,6 +162,7 @@ class RealSenseRecording(RealSenseCamera):
         while self._pipeline.try_wait_for_frames(_POLL_MS)[0]:
             pass
         self._early.clear()
+        self._imu.clear()
         # Early, since colour and depth of a pair lie apart in the file; `Pace` leaves out the rest.
         early_s = max(0.0, position_s - _EARLY_FRAMES * self._period_s)
         self._while_reading(lambda: device.seek(timedelta(seconds=early_s)))
@@ -211,7 +224,7 @@ class RealSenseRecording(RealSenseCamera):
         # A pass without any frame is a start that lost them all; it deserves another.
         if self._seen or self._passes >= _MOST_PASSES:
             raise EndOfStreamError(f"{self.info.address}: the recording is over")
-        self._pipeline.stop()
+        self._stop()
         self._start()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -149,17 +148,14 @@ def _options(raw_only: bool, lossless: bool, quality: int, split: str | None) ->
 
 def _watch(session: Session, recorder: Recorder, duration_s: float | None) -> None:
     """Wait for the end, a signal, or the recorder's own end; show figures meanwhile."""
-    started_s = time.monotonic()
     with stoppable() as stop, _status() as show:
         while not stop.is_set() and recorder.is_active:
             show(_line(recorder.stats()))
-            passed_s = time.monotonic() - started_s
-            if duration_s is not None and passed_s >= duration_s:
+            elapsed_s = session.elapsed_s
+            if duration_s is not None and elapsed_s >= duration_s:
                 return
-            until_s = passed_s + _TICK_S
-            session.wait(until_s)
-            if time.monotonic() - started_s < until_s - _TICK_S / 2:
-                return  # before its time: every camera has ended
+            if session.wait(elapsed_s + _TICK_S):
+                return
 
 
 def _line(stats: RecorderStats) -> str:

@@ -73,7 +73,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
     ActionInfo("snapshot", "Snapshot", "S", "saving.take_snapshot", "Write this frame to a folder"),
-    ActionInfo("export", "Export...", "E", "exporting.ask", "To point clouds, images, video, ..."),
+    ActionInfo("export", "Export...", "Ctrl+E", "exporting.ask", "To clouds, images, video, ..."),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
     ActionInfo("layout_all", "Everything", "1", "layouts.everything"),
     ActionInfo("layout_images", "Pictures only", "2", "layouts.pictures"),
@@ -85,15 +85,34 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("blink", "Blink", "B", "layouts.blink", "Raw and refined in turn"),
     ActionInfo("change", "Kept, changed, filled", "K", "layouts.change"),
     ActionInfo("cloud", "Point cloud", "C", "layouts.toggle_cloud", checkable=True),
+    ActionInfo(
+        "controls",
+        "Camera settings",
+        "E",
+        "layouts.toggle_controls",
+        "Resolution, exposure, gain, laser and more",
+        checkable=True,
+    ),
     ActionInfo("quality", "Quality", "Q", "layouts.toggle_quality", "Numbers", checkable=True),
     ActionInfo("reset_view", "Reset the 3D view", "Home", "reset_cloud"),
     ActionInfo("auto_orbit", "Orbit by itself", "O", "toggle_orbit", checkable=True),
+    ActionInfo(
+        "point", "Point values", "Shift+P", "cloud.tools.choose_point", "Every camera's depth there"
+    ),
+    ActionInfo("length", "Distance", "Shift+D", "cloud.tools.choose_length", "Between two points"),
+    ActionInfo("plane", "Plane", "Shift+L", "cloud.tools.choose_plane", "How flat a region is"),
+    ActionInfo("crop", "Crop box", "Shift+B", "cloud.tools.choose_crop", "Hide what lies outside"),
+    ActionInfo("end_measuring", "End measuring", "Esc", "cloud.tools.end", "Show everything again"),
+    ActionInfo(
+        "calibrate", "Calibrate...", "Shift+C", "rigging.show_dialog", "Where the cameras stand"
+    ),
+    ActionInfo("load_rig", "Load rig...", "", "rigging.ask_and_load", "Where the cameras stand"),
+    ActionInfo("save_rig", "Save rig...", "", "rigging.ask_and_save", "Where the cameras stand"),
+    ActionInfo("forget_rig", "Forget the rig", "", "rigging.forget", "All cameras at one place"),
     ActionInfo("fit", "Fit pictures", "0", "fit_images"),
     ActionInfo("near_less", "Shorten the colour range", "[", "shorten_range"),
     ActionInfo("near_more", "Lengthen the colour range", "]", "lengthen_range"),
-    ActionInfo(
-        "full_screen", "Full screen", "F", "layouts.toggle_full_screen", "Views only, for demos"
-    ),
+    ActionInfo("full_screen", "Full screen", "F", "demo.toggle", "Views only, for demos"),
     ActionInfo("theme", "Light theme", "", "layouts.toggle_theme", checkable=True),
     ActionInfo("palette", "All commands...", "Ctrl+K", "show_palette"),
     ActionInfo("keys", "Keys", "?", "show_keys"),
@@ -102,7 +121,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
 
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
-        "add_camera", "remove_camera", "next_camera", "-",
+        "add_camera", "remove_camera", "next_camera", "controls", "-",
         "record", "pause_recording", "mark", "record_options", "snapshot", "export", "-", "quit"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop"),
@@ -110,9 +129,12 @@ MENUS: dict[str, tuple[str, ...]] = {
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
         "change", "difference", "wipe", "sweep", "blink", "-",
-        "quality", "cloud", "reset_view", "auto_orbit", "-",
+        "quality", "cloud", "-",
         "fit", "near_less", "near_more", "-", "full_screen", "theme",
     ),
+    "&3D": ("point", "length", "plane", "crop", "end_measuring", "-",
+        "reset_view", "auto_orbit", "-",
+        "calibrate", "load_rig", "save_rig", "forget_rig"),
     "&Help": ("keys", "palette", "about"),
 }  # fmt: skip
 

@@ -43,6 +43,7 @@ class WindowOptions:
     snapshot: Path | None = None
     stats: Path | None = None
     reset: bool = False
+    rig: Path | None = None
 
 
 def run_window(options: WindowOptions) -> int:
@@ -93,6 +94,8 @@ class _Runner:
             refiner = replace(refiner, name=name, model=model)
         window.refining.use(refiner)
         window.refining.prefers_recorded = not options.is_refiner_given
+        if options.rig is not None:
+            window.rigging.load(options.rig)
         window.firstShown.connect(lambda: QTimer.singleShot(1500, window.opening.find_cameras))
         if options.addresses:
             window.open_addresses(options.addresses)

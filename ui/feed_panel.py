@@ -13,6 +13,7 @@ from lingbot_live.camera import CameraState
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import RefinedFrame
 from lingbot_live.metrics import Change, change_map, change_shares
+from lingbot_live.session import Feed
 from ui import theme
 from ui.bridge import FeedView
 from ui.depth_view import DepthView
@@ -81,7 +82,7 @@ class FeedPanel(QWidget):
         self.stripe.pressed.connect(self.pressed)
         self._lay_out()
         self._stats_due_s = 0.0
-        self._shown_error: BaseException | None = None
+        self._told: tuple[BaseException | None, CameraState, int] = (None, CameraState.CLOSED, 0)
         self.raw.set_readout(lambda x, y: self._reading(x, y).raw_text)
         self.refined.set_readout(lambda x, y: self._reading(x, y).refined_text)
         self.color.set_readout(lambda x, y: f"{x:4d}, {y:4d} px")
@@ -143,9 +144,10 @@ class FeedPanel(QWidget):
         """Show the camera's state or error, and the refiner's where no refined depth is yet."""
         feed = self.view.feed
         self.color.set_title(self._title())
-        if feed.error is not self._shown_error:
-            self._shown_error = feed.error
-            self._show_error(feed.error, feed.state)
+        told = (feed.error, feed.state, feed.tries)
+        if told != self._told:
+            self._told = told
+            self._show_error(feed)
         if self.view.frame is None:
             opening = f"{feed.state.value} {feed.name}  {waited_s:.0f} s"
             text = "no picture" if feed.error else opening
@@ -157,12 +159,15 @@ class FeedPanel(QWidget):
 
     # ---- private ---------------------------------------------------------------------------
 
-    def _show_error(self, error: BaseException | None, state: CameraState) -> None:
-        if error is None:
+    def _show_error(self, feed: Feed) -> None:
+        if feed.error is None:
             self.notice.clear()
-        else:
-            can_retry = state is CameraState.FAILED
-            self.notice.show_error(str(error), _NEXT.get(state, ""), can_retry=can_retry)
+            return
+        fix = _NEXT.get(feed.state, "")
+        if feed.tries and feed.state is CameraState.RECONNECTING:
+            fix = f"{fix} {feed.tries} {'try' if feed.tries == 1 else 'tries'} so far."
+        can_retry = feed.state is CameraState.FAILED
+        self.notice.show_error(str(feed.error), fix, can_retry=can_retry)
 
     def _title(self) -> str:
         # With one row its number would say nothing.
@@ -181,7 +186,7 @@ class FeedPanel(QWidget):
         self.raw.set_stat(f"fill {percent(fill)}")
         if refined is not None:
             live_ns = None if self.view.is_matched else frame.timestamp_ns
-            self.refined.set_stat(_refined_stat(refined, live_ns))
+            self.refined.set_stat(*_refined_stat(refined, live_ns))
 
     def _stamp(self, refined: RefinedFrame | None) -> None:
         stats = self.view.feed.stats
@@ -192,16 +197,19 @@ class FeedPanel(QWidget):
             stats.add_stage("until_shown", now_ns - refined.frame.timestamp_ns)
 
 
-def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> str:
+def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> tuple[str, str]:
+    """Return kept, changed and filled, long and short; with its age where it lags behind."""
     raw_m, refined_m = (
         depth_m[::_STAT_STEP, ::_STAT_STEP] for depth_m in (refined.frame.depth_m, refined.depth_m)
     )
     shares = change_shares(change_map(raw_m, refined_m))
     kept, changed, filled = (shares[c] for c in (Change.KEPT, Change.CHANGED, Change.FILLED))
-    text = f"kept {_percent(kept)}  changed {_percent(changed)}  filled {_percent(filled)}"
+    short = f"changed {_percent(changed)}  filled {_percent(filled)}"
+    text = f"kept {_percent(kept)}  {short}"
     if live_ns is None:
-        return text
-    return f"{(live_ns - refined.frame.timestamp_ns) / 1e9:.1f} s old  {text}"
+        return text, short
+    age_s = (live_ns - refined.frame.timestamp_ns) / 1e9
+    return f"{age_s:.1f} s old  {text}", f"{age_s:.1f} s old  {short}"
 
 
 def _percent(share: float) -> str:

@@ -22,12 +22,17 @@ from lingbot_live.session import Session
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
+from ui.cloud_feeds import CloudFeeds
 from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
+from ui.controls_panel import ControlsPanel
+from ui.demo import Demo
 from ui.depth_scale import DepthScale
+from ui.devices import Devices
 from ui.exporting import Exporting
 from ui.feed_panel import FeedPanel
 from ui.feeds import Feeds
+from ui.keys import KeysDialog
 from ui.layouts import Layouts
 from ui.notice import Notice
 from ui.opening import Opening, dropped_paths
@@ -36,6 +41,7 @@ from ui.quality_panel import QualityPanel
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
 from ui.replay import Replay
+from ui.rigging import Rigging
 from ui.saving import Saving
 from ui.settings import Settings
 from ui.status import refiner_text, status_line
@@ -101,7 +107,15 @@ class MainWindow(QMainWindow):
         self.quality = QualityPanel(self.feeds, self.tasks)
         self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
         self.quality_dock.hide()
-        self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
+        self.controls = ControlsPanel(self)
+        self.controls_dock = self._dock("Camera settings", "controls_dock", self.controls)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.controls_dock)
+        self.controls_dock.hide()
+        self.devices = Devices(self)
+        self.cloud_feeds = CloudFeeds(self)
+        self.rigging = Rigging(self)
+        self.layouts = Layouts(self)
+        self.demo = Demo(self)
         self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
         self.opening = Opening(self)
@@ -147,6 +161,7 @@ class MainWindow(QMainWindow):
         self.notice.retry.connect(self.refining.again)
         self.statusDue.connect(self.quality.on_tick)
         self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
+        self.controls_dock.visibilityChanged.connect(self.actions_["controls"].setChecked)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -155,11 +170,7 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         self.scale.set_range(self.settings.depth_range)
         self.scale.set_colormap(self.settings.colormap)
-        geometry, layout = self.settings.state("geometry"), self.settings.state("layout")
-        if geometry is None or not self.restoreGeometry(geometry):
-            self.resize(1440, 900)
-        if layout is None or not self.restoreState(layout):
-            self.layouts.everything()
+        self.layouts.restore()
         self._apply_scale()
 
     # ---- session -----------------------------------------------------------------------------
@@ -256,7 +267,6 @@ class MainWindow(QMainWindow):
         chosen = self.feeds.view
         if chosen is not None and chosen in fresh and chosen.refined is not None:
             self.scale.offer(chosen.refined.depth_m)
-            self.cloud.show_frame(chosen.refined)
         self.compare.show_news(fresh)
         self.newsShown.emit(fresh)
         if not self._has_shown:
@@ -281,6 +291,7 @@ class MainWindow(QMainWindow):
 
     def _on_rows(self) -> None:
         self.layouts.apply_to_panels()
+        self.demo.apply_to_panels()
         self._apply_scale()
 
     def _apply_scale(self) -> None:
@@ -317,8 +328,8 @@ class MainWindow(QMainWindow):
         CommandPalette(self.actions_, self).open()
 
     def show_keys(self) -> None:
-        """Open the same list; it shows every key."""
-        self.show_palette()
+        """Show every key."""
+        KeysDialog(self.actions_, self).open()
 
     def show_about(self) -> None:
         """Say which version this is."""
@@ -346,15 +357,18 @@ class MainWindow(QMainWindow):
             self.stop()
             self._status_timer.stop()
             self.hide()
+            self.rigging.close()
             self.cloud.stop()
             self.compare.stop()
             self.quality.stop()
+            self.controls.stop()
+            self.devices.stop()
             self.tasks.finish(15.0)
         event.accept()
 
     def _remember(self) -> None:
-        self.settings.set_state("geometry", self.saveGeometry())
-        self.settings.set_state("layout", self.saveState())
+        self.demo.leave()
+        self.layouts.remember()
         if not self.scale.is_auto:
             self.settings.depth_range = self.scale.range
         self.settings.set_text("colormap", self.scale.colormap)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QFileDialog
 
 from lingbot_live import registry
 from lingbot_live.camera import CameraInfo
-from lingbot_live.errors import DriverUnavailableError
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
@@ -100,17 +99,10 @@ class Opening:
         self._window.open_address(f"folder:{path}" if path else "")
 
     def find_cameras(self) -> None:
-        """Look for cameras on a thread and list them."""
-        self._window.tasks.run(
-            "looking for cameras", registry.discover, lambda r: self._list(r[0], r[1])
-        )
+        """Watch which cameras are attached from now on; look at once if that is so already."""
+        self._window.devices.look()
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
         """Stream from the first of these files and folders."""
         if paths:
             self._window.open_address(f"folder:{paths[0]}" if paths[0].is_dir() else str(paths[0]))
-
-    def _list(self, found: list, why: dict[str, DriverUnavailableError]) -> None:  # type: ignore[type-arg]
-        self._window.bar.show_cameras(found)
-        if why:
-            self._window.bar.camera_box.setToolTip("\n".join(str(error) for error in why.values()))

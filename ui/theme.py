@@ -173,7 +173,8 @@ QSplitter::handle, QMainWindow::separator {{ background: {theme.window}; width: 
 QDockWidget::title {{ background: {theme.panel}; padding: 4px 8px; }}
 QToolButton {{ padding: 4px 8px; border: 1px solid transparent; border-radius: 4px; }}
 QToolButton[popupMode="2"] {{ padding-right: 20px; }}
-DepthScale QToolButton {{ border-color: {theme.line}; }}
+DepthScale QToolButton, CompareView QToolButton, QualityPanel QToolButton {{
+  border-color: {theme.line}; }}
 QToolButton:hover {{ background: {theme.line}; }}
 QToolButton:checked {{ color: {theme.accent}; border-color: {theme.accent}; }}
 QToolButton:focus {{ border-color: {theme.accent}; }}

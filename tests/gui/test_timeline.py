@@ -180,7 +180,7 @@ def test_dragging_scrubs_and_shows_thumbnails(window, take):
     assert peek.isVisible()
     assert window.rect().contains(peek.geometry())
     want_s = track.time_at(track.width() // 2)
-    assert playback.position_s == pytest.approx(want_s, abs=0.01)
+    wait_for(lambda: playback.position_s == pytest.approx(want_s, abs=0.01))
     QTest.mouseRelease(track, Qt.MouseButton.LeftButton, pos=QPoint(track.width() // 2, middle))
     assert not playback.is_paused, "it goes on where it was let go"
 

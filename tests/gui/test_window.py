@@ -168,7 +168,7 @@ def test_every_action_does_something_without_a_camera(window, info, monkeypatch)
     for dialog in window.findChildren(QDialog):
         dialog.close()
     if window.isFullScreen():
-        window.layouts.toggle_full_screen()
+        window.demo.leave()
 
 
 def test_menus_name_only_known_actions_and_keys_are_unique():
