@@ -66,6 +66,15 @@ class AzureKinectDriver(Driver):
             + (f"attached: {there}" if there else "none is attached. Check power, cable and port")
         )
 
+    def frame_counts(self, path: Path) -> dict[str, int]:
+        """Return how many images a recording holds by stream; walks through it."""
+        recording = KinectRecording(self.find(str(path)), CameraConfig())
+        recording.open()
+        try:
+            return recording.count_images()
+        finally:
+            recording.close()
+
     def create(self, info: CameraInfo, config: CameraConfig) -> Camera:
         """Return the camera or recording, not yet open."""
         return (KinectRecording if info.is_recording else LiveKinect)(info, config)
