@@ -7,10 +7,12 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from drivers import _orbbec_controls as controls
 from drivers import _orbbec_data as data
 from drivers._pixels import FORMATS, prepare, to_rgb
 from lingbot_live.camera import Camera, CameraInfo, Capture
 from lingbot_live.config import CameraConfig
+from lingbot_live.controls import Control, ControlValue
 from lingbot_live.errors import BadRecordingError, CameraError, ConfigError
 from lingbot_live.frame import Alignment, Calibration
 from lingbot_live.registration import Registration
@@ -99,6 +101,13 @@ class OrbbecCamera(Camera):
         """Count a frame set once, under its own cause and not as a gap."""
         self.missed[cause] += 1
         self._count_gap(number)
+
+    def _cam_controls(self) -> list[Control]:
+        with data.explained(self._ob, self.info.address):
+            return controls.controls(self._ob, self._device)
+
+    def _cam_set_control(self, name: str, value: ControlValue) -> None:
+        controls.set_control(self._ob, self._device, name, value, self.info.address)
 
     def _cam_close(self) -> None:
         pipeline, self._pipeline = self._pipeline, None

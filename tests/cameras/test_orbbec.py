@@ -248,6 +248,20 @@ def test_pauses_seeks_and_steps(tmp_path: Path) -> None:
     assert not camera.missed["sensor"]
 
 
+def test_settings_of_a_recording_can_be_read(tmp_path: Path) -> None:
+    path = Bag(unit_mm=0.1).write(tmp_path / "a.bag", pairs(3))
+    with opened(path) as camera:
+        there = {control.name: control for control in camera.controls()}
+        size = there["depth.noise_filter_size"]
+        assert (size.value, size.default, size.minimum, size.maximum) == (80, 80, 1, 1000)
+        assert there["depth.noise_filter_difference"].value == 256
+        assert there["depth.noise_filter"].value is False
+        assert there["depth.units"].value == 0.1
+        assert all(control.read_only for control in there.values())
+        with pytest.raises(ConfigError, match="is 80 and cannot be changed here"):
+            camera.set_control("depth.noise_filter_size", 100)
+
+
 def after(camera: Camera, number: int) -> Frame:
     """Return the frame that a command led to; those held before it are passed over."""
     held = [first_frame(camera, 5)]
