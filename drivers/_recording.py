@@ -109,7 +109,9 @@ def check_sqlite(path: Path) -> set[str]:
     with path.open("rb") as file:
         head = file.read(100)
     if head[:16] != _SQLITE_MAGIC or len(head) < 100:
-        raise BadRecordingError(f"{path}: not an SQLite recording (its first bytes say so)")
+        raise BadRecordingError(
+            f"{path}: not an SQLite recording (its first bytes say so); choose another"
+        )
     # Page size and count: sqlite.org/fileformat2.html, sections 1.3.2 and 1.3.8.
     page_size, pages = struct.unpack_from(">H", head, 16)[0], struct.unpack_from(">I", head, 28)[0]
     if path.stat().st_size < (65536 if page_size == 1 else page_size) * pages:
@@ -197,7 +199,9 @@ def _fields(header: bytes) -> dict[bytes, bytes]:
 def _bag_index(path: Path) -> bytes:
     with path.open("rb") as file:
         if file.read(len(_BAG_MAGIC)) != _BAG_MAGIC:
-            raise BadRecordingError(f"{path}: not a ROS bag (its first bytes say so)")
+            raise BadRecordingError(
+                f"{path}: not a ROS bag (its first bytes say so); choose another"
+            )
         index_pos = struct.unpack("<Q", _fields(_block(file.read(4096)))[b"index_pos"])[0]
         if index_pos == 0:
             raise BadRecordingError(
