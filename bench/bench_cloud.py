@@ -11,7 +11,8 @@ import open3d as o3d
 from bench.timing import interleaved_ms
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from ui.cloud_link import CloudProcess
-from ui.cloud_scene import Cloud, ViewSettings
+from ui.cloud_points import Cloud
+from ui.cloud_scene import ViewSettings
 
 INTRINSICS = Intrinsics(640, 480, 460.0, 460.0, 319.5, 239.5)
 VIEW = ViewSettings(width=960, height=720)

@@ -348,6 +348,14 @@ class Driver(ABC):
         """
         return {}
 
+    def members(self, target: str) -> list[CameraInfo]:
+        """Return the cameras in a recording that holds several; none for anything else.
+
+        Raises:
+            CameraError: as `find`.
+        """
+        return []
+
     def plays(self, path: Path) -> bool:
         """Whether an address that is just this path means this driver."""
         return path.suffix.lower() in self.suffixes

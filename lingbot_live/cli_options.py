@@ -45,6 +45,9 @@ StatsOption = Annotated[Path | None, typer.Option(help="Write counts and latenci
 SnapshotOption = Annotated[
     Path | None, typer.Option("--snapshot", help="Write a snapshot folder when it ends.")
 ]
+RigOption = Annotated[
+    Path | None, typer.Option("--rig", help="Where the cameras stand: a file by calibrate.")
+]
 ResetOption = Annotated[
     bool, typer.Option("--reset", help="Forget the window's remembered settings.")
 ]
@@ -127,7 +130,7 @@ def camera_config(
 
     width, height = parse_size(size)
     depth_width, depth_height = parse_size(depth_size, "--depth-size")
-    settings = tuple(map(_setting, controls or ()))
+    settings = tuple(map(key_value, controls or ()))
     return CameraConfig(
         width, height, fps, depth_width, depth_height,
         loop=loop, realtime=realtime, seed=seed, controls=settings,
@@ -148,7 +151,12 @@ def parse_size(text: str | None, option: str = "--size") -> tuple[int | None, in
     return int(parts[0]), int(parts[1])
 
 
-def _setting(text: str) -> tuple[str, str]:
+def key_value(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE.
+
+    Raises:
+        ConfigError: it is not written so.
+    """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise ConfigError(f"--set {text}: write NAME=VALUE, such as color.exposure=200")

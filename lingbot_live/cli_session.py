@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lingbot_live.cli_options import progress_bar, stoppable
-from lingbot_live.errors import ConfigError, RecordingError
+from lingbot_live.errors import RecordingError
 
 if TYPE_CHECKING:
     from lingbot_live.config import RefinerConfig
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
 AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A session, .bag, .db3 or .mkv.")]
 _TICK_S = 0.2
-_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def record(
@@ -142,7 +140,7 @@ def refine_session(file: Path, output: Path, config: RefinerConfig, lossless: bo
 
 
 def _options(raw_only: bool, lossless: bool, quality: int, split: str | None) -> RecorderOptions:
-    from lingbot_live.recording.state import RecorderOptions
+    from lingbot_live.recording.state import RecorderOptions, parse_split
 
     size, seconds = parse_split(split) if split else (None, None)
     return RecorderOptions(
@@ -154,38 +152,16 @@ def _options(raw_only: bool, lossless: bool, quality: int, split: str | None) ->
     )
 
 
-def parse_split(text: str) -> tuple[int | None, float | None]:
-    """Return bytes or seconds of ``4G``, ``500M``, ``10min``, ``30s`` or ``1h``.
-
-    Raises:
-        ConfigError: it is none of these.
-    """
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    unit = text[len(number) :].lower()
-    try:
-        value = float(number)
-    except ValueError:
-        value = 0.0
-    seconds = {"s": 1, "min": 60, "h": 3600}.get(unit)
-    size = _UNITS.get(unit.removesuffix("b"))
-    if value <= 0 or (seconds is None and size is None):
-        raise ConfigError(f"--split {text}: write a size or a time, such as 4G, 500M, 10min, 30s")
-    return (None, value * seconds) if seconds is not None else (int(value * (size or 1)), None)
-
-
 def _watch(session: Session, recorder: Recorder, duration_s: float | None) -> None:
     """Wait for the end, a signal, or the recorder's own end; show figures meanwhile."""
-    started_s = time.monotonic()
     with stoppable() as stop, _status() as show:
         while not stop.is_set() and recorder.is_active:
             show(_line(recorder.stats()))
-            passed_s = time.monotonic() - started_s
-            if duration_s is not None and passed_s >= duration_s:
+            elapsed_s = session.elapsed_s
+            if duration_s is not None and elapsed_s >= duration_s:
                 return
-            until_s = passed_s + _TICK_S
-            session.wait(until_s)
-            if time.monotonic() - started_s < until_s - _TICK_S / 2:
-                return  # before its time: every camera has ended
+            if session.wait(elapsed_s + _TICK_S):
+                return
 
 
 def _line(stats: RecorderStats) -> str:

@@ -36,6 +36,7 @@ class CameraConfig:
     depth_height: int | None = None
     loop: bool = True  # a recording begins again at its end
     realtime: bool = True  # a recording keeps its own pace; False delivers every frame
+    hold: bool = False  # without loop: stay at the last frame, so that it can be steered back
     speed: float = 1.0  # of a recording
     start_s: float = 0.0  # where in a recording to begin
     seed: int = 0  # of simulated cameras

@@ -15,6 +15,7 @@ from lingbot_live.errors import LingbotLiveError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.inference import InferenceWorker, Inlet, RefinerState
 from lingbot_live.latest import Latest
+from lingbot_live.playback import Playback
 from lingbot_live.refiner import Refiner
 from lingbot_live.stats import FeedStats
 
@@ -61,6 +62,12 @@ class Feed:
     def info(self) -> CameraInfo | None:
         """What the driver says of the camera; None until it was found."""
         return None if self.camera is None else self.camera.info
+
+    @property
+    def playback(self) -> Playback | None:
+        """How the recording is steered that plays; None for attached cameras."""
+        camera = None if self.capture is None else self.capture.camera
+        return None if camera is None else camera.playback
 
 
 class Session:
@@ -206,25 +213,27 @@ class Session:
         ended = [worker.join(self.config.join_timeout_s) for worker in workers]
         return self._inference.stop(self.config.join_timeout_s) and all(ended)
 
-    def wait(self, duration_s: float | None = None) -> None:
-        """Wait until ``duration_s`` is over, or every feed has ended and been refined.
+    def wait(self, duration_s: float | None = None) -> bool:
+        """Wait until ``duration_s`` after the start, or every feed has ended and been refined.
+
+        Returns whether they have ended.
 
         Raises:
             LingbotLiveError: the refiner cannot start, or no feed is left that works.
         """
         assert self._started_s is not None
         deadline = None if duration_s is None else self._started_s + duration_s
-        while deadline is None or time.monotonic() < deadline:
+        ended = False
+        while not ended and (deadline is None or time.monotonic() < deadline):
             if self._inference.state is RefinerState.FAILED:
                 raise _as_error(self._inference.error)
-            if all(feed.capture is not None and feed.capture.is_done for feed in self.feeds):
-                if self._inference.is_idle:
-                    break
-            elif self._inference.is_idle and self._all_failed():
-                break
-            time.sleep(0.02)
+            done = all(feed.capture is not None and feed.capture.is_done for feed in self.feeds)
+            ended = self._inference.is_idle and (done or self._all_failed())
+            if not ended:
+                time.sleep(0.02)
         if self._all_failed():
             raise _as_error(self.feeds[0].error)
+        return ended
 
     def __enter__(self) -> Session:
         self.start()
@@ -271,12 +280,17 @@ class Session:
         """Stop showing frames to ``tap``."""
         self._taps = tuple(other for other in self._taps if other != tap)
 
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, up to the stop."""
+        end_s = self._stopped_s or time.monotonic()
+        return end_s - (self._started_s or end_s)
+
     def stats(self) -> dict[str, object]:
         """Return counts, rates, drops and latencies as plain data (JSON-ready)."""
-        end_s = self._stopped_s or time.monotonic()
         info = self.refiner_info
         return {
-            "duration_s": round(end_s - (self._started_s or end_s), 3),
+            "duration_s": round(self.elapsed_s, 3),
             "refiner": {
                 "state": self.refiner_state.value,
                 "error": str(self.refiner_error) if self.refiner_error else None,

@@ -43,6 +43,7 @@ class WindowOptions:
     snapshot: Path | None = None
     stats: Path | None = None
     reset: bool = False
+    rig: Path | None = None
 
 
 def run_window(options: WindowOptions) -> int:
@@ -84,13 +85,17 @@ class _Runner:
 
     def start(self) -> None:
         window, options = self._window, self._options
-        window.camera_config = options.camera
+        # A recording that ends can be steered back; with a number of frames, the run ends instead.
+        window.camera_config = replace(options.camera, hold=options.frames is None)
         window.max_frames = options.frames
         refiner = options.refiner
         if not options.is_refiner_given:
             name, model = window.settings.refiner
             refiner = replace(refiner, name=name, model=model)
         window.refining.use(refiner)
+        window.refining.prefers_recorded = not options.is_refiner_given
+        if options.rig is not None:
+            window.rigging.load(options.rig)
         window.firstShown.connect(lambda: QTimer.singleShot(1500, window.opening.find_cameras))
         if options.addresses:
             window.open_addresses(options.addresses)

@@ -43,7 +43,7 @@ class Background(QObject):
         """Have ``item`` worked on next; returns at once."""
         self._slot.put(item)
         if self._worker is None:
-            self._worker = Worker(self._name, self._run)
+            self._worker = Worker(self._name, self._run, yields=True)
             self._worker.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:

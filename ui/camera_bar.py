@@ -50,6 +50,7 @@ class CameraBar(QToolBar):
         self.addSeparator()
         self.addWidget(QLabel("Refiner"))
         self.addWidget(self.refiner_box)
+        self._add_buttons(actions, ("as_recorded",))
         self._token_parts = [self.addWidget(part) for part in self._make_tokens()]
         self.show_tokens(None, None)
         self._add_buttons(actions, ("models",))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QHBoxLayout,
     QLabel,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -82,7 +82,7 @@ class CompareView(QWidget):
 
     def set_sweeping(self, on: bool) -> None:
         """Move the line of the wipe by itself, for demonstrations."""
-        self.sweep_check.setChecked(on)
+        self.sweep_button.setChecked(on)
 
     def choose_base(self, name: str) -> None:
         """Compare with this entry of `base_box`; nothing happens where there is none."""
@@ -117,8 +117,10 @@ class CompareView(QWidget):
         self.base_box = _box([], "What it is compared with")
         self.limit_box = _box([f"±{limit} mm" for limit in _LIMITS_MM], "The ends of the colours")
         self.limit_box.setCurrentIndex(_LIMITS_MM.index(50))
-        self.sweep_check = QCheckBox("Sweep")
-        self.sweep_check.setToolTip("Let the line move by itself")
+        self.sweep_button = QToolButton()
+        self.sweep_button.setText("Sweep")
+        self.sweep_button.setCheckable(True)
+        self.sweep_button.setToolTip("Let the line move by itself")
         self.against = QLabel("against")
         self.bar = SignedBar()
         self.legend, self.warning = QLabel(), QLabel(UNCALIBRATED)
@@ -128,20 +130,26 @@ class CompareView(QWidget):
             label.setContentsMargins(theme.GRID_PX, 0, theme.GRID_PX, 2)
         self.warning.setStyleSheet(f"color: {theme.current().warning}")
         self.warning.hide()
+        # Names of cameras are long; they elide.
+        self.base_box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.base_box.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self._list_bases()
         for box in (self.mode_box, self.shown_box, self.base_box, self.limit_box):
             box.currentIndexChanged.connect(self._on_choice)
-        self.sweep_check.toggled.connect(self._on_choice)
+        self.sweep_button.toggled.connect(self._on_choice)
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
         half = theme.GRID_PX // 2
         row.setContentsMargins(theme.GRID_PX, half, theme.GRID_PX, half)
         row.setSpacing(half)
-        boxes = (self.mode_box, self.shown_box, self.against, self.base_box, self.limit_box)
-        for part in (*boxes, self.sweep_check):
+        for part in (self.mode_box, self.shown_box, self.against):
             row.addWidget(part)
-        row.addStretch(1)
+        row.addWidget(self.base_box, 1)
+        row.addWidget(self.limit_box)
+        row.addWidget(self.sweep_button)
         self.controls = QWidget()
         self.controls.setLayout(row)
         column = QVBoxLayout(self)
@@ -174,7 +182,7 @@ class CompareView(QWidget):
         mode = self.mode
         self.limit_box.setVisible(mode is Mode.DIFFERENCE)
         self.bar.setVisible(mode is Mode.DIFFERENCE)
-        self.sweep_check.setVisible(mode is Mode.WIPE)
+        self.sweep_button.setVisible(mode is Mode.WIPE)
         self.bar.set_limit(self._limit_mm)
         self.image.set_split(0.5)
         self._run_timer()
@@ -238,7 +246,7 @@ class CompareView(QWidget):
 
     def _run_timer(self) -> None:
         moving = self.mode is Mode.BLINK or (
-            self.mode is Mode.WIPE and self.sweep_check.isChecked()
+            self.mode is Mode.WIPE and self.sweep_button.isChecked()
         )
         if moving and self.isVisible():
             self._timer.start()
@@ -295,7 +303,7 @@ def _box(texts: Sequence[str], tip: str) -> QComboBox:
     box.setToolTip(tip)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
     box.setMinimumContentsLength(4)
-    box.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+    box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     return box
 
 

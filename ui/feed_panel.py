@@ -186,7 +186,7 @@ class FeedPanel(QWidget):
         self.raw.set_stat(f"fill {percent(fill)}")
         if refined is not None:
             live_ns = None if self.view.is_matched else frame.timestamp_ns
-            self.refined.set_stat(_refined_stat(refined, live_ns))
+            self.refined.set_stat(*_refined_stat(refined, live_ns))
 
     def _stamp(self, refined: RefinedFrame | None) -> None:
         stats = self.view.feed.stats
@@ -197,16 +197,19 @@ class FeedPanel(QWidget):
             stats.add_stage("until_shown", now_ns - refined.frame.timestamp_ns)
 
 
-def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> str:
+def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> tuple[str, str]:
+    """Return kept, changed and filled, long and short; with its age where it lags behind."""
     raw_m, refined_m = (
         depth_m[::_STAT_STEP, ::_STAT_STEP] for depth_m in (refined.frame.depth_m, refined.depth_m)
     )
     shares = change_shares(change_map(raw_m, refined_m))
     kept, changed, filled = (shares[c] for c in (Change.KEPT, Change.CHANGED, Change.FILLED))
-    text = f"kept {_percent(kept)}  changed {_percent(changed)}  filled {_percent(filled)}"
+    short = f"changed {_percent(changed)}  filled {_percent(filled)}"
+    text = f"kept {_percent(kept)}  {short}"
     if live_ns is None:
-        return text
-    return f"{(live_ns - refined.frame.timestamp_ns) / 1e9:.1f} s old  {text}"
+        return text, short
+    age_s = (live_ns - refined.frame.timestamp_ns) / 1e9
+    return f"{age_s:.1f} s old  {text}", f"{age_s:.1f} s old  {short}"
 
 
 def _percent(share: float) -> str:

@@ -57,7 +57,7 @@ class ImageView(QWidget):
         super().__init__(parent)
         self.link = link or ViewLink(self)
         self._title = title
-        self._stat = ""
+        self._stat = self._short_stat = ""
         self._placeholder = placeholder
         self._readout: PixelText | None = None
         self._image: QImage | None = None
@@ -89,10 +89,10 @@ class ImageView(QWidget):
         self.setAccessibleName(title)
         self.update()
 
-    def set_stat(self, text: str) -> None:
-        """Set the text at the right of the header, such as a fill rate; elided where narrow."""
+    def set_stat(self, text: str, short: str = "") -> None:
+        """Set the text at the right of the header, such as a fill rate; ``short`` where narrow."""
         if text != self._stat:
-            self._stat = text
+            self._stat, self._short_stat = text, short or text
             self.update(self._header())
 
     def set_placeholder(self, text: str) -> None:
@@ -263,13 +263,17 @@ class ImageView(QWidget):
         colors, bar = theme.current(), self._header()
         painter.fillRect(bar, QColor(colors.panel))
         inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
-        metrics = self.fontMetrics()
-        taken = self._draw(painter, inner, self._title, colors.text, Qt.AlignmentFlag.AlignLeft)
-        rest = inner.adjusted(taken + 2 * theme.GRID_PX, 0, 0, 0)
-        if rest.width() > metrics.averageCharWidth() * 4:
-            reading = self.readout_text if self._is_compact else ""
-            color = colors.text if reading else colors.dim
-            self._draw(painter, rest, reading or self._stat, color, Qt.AlignmentFlag.AlignRight)
+        metrics, gap = self.fontMetrics(), 2 * theme.GRID_PX
+        reading = self.readout_text if self._is_compact else ""
+        text = reading or self._stat
+        if metrics.horizontalAdvance(self._title + text) + gap > inner.width():
+            text = reading or self._short_stat
+        wide = min(metrics.horizontalAdvance(text), inner.width() * 2 // 3)
+        rest = inner.adjusted(0, 0, -(wide + gap if text else 0), 0)
+        self._draw(painter, rest, self._title, colors.text, Qt.AlignmentFlag.AlignLeft)
+        color, right = colors.text if reading else colors.dim, QRect(inner)
+        right.setLeft(inner.right() - wide)
+        self._draw(painter, right, text, color, Qt.AlignmentFlag.AlignRight)
 
     def _paint_footer(self, painter: QPainter) -> None:
         colors, bar = theme.current(), self._footer()
@@ -280,13 +284,12 @@ class ImageView(QWidget):
         self._draw(painter, inner, self.readout_text, colors.text, Qt.AlignmentFlag.AlignLeft)
 
     @staticmethod
-    def _draw(painter: QPainter, box: QRect, text: str, color: str, side: Qt.AlignmentFlag) -> int:
-        """Draw one elided line and return its width."""
+    def _draw(painter: QPainter, box: QRect, text: str, color: str, side: Qt.AlignmentFlag) -> None:
+        """Draw one elided line."""
         metrics: QFontMetrics = painter.fontMetrics()
-        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width() + 1)
         painter.setPen(QColor(color))
         painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
-        return metrics.horizontalAdvance(shown)
 
     def _picture(self) -> QImage | None:
         """Return the image; asked only when it is about to be seen."""

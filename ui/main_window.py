@@ -22,13 +22,17 @@ from lingbot_live.session import Session
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
+from ui.cloud_feeds import CloudFeeds
 from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
 from ui.controls_panel import ControlsPanel
+from ui.demo import Demo
 from ui.depth_scale import DepthScale
 from ui.devices import Devices
+from ui.exporting import Exporting
 from ui.feed_panel import FeedPanel
 from ui.feeds import Feeds
+from ui.keys import KeysDialog
 from ui.layouts import Layouts
 from ui.notice import Notice
 from ui.opening import Opening, dropped_paths
@@ -36,9 +40,12 @@ from ui.palette import CommandPalette
 from ui.quality_panel import QualityPanel
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
+from ui.replay import Replay
+from ui.rigging import Rigging
 from ui.saving import Saving
 from ui.settings import Settings
 from ui.status import refiner_text, status_line
+from ui.timeline import Timeline
 from ui.view_link import ViewLink
 
 _STATUS_MS = 250
@@ -62,8 +69,9 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.settings = settings
         self.session: Session | None = None
-        self.camera_config = CameraConfig()
-        self.addresses: tuple[str, ...] = ()
+        self.camera_config = CameraConfig(hold=True)
+        self.asked: tuple[str, ...] = ()  # what the user named
+        self.addresses: tuple[str, ...] = ()  # the same with all cameras of session files
         self.max_frames: int | None = None
         self.tasks = Tasks(self)
         self.bridge = Bridge(parent=self)
@@ -79,7 +87,8 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.link = ViewLink(self)
-        self.notice = Notice()
+        self.notice = Notice()  # of the refiner
+        self.message = Notice()  # of files
         self.feeds = Feeds(self)
         self.scale = DepthScale()
         center = QWidget()
@@ -87,6 +96,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
+        column.addWidget(self.message)
         column.addWidget(self.feeds.rows, 1)
         column.addWidget(self.scale)
         self.setCentralWidget(center)
@@ -102,19 +112,27 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.controls_dock)
         self.controls_dock.hide()
         self.devices = Devices(self)
-        self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
+        self.cloud_feeds = CloudFeeds(self)
+        self.rigging = Rigging(self)
+        self.layouts = Layouts(self)
+        self.demo = Demo(self)
         self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
         self.opening = Opening(self)
         self.saving = Saving(self)
+        self.exporting = Exporting(self)
+        self.replay = Replay(self)
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
         self.actions_["mask"].setChecked(True)
+        self.refining.offer_recorded(False)
         self.bar = CameraBar(self.actions_)
         self.addToolBar(self.bar)
         self.addToolBarBreak()
         self.record_bar = RecordBar(self.actions_)
         self.addToolBar(self.record_bar)
+        self.timeline = Timeline(self, self.replay)
+        self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.timeline)
         self.status = QLabel("stopped")
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
@@ -135,10 +153,11 @@ class MainWindow(QMainWindow):
         self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
-        self.recording.failed.connect(lambda text: self.notice.show_error(text, can_retry=False))
-        self.recording.written.connect(
-            lambda path: self.statusBar().showMessage(f"Recording written to {path}", 8000)
+        self.recording.failed.connect(lambda text: self.message.show_error(text, can_retry=False))
+        self.recording.space_low.connect(
+            lambda text: self.message.show_error(text, can_retry=False)
         )
+        self.recording.written.connect(self.saving.show_written)
         self.notice.retry.connect(self.refining.again)
         self.statusDue.connect(self.quality.on_tick)
         self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
@@ -151,11 +170,7 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         self.scale.set_range(self.settings.depth_range)
         self.scale.set_colormap(self.settings.colormap)
-        geometry, layout = self.settings.state("geometry"), self.settings.state("layout")
-        if geometry is None or not self.restoreGeometry(geometry):
-            self.resize(1440, 900)
-        if layout is None or not self.restoreState(layout):
-            self.layouts.everything()
+        self.layouts.restore()
         self._apply_scale()
 
     # ---- session -----------------------------------------------------------------------------
@@ -176,14 +191,14 @@ class MainWindow(QMainWindow):
             return
         self._started_s = time.monotonic()
         self.session = Session.of(
-            self.addresses, self.refining.config, self.camera_config, on_update=self.bridge.wake
+            self.addresses, self.refining.running, self.camera_config, on_update=self.bridge.wake
         )
         self.bridge.follow(self.session)
         self.feeds.show(self.bridge.views)
         self.session.start(self.max_frames)
         self.stall.start()
         self.bar.set_running(True)
-        self.setWindowTitle(f"lingbot-live – {', '.join(self.addresses)}")
+        self.setWindowTitle(f"lingbot-live – {', '.join(self.asked)}")
         self.sessionChanged.emit()
 
     def stop(self) -> None:
@@ -204,7 +219,8 @@ class MainWindow(QMainWindow):
         if self.is_running:
             self.stop()
         else:
-            self.open_address(self.bar.address)
+            named = self.bar.address
+            self.open_addresses(self.asked if named in self.asked[:1] else (named,))
 
     def open_address(self, address: str) -> None:
         """Stream from this camera instead of the present ones."""
@@ -213,10 +229,24 @@ class MainWindow(QMainWindow):
 
     def open_addresses(self, addresses: tuple[str, ...]) -> None:
         """Stream from these cameras instead of the present ones."""
+        if not any(addresses):
+            return
         self.stop()
-        self.addresses = addresses
+        self.asked = addresses
         self.bar.set_address(addresses[0])
+        self.message.clear()
+        self.opening.open(addresses)
+
+    def stream(self, addresses: tuple[str, ...]) -> None:
+        """Start the cameras that were found under the addresses asked for."""
+        self.addresses = addresses
         self.start()
+
+    def show_waiting(self, text: str) -> None:
+        """Say what is being waited for, in place of pictures."""
+        self.bridge.follow(None)
+        self.feeds.show([])
+        self.feeds.empty.set_placeholder(text)
 
     def stats(self) -> dict[str, object]:
         """Return the session's statistics with the window's own under ``ui``."""
@@ -236,7 +266,6 @@ class MainWindow(QMainWindow):
         chosen = self.feeds.view
         if chosen is not None and chosen in fresh and chosen.refined is not None:
             self.scale.offer(chosen.refined.depth_m)
-            self.cloud.show_frame(chosen.refined)
         self.compare.show_news(fresh)
         self.newsShown.emit(fresh)
         if not self._has_shown:
@@ -246,7 +275,7 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         session = self.session
         self.status.setText(status_line(session, self.bridge.rate.recent_hz))
-        self.record_bar.show_stats(self.recording.stats())
+        self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
         self.statusDue.emit()
         if session is None:
             return
@@ -261,6 +290,7 @@ class MainWindow(QMainWindow):
 
     def _on_rows(self) -> None:
         self.layouts.apply_to_panels()
+        self.demo.apply_to_panels()
         self._apply_scale()
 
     def _apply_scale(self) -> None:
@@ -297,8 +327,8 @@ class MainWindow(QMainWindow):
         CommandPalette(self.actions_, self).open()
 
     def show_keys(self) -> None:
-        """Open the same list; it shows every key."""
-        self.show_palette()
+        """Show every key."""
+        KeysDialog(self.actions_, self).open()
 
     def show_about(self) -> None:
         """Say which version this is."""
@@ -322,9 +352,11 @@ class MainWindow(QMainWindow):
         if not self._closing:
             self._closing = True
             self._remember()
+            self.exporting.stop()
             self.stop()
             self._status_timer.stop()
             self.hide()
+            self.rigging.close()
             self.cloud.stop()
             self.compare.stop()
             self.quality.stop()
@@ -334,8 +366,8 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def _remember(self) -> None:
-        self.settings.set_state("geometry", self.saveGeometry())
-        self.settings.set_state("layout", self.saveState())
+        self.demo.leave()
+        self.layouts.remember()
         if not self.scale.is_auto:
             self.settings.depth_range = self.scale.range
         self.settings.set_text("colormap", self.scale.colormap)

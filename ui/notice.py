@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
@@ -17,7 +19,7 @@ from ui import theme
 
 
 class Notice(QFrame):
-    """A coloured bar with a text, an optional fix, Retry and a cross; hidden until `show_error`.
+    """A coloured bar with a text, an optional fix, a button and a cross; hidden until shown.
 
     ``retry`` and ``dismissed`` are sent when the user presses the button; both hide the bar.
     """
@@ -36,6 +38,7 @@ class Notice(QFrame):
             | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self._label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._offer: Callable[[], object] | None = None
         self._retry = QPushButton("Retry")
         self._retry.clicked.connect(self._on_retry)
         self._close = QToolButton()
@@ -57,17 +60,39 @@ class Notice(QFrame):
 
     def show_error(self, text: str, fix: str = "", *, can_retry: bool = True) -> None:
         """Show what went wrong and, on a second line, what to do next."""
-        self._label.setText(f"{text}\n{fix}" if fix else text)
-        self._retry.setVisible(can_retry)
-        self.show()
+        self._show(f"{text}\n{fix}" if fix else text, "Retry" if can_retry else "", "notice")
+
+    def show_offer(self, text: str, button: str, do: Callable[[], object]) -> None:
+        """Show good news, with a button for what may come next."""
+        self._show(text, button, "message")
+        self._offer = do
+
+    @property
+    def button(self) -> QPushButton:
+        """Retry, or what was offered."""
+        return self._retry
 
     def clear(self) -> None:
         """Take the bar away; sends nothing."""
         self.hide()
 
+    def _show(self, text: str, button: str, look: str) -> None:
+        self._offer = None
+        self._label.setText(text)
+        self._retry.setText(button)
+        self._retry.setVisible(bool(button))
+        if self.objectName() != look:
+            self.setObjectName(look)
+            self.style().unpolish(self)
+            self.style().polish(self)
+        self.show()
+
     def _on_retry(self) -> None:
         self.hide()
-        self.retry.emit()
+        if self._offer is not None:
+            self._offer()
+        else:
+            self.retry.emit()
 
     def _on_close(self) -> None:
         self.hide()

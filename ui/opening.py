@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog
 
+from lingbot_live import registry
+from lingbot_live.camera import CameraInfo
+
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
 
@@ -21,11 +24,50 @@ def dropped_paths(event: QDropEvent) -> list[Path]:
     return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
 
 
+def _members(address: str) -> list[CameraInfo]:
+    return registry.members(address) if registry.may_have_members(address) else []
+
+
 class Opening:
     """Commands that end in another camera on the screen."""
 
     def __init__(self, window: MainWindow) -> None:
         self._window = window
+        self._asked: tuple[str, ...] = ()
+
+    def open(self, addresses: tuple[str, ...]) -> None:
+        """Stream from these, from all cameras of those that are session files."""
+        self._asked = addresses
+        if not any(map(registry.may_have_members, addresses)):
+            self._stream(addresses, [])
+            return
+        window = self._window
+        window.show_waiting(f"reading {', '.join(addresses)}")
+        window.tasks.run(
+            "reading sessions",
+            lambda: [_members(address) for address in addresses],
+            lambda found: self._stream(addresses, found),
+            lambda error: self._stream(addresses, []),  # the pane will say why
+        )
+
+    def _stream(self, asked: tuple[str, ...], found: list[list[CameraInfo]]) -> None:
+        if asked is not self._asked:
+            return  # something else was opened meanwhile
+        infos = [info for members in found for info in members]
+        self._window.refining.offer_recorded(
+            any(i.details.get("refined", "0") != "0" for i in infos)
+        )
+        by_address = zip(asked, found or [[] for _ in asked], strict=True)
+        self._window.stream(
+            tuple(a for one, group in by_address for a in ([i.address for i in group] or [one]))
+        )
+        damage = {info.details["damage"] for info in infos if "damage" in info.details}
+        if damage:
+            self._window.message.show_error(
+                f"{', '.join(asked)}: damaged; what is whole in it is shown. {'; '.join(damage)}",
+                "To make a whole file of it: lingbot-live repair FILE -o NEW.mcap",
+                can_retry=False,
+            )
 
     def open_file(self) -> None:
         """Ask for a recording and play it."""

@@ -19,11 +19,32 @@ class Refining:
 
     def __init__(self, window: MainWindow) -> None:
         self.config = RefinerConfig()
+        self.prefers_recorded = True  # where a session file has refined depth
         self._window = window
+
+    @property
+    def running(self) -> RefinerConfig:
+        """What refines now: the chosen one, or what was recorded."""
+        action = self._window.actions_["as_recorded"]
+        return RefinerConfig("recorded") if action.isChecked() else self.config
+
+    def offer_recorded(self, is_there: bool) -> None:
+        """Say whether the cameras opened next have recorded refined depth; show it if so."""
+        action = self._window.actions_["as_recorded"]
+        action.setVisible(is_there)
+        action.setChecked(is_there and self.prefers_recorded)
+        self.prefers_recorded = True
+
+    def toggle_recorded(self) -> None:
+        """Show refined depth as it was recorded, or have the chosen refiner make it anew."""
+        config, session = self.running, self._window.session
+        if session is not None:
+            session.set_refiner(lambda: registry.create_refiner(config))
 
     def use(self, config: RefinerConfig) -> None:
         """Have a refiner take over while the cameras stream on."""
         self.config = config
+        self._window.actions_["as_recorded"].setChecked(False)
         self._window.bar.set_refiner(str(config))
         self._window.actions_["mask"].setChecked(config.apply_mask)
         self._window.actions_["keep_raw"].setChecked(config.keep_raw)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from PySide6.QtCore import QObject, QRectF, Signal
 
-from lingbot_live.frame import DepthMap, Extrinsics, Intrinsics
-from lingbot_live.geometry import project, rays
+from lingbot_live.calibration.views import region_into_view
 from lingbot_live.quality import Roi
 from ui.bridge import FeedView
 from ui.feed_panel import FeedPanel
@@ -88,20 +86,27 @@ class Regions(QObject):
         if not done:
             return
         self._feeds.link.set_drawing(False)
-        place = Place(rect.left(), rect.top(), rect.right(), rect.bottom())
-        self._drawn[panel.view] = place
+        self._drawn[panel.view] = Place(rect.left(), rect.top(), rect.right(), rect.bottom())
         for other in self._feeds.panels:
-            moved = None if other is panel else self._moved(panel.view, other.view, place)
+            moved = None if other is panel else self._moved(panel.view, other.view)
             if moved is not None:
                 self._drawn[other.view] = moved
         self._tell()
 
-    def _moved(self, source: FeedView, target: FeedView, place: Place) -> Place | None:
+    def _moved(self, source: FeedView, target: FeedView) -> Place | None:
         T = self._feeds.transform(target, source)
         if T is None or source.frame is None or target.frame is None:
             return None
         ours, theirs = source.frame.intrinsics, target.frame.intrinsics
-        return place_in_view(place, source.frame.depth_m, T, ours, theirs)
+        roi = self.roi(source, ours.width, ours.height)
+        moved = region_into_view(roi, source.frame.depth_m, T, ours, theirs)
+        if moved is None or moved.rectangle is None:
+            return None
+        left, top, width, height = moved.rectangle
+        return Place(
+            left / theirs.width, top / theirs.height,
+            (left + width) / theirs.width, (top + height) / theirs.height,
+        )  # fmt: skip
 
     def _tell(self) -> None:
         self._outline()
@@ -113,39 +118,6 @@ class Regions(QObject):
         for panel in self._feeds.panels:
             place = self._drawn.get(panel.view, centred)
             panel.set_region(_rect(place) if self._is_shown else None)
-
-
-def place_in_view(
-    place: Place,
-    depth_m: DepthMap,
-    T_target_source: Extrinsics,
-    source: Intrinsics,
-    target: Intrinsics,
-) -> Place | None:
-    """Return where a region of the source's picture lies in the target's.
-
-    Its corners are put at the median of its valid depth, (h, w) metres; the answer is the
-    rectangle around them, within the picture. None where it has no depth or falls outside.
-    """
-    height, width = depth_m.shape
-    rows = slice(int(place.top * height), max(int(place.bottom * height), 1))
-    columns = slice(int(place.left * width), max(int(place.right * width), 1))
-    inside = depth_m[rows, columns]
-    if not inside.any():
-        return None
-    z_m = float(np.median(inside[inside > 0]))
-    x = np.clip([columns.start, columns.stop - 1], 0, width - 1)
-    y = np.clip([rows.start, rows.stop - 1], 0, height - 1)
-    corners = rays(source)[np.ix_(y, x)].reshape(-1, 2)
-    points = T_target_source.apply(np.c_[corners, np.ones(4)] * z_m)
-    if (points[:, 2] <= 0).any():
-        return None
-    pixels = project(points, target) / (target.width, target.height)
-    left, top = np.clip(pixels.min(0), 0, 1)
-    right, bottom = np.clip(pixels.max(0), 0, 1)
-    if right - left < 0.01 or bottom - top < 0.01:
-        return None
-    return Place(float(left), float(top), float(right), float(bottom))
 
 
 def _rect(place: Place) -> QRectF:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 KINDS = ("charuco", "chessboard")
 DICTIONARY = "5x5_100"
 LEAST_CORNERS = 6  # in one picture; a plane's pose needs four, two more tell mistakes
+_DPM = 300 / 0.0254  # dots per metre
 _UNITS = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 _HOW = (
     "write charuco:7x5:40mm:30mm (squares, square, marker) or chessboard:9x6:25mm (inner corners)"
@@ -119,6 +121,21 @@ class Board:
             inner = np.where(dark, 0, 255).astype(np.uint8)
             inner = inner.repeat(px_per_square, 0).repeat(px_per_square, 1)
         return np.pad(inner, px_per_square, constant_values=255)
+
+    def save_picture(self, path: Path) -> None:
+        """Write the picture for a printer with 300 dots per inch.
+
+        Raises:
+            ConfigError: it cannot be written there.
+        """
+        import cv2
+
+        try:
+            is_written = cv2.imwrite(str(path), self.draw(max(20, round(self.square_m * _DPM))))
+        except cv2.error:
+            is_written = False
+        if not is_written:
+            raise ConfigError(f"{path}: cannot write a picture there; end the name in .png")
 
     def find(self, color: ColorImage) -> Sighting | None:
         """Find the board in a picture, (H, W, 3) uint8 RGB; None where too little of it is seen.

@@ -53,7 +53,7 @@ def solve_rig(board: Board, views: Sequence[View], intrinsics: Mapping[str, Intr
     names = list(intrinsics)
     cameras = {names[0]: RigCamera(names[0])}
     while len(cameras) < len(names):
-        count, known, new = _best_pair(board, views, cameras, names)
+        count, known, new = _best_pair(views, cameras, names)
         if count < LEAST_VIEWS:
             raise CalibrationError(
                 f"{new}: it saw the board {count} times together with {known}; at least "
@@ -96,8 +96,17 @@ def solve_pair(
     return PairResult(pose, rms_px, len(shared))
 
 
+def shared_views(views: Sequence[View], names: Sequence[str]) -> int:
+    """Return the fewest views that hold a camera of ``names`` to those placed before it."""
+    known, least = {names[0]: None}, len(views)
+    while len(known) < len(names):
+        count, _, new = _best_pair(views, known, names)
+        known[new], least = None, min(least, count)
+    return least
+
+
 def _best_pair(
-    board: Board, views: Sequence[View], known: Mapping[str, object], names: Sequence[str]
+    views: Sequence[View], known: Mapping[str, object], names: Sequence[str]
 ) -> tuple[int, str, str]:
     """Return the pair of a placed and an unplaced camera with most views in common."""
     pairs = [(old, new) for old in known for new in names if new not in known]

@@ -59,6 +59,12 @@ class MotionSeries:
         self._times_s.append(time_s)
         self._amounts.append(float(amount))
 
+    def copy(self) -> MotionSeries:
+        """Return the series so far, which later frames leave alone."""
+        out = MotionSeries()
+        out._times_s, out._amounts = list(self._times_s), list(self._amounts)
+        return out
+
     @property
     def times_s(self) -> Floats:
         """The middle between two frames, (N,)."""

@@ -115,19 +115,24 @@ class ExportJob:
                 self._child = child
                 if self._is_cancelled:
                     self._stop_child()
-            for line in child.stdout:
-                self._hear(json.loads(line))
-            child.wait()
-            with self._lock:
-                self._child = None
-                if self._kill is not None:
-                    self._kill.cancel()
+            try:
+                for line in child.stdout:
+                    self._hear(json.loads(line))
+            finally:
+                child.wait()
+                self._forget_child()
             if self.report is None and self._is_cancelled:
                 raise ExportCancelledError(f"{self.request.output}: stopped; nothing was written")
             if self.report is None:
                 noise.seek(0)
                 last = (noise.read().strip().splitlines() or ["no output"])[-1]
                 raise ExportError(f"{self.request.output}: the export died: {last}")
+
+    def _forget_child(self) -> None:
+        with self._lock:
+            self._child = None
+            if self._kill is not None:
+                self._kill.cancel()
 
     def _hear(self, news: dict[str, Any]) -> None:
         if "error" in news:

@@ -6,11 +6,16 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lingbot_live.controls import Control, ControlKind, ControlValue, control_named
-from lingbot_live.errors import ExportError, did_you_mean
+from lingbot_live import colormap
+from lingbot_live.controls import Control, ControlKind, ControlValue
+from lingbot_live.errors import ConfigError, ExportError, did_you_mean
 from lingbot_live.export.images import ArrayWriter, ImageWriter, TumWriter
+from lingbot_live.export.mesh import MeshWriter
 from lingbot_live.export.points import PointWriter
+from lingbot_live.export.rrd import INSTALL as RERUN_INSTALL
+from lingbot_live.export.rrd import RerunWriter
 from lingbot_live.export.shot import Settings, Target, Writer
+from lingbot_live.export.video import VideoWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,13 @@ class ExportFormat:
         """
         who = f"export to {self.name}"
         found = {option.name: option.value for option in self.options}
+        known = {option.name: option for option in self.options}
         for name, value in values.items():
-            found[name] = control_named(self.options, name, who).checked(value, who)
+            if name not in known:
+                there = ", ".join(known) or "none"
+                near = did_you_mean(name, known)
+                raise ConfigError(f"{who}: no option {name!r}.{near} It has: {there}")
+            found[name] = known[name].checked(value, who)
         return found
 
 
@@ -56,10 +66,17 @@ def _switch(name: str, value: bool, words: str) -> Control:
 
 
 def _number(
-    name: str, value: float, most: float, unit: str, words: str, step: float = 0.0
+    name: str,
+    value: float,
+    most: float,
+    unit: str,
+    words: str,
+    step: float = 0.0,
+    *,
+    least: float = 0.0,
 ) -> Control:
     return Control(
-        name, value, ControlKind.FLOAT, 0.0, most, step, default=value, unit=unit, help=words
+        name, value, ControlKind.FLOAT, least, most, step, default=value, unit=unit, help=words
     )  # fmt: skip
 
 
@@ -112,6 +129,48 @@ FORMATS: dict[str, ExportFormat] = {
             "rgb/ and depth/ (16 bit, 5000 a metre) called by their time, with rgb.txt, depth.txt, "
             "associations.txt and intrinsics.json.",
             TumWriter,
+        ),
+        ExportFormat(
+            "mp4",
+            "Video (MP4)",
+            "One video, H.264: colour, raw depth and, where it was recorded, refined depth side by "
+            "side; each picture at the time the device took it.",
+            VideoWriter,
+            (
+                _number("near_m", 0.0, 100.0, "m", "where depth colours begin; 0: automatic"),
+                _number("far_m", 0.0, 100.0, "m", "where depth colours end; 0: automatic"),
+                _choice("colors", colormap.NAMES, "scale of depth colours"),
+                _number("quality", 20.0, 51.0, "", "0 (lossless) to 51 (small), as x264's crf", 1),
+            ),
+            (".mp4",),
+        ),
+        ExportFormat(
+            "mesh",
+            "Mesh of a scene (PLY, GLB)",
+            "One coloured mesh: a camera carried through a still scene, its way found by RGB-D "
+            "odometry, its depth fused. For GLB name the file: -o room.glb.",
+            MeshWriter,
+            (
+                _number("voxel_mm", 10.0, 100.0, "mm", "size of the smallest detail", least=1.0),
+                _number("far_m", 4.0, 13.0, "m", "depth beyond is left out", least=0.1),
+                _choice(
+                    "tracking",
+                    ("geometry", "color"),
+                    "what shows the camera's way; color for flat scenes with texture",
+                ),
+            ),
+            (".ply", ".glb"),
+        ),
+        ExportFormat(
+            "rrd",
+            "Rerun recording",
+            "One .rrd file for the Rerun viewer: colour, raw and refined depth under a pinhole, by "
+            "frame and by the device's time.",
+            RerunWriter,
+            (_number("quality", 95.0, 100.0, "", "of colour's JPEG; 0: without loss", 1),),
+            (".rrd",),
+            module="rerun",
+            install=RERUN_INSTALL,
         ),
     )
 }

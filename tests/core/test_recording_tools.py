@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 from sessions import NoisyCamera, record
 
 from lingbot_live.cli import app
-from lingbot_live.cli_session import parse_split
 from lingbot_live.errors import ConfigError, RecordingError, RefinerError
 from lingbot_live.frame import RefinerInfo
 from lingbot_live.recording.foreign import Topics
@@ -19,8 +19,9 @@ from lingbot_live.recording.format import TOPICS, Role, expand_name, slug
 from lingbot_live.recording.offline import refine_file
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.schemas import definition
-from lingbot_live.recording.state import RecorderOptions
+from lingbot_live.recording.state import RecorderOptions, parse_split
 from lingbot_live.refiner import PassthroughRefiner
+from lingbot_live.session import Session
 
 rosbags = pytest.importorskip("rosbags", reason="rosbags is in the dev extra")
 DOC = Path(__file__).parents[2] / "docs" / "session-format.md"
@@ -339,3 +340,17 @@ def test_names():
     for wrong in ({"quality": 0}, {"compression": "rar"}, {"queue_bytes": 0}):
         with pytest.raises(ConfigError):
             RecorderOptions(**wrong)
+
+
+def test_a_slow_start_does_not_end_a_recording(tmp_path, monkeypatch):
+    """The session's clock runs while its threads still start."""
+    real = Session.start
+
+    def slow(self, max_frames=None):
+        real(self, max_frames)
+        time.sleep(0.4)
+
+    monkeypatch.setattr(Session, "start", slow)
+    run("record", "synthetic:stereo", "-o", tmp_path / "a.mcap", "--frames", 40, "--raw-only")
+    with Recording(tmp_path / "a.mcap") as made:
+        assert len(made) == 40
