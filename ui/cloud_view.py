@@ -94,9 +94,18 @@ class CloudView(QFrame):
         """Show only what lies inside, or everything."""
         self._change(replace(self._view, box=box))
 
-    def set_coloring(self, coloring: Coloring) -> None:
-        """Choose where the points' colours come from."""
+    def suit(self, cameras: int) -> None:
+        """Choose what suits one camera or several; the user may choose otherwise afterwards.
+
+        Several clouds cannot be told apart by their true colours, and a quarter of their points
+        is drawn as fast as all of one.
+        """
+        several = cameras > 1
+        coloring = Coloring.CAMERA if several else Coloring.RGB
         self.coloring_box.setCurrentIndex(self.coloring_box.findData(coloring))
+        for group, value in ((self.stride_actions, 1 + several), (self.size_actions, 2 + several)):
+            next(a for a in group.actions() if a.data() == value).setChecked(True)
+        self._on_choice()
 
     def set_hint(self, text: str) -> None:
         """Show another hint below the cloud, or with an empty text the usual one."""
@@ -211,7 +220,6 @@ class CloudView(QFrame):
         column.addWidget(self.bars[0])
         column.addWidget(self.notice)
         column.addWidget(self.canvas, 1)
-        column.addWidget(self.tools)
         column.addWidget(self.bars[1])
 
     # ---- what happens ------------------------------------------------------------------------
