@@ -187,7 +187,7 @@ class CloudView(QFrame):
         self.orbit_action = self.menu.addAction("Auto-orbit")
         self.orbit_action.setCheckable(True)
         self.reset_button = QToolButton()
-        self.reset_button.setText("Reset view")
+        self.reset_button.setText("Reset")
         self.reset_button.setToolTip("Look from the camera again, with the whole scene in view")
         self.reset_button.clicked.connect(self.reset_view)
 
@@ -216,10 +216,11 @@ class CloudView(QFrame):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         parts = (self.which_box, self.coloring_box, self.tools.button, options, self.reset_button)
-        column.addWidget(_bar(self.chips, *parts))
+        self.bars = (_bar(self.chips, *parts), _bar(self.hint_label, self.stat_label))
+        column.addWidget(self.bars[0])
         column.addWidget(self.notice)
         column.addWidget(self.canvas, 1)
-        column.addWidget(_bar(self.hint_label, self.stat_label))
+        column.addWidget(self.bars[1])
 
     # ---- what happens ------------------------------------------------------------------------
 
