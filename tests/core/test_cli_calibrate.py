@@ -183,5 +183,10 @@ def test_a_watch_waits_for_new_frames_of_all():
     assert watch.look()
     watch.see("a", frame("a", 1, blank))
     assert not watch.look()
+    third = Watch(["a", "b", "c"], CHARUCO)
+    third.see("c", frame("c", 0, blank, 1.0))
+    for name in "ab":
+        third.see(name, frame(name, 90, blank, 3.0))
+    assert third.look(), "a camera that fell silent holds up nobody"
     assert (watch.counts(), watch.weakest()) == ({"a": 0, "b": 0}, 0)
     assert set(watch.shots()) == {"a", "b"}
