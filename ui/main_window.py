@@ -7,6 +7,7 @@ import time
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
+    QDialog,
     QDockWidget,
     QLabel,
     QMainWindow,
@@ -78,6 +79,7 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.link = ViewLink(self)
+        self.refining = Refining(self)
         self.notice = Notice()
         self.empty = ImageView("", self.link, placeholder="Choose a camera and press Start")
         self.rows = QSplitter(Qt.Orientation.Vertical)
@@ -89,6 +91,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
+        column.addWidget(self.refining.notice)
         column.addWidget(self.rows, 1)
         column.addWidget(self.scale)
         self.setCentralWidget(center)
@@ -97,7 +100,6 @@ class MainWindow(QMainWindow):
         self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
         self.compare_dock = self._dock("Raw against refined", "compare_dock", self.compare)
         self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
-        self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
         self.opening = Opening(self)
         self.saving = Saving(self)
@@ -125,6 +127,7 @@ class MainWindow(QMainWindow):
         self.bar.cameraChosen.connect(self.open_address)
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
+        self.bar.precisionChosen.connect(self.refining.set_precision)
         self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
@@ -132,7 +135,6 @@ class MainWindow(QMainWindow):
         self.recording.written.connect(
             lambda path: self.statusBar().showMessage(f"Recording written to {path}", 8000)
         )
-        self.notice.retry.connect(self.refining.again)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -321,6 +323,8 @@ class MainWindow(QMainWindow):
             self.stop()
             self._status_timer.stop()
             self.hide()
+            for dialog in self.findChildren(QDialog):
+                dialog.close()  # ends a download
             self.cloud.stop()
             self.tasks.finish(15.0)
         event.accept()
@@ -332,5 +336,5 @@ class MainWindow(QMainWindow):
             self.settings.depth_range = self.scale.range
         self.settings.set_text("colormap", self.scale.colormap)
         self.settings.set_text("address", self.bar.address)
-        self.settings.set_text("refiner", self.bar.refiner_box.currentText())
+        self.settings.set_text("refiner", str(self.refining.config))
         self.settings.save()

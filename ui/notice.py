@@ -1,4 +1,4 @@
-"""A bar that tells an error where it happened, with what to do about it."""
+"""A bar that tells an error, a wait or an offer where it belongs, with what to do about it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from ui import theme
 
 
 class Notice(QFrame):
-    """A coloured bar with a text, an optional fix, Retry and a cross; hidden until `show_error`.
+    """A coloured bar with a text, up to two buttons and a cross; hidden until something is shown.
 
-    ``retry`` and ``dismissed`` are sent when the user presses the button; both hide the bar.
+    ``retry``, ``accepted`` and ``dismissed`` are sent when the user presses the button; all hide
+    the bar.
     """
 
     retry = Signal()
+    accepted = Signal()
     dismissed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -38,6 +40,8 @@ class Notice(QFrame):
         self._label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._retry = QPushButton("Retry")
         self._retry.clicked.connect(self._on_retry)
+        self._accept = QPushButton()
+        self._accept.clicked.connect(self._on_accept)
         self._close = QToolButton()
         self._close.setText("✕")
         self._close.setAccessibleName("Dismiss")
@@ -47,6 +51,7 @@ class Notice(QFrame):
         row.setSpacing(theme.GRID_PX)
         row.addWidget(self._label, 1)
         row.addWidget(self._retry, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self._accept, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._close, 0, Qt.AlignmentFlag.AlignVCenter)
         self.hide()
 
@@ -55,10 +60,32 @@ class Notice(QFrame):
         """What the bar says; empty while it is hidden."""
         return "" if self.isHidden() else self._label.text()
 
-    def show_error(self, text: str, fix: str = "", *, can_retry: bool = True) -> None:
-        """Show what went wrong and, on a second line, what to do next."""
-        self._label.setText(f"{text}\n{fix}" if fix else text)
+    def show_error(
+        self, text: str, fix: str = "", *, can_retry: bool = True, button: str = ""
+    ) -> None:
+        """Show what went wrong and, on a second line, what to do next; ``button`` may help."""
+        self._show("notice", f"{text}\n{fix}" if fix else text, button)
         self._retry.setVisible(can_retry)
+
+    def show_busy(self, text: str) -> None:
+        """Show what is waited for."""
+        self._show("busy", text, "")
+        self._close.hide()
+
+    def show_offer(self, text: str, button: str) -> None:
+        """Show what could be done, with a button that does it."""
+        self._show("busy", text, button)
+
+    def _show(self, kind: str, text: str, button: str) -> None:
+        if self.objectName() != kind:
+            self.setObjectName(kind)  # what the style goes by
+            self.style().unpolish(self)
+            self.style().polish(self)
+        self._label.setText(text)
+        self._retry.hide()
+        self._accept.setText(button)
+        self._accept.setVisible(bool(button))
+        self._close.show()
         self.show()
 
     def clear(self) -> None:
@@ -68,6 +95,10 @@ class Notice(QFrame):
     def _on_retry(self) -> None:
         self.hide()
         self.retry.emit()
+
+    def _on_accept(self) -> None:
+        self.hide()
+        self.accepted.emit()
 
     def _on_close(self) -> None:
         self.hide()

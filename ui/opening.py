@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from lingbot_live import registry
 from lingbot_live.errors import DriverUnavailableError
+from ui.refining import is_checkpoint
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
@@ -47,8 +48,12 @@ class Opening:
         )
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
-        """Stream from the first of these files and folders."""
-        if paths:
+        """Stream from the first of these files and folders, or refine with it if it is weights."""
+        if not paths:
+            return
+        if is_checkpoint(paths[0]):
+            self._window.refining.choose(f"lingbot:{paths[0]}")
+        else:
             self._window.open_address(f"folder:{paths[0]}" if paths[0].is_dir() else str(paths[0]))
 
     def _list(self, found: list, why: dict[str, DriverUnavailableError]) -> None:  # type: ignore[type-arg]

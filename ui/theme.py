@@ -180,4 +180,5 @@ QToolButton:focus {{ border-color: {theme.accent}; }}
 QToolButton:disabled {{ color: {theme.dim}; }}
 QFrame#notice {{ background: {theme.warning_fill}; border: 0;
   border-left: 4px solid {theme.warning}; }}
+QFrame#busy {{ background: {theme.panel}; border: 0; border-left: 4px solid {theme.accent}; }}
 """
