@@ -98,7 +98,7 @@ class InferenceWorker:
         present one goes on under it, if it can.
         """
         with self.condition:
-            self._wanted = Wanted(create, config)
+            self._wanted, self._tokens = Wanted(create, config), None
             self.condition.notify_all()
 
     def set_tokens(self, tokens: int) -> None:
@@ -111,7 +111,7 @@ class InferenceWorker:
 
     def _choose_tokens(self, choose: Callable[[Refiner], int | None]) -> None:
         with self.condition:
-            if self._refiner is None:
+            if self._refiner is None or self._wanted is not None:
                 self._tokens = choose
             elif self._refiner.tokens is not None:
                 self._refiner.tokens = choose(self._refiner)
@@ -167,6 +167,7 @@ class InferenceWorker:
         before, after = self._loaded, wanted.config
         same = before is not None and after is not None and after.loads_like(before)
         if same and after and self._refiner is not None and self._refiner.adopt(after):
+            self._adjust(self._refiner)
             self._on_change()
         else:
             self._load(wanted)
@@ -186,12 +187,17 @@ class InferenceWorker:
             self._enter(RefinerState.FAILED)
             return
         with self.condition:
-            choose, self._tokens = self._tokens, None
-            if choose is not None and refiner.tokens is not None:
-                refiner.tokens = choose(refiner)
+            self._adjust(refiner)
             self._refiner, self._loaded = refiner, wanted.config
         self.info = refiner.info
         self._enter(RefinerState.READY)
+
+    def _adjust(self, refiner: Refiner) -> None:
+        """Apply the tokens that were asked for meanwhile."""
+        with self.condition:
+            choose, self._tokens = self._tokens, None
+            if choose is not None and refiner.tokens is not None:
+                refiner.tokens = choose(refiner)
 
     def _serve(self, inlet: Inlet) -> None:
         taken = inlet.slot.take()

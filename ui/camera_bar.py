@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QToolBar, QToolButton,
 from lingbot_live import registry
 from lingbot_live.camera import CameraInfo
 from lingbot_live.config import PRECISIONS
+from lingbot_live.model.zoo import FILE_NAMES
 from ui.actions import Actions
 
 # Steps of the token slider; the published range is 1200 to 3600, fewer suit a CPU.
@@ -43,7 +44,7 @@ class CameraBar(QToolBar):
         self.camera_box.activated.connect(self._on_picked)
         self.refiner_box = QComboBox()
         self.refiner_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.refiner_box.setMaximumWidth(220)
+        self.refiner_box.setMaximumWidth(180)
         for name in registry.refiner_names():
             self.refiner_box.addItem(name, name)
         self.refiner_box.activated.connect(
@@ -148,6 +149,7 @@ class CameraBar(QToolBar):
 
 
 def _short(name: str) -> str:
-    """Return a refiner's name with the end of its model's path, where it has one."""
+    """Return a refiner's name with a word for its model's path, where it has one."""
     refiner, colon, model = name.partition(":")
-    return f"{refiner}{colon}{'/'.join(Path(model).parts[-2:])}"
+    path = Path(model)
+    return f"{refiner}{colon}{path.parent.name if path.name in FILE_NAMES else path.name}"
