@@ -9,6 +9,7 @@ from dataclasses import replace
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import RefinerError
 from lingbot_live.model import weights
+from lingbot_live.model.start import create_lingbot, import_torch
 from lingbot_live.refiner import Refiner
 from lingbot_live.refiners.guided import create_guided
 
@@ -23,6 +24,7 @@ def why_not_lingbot(device: str = "auto") -> str:
     """
     missing = [_missing_device(device), _missing_weights()]
     if not any(missing):
+        import_torch()
         from lingbot_live.model.device import has_cuda
 
         if not has_cuda():
@@ -54,8 +56,6 @@ def create_auto(config: RefinerConfig) -> Refiner:
     """Entry point of ``auto``; nothing is downloaded without being asked."""
     reason = why_not_lingbot(config.device)
     if not reason:
-        from lingbot_live.model.lingbot import create_lingbot
-
         try:
             return create_lingbot(replace(config, name="lingbot", model=weights.RECOMMENDED))
         except RefinerError as error:

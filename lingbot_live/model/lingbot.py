@@ -100,7 +100,7 @@ class LingBotRefiner(Refiner):
 
 
 def create_lingbot(config: RefinerConfig) -> Refiner:
-    """Entry point of ``lingbot``: ``lingbot``, ``lingbot:NAME`` or ``lingbot:/path/model.pt``.
+    """Make the refiner that is called ``lingbot``, ``lingbot:NAME`` or ``lingbot:/path/model.pt``.
 
     Raises:
         WeightsError: the checkpoint is not here, damaged, or does not fit.
