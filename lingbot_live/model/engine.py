@@ -136,7 +136,7 @@ class Engine:
         return held.refined_host.numpy().copy(), held.mask_host.numpy().copy(), held.grid.cells
 
     @torch.inference_mode()
-    def is_finite(self, num_tokens: int = 48) -> bool:
+    def is_finite(self, num_tokens: int = 12) -> bool:
         """Whether a made-up scene passes the network without inf or nan in this precision."""
         grid = token_grid(4, 3, num_tokens)
         noise = torch.Generator().manual_seed(0)
