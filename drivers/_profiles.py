@@ -20,9 +20,9 @@ def choose(
     depth_size: Size | None = None,
     fps: float = 30,
 ) -> tuple[StreamProfile, StreamProfile]:
-    """Return the colour and the depth profile for ``config``, or the nearest to the defaults.
+    """Return the colour and the depth profile that ``config`` asks for.
 
-    ``color_size`` and ``fps`` hold where ``config`` leaves the choice; depth has the size of
+    What it leaves open is chosen nearest to ``color_size`` and ``fps``; depth has the size of
     colour unless ``depth_size`` is given. Among equal ones the first offered wins.
 
     Raises:
@@ -37,15 +37,27 @@ def choose(
             raise CameraError(f"{who}: it has no {name} stream; a camera with both is needed")
     shared = {p.fps for p in colors} & {p.fps for p in depths}
     colors = [p for p in colors if p.fps in shared] or colors
-    asked_size = None if config.width is None else (config.width, config.height or 0)
-    color = _nearest(
-        colors, asked_size or color_size, config.fps or fps, rate_first=asked_size is None
+    asked = None if config.width is None else (config.width, config.height or 0)
+    color = _nearest(colors, asked or color_size, config.fps or fps, rate_first=asked is None)
+    _check(who, "colour", color, asked, config.fps)
+    asked = None if config.depth_width is None else (config.depth_width, config.depth_height or 0)
+    depth = _nearest(
+        depths, asked or depth_size or _size(color), color.fps, rate_first=asked is None
     )
-    if (asked_size or _size(color)) != _size(color) or (config.fps or color.fps) != color.fps:
-        asked = f"{config.width}x{config.height}" if asked_size else "colour"
-        rate = f" at {config.fps:g} fps" if config.fps else ""
-        raise ConfigError(f"{who}: {asked}{rate} is not offered; the nearest is {_text(color)}")
-    return color, _nearest(depths, depth_size or _size(color), color.fps, rate_first=True)
+    _check(who, "depth", depth, asked, color.fps if asked else None)
+    return color, depth
+
+
+def _check(
+    who: str, stream: str, found: StreamProfile, size: Size | None, fps: float | None
+) -> None:
+    if (size or _size(found)) != _size(found) or (fps or found.fps) != found.fps:
+        asked = f"{stream} {size[0]}x{size[1]}" if size else stream
+        rate = f" at {fps:g} fps" if fps else ""
+        raise ConfigError(
+            f"{who}: {asked}{rate} is not offered; the nearest is {_text(found)}. "
+            "`lingbot-live devices --profiles` lists all"
+        )
 
 
 def _nearest(

@@ -57,12 +57,14 @@ class RealSenseCamera(Camera):
         self._pipeline: Any = None
         self._align: Any = None
         self._calibration: Calibration | None = None
+        self._motion: data.Motion | None = None
         self._most_skew_ms = 0.0
 
     def _streams(self, config: Any) -> tuple[StreamProfile, StreamProfile]:
         """Choose both profiles of the device and enable them in the SDK's ``config``."""
         rs = self._rs
         offered = data.profiles(rs, self._device)
+        self.info = replace(self.info, profiles=offered)
         pair = choose(
             self.info.address, offered, self.config, depth_size=data.best_depth(self.info.name)
         )
@@ -76,6 +78,7 @@ class RealSenseCamera(Camera):
         """Take over what the running pipeline tells of itself."""
         self._align = self._rs.align(self._rs.stream.color)
         self._calibration = data.calibration(self._rs, profile)
+        self._motion = data.start_motion(self._rs, profile.get_device(), self.info.address)
         self.info = replace(
             data.camera_info(self._rs, self._device, self.info.driver),
             target=self.info.target,
@@ -86,6 +89,8 @@ class RealSenseCamera(Camera):
     def _capture(self, frames: Any) -> Capture | None:
         """Return an aligned copy of a frame set, or None (counted) if it is no true pair."""
         arrival_ns = time.monotonic_ns()
+        if self._motion is not None:
+            self._imu.extend(self._motion.readings())
         color, depth = frames.get_color_frame(), frames.get_depth_frame()
         if not color or not depth:
             self.missed["unpaired"] += 1
@@ -134,11 +139,18 @@ class RealSenseCamera(Camera):
         """Return a frame set, or None after ``timeout_ms``; raise if there will be none."""
         raise NotImplementedError
 
-    def _cam_close(self) -> None:
+    def _stop(self) -> None:
+        """End what `_started` took over; it may start again."""
+        motion, self._motion = self._motion, None
+        if motion is not None:
+            motion.stop()
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             try:
                 pipeline.stop()
             except RuntimeError as error:
                 log.debug("%s: stop: %s", self.info.address, error)
+
+    def _cam_close(self) -> None:
+        self._stop()
         self._device = self._align = self._calibration = None

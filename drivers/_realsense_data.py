@@ -16,12 +16,21 @@ from lingbot_live.errors import (
     CameraDisconnectedError,
     CameraError,
 )
-from lingbot_live.frame import Calibration, ColorImage, Extrinsics, Intrinsics, RawDepth
+from lingbot_live.frame import (
+    Calibration,
+    ColorImage,
+    Extrinsics,
+    ImuSample,
+    Intrinsics,
+    RawDepth,
+)
 
 log = logging.getLogger(__name__)
 
 # Depth size with the least noise, from Intel's "Tuning depth cameras for best performance".
 _BEST_DEPTH = {"D43": (848, 480), "D45": (848, 480)}
+
+_MOST_READINGS = 4000  # of the inertial sensors between two frames
 
 # A part of the SDK's message, what it means, what to do.
 _ERRORS: tuple[tuple[str, type[CameraError], str], ...] = (
@@ -161,6 +170,50 @@ def _fitted(rs: Any, source: Any) -> tuple[float, ...]:
     if worst_px > 0.5:
         log.warning("distortion %s is fitted to %.1f pixels only", source.model, worst_px)
     return tuple(float(value) for value in found)
+
+
+class Motion:
+    """Accelerometer and gyroscope, read beside the pipeline, which would hand over a few only."""
+
+    def __init__(self, rs: Any, sensor: Any, profiles: list[Any]) -> None:
+        self._accel = rs.stream.accel
+        self._sensor = sensor
+        self._queue = rs.frame_queue(_MOST_READINGS, True)
+        sensor.open(profiles)
+        sensor.start(self._queue)
+
+    def readings(self) -> Iterator[ImuSample]:
+        """Yield what has come since the last call; each is of one sensor."""
+        while frame := self._queue.poll_for_frame():
+            told = frame.as_motion_frame().get_motion_data()
+            vector = (told.x, told.y, told.z)
+            stamp_us = round(frame.get_timestamp() * 1000)
+            if frame.get_profile().stream_type() == self._accel:
+                yield ImuSample(stamp_us, acceleration_m_s2=vector)
+            else:
+                yield ImuSample(stamp_us, angular_velocity_rad_s=vector)
+
+    def stop(self) -> None:
+        """Release the sensor."""
+        try:
+            self._sensor.stop()
+            self._sensor.close()
+        except RuntimeError as error:
+            log.debug("motion sensor: %s", error)
+
+
+def start_motion(rs: Any, device: Any, who: str) -> Motion | None:
+    """Return the device's inertial sensors, reading; None if there are none, or not for us."""
+    kinds = (rs.stream.accel, rs.stream.gyro)
+    for sensor in device.query_sensors():
+        fastest = {p.stream_type(): p for p in sorted(sensor.profiles, key=lambda p: p.fps())}
+        wanted = [fastest[kind] for kind in kinds if kind in fastest]
+        if wanted:
+            try:
+                return Motion(rs, sensor, wanted)
+            except RuntimeError as error:  # depth does not need them
+                log.warning("%s: its inertial sensors do not start: %s", who, error)
+    return None
 
 
 def to_depth(frame: Any) -> RawDepth:

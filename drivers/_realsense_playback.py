@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +12,21 @@ from typing import Any
 
 from drivers import _realsense_data as data
 from drivers._realsense_camera import RealSenseCamera, sdk
-from drivers._recording import check_rosbag, check_sqlite, existing_file, probe
+from drivers._recording import (
+    check_rosbag,
+    check_sqlite,
+    existing_file,
+    probe,
+    rosbag_counts,
+    sqlite_counts,
+)
 from lingbot_live.camera import CameraInfo, Capture
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, EndOfStreamError
 from lingbot_live.pace import Pace
 from lingbot_live.worker import Worker
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".bag", ".db3")
 _POLL_MS = 20  # one wait of the SDK; the end of a file shows only between two
@@ -25,6 +35,7 @@ _MOST_PASSES = 3
 _FIRST_S = 5.0
 _EARLY_FRAMES = 3
 _MOST_STALE = 6  # frame sets around a seek
+_STREAMS = (("/Color_", "color"), ("/Depth_", "depth"), ("/Accel_", "imu"), ("/Gyro_", "imu"))
 _TOPIC = "/file_version"  # every librealsense recording has it
 
 
@@ -36,6 +47,22 @@ def is_ours(path: Path) -> bool:
     """
     check = check_rosbag if path.suffix.lower() == ".bag" else check_sqlite
     return _TOPIC in check(path)
+
+
+def data_counts(path: Path) -> dict[str, int]:
+    """Return how many images a recording holds by stream, from its index.
+
+    Raises:
+        BadRecordingError: it is damaged.
+    """
+    is_ours(path)
+    count = rosbag_counts if path.suffix.lower() == ".bag" else sqlite_counts
+    totals: Counter[str] = Counter()
+    for topic, found in count(path).items():
+        for word, stream in _STREAMS:
+            if word in topic and "/data" in topic:
+                totals[stream] += found
+    return dict(totals)
 
 
 class RealSenseRecording(RealSenseCamera):
@@ -97,7 +124,7 @@ class RealSenseRecording(RealSenseCamera):
             self._find_zero()
             for _ in range(_MOST_PASSES):
                 if position_s <= 0 or self._is_over():
-                    self._pipeline.stop()
+                    self._stop()
                     self._start()
                 if position_s <= 0 or self._jump(position_s):
                     return
@@ -140,6 +167,15 @@ class RealSenseRecording(RealSenseCamera):
         self._stale = 0
         self._passes += 1
 
+    def _stop(self) -> None:
+        """End a pass, with its player halted: running, it may read into what is gone and crash."""
+        if self._pipeline is not None:
+            try:
+                self._while_reading(self._device.pause)
+            except RuntimeError as error:
+                log.debug("%s: pause: %s", self.info.address, error)
+        super()._stop()
+
     def _jump(self, position_s: float) -> bool:
         """Go on at a time of the file, leaving out what the SDK has read before.
 
@@ -150,6 +186,7 @@ class RealSenseRecording(RealSenseCamera):
         while self._pipeline.try_wait_for_frames(_POLL_MS)[0]:
             pass
         self._early.clear()
+        self._imu.clear()
         # Early, since colour and depth of a pair lie apart in the file; `Pace` leaves out the rest.
         early_s = max(0.0, position_s - _EARLY_FRAMES * self._period_s)
         self._while_reading(lambda: device.seek(timedelta(seconds=early_s)))
@@ -211,7 +248,7 @@ class RealSenseRecording(RealSenseCamera):
         # A pass without any frame is a start that lost them all; it deserves another.
         if self._seen or self._passes >= _MOST_PASSES:
             raise EndOfStreamError(f"{self.info.address}: the recording is over")
-        self._pipeline.stop()
+        self._stop()
         self._start()
 
 

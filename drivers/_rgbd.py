@@ -122,6 +122,17 @@ def load(item: Item) -> tuple[ColorImage, RawDepth, Intrinsics]:
     return rgb, depth, intrinsics
 
 
+def read_color(item: Item) -> ColorImage:
+    """Decode the colour of a pair alone.
+
+    Raises:
+        BadRecordingError: it is unreadable.
+    """
+    import cv2
+
+    return _decode(item.color, cv2.IMREAD_COLOR)[..., ::-1]
+
+
 def _decode(path: Path, flags: int) -> npt.NDArray[Any]:
     import cv2
 

@@ -17,6 +17,8 @@ from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraError, CameraNotFoundError, EndOfStreamError
 from lingbot_live.frame import Calibration, ColorImage, Intrinsics, RawDepth
 from lingbot_live.pace import Pace
+from lingbot_live.playback import Preview
+from lingbot_live.previews import shrink
 
 DEFAULT_FPS = 30.0
 CACHE_BYTES = 256 << 20  # 170 decoded pairs of 640x480
@@ -75,7 +77,9 @@ class FolderCamera(Camera):
         self._position = 0
         self._decoded(0)
         duration_s = (len(self._items) - 1) / self._fps
-        self.playback = self._pace = Pace(self, self, duration_s, 1 / self._fps)
+        self.playback = self._pace = Pace(
+            self, self, duration_s, 1 / self._fps, preview=self._preview
+        )
         self.info = replace(self.info, details={"layout": sequence.layout})
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
@@ -107,6 +111,14 @@ class FolderCamera(Camera):
             device_timestamp_us=self._stamp_us(item),
             label=place.label,
         )
+
+    def _preview(self, position_s: float) -> Preview | None:
+        """Decode the colour alone; on whatever thread, so nothing of the reader's is touched."""
+        items = self._items
+        if not items:
+            return None
+        at = min(max(round(position_s * self._fps), 0), len(items) - 1)
+        return shrink(_rgbd.read_color(items[at]))
 
     def _stamp_us(self, position: int) -> int:
         recorded_us = self._items[position].timestamp_us

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lingbot_live.camera import Camera, CameraInfo, Driver
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, CameraNotFoundError, RecordingError
+from lingbot_live.recording.format import split_target
+
+if TYPE_CHECKING:
+    from lingbot_live.recording.recording import Recording
+    from lingbot_live.recording.tracks import Track
 
 
 class PlaybackDriver(Driver):
-    """Addresses: ``session:FILE.mcap``, ``session:FILE.mcap#CAMERA``, or just the file's path."""
+    """Addresses: ``session:FILE.mcap``, ``session:FILE.mcap#CAMERA``, or just the file's path.
+
+    In another program's file, CAMERA may be ``DEPTH,COLOR,CAMERA_INFO``, its topics' names.
+    """
 
     scheme = "session"
     title = "Recorded session"
@@ -23,25 +34,27 @@ class PlaybackDriver(Driver):
     def find(self, target: str) -> CameraInfo:
         """Return what a file says of its camera."""
         path, camera = split_target(target)
-        if not path.is_file():
-            raise CameraNotFoundError(f"session: no such file {path}; check the path")
-        from lingbot_live.recording.recording import Recording
+        with _opened(path, camera) as recording:
+            return self._info(target, recording, recording.track(camera))
 
-        try:
-            with Recording(path) as recording:
-                track = recording.track(camera)
-                name = track.info.name if track.info else track.name
-                details = {
-                    "cameras": ", ".join(recording.tracks),
-                    "frames": str(len(track)),
-                    "duration_s": f"{recording.duration_s:.3f}",
-                }
-                serial = track.info.serial if track.info else ""
-        except RecordingError as error:
-            raise BadRecordingError(str(error)) from error
-        return CameraInfo(
-            self.scheme, target, name, serial, is_recording=True, details=details
-        )  # fmt: skip
+    def members(self, target: str) -> list[CameraInfo]:
+        """Return all cameras of a file; the one that is named, if one is."""
+        path, camera = split_target(target)
+        with _opened(path, camera) as recording:
+            tracks = [recording.track(camera)] if camera else recording.tracks.values()
+            return [self._info(f"{path}#{t.name}", recording, t) for t in tracks]
+
+    def _info(self, target: str, recording: Recording, track: Track) -> CameraInfo:
+        details = {
+            "cameras": ", ".join(recording.tracks),
+            "frames": str(len(track)),
+            "refined": str(len(track.refined_times_ns)),
+            "duration_s": f"{recording.duration_s:.3f}",
+        }
+        if recording.damage:
+            details["damage"] = "; ".join(recording.damage)
+        name, serial = (track.info.name, track.info.serial) if track.info else (track.name, "")
+        return CameraInfo(self.scheme, target, name, serial, is_recording=True, details=details)
 
     def create(self, info: CameraInfo, config: CameraConfig) -> Camera:
         """Return a player."""
@@ -51,10 +64,15 @@ class PlaybackDriver(Driver):
         return Player(path, camera, info, config)
 
 
-def split_target(target: str) -> tuple[Path, str]:
-    """Return path and camera of ``FILE#CAMERA``; a file whose own name has a # wins."""
-    whole = Path(target).expanduser()
-    name, hash_sign, camera = target.partition(".mcap#")
-    if whole.exists() or not hash_sign:
-        return whole, ""
-    return Path(name + ".mcap").expanduser(), camera
+@contextmanager
+def _opened(path: Path, camera: str) -> Iterator[Recording]:
+    if not path.is_file():
+        raise CameraNotFoundError(f"session: no such file {path}; check the path")
+    from lingbot_live.recording.foreign import Topics
+    from lingbot_live.recording.recording import Recording
+
+    try:
+        with Recording(path, Topics.parse(camera)) as recording:
+            yield recording
+    except RecordingError as error:
+        raise BadRecordingError(str(error)) from error

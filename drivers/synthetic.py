@@ -43,6 +43,7 @@ from lingbot_live.frame import Calibration, Intrinsics, RawDepth
 from lingbot_live.worker import Worker
 
 _SIZE = (640, 480)
+_OTHERS = ((1280, 720), (320, 240))  # offered; any other size works as well
 _FPS = 30.0
 _LEAST, _MOST = (64, 48), (1920, 1080)
 _FOCAL = 520 / 640  # in picture widths: 63 degrees across
@@ -87,7 +88,9 @@ class SyntheticDriver(Driver):
 
     def _info(self, target: str) -> CameraInfo:
         size = f"{_SIZE[0]}x{_SIZE[1]}@{_FPS:g}"
-        profiles = tuple(StreamProfile(s, *_SIZE, _FPS) for s in ("color", "depth"))
+        profiles = tuple(
+            StreamProfile(s, *size, _FPS) for s in ("color", "depth") for size in (_SIZE, *_OTHERS)
+        )
         name = f"Synthetic {SENSORS[target].title} {size}"
         return CameraInfo(self.scheme, target, name, is_simulated=True, profiles=profiles)
 

@@ -43,6 +43,7 @@ class CaptureWorker:
         self.state = CameraState.CLOSED
         self.error: BaseException | None = None
         self.camera: Camera | None = None
+        self.tries = 0  # to open it again since it vanished
         self._create = create
         self._on_frame = on_frame
         self._stats = stats
@@ -78,7 +79,6 @@ class CaptureWorker:
     def _run(self, stop: threading.Event) -> None:
         self.camera = camera = self._create()
         self._stats.missed = camera.missed
-        tries = 0
         try:
             camera.open()
             while not stop.is_set():
@@ -88,8 +88,9 @@ class CaptureWorker:
                 except CameraDisconnectedError as error:
                     log.warning("%s", error)
                     self.error = error
+                    self.tries = 0
                     self._enter(CameraState.RECONNECTING)
-                    self._reopen(camera, stop, tries)
+                    self._reopen(camera, stop)
         finally:
             camera.close()
 
@@ -128,19 +129,20 @@ class CaptureWorker:
             )
             self._enter(CameraState.STALLED)
 
-    def _reopen(self, camera: Camera, stop: threading.Event, tries: int) -> None:
+    def _reopen(self, camera: Camera, stop: threading.Event) -> None:
         pause_s = self._config.reconnect_first_s
         while not stop.wait(pause_s):
-            tries += 1
+            self.tries += 1
             camera.close()
             try:
                 camera.open()
             except (CameraNotFoundError, CameraDisconnectedError, CameraBusyError) as error:
                 most = self._config.reconnect_tries
-                if most is not None and tries >= most:
+                if most is not None and self.tries >= most:
                     raise
                 self.error = error
                 pause_s = min(pause_s * 2, self._config.reconnect_most_s)
+                self._on_change()
             else:
                 self._stats.reconnects += 1
                 return

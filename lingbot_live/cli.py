@@ -13,14 +13,18 @@ import typer
 from lingbot_live import (
     __version__,
     cli_bench,
+    cli_calibrate,
     cli_compare,
     cli_devices,
     cli_doctor,
+    cli_export,
     cli_models,
     cli_refine,
     cli_session,
 )
+from lingbot_live.cli_light import command_names, only
 from lingbot_live.cli_options import (
+    DepthSizeOption,
     DeviceOption,
     DurationOption,
     EveryFrameOption,
@@ -34,6 +38,7 @@ from lingbot_live.cli_options import (
     PrecisionOption,
     RefinerOption,
     ResetOption,
+    RigOption,
     ScreenshotOption,
     SeedOption,
     SetOption,
@@ -97,6 +102,7 @@ def run(
     no_mask: NoMaskOption = False,
     fps: FpsOption = None,
     size: SizeOption = None,
+    depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
     frames: FramesOption = None,
@@ -110,12 +116,21 @@ def run(
     stats: StatsOption = None,
     snapshot_to: SnapshotOption = None,
     reset: ResetOption = False,
+    rig: RigOption = None,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = replace(
-        camera_config(fps, size, seed, controls, loop=looping, realtime=not every_frame),
+        camera_config(
+            fps,
+            size,
+            seed,
+            controls,
+            loop=looping,
+            realtime=not every_frame,
+            depth_size=depth_size,
+        ),
         speed=speed,
         start_s=start,
     )
@@ -123,6 +138,8 @@ def run(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
         keep_raw=keep_raw, no_mask=no_mask,
     )  # fmt: skip
+    if rig is not None:
+        _check_rig(rig, headless)
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
@@ -141,6 +158,7 @@ def run(
         snapshot=snapshot_to,
         stats=stats,
         reset=reset,
+        rig=rig,
     )
     raise typer.Exit(run_window(options))
 
@@ -151,12 +169,23 @@ app.command()(cli_refine.refine)
 app.command()(cli_session.record)
 app.command()(cli_session.info)
 app.command()(cli_session.repair)
+app.command()(cli_export.export)
 app.command()(cli_compare.measure)
 app.command()(cli_compare.compare)
+app.command()(cli_calibrate.calibrate)
 app.command("eval")(cli_compare.evaluate)
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_doctor.doctor)
 app.command()(cli_bench.bench)
+
+
+def _check_rig(path: Path, headless: bool) -> None:
+    """Tell a wrong rig before cameras open."""
+    from lingbot_live.calibration.rig import Rig
+
+    if headless:
+        raise ConfigError("--rig needs a window; leave out --headless")
+    Rig.load(path)
 
 
 def _run_headless(
@@ -170,13 +199,17 @@ def _run_headless(
     from lingbot_live import registry
     from lingbot_live.session import Session
 
-    session = Session.of(addresses or [registry.default_address()], refiner, camera)
+    named = registry.with_members(addresses or [registry.default_address()])
+    session = Session.of(named, refiner, camera)
     session.start(max_frames=frames)
+    ended = False
     try:
         _wait(session, duration_s)
+        ended = True
     finally:
         session.stop()
-        _write_json(stats, session.stats())
+        if ended or stats is not None:  # on a screen an error is to stand alone
+            _write_json(stats, session.stats())
 
 
 def _wait(session: Session, duration_s: float | None) -> None:
@@ -219,19 +252,15 @@ def _guarded(call: Callable[[], None]) -> int:
 
 def main() -> None:
     """Entry point of the command ``lingbot-live``; ``run`` may be left out."""
-    names = {
-        command.name or command.callback.__name__
-        for command in app.registered_commands
-        if command.callback
-    }
-    names |= {group.name for group in app.registered_groups if group.name}
     arguments = sys.argv[1:]
     words = [word for word in arguments if not word.startswith("-")]
     asks_help = any(word in ("-h", "--help", "--version") for word in arguments)
-    if not (words and words[0] in names) and not asks_help:
+    wanted = words[0] if words and words[0] in command_names(app) else None
+    if wanted is None and not asks_help:
         leading = [word for word in arguments if word == "--debug"]
         arguments = [*leading, "run", *(word for word in arguments if word != "--debug")]
-    sys.exit(_guarded(lambda: app(args=arguments, prog_name="lingbot-live")))
+        wanted = "run"
+    sys.exit(_guarded(lambda: only(app, wanted)(args=arguments, prog_name="lingbot-live")))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli_options import parse_size
+from lingbot_live.cli_options import RigOption, SizeOption, parse_size, progress_bar
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lingbot_live.comparison import ComparisonSettings, SensorRun
+    from lingbot_live.comparison import SensorRun
+    from lingbot_live.comparison_frames import ComparisonSettings
     from lingbot_live.config import CameraConfig
     from lingbot_live.evaluation import EvalRow
     from lingbot_live.quality import Numbers
@@ -33,7 +34,6 @@ ReferenceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="For spreadsheets.")]
-SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
 
 
 def measure(
@@ -48,7 +48,8 @@ def measure(
     size: SizeOption = None,
 ) -> None:
     """Measure depth quality of one camera or recording, raw and refined."""
-    from lingbot_live.comparison import ComparisonSettings, measure_camera
+    from lingbot_live.comparison import measure_camera
+    from lingbot_live.comparison_frames import ComparisonSettings
     from lingbot_live.quality import Roi
 
     settings = ComparisonSettings(
@@ -61,7 +62,8 @@ def measure(
         reference=reference,
         camera=_camera_config(size),
     )
-    run = measure_camera(address, refiner or ["none"], settings)
+    with progress_bar(f"{address}: frames measured") as show:
+        run = measure_camera(address, refiner or ["none"], settings, show)
     columns = {stream.label: dict(stream.numbers) for stream in run.streams}
     columns["raw"] |= run.rs_compatible
     if as_json:
@@ -83,10 +85,12 @@ def compare(
     refiner: Refiners = None,
     roi: RoiOption = "40%",
     distance: DistanceOption = None,
+    rig: RigOption = None,
     size: SizeOption = None,
 ) -> None:
     """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json."""
-    from lingbot_live.comparison import ComparisonSettings
+    from lingbot_live.calibration.rig import Rig
+    from lingbot_live.comparison_frames import ComparisonSettings
     from lingbot_live.quality import Roi
     from lingbot_live.report import write_report
 
@@ -97,6 +101,7 @@ def compare(
         distance_m=distance,
         reference=reference,
         camera=_camera_config(size),
+        rig=Rig.load(rig) if rig else None,
     )
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder")
@@ -128,7 +133,8 @@ def evaluate(
     for name in names:
         evaluation.create(name).close()
     examples = evaluation.examples(folder, settings)
-    rows = list(evaluation.evaluate(examples, names, settings))
+    with progress_bar("pictures refined") as show:
+        rows = list(evaluation.evaluate(examples, names, settings, show))
     if as_json:
         _print_json([_row(row) for row in rows])
     elif as_csv:
@@ -146,20 +152,25 @@ def _run_all(
     from lingbot_live.config import RefinerConfig
 
     # A slip in the last address must not show after minutes of work on the first.
-    for address in addresses:
-        registry.find_camera(address)
+    addresses = [member for address in addresses for member in _members(address)]
     for text in refiners:
         registry.check_refiner_name(RefinerConfig.parse(text).name)
-    live = sys.stderr.isatty()
-
-    def progress(address: str, frames: int) -> None:
-        if live:
-            print(f"\r{address}: {frames} frames measured", end="", file=sys.stderr, flush=True)
-
-    runs = [measure_camera(address, refiners, settings, progress) for address in addresses]
-    if live:
-        print(file=sys.stderr)
+    runs: list[SensorRun] = []
+    for address in addresses:
+        first = runs[0] if runs else None
+        with progress_bar(f"{address}: frames measured") as show:
+            runs.append(measure_camera(address, refiners, settings, show, first))
     return runs
+
+
+def _members(address: str) -> list[str]:
+    """Return the addresses of all cameras in a session file; any other address as it is."""
+    from lingbot_live import registry
+
+    members = registry.members(address)
+    if not members:
+        registry.find_camera(address)
+    return [info.address for info in members] or [address]
 
 
 def _print_measured(run: SensorRun, columns: dict[str, Numbers], roi: str) -> None:
@@ -178,26 +189,19 @@ def _print_measured(run: SensorRun, columns: dict[str, Numbers], roi: str) -> No
 
 def _print_eval(rows: list[EvalRow], examples: int, seeds: int) -> None:
     print(f"{examples} examples, {seeds} mask(s) each; errors on hidden pixels (reference: on all)")
+    telea = {row.protocol: row.numbers["absrel_all"] for row in rows if row.refiner.name == "telea"}
     table = []
     for row in rows:
         n = row.numbers
+        by = n["absrel_all"] / telea[row.protocol] if row.protocol in telea else math.nan
         table.append([
-            row.protocol, str(row.refiner), f"{n['absrel_all']:.4f}", f"{n['rmse_all_m']:.4f}",
+            row.protocol, str(row.refiner), f"{n['absrel_all']:.4f}",
+            f"{by:.2f}" if math.isfinite(by) else "-", f"{n['rmse_all_m']:.4f}",
             *(f"{n[f'delta_{t}_all']:.3f}" for t in (125, 110, 105, 103)),
             f"{100 * n['coverage_share']:.1f}", f"{n['refine_ms']:.0f}",
         ])  # fmt: skip
-    heads = [
-        "protocol",
-        "refiner",
-        "REL",
-        "RMSE m",
-        "<1.25",
-        "<1.10",
-        "<1.05",
-        "<1.03",
-        "fill %",
-        "ms",
-    ]
+    heads = ["protocol", "refiner", "REL", "/telea", "RMSE m"]
+    heads += ["<1.25", "<1.10", "<1.05", "<1.03", "fill %", "ms"]
     _print_table(heads, sorted(table, key=lambda r: r[0]))
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 FpsOption = Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
+DepthSizeOption = Annotated[
+    str | None, typer.Option("--depth-size", help="Size of the depth sensor, such as 848x480.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A sensor's control; [SCHEME:]NAME=VALUE."),
@@ -43,6 +46,9 @@ ScreenshotOption = Annotated[
 StatsOption = Annotated[Path | None, typer.Option(help="Write counts and latencies as JSON.")]
 SnapshotOption = Annotated[
     Path | None, typer.Option("--snapshot", help="Write a snapshot folder when it ends.")
+]
+RigOption = Annotated[
+    Path | None, typer.Option("--rig", help="Where the cameras stand: a file by calibrate.")
 ]
 ResetOption = Annotated[
     bool, typer.Option("--reset", help="Forget the window's remembered settings.")
@@ -115,6 +121,7 @@ def camera_config(
     *,
     loop: bool,
     realtime: bool = True,
+    depth_size: str | None = None,
 ) -> CameraConfig:
     """Return the options as settings.
 
@@ -124,13 +131,15 @@ def camera_config(
     from lingbot_live.config import CameraConfig
 
     width, height = parse_size(size)
-    settings = tuple(map(_setting, controls or ()))
+    depth_width, depth_height = parse_size(depth_size, "--depth-size")
+    settings = tuple(map(key_value, controls or ()))
     return CameraConfig(
-        width, height, fps, loop=loop, realtime=realtime, seed=seed, controls=settings
-    )
+        width, height, fps, depth_width, depth_height,
+        loop=loop, realtime=realtime, seed=seed, controls=settings,
+    )  # fmt: skip
 
 
-def parse_size(text: str | None) -> tuple[int | None, int | None]:
+def parse_size(text: str | None, option: str = "--size") -> tuple[int | None, int | None]:
     """Read WIDTHxHEIGHT; both None without a text.
 
     Raises:
@@ -140,11 +149,16 @@ def parse_size(text: str | None) -> tuple[int | None, int | None]:
         return None, None
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isdigit() for part in parts):
-        raise ConfigError(f"--size {text}: write WIDTHxHEIGHT, such as 640x480")
+        raise ConfigError(f"{option} {text}: write WIDTHxHEIGHT, such as 640x480")
     return int(parts[0]), int(parts[1])
 
 
-def _setting(text: str) -> tuple[str, str]:
+def key_value(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE.
+
+    Raises:
+        ConfigError: it is not written so.
+    """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise ConfigError(f"--set {text}: write NAME=VALUE, such as color.exposure=200")

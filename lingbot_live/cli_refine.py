@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,7 @@ from lingbot_live.cli_options import (
     refiner_config,
     stoppable,
 )
-from lingbot_live.errors import ConfigError, EndOfStreamError, LingbotLiveError
+from lingbot_live.errors import ConfigError, LingbotLiveError
 
 if TYPE_CHECKING:
     from lingbot_live.camera import Camera, CameraInfo
@@ -184,9 +185,9 @@ def _examples(path: Path) -> list[Path]:
 
 def _camera(address: str) -> Camera:
     from lingbot_live import registry
-    from lingbot_live.config import CameraConfig
+    from lingbot_live.reading import OFFLINE
 
-    return registry.create_camera(address, CameraConfig(loop=False, realtime=False))
+    return registry.create_camera(address, OFFLINE)
 
 
 def _only_frame(folder: Path) -> tuple[Frame, CameraInfo]:
@@ -198,34 +199,22 @@ def _only_frame(folder: Path) -> tuple[Frame, CameraInfo]:
 
 def _frames(address: str, frames: int | None) -> Iterator[Item]:
     """Yield the frames of a camera; one that cannot be read is an item that fails to load."""
-    from lingbot_live.camera import first_frame
+    from lingbot_live.reading import frame_count, readings
 
     with _camera(address) as camera:
         if not camera.info.is_recording and frames is None:
             raise ConfigError(f"{address}: has no end, so say how many: --frames N")
-        known = camera.info.details.get("frames", "")
-        total = frames or (int(known) if known.isdigit() else None)
-        number, last = 0, ""
-        while frames is None or number < frames:
-            try:
-                frame = first_frame(camera)
-                load, last = _constant(frame, camera.info), ""
-            except EndOfStreamError:
-                return
-            except LingbotLiveError as error:
-                if str(error) == last:
-                    return  # it does not get past this frame
-                load, last = _failing(error), str(error)
-            yield Item(f"frame-{number:06d}", load, total)
-            number += 1
+        total = frames or frame_count(camera)
+        for number, reading in enumerate(islice(readings(camera), frames)):
+            yield Item(f"frame-{number:06d}", _loader(reading, camera.info), total)
 
 
-def _constant(frame: Frame, info: CameraInfo) -> Callable[[], tuple[Frame, CameraInfo]]:
-    return lambda: (frame, info)
-
-
-def _failing(error: LingbotLiveError) -> Callable[[], tuple[Frame, CameraInfo]]:
+def _loader(
+    reading: Frame | LingbotLiveError, info: CameraInfo
+) -> Callable[[], tuple[Frame, CameraInfo]]:
     def load() -> tuple[Frame, CameraInfo]:
-        raise error
+        if isinstance(reading, LingbotLiveError):
+            raise reading
+        return reading, info
 
     return load

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lingbot_live.cli_options import progress_bar, stoppable
-from lingbot_live.errors import ConfigError, RecordingError
+from lingbot_live.errors import RecordingError
 
 if TYPE_CHECKING:
     from lingbot_live.config import RefinerConfig
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from lingbot_live.session import Session
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
+AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A session, .bag, .db3 or .mkv.")]
 _TICK_S = 0.2
-_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def record(
@@ -51,7 +50,7 @@ def record(
     from lingbot_live.config import CameraConfig, RefinerConfig
     from lingbot_live.recording.format import expand_name
     from lingbot_live.recording.recorder import Recorder
-    from lingbot_live.registry import check_refiner_name
+    from lingbot_live.registry import check_refiner_name, with_members
     from lingbot_live.session import Session
 
     config = RefinerConfig.parse("none" if raw_only else refiner)
@@ -59,7 +58,7 @@ def record(
     path = Path(expand_name(output, addresses[0], datetime.now())).expanduser()
     options = _options(raw_only, lossless, quality, split)
     camera = CameraConfig(fps=fps, seed=seed, loop=duration is not None)
-    session = Session.of(addresses, config, camera)
+    session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, {"refiner": refiner, "addresses": " ".join(addresses)})
     recorder.start(session)
     try:
@@ -77,14 +76,19 @@ def record(
 
 
 def info(
-    file: File,
+    file: AnyFile,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Say what is in a session file, damaged or not."""
-    from lingbot_live.recording.info import describe
+    """Say what is in a session file, damaged or not, or in a vendor's recording."""
+    if file.suffix.lower() == ".mcap":
+        from lingbot_live.recording.info import describe
 
-    found = describe(file.expanduser())
-    print(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
+        found, lines = describe(file.expanduser()), _lines
+    else:
+        from lingbot_live.about import describe as describe_recording
+
+        found, lines = describe_recording(str(file)), _recording_lines
+    print(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
 
 
 def repair(
@@ -136,7 +140,7 @@ def refine_session(file: Path, output: Path, config: RefinerConfig, lossless: bo
 
 
 def _options(raw_only: bool, lossless: bool, quality: int, split: str | None) -> RecorderOptions:
-    from lingbot_live.recording.state import RecorderOptions
+    from lingbot_live.recording.state import RecorderOptions, parse_split
 
     size, seconds = parse_split(split) if split else (None, None)
     return RecorderOptions(
@@ -148,38 +152,16 @@ def _options(raw_only: bool, lossless: bool, quality: int, split: str | None) ->
     )
 
 
-def parse_split(text: str) -> tuple[int | None, float | None]:
-    """Return bytes or seconds of ``4G``, ``500M``, ``10min``, ``30s`` or ``1h``.
-
-    Raises:
-        ConfigError: it is none of these.
-    """
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    unit = text[len(number) :].lower()
-    try:
-        value = float(number)
-    except ValueError:
-        value = 0.0
-    seconds = {"s": 1, "min": 60, "h": 3600}.get(unit)
-    size = _UNITS.get(unit.removesuffix("b"))
-    if value <= 0 or (seconds is None and size is None):
-        raise ConfigError(f"--split {text}: write a size or a time, such as 4G, 500M, 10min, 30s")
-    return (None, value * seconds) if seconds is not None else (int(value * (size or 1)), None)
-
-
 def _watch(session: Session, recorder: Recorder, duration_s: float | None) -> None:
     """Wait for the end, a signal, or the recorder's own end; show figures meanwhile."""
-    started_s = time.monotonic()
     with stoppable() as stop, _status() as show:
         while not stop.is_set() and recorder.is_active:
             show(_line(recorder.stats()))
-            passed_s = time.monotonic() - started_s
-            if duration_s is not None and passed_s >= duration_s:
+            elapsed_s = session.elapsed_s
+            if duration_s is not None and elapsed_s >= duration_s:
                 return
-            until_s = passed_s + _TICK_S
-            session.wait(until_s)
-            if time.monotonic() - started_s < until_s - _TICK_S / 2:
-                return  # before its time: every camera has ended
+            if session.wait(elapsed_s + _TICK_S):
+                return
 
 
 def _line(stats: RecorderStats) -> str:
@@ -206,6 +188,30 @@ def _status() -> Iterator[Callable[[str], None]]:
 
 
 # ---- info --------------------------------------------------------------------------------------
+
+
+def _recording_lines(found: dict[str, Any]) -> Iterator[str]:
+    size = f"{found['bytes'] / 1e6:.1f} MB, " if found["bytes"] is not None else ""
+    span = "" if found["duration_s"] is None else f"{found['duration_s']:.3f} s, "
+    yield f"{found['file']}: {size}{span}played by {found['driver']}"
+    details = "".join(f", {name} {value}" for name, value in found["details"].items())
+    yield f"  {found['name']}, serial {found['serial'] or 'not told'}{details}"
+    for stream in found["streams"]:
+        count = found["frames"].get(stream["stream"])
+        yield (
+            f"  {stream['stream']} {stream['width']}x{stream['height']} at {stream['fps']:g} fps"
+            f" {stream['format']}" + ("" if count is None else f": {count} images")
+        )
+    if found["frames"].get("imu"):
+        yield f"  inertial readings: {found['frames']['imu']}"
+    yield f"  depth in units of {found['depth_scale_m'] * 1000:g} mm, aligned: {found['alignment']}"
+    for name in ("color", "depth"):
+        k = found["calibration"].get(name)
+        if k is not None:
+            yield (
+                f"  {name} lens: fx {k['fx']:.3f} fy {k['fy']:.3f} cx {k['cx']:.3f} "
+                f"cy {k['cy']:.3f}, distortion {[round(v, 6) for v in k['distortion']] or 'none'}"
+            )
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

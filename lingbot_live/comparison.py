@@ -8,18 +8,23 @@ same frames.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from lingbot_live import registry
-from lingbot_live.camera import Camera, CameraInfo, first_frame
-from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.errors import ConfigError, EndOfStreamError
+from lingbot_live.calibration.rig import Rig
+from lingbot_live.calibration.views import region_into_view
+from lingbot_live.camera import CameraInfo
+from lingbot_live.comparison_frames import ComparisonSettings, FrameReader, transform_to
+from lingbot_live.config import RefinerConfig
+from lingbot_live.controls import Control
+from lingbot_live.errors import ConfigError, NothingRecordedError
 from lingbot_live.frame import DepthMap, Frame, RawDepth, RefinedFrame, RefinerInfo
 from lingbot_live.meter import (
     DepthMeter,
@@ -37,32 +42,9 @@ from lingbot_live.temporal import Stillness
 log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
-TRUTH = "truth"
 DISTANCE_EDGES_M: Floats = np.arange(0.0, 8.01, 0.5)
 HISTOGRAM_EDGES_M: Floats = np.arange(0.0, 10.01, 0.2)
 _LEAST_PIXELS = 300  # of the reference in a distance bin, a frame, to be drawn
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonSettings:
-    """How long, how often and where is measured."""
-
-    duration_s: float = 10.0  # of the camera's own time; wall clock for live cameras
-    rate_hz: float = 10.0  # measured frames a second; 0 = every frame
-    most_frames: int | None = None
-    roi: Roi = field(default_factory=Roi)
-    distance_m: float | None = None
-    rs_compatible: bool = False  # also the numbers of Intel's tool, of raw depth
-    reference: str | None = None  # TRUTH, the address of a camera with the same view, or none
-    camera: CameraConfig = field(default_factory=CameraConfig)
-
-    @property
-    def meter(self) -> MeterSettings:
-        """Finer than live, since nothing waits."""
-        return MeterSettings(
-            self.roi, self.distance_m, stride=2, edge_parts=1, most_points=12_000, averaged=100_000,
-            longest_still=True,
-        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -75,7 +57,8 @@ class StreamResult:
     by_distance: Floats | None  # (3, B): median error m, covered share, pixels a frame
     histogram: Floats  # (B,) share of all pixels
     warnings: tuple[str, ...]
-    picture_m: DepthMap  # depth of the run's picture
+    picture_m: DepthMap | None  # depth of the run's picture, if it has any
+    frames: int  # measured
 
 
 @dataclass(slots=True)
@@ -83,7 +66,9 @@ class SensorRun:
     """One camera: its conditions, one picture, and a result per stream (raw first)."""
 
     address: str
+    title: str  # for people: a recording's without its folders
     info: CameraInfo
+    controls: tuple[Control, ...]  # at the start
     picture: Frame
     streams: list[StreamResult]
     frames_read: int
@@ -91,6 +76,7 @@ class SensorRun:
     span_s: float
     missed: dict[str, int]
     rs_compatible: Numbers
+    roi: Roi
 
 
 class _Stream:
@@ -105,10 +91,19 @@ class _Stream:
         self._picture: DepthMap | None = None
         self.refiner: RefinerInfo | None = None
 
-    def add(self, result: Frame | RefinedFrame, *, moved: bool, is_picture: bool) -> None:
+    @property
+    def frames(self) -> int:
+        """How many were added."""
+        return len(self._histograms)
+
+    def add(self, result: Frame | RefinedFrame | None, *, moved: bool, is_picture: bool) -> None:
+        if is_picture:
+            self._picture = None if result is None else result.depth_m
+        if result is None:
+            return
         frame, depth_m = result if isinstance(result, Frame) else result.frame, result.depth_m
         if isinstance(result, RefinedFrame):
-            self._changes.append(change_numbers(result, stride=2))
+            self._changes.append(_change_numbers(result))
             self.refiner = result.refiner
         self._meter.add(depth_m, frame, moved=moved)
         sparse = depth_m[::2, ::2]
@@ -116,11 +111,8 @@ class _Stream:
         if frame.reference_m is not None:
             reference_m = frame.reference_m[::2, ::2]
             self._distances.append(error_by_distance(sparse, reference_m, DISTANCE_EDGES_M))
-        if is_picture or self._picture is None:
-            self._picture = depth_m
 
     def result(self) -> StreamResult:
-        assert self._picture is not None
         numbers = self._meter.numbers() | mean_numbers(self._changes)
         return StreamResult(
             self.label,
@@ -130,7 +122,16 @@ class _Stream:
             np.mean(self._histograms, axis=0),
             scale_warnings(numbers.get("scale_ratio", float("nan"))),
             self._picture,
+            self.frames,
         )
+
+
+def _change_numbers(result: RefinedFrame) -> Numbers:
+    numbers = change_numbers(result, stride=2)
+    recorded = result.frame.recorded
+    if recorded is not None and result.depth_m is recorded.depth_m:
+        numbers["refine_ms"] = float("nan")  # reading a file says nothing of the refiner
+    return numbers
 
 
 def _mean_by_distance(rows: list[Floats]) -> Floats | None:
@@ -168,14 +169,17 @@ def measure_camera(
     address: str,
     refiners: Sequence[str],
     settings: ComparisonSettings,
-    progress: Callable[[str, int], None] = lambda _address, _frames: None,
+    progress: Callable[[int, int | None], None] = lambda _done, _all: None,
+    first: SensorRun | None = None,
 ) -> SensorRun:
     """Open one camera, run every refiner on its frames, and return all numbers.
 
-    ``progress`` hears the address and the number of measured frames.
+    ``progress`` hears how many frames are measured, and of how many if that is known. With a rig,
+    the region is the one that shows the same place in space as in the run of the ``first`` camera.
 
     Raises:
-        ConfigError: an unknown refiner; no reference where one is asked for.
+        ConfigError: an unknown refiner; no reference where one is asked for; a camera that the rig
+            does not know, or that does not see the region.
         CameraError: the camera or recording fails.
         RefinerError: a refiner fails.
     """
@@ -189,7 +193,7 @@ def measure_camera(
             for text, engine in zip(refiners, engines, strict=True)
             if engine.info.name != "none"
         ]
-        return _run(address, named, settings, progress)
+        return _run(address, named, settings, progress, first)
     finally:
         for engine in engines:
             engine.close()
@@ -199,122 +203,74 @@ def _run(
     address: str,
     refiners: list[tuple[str, Refiner]],
     settings: ComparisonSettings,
-    progress: Callable[[str, int], None],
+    progress: Callable[[int, int | None], None],
+    first: SensorRun | None,
 ) -> SensorRun:
+    reader = FrameReader(address, settings)
+    frames = reader.frames()
+    opening = next(frames, None)
+    if opening is None:
+        raise ConfigError(f"{address}: no frame within {settings.duration_s:g} s; nothing measured")
+    if first is not None and settings.rig is not None:
+        settings = dataclasses.replace(settings, roi=_same_place(first, opening, settings.rig))
     raw = _Stream("raw", settings.meter)
     streams = [(_Stream(text, settings.meter), engine) for text, engine in refiners]
     still, rs = Stillness(), _RsCollector(settings)
-    picture: Frame | None = None
-    reader = _Reader(address, settings)
-    for measured, frame in enumerate(reader.frames(), 1):
-        is_picture = picture is None or reader.is_middle
-        picture = frame if is_picture else picture
+    picture, best = opening, (False, False)
+    for measured, frame in enumerate(itertools.chain([opening], frames), 1):
         moved = still.moved(frame.color)
+        results = [_refined(engine, frame) for _, engine in streams]
+        # The picture is to show every stream, and to be from the middle.
+        worth = (all(results), reader.is_past_middle)
+        is_picture = frame is opening or worth > best
+        if is_picture:
+            picture, best = frame, worth
         raw.add(frame, moved=moved, is_picture=is_picture)
         if settings.rs_compatible:
             rs.add(frame)
-        for stream, engine in streams:
-            stream.add(engine.refine(frame), moved=moved, is_picture=is_picture)
-        progress(address, measured)
-    if picture is None:
-        raise ConfigError(f"{address}: no frame within {settings.duration_s:g} s; nothing measured")
-    results = [raw.result(), *(stream.result() for stream, _ in streams)]
+        for (stream, _), result in zip(streams, results, strict=True):
+            stream.add(result, moved=moved, is_picture=is_picture)
+        progress(measured, settings.expected_frames)
     missed = {cause: count for cause, count in reader.missed.items() if count}
     return SensorRun(
-        address, reader.info, picture, results, reader.read, reader.measured, reader.span_s,
-        missed, rs.numbers(),
+        address, _title(address), reader.info, reader.controls, picture,
+        _results(address, [raw, *(stream for stream, _ in streams)]), reader.read,
+        reader.measured, reader.span_s, missed, rs.numbers(), settings.roi,
     )  # fmt: skip
 
 
-class _Reader:
-    """Reads one camera and picks the frames to measure."""
-
-    def __init__(self, address: str, settings: ComparisonSettings) -> None:
-        self._settings = settings
-        self.info = registry.find_camera(address)
-        self.is_live = not (self.info.is_recording or self.info.is_simulated)
-        self.read = self.measured = 0
-        self.span_s = 0.0
-        self.missed: Counter[str] = Counter()
-        self.is_middle = False  # whether the frame handed out last is the first of the second half
-        self._was_middle = False
-
-    def frames(self) -> Iterator[Frame]:
-        settings = self._settings
-        camera = _open_camera(self.info, settings.camera, self.is_live)
-        with camera:
-            self.info = camera.info
-            due_s = 0.0
-            for frame, time_s in self._timed(camera):
-                self.span_s = time_s
-                # Labelled frames are single pictures, each worth a look.
-                if time_s < due_s - 1e-6 and not frame.label:
-                    continue
-                due_s += (1 / settings.rate_hz) if settings.rate_hz else 0.0
-                self._mark_middle(time_s)
-                self.measured += 1
-                yield frame
-                if self.measured == settings.most_frames:
-                    break
-            self.missed = camera.missed
-
-    def _timed(self, camera: Camera) -> Iterator[tuple[Frame, float]]:
-        """Frames with their time since the first, until the duration is over."""
-        start_s: float | None = None
-        for frame in _referenced(_all_frames(camera), self._settings, self.is_live):
-            self.read += 1
-            now_s = frame.timestamp_ns / 1e9 if self.is_live else frame.device_timestamp_us / 1e6
-            start_s = now_s if start_s is None else start_s
-            if now_s - start_s >= self._settings.duration_s:
-                return
-            yield frame, now_s - start_s
-
-    def _mark_middle(self, time_s: float) -> None:
-        self.is_middle = not self._was_middle and time_s >= self._settings.duration_s / 2
-        self._was_middle |= self.is_middle
-
-
-def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camera:
-    if not is_live:
-        config = dataclasses.replace(config, realtime=False, loop=False)
-    return registry.driver(info.driver).create(info, config)
-
-
-def _all_frames(camera: Camera) -> Iterator[Frame]:
-    while True:
-        try:
-            yield first_frame(camera, 60.0 if camera.info.is_simulated else 10.0)
-        except EndOfStreamError:
-            return
-
-
-def _referenced(
-    frames: Iterator[Frame], settings: ComparisonSettings, is_live: bool
-) -> Iterator[Frame]:
-    """Give each frame the reference that was asked for, and only that."""
-    if settings.reference is None:
-        yield from (dataclasses.replace(frame, reference_m=None) for frame in frames)
-    elif settings.reference == TRUTH:
-        for frame in frames:
-            if frame.reference_m is None:
-                raise ConfigError(f"{frame.camera}: it knows no truth; leave out --reference truth")
-            yield frame
-    else:
-        other = _open_camera(registry.find_camera(settings.reference), settings.camera, is_live)
-        with other:
-            for frame, true in zip(frames, _all_frames(other), strict=False):
-                yield dataclasses.replace(frame, reference_m=_same_view(frame, true))
-
-
-def _same_view(frame: Frame, true: Frame) -> DepthMap:
-    ours, theirs = frame.intrinsics, true.intrinsics
-    same_size = (ours.width, ours.height) == (theirs.width, theirs.height)
-    if not (same_size and np.allclose(ours.matrix, theirs.matrix, rtol=0.01, atol=2.0)):
+def _same_place(first: SensorRun, frame: Frame, rig: Rig) -> Roi:
+    seen = first.picture
+    T = transform_to(rig, frame, seen)
+    roi = region_into_view(first.roi, seen.depth_m, T, seen.intrinsics, frame.intrinsics)
+    if roi is None:
         raise ConfigError(
-            f"{true.camera}: a reference must have the same view as {frame.camera}, pixel by "
-            "pixel; these have different intrinsics. Register it first"
+            f"{frame.camera}: it does not see what region {first.roi} of {seen.camera} shows; "
+            "choose another region, or calibrate again"
         )
-    return true.depth_m
+    return roi
+
+
+def _refined(engine: Refiner, frame: Frame) -> RefinedFrame | None:
+    """Return None where depth that was recorded is asked for and this frame has none."""
+    try:
+        return engine.refine(frame)
+    except NothingRecordedError:
+        return None
+
+
+def _results(address: str, streams: list[_Stream]) -> list[StreamResult]:
+    for stream in streams:
+        if not stream.frames:
+            log.warning("%s: it holds no %s depth; left out", address, stream.label)
+    return [stream.result() for stream in streams if stream.frames]
+
+
+def _title(address: str) -> str:
+    """Shorten ``SCHEME:FOLDERS/NAME`` to ``SCHEME:NAME``."""
+    path, hash_sign, camera = address.partition("#")
+    scheme, colon, target = path.rpartition(":")
+    return f"{scheme}{colon}{Path(target).name}{hash_sign}{camera}"
 
 
 class _RsCollector:

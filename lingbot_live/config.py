@@ -32,15 +32,18 @@ class CameraConfig:
     width: int | None = None  # of colour, pixels
     height: int | None = None
     fps: float | None = None
+    depth_width: int | None = None  # of the depth sensor, before it is aligned to colour
+    depth_height: int | None = None
     loop: bool = True  # a recording begins again at its end
     realtime: bool = True  # a recording keeps its own pace; False delivers every frame
+    hold: bool = False  # without loop: stay at the last frame, so that it can be steered back
     speed: float = 1.0  # of a recording
     start_s: float = 0.0  # where in a recording to begin
     seed: int = 0  # of simulated cameras
     controls: tuple[tuple[str, str], ...] = ()  # ([SCHEME:]NAME, value), set after every open
 
     def __post_init__(self) -> None:
-        for name in ("width", "height", "fps"):
+        for name in ("width", "height", "fps", "depth_width", "depth_height"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 100_000:
                 raise ConfigError(f"camera: {name} {value} must be positive")
@@ -48,8 +51,11 @@ class CameraConfig:
             raise ConfigError(f"camera: speed {self.speed:g} must lie in 0.1 to 4")
         if not 0 <= self.start_s < float("inf"):
             raise ConfigError(f"camera: start {self.start_s:g} s must not be negative")
-        if (self.width is None) != (self.height is None):
-            raise ConfigError("camera: give both width and height, or neither")
+        for width, height in (
+            (self.width, self.height), (self.depth_width, self.depth_height),
+        ):  # fmt: skip
+            if (width is None) != (height is None):
+                raise ConfigError("camera: give both width and height, or neither")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@
     │   ├── CorruptRecordingError     damaged beyond what can be read
     │   ├── RecordingVersionError     written by a newer version
     │   └── DiskFullError             no space left
+    ├── ExportError               an export cannot begin or cannot go on
+    │   └── ExportCancelledError      the user stopped it; nothing is left of it
+    ├── CalibrationError          cameras could not be placed relative to each other
     └── SessionStateError         an operation that the session's state forbids
 
 A message says who, which value, and what to do next::
@@ -112,6 +115,18 @@ class RecordingVersionError(RecordingError):
 
 class DiskFullError(RecordingError):
     """The disk has no space left for the recording."""
+
+
+class ExportError(LingbotLiveError):
+    """An export cannot begin, or cannot go on."""
+
+
+class ExportCancelledError(ExportError):
+    """An export was stopped on purpose; nothing is left of it."""
+
+
+class CalibrationError(LingbotLiveError):
+    """Too little was seen to say where cameras stand."""
 
 
 class SessionStateError(LingbotLiveError):

@@ -8,6 +8,7 @@ compares the whole refined image with it, nothing hidden.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lingbot_live import registry
-from lingbot_live.camera import first_frame
-from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.errors import ConfigError, EndOfStreamError, did_you_mean
+from lingbot_live.config import RefinerConfig
+from lingbot_live.errors import ConfigError, did_you_mean
 from lingbot_live.frame import DepthMap, Frame, Mask, RefinerInfo
 from lingbot_live.meter import mean_numbers
 from lingbot_live.metrics import hide, mask_blocks, mask_sparse, reference_errors
 from lingbot_live.quality import Numbers
+from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.refiner import Refiner
 from lingbot_live.refiners.baselines import BASELINES, create_baseline
 
@@ -82,46 +83,51 @@ def examples(address: str, settings: EvalSettings) -> list[Frame]:
     Raises:
         CameraError: there is no such folder, or it is not of RGB-D images.
     """
-    camera = registry.create_camera(address, CameraConfig(realtime=False, loop=False))
-    frames: list[Frame] = []
-    with camera:
-        while len(frames) < settings.most_examples:
-            try:
-                frames.append(_without_outliers(first_frame(camera, 60.0), settings.most_depth_m))
-            except EndOfStreamError:
-                break
-    return frames
+    with registry.create_camera(address, OFFLINE) as camera:
+        some = itertools.islice(every_frame(camera), settings.most_examples)
+        return [_without_outliers(frame, settings.most_depth_m) for frame in some]
 
 
 def evaluate(
-    frames: Sequence[Frame], refiners: Sequence[str], settings: EvalSettings
+    frames: Sequence[Frame],
+    refiners: Sequence[str],
+    settings: EvalSettings,
+    progress: Callable[[int, int | None], None] = lambda _done, _all: None,
 ) -> Iterator[EvalRow]:
     """Yield a row per refiner and protocol as each is done.
 
     The masks depend on the example, the protocol and the seed alone, so every refiner, on every
-    machine, fills the same holes.
+    machine, fills the same holes. ``progress`` hears how many pictures are refined, and of how
+    many.
 
     Raises:
         ConfigError: an unknown refiner.
         RefinerError: a refiner fails.
     """
+    known = [frame for frame in frames if frame.reference_m is not None]
+    tables = [(protocol, frames, settings.seeds) for protocol in settings.protocols]
+    tables += [(REFERENCE, known, 1)] if known else []
+    total = len(refiners) * sum(len(some) * seeds for _, some, seeds in tables)
+    done = itertools.count(1)
     for text in refiners:
         engine = create(text)
         try:
-            for protocol in settings.protocols:
-                yield _row(engine, protocol, frames, settings.seeds)
-            known = [frame for frame in frames if frame.reference_m is not None]
-            if known:
-                yield _row(engine, REFERENCE, known, 1)
+            for protocol, some, seeds in tables:
+                yield _row(engine, protocol, some, seeds, lambda: progress(next(done), total))
         finally:
             engine.close()
 
 
-def _row(engine: Refiner, protocol: str, frames: Sequence[Frame], seeds: int) -> EvalRow:
+def _row(
+    engine: Refiner, protocol: str, frames: Sequence[Frame], seeds: int, tick: Callable[[], None]
+) -> EvalRow:
     by_example: dict[str, float] = {}
     rows: list[Numbers] = []
     for number, frame in enumerate(frames):
-        some = [_one(engine, protocol, frame, number, seed) for seed in range(seeds)]
+        some = []
+        for seed in range(seeds):
+            some.append(_one(engine, protocol, frame, number, seed))
+            tick()
         by_example[frame.label or str(number)] = mean_numbers(some)["absrel_all"]
         rows.append(mean_numbers(some))
     return EvalRow(engine.info, protocol, mean_numbers(rows), by_example)

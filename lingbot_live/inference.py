@@ -77,7 +77,7 @@ class InferenceWorker:
         self._served = 0
         self._failures = 0
         self._refiner: Refiner | None = None
-        self._worker = Worker("inference", self._run, self._fail)
+        self._worker = Worker("inference", self._run, self._fail, yields=True)
 
     def start(self, inlets: Sequence[Inlet]) -> None:
         """Start the thread; the refiner is loaded there. The slots must share `condition`."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
 from lingbot_live.camera import Camera, Capture
 from lingbot_live.errors import ConfigError, EndOfStreamError
+from lingbot_live.playback import Mark, Preview
+from lingbot_live.previews import Previews
 
 SLOWEST, FASTEST = 0.1, 4.0
 _REPEAT_S = 0.5  # a held frame comes again, so that a new refiner shows on it
@@ -41,10 +44,19 @@ class Source(Protocol[T]):
 
 
 class Pace(Generic[T]):
-    """The playback of one opened recording. Satisfies `lingbot_live.playback.Playback`."""
+    """The playback of one opened recording. Satisfies `lingbot_live.playback.Playback`.
+
+    ``preview`` returns a small picture of any frame, for a source that can; otherwise those are
+    known of what was shown before.
+    """
 
     def __init__(
-        self, camera: Camera, source: Source[T], duration_s: float, period_s: float
+        self,
+        camera: Camera,
+        source: Source[T],
+        duration_s: float,
+        period_s: float,
+        preview: Callable[[float], Preview | None] | None = None,
     ) -> None:
         self.duration_s = duration_s
         self.loop = camera.config.loop
@@ -65,6 +77,8 @@ class Pace(Generic[T]):
         self._shown_s = 0.0  # when a frame was shown last
         self._position_s = 0.0
         self._period_s = period_s
+        self._previews = None if preview else Previews(duration_s)
+        self._preview = preview or self._passed
 
     # ---- what a window does --------------------------------------------------------------------
 
@@ -86,6 +100,10 @@ class Pace(Generic[T]):
             self._jump_s = min(max(position_s, 0.0), self.duration_s)
             self._changed.notify_all()
 
+    def seek_frame(self, frame: int) -> None:
+        """Go to a frame by its number, kept within the recording."""
+        self.seek(frame * self._period_s)
+
     def step(self, frames: int = 1) -> None:
         """Pause and move by frames, backwards if negative."""
         with self._changed:
@@ -100,9 +118,30 @@ class Pace(Generic[T]):
         return self._position_s
 
     @property
+    def frame(self) -> int:
+        """Number of the frame shown last, counted by its time."""
+        return min(round(self._position_s / self._period_s), self.frames - 1)
+
+    @property
+    def frames(self) -> int:
+        """How many there are, counted by the recording's length."""
+        return round(self.duration_s / self._period_s) + 1
+
+    @property
     def is_paused(self) -> bool:
         """Whether it holds the present frame."""
         return self._is_paused
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Return none: vendors' files have no place for them."""
+        return ()
+
+    def preview(self, position_s: float) -> Preview | None:
+        """Return a small picture of the frame at a time, where one is to be had."""
+        return self._preview(position_s)
+
+    def _passed(self, position_s: float) -> Preview | None:
+        return None if self._previews is None else self._previews.near(position_s)
 
     @property
     def speed(self) -> float:
@@ -208,12 +247,15 @@ class Pace(Generic[T]):
         if self.loop and self._has_shown:
             self._restart(0.0)
             return True
+        if self._camera.config.hold and self._held is not None:
+            self.pause()
+            return True
         return False
 
     def _wait_until_due(self, position_s: float, deadline_s: float) -> bool:
         """Whether the frame is to be shown now; False when that changed or is after the end."""
         with self._changed:
-            if self._steps or not self._camera.config.realtime:
+            if self._steps or self._held is None or not self._camera.config.realtime:
                 return True
             while self._jump_s is None and not self._is_paused:
                 now_s = time.monotonic()
@@ -250,5 +292,7 @@ class Pace(Generic[T]):
     def _note(self, position_s: float, capture: Capture) -> None:
         self._position_s, self._shown_s = position_s, time.monotonic()
         self._has_shown, self._held = True, capture
+        if self._previews is not None:
+            self._previews.note(position_s, capture.color)
         with self._changed:
             self._steps = max(0, self._steps - 1)

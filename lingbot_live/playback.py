@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Preview = npt.NDArray[np.uint8]  # (h, w, 3) RGB, small
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened while it was recorded: ``marker``, ``drop``, ``pause``..."""
+
+    position_s: float
+    kind: str
+    text: str = ""  # of a marker, cause of a drop
+    count: int = 0  # of dropped frames
 
 
 class Playback(Protocol):
     """Play, pause, seek, step, speed and loop; everything from any thread, nothing waits.
 
-    Times are seconds from the recording's first frame. A `Camera` that plays a recording has one
-    as its `playback` while it is open; that of an attached camera is None. While paused, the frame
-    that is held comes again from time to time.
+    Times are seconds from the recording's first frame, frames are counted from 0. A `Camera` that
+    plays a recording has one as its `playback` while it is open; that of an attached camera is
+    None. While paused, the frame that is held comes again from time to time. `marks` and
+    `preview` alone may take their time: call them from a thread.
     """
 
     loop: bool  # whether it begins again at the end
@@ -25,6 +42,9 @@ class Playback(Protocol):
     def seek(self, position_s: float) -> None:
         """Go to the frame at a time, kept within the recording; works while paused."""
 
+    def seek_frame(self, frame: int) -> None:
+        """Go to a frame by its number, kept within the recording."""
+
     def step(self, frames: int = 1) -> None:
         """Pause and move by frames, backwards if negative."""
 
@@ -37,5 +57,19 @@ class Playback(Protocol):
         """From the first frame to the last."""
 
     @property
+    def frame(self) -> int:
+        """Number of the frame shown last."""
+
+    @property
+    def frames(self) -> int:
+        """How many there are."""
+
+    @property
     def is_paused(self) -> bool:
         """Whether it holds the present frame."""
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Return what happened while it was recorded, in order of time; read from the file."""
+
+    def preview(self, position_s: float) -> Preview | None:
+        """Return a small picture of the frame at a time, where one is to be had."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from lingbot_live.camera import Camera, CameraInfo, Driver
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import (
+    CameraError,
     CameraNotFoundError,
     ConfigError,
     DriverUnavailableError,
@@ -112,9 +115,64 @@ def find_camera(address: str) -> CameraInfo:
         CameraNotFoundError: nothing answers to it.
         DriverUnavailableError: the make's SDK is not installed.
     """
-    scheme, colon, target = address.partition(":")
-    if colon and len(scheme) > 1:  # one letter is a Windows drive
+    scheme, target = _split(address)
+    if scheme:
         return driver(scheme).find(target)
+    found, path = _recording_driver(address)
+    return found.find(str(path))
+
+
+def may_have_members(address: str) -> bool:
+    """Whether an address may name a session file, judged by its text alone."""
+    scheme, target = _split(address)
+    if scheme:
+        return _has_members(scheme)
+    suffix = Path(target).suffix.lower()
+    return any(_has_members(name) and suffix in driver(name).suffixes for name in driver_names())
+
+
+def _has_members(scheme: str) -> bool:
+    try:
+        return type(driver(scheme)).members is not Driver.members
+    except (ConfigError, DriverUnavailableError):
+        return False  # who opens it will say so
+
+
+def members(address: str) -> list[CameraInfo]:
+    """Return the cameras in a session file, each with its own address; none for anything else.
+
+    May take as long as the file is damaged and large. Raises as `find_camera`.
+    """
+    scheme, target = _split(address)
+    if scheme:
+        return driver(scheme).members(target)
+    found, path = _recording_driver(address)
+    return found.members(str(path))
+
+
+def with_members(addresses: Sequence[str]) -> list[str]:
+    """Return addresses with those of all its cameras in place of a session file's.
+
+    A file that cannot be read stays as it is: who opens it will say why.
+    """
+    found: list[str] = []
+    for address in addresses:
+        infos: list[CameraInfo] = []
+        if may_have_members(address):
+            with suppress(CameraError):
+                infos = members(address)
+        found += [info.address for info in infos] or [address]
+    return found
+
+
+def _split(address: str) -> tuple[str, str]:
+    """Return scheme and target, the scheme empty where the address is a path."""
+    scheme, colon, target = address.partition(":")
+    # One letter is a Windows drive.
+    return (scheme, target) if colon and len(scheme) > 1 else ("", address)
+
+
+def _recording_driver(address: str) -> tuple[Driver, Path]:
     path = Path(address).expanduser()
     if not path.exists():
         hint = did_you_mean(address, driver_names())
@@ -122,14 +180,10 @@ def find_camera(address: str) -> CameraInfo:
             f"{address}: no such file or folder, and no scheme before a colon.{hint} "
             f"Write SCHEME:NAME with one of {', '.join(driver_names())}"
         )
-    return _find_recording(path)
-
-
-def _find_recording(path: Path) -> CameraInfo:
     for scheme in driver_names():
         candidate = driver(scheme)
         if candidate.plays(path):
-            return candidate.find(str(path))
+            return candidate, path
     choices = ", ".join(f"{scheme}:{path}" for scheme in driver_names())
     raise CameraNotFoundError(f"{path}: no driver plays this. Name one: {choices}")
 

@@ -15,6 +15,7 @@ from lingbot_live.errors import LingbotLiveError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.inference import InferenceWorker, Inlet, RefinerState
 from lingbot_live.latest import Latest
+from lingbot_live.playback import Playback
 from lingbot_live.refiner import Refiner
 from lingbot_live.stats import FeedStats
 
@@ -43,6 +44,16 @@ class Feed:
         return None if self.capture is None else self.capture.error
 
     @property
+    def tries(self) -> int:
+        """How often a vanished camera was opened in vain so far."""
+        return 0 if self.capture is None else self.capture.tries
+
+    @property
+    def camera(self) -> Camera | None:
+        """The camera, for its controls and playback; None until it was found."""
+        return None if self.capture is None else self.capture.camera
+
+    @property
     def lost(self) -> dict[str, int]:
         """Frames that were not captured or not refined, by cause."""
         return self.stats.lost()
@@ -50,8 +61,13 @@ class Feed:
     @property
     def info(self) -> CameraInfo | None:
         """What the driver says of the camera; None until it was found."""
+        return None if self.camera is None else self.camera.info
+
+    @property
+    def playback(self) -> Playback | None:
+        """How the recording is steered that plays; None for attached cameras."""
         camera = None if self.capture is None else self.capture.camera
-        return None if camera is None else camera.info
+        return None if camera is None else camera.playback
 
 
 class Session:
@@ -132,6 +148,20 @@ class Session:
             raise SessionStateError(f"{feed.name}: it is still running; stop it first")
         self._start_capture(feed, None)
 
+    def reopen(self, feed: Feed, create: Callable[[], Camera]) -> None:
+        """Open a feed's camera in another way; the others stream on. Waits for its SDK.
+
+        Raises:
+            SessionStateError: the session is not running, or the SDK does not let go.
+        """
+        self._check_running(feed.name)
+        if feed.capture is not None:
+            feed.capture.request_stop()
+            if not feed.capture.join(self.config.join_timeout_s):
+                raise SessionStateError(f"{feed.name}: its SDK does not let go; plug it in again")
+        feed.create = create
+        self._start_capture(feed, None)
+
     def add(self, name: str, create: Callable[[], Camera]) -> Feed:
         """Open one more camera on a thread of its own; returns at once, the others stream on.
 
@@ -184,25 +214,27 @@ class Session:
         ended = [worker.join(self.config.join_timeout_s) for worker in workers]
         return self._inference.stop(self.config.join_timeout_s) and all(ended)
 
-    def wait(self, duration_s: float | None = None) -> None:
-        """Wait until ``duration_s`` is over, or every feed has ended and been refined.
+    def wait(self, duration_s: float | None = None) -> bool:
+        """Wait until ``duration_s`` after the start, or every feed has ended and been refined.
+
+        Returns whether they have ended.
 
         Raises:
             LingbotLiveError: the refiner cannot start, or no feed is left that works.
         """
         assert self._started_s is not None
         deadline = None if duration_s is None else self._started_s + duration_s
-        while deadline is None or time.monotonic() < deadline:
+        ended = False
+        while not ended and (deadline is None or time.monotonic() < deadline):
             if self._inference.state is RefinerState.FAILED:
                 raise _as_error(self._inference.error)
-            if all(feed.capture is not None and feed.capture.is_done for feed in self.feeds):
-                if self._inference.is_idle:
-                    break
-            elif self._inference.is_idle and self._all_failed():
-                break
-            time.sleep(0.02)
+            done = all(feed.capture is not None and feed.capture.is_done for feed in self.feeds)
+            ended = self._inference.is_idle and (done or self._all_failed())
+            if not ended:
+                time.sleep(0.02)
         if self._all_failed():
             raise _as_error(self.feeds[0].error)
+        return ended
 
     def __enter__(self) -> Session:
         self.start()
@@ -258,12 +290,17 @@ class Session:
         """Stop showing frames to ``tap``."""
         self._taps = tuple(other for other in self._taps if other != tap)
 
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, up to the stop."""
+        end_s = self._stopped_s or time.monotonic()
+        return end_s - (self._started_s or end_s)
+
     def stats(self) -> dict[str, object]:
         """Return counts, rates, drops and latencies as plain data (JSON-ready)."""
-        end_s = self._stopped_s or time.monotonic()
         info = self.refiner_info
         return {
-            "duration_s": round(end_s - (self._started_s or end_s), 3),
+            "duration_s": round(self.elapsed_s, 3),
             "refiner": {
                 "state": self.refiner_state.value,
                 "error": str(self.refiner_error) if self.refiner_error else None,

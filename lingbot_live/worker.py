@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 
 from lingbot_live.errors import SessionStateError
 
 log = logging.getLogger(__name__)
+_YIELD_NICE = 5  # as much lower in priority as the process that draws the cloud
 
 
 class Worker:
     """Runs ``body(stop)`` in a named thread; its owner stops it and learns how it died.
 
     ``body`` returns soon after ``stop`` is set. An exception that leaves it is kept in `error`
-    and handed to ``on_death`` on the worker's own thread.
+    and handed to ``on_death`` on the worker's own thread. With ``yields``, capture and the window
+    get the processor first where there is too little for all (on Linux, where threads can do so).
     """
 
     def __init__(
@@ -23,11 +27,14 @@ class Worker:
         name: str,
         body: Callable[[threading.Event], None],
         on_death: Callable[[BaseException], None] | None = None,
+        *,
+        yields: bool = False,
     ) -> None:
         self.name = name
         self.error: BaseException | None = None
         self._body = body
         self._on_death = on_death
+        self._yields = yields
         self._stop = threading.Event()
         # A daemon, so that an SDK call that never returns cannot keep the process alive.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -56,6 +63,9 @@ class Worker:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        if self._yields and sys.platform == "linux":
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + _YIELD_NICE)
         try:
             self._body(self._stop)
         except BaseException as error:

@@ -19,6 +19,7 @@ import pyrealsense2 as rs
 
 from lingbot_live.camera import Camera
 from lingbot_live.config import CameraConfig
+from lingbot_live.frame import ImuSample
 
 WIDTH, HEIGHT = 320, 240
 FAR, NEAR = 8000, 4000
@@ -28,6 +29,8 @@ COLOR_FOCAL = (300.0, 301.0, 158.25, 121.75)
 ANGLE = 0.01  # of the turn about y between the sensors
 SHIFT_M = (0.015, 0.0003, -0.0005)
 BASELINE_MM = 55.0
+READINGS = 6  # of each inertial sensor between two pairs
+IMU_HZ = 200
 
 
 def depth_image(i: int) -> np.ndarray:
@@ -41,7 +44,7 @@ def color_image(i: int) -> np.ndarray:
     color = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     color[:] = (60, 120, 200)
     color[:, WIDTH // 2 :] = (200, 40, 90)
-    color[:16, :16] = i
+    color[:16, :16] = i % 256
     return color
 
 
@@ -79,6 +82,7 @@ class VirtualCamera:
     coeffs: tuple[float, ...] = (0.0,) * 5
     late_ms: Callable[[int], float] = field(default=lambda i: 0.0)  # colour behind depth
     sizes: tuple[tuple[int, int], ...] = ((WIDTH, HEIGHT),)
+    with_imu: bool = False
 
     def __post_init__(self) -> None:
         self.device = rs.software_device()
@@ -113,6 +117,7 @@ class VirtualCamera:
         pose.rotation = rotation().T.ravel().tolist()
         pose.translation = list(SHIFT_M)
         self._depth_profile.register_extrinsics_to(self._color_profile, pose)
+        self._motion_profiles = self._motion_streams(pose) if self.with_imu else {}
         self.device.create_matcher(rs.matchers.default)
 
     def _stream(self, kind: Any, form: Any, bpp: int, intrinsics: Any) -> Any:
@@ -123,8 +128,47 @@ class VirtualCamera:
         sensor = self._color if kind == rs.stream.color else self._depth
         return sensor.add_video_stream(stream, True).as_video_stream_profile()
 
+    def _motion_streams(self, pose: Any) -> dict[Any, Any]:
+        self._motion = self.device.add_sensor("Motion Module")
+        profiles = {}
+        for kind in (rs.stream.accel, rs.stream.gyro):
+            stream = rs.motion_stream()
+            stream.type, stream.index, stream.uid = kind, 0, 2 + int(kind == rs.stream.gyro)
+            stream.fps, stream.fmt = IMU_HZ, rs.format.motion_xyz32f
+            stream.intrinsics = rs.motion_device_intrinsic()
+            profiles[kind] = self._motion.add_motion_stream(stream)
+            profiles[kind].register_extrinsics_to(self._depth_profile, pose)
+        return profiles
+
+    def readings(self, i: int) -> list[ImuSample]:
+        """The inertial readings between pair i - 1 and pair i, as they are to be read back."""
+        found = []
+        for k in range(i * READINGS, (i + 1) * READINGS):
+            stamp_us = 960_000 + k * 1_000_000 // (self.fps * READINGS)
+            found.append(ImuSample(stamp_us, acceleration_m_s2=(0.5 * (k % 7), -9.75, 0.125)))
+            turn = (0.25, -0.5, float(k))
+            found.append(ImuSample(stamp_us, angular_velocity_rad_s=turn))
+        return found
+
+    def _push_readings(self, i: int) -> None:
+        for number, reading in enumerate(self.readings(i)):
+            vector = rs.vector()
+            is_pull = reading.acceleration_m_s2 is not None
+            vector.x, vector.y, vector.z = (
+                reading.acceleration_m_s2 or reading.angular_velocity_rad_s or ()
+            )
+            frame = rs.software_motion_frame()
+            frame.data, frame.timestamp = vector, reading.device_timestamp_us / 1000
+            frame.domain = rs.timestamp_domain.hardware_clock
+            frame.frame_number = i * READINGS + number // 2
+            kind = rs.stream.accel if is_pull else rs.stream.gyro
+            frame.profile = self._motion_profiles[kind].as_motion_stream_profile()
+            self._motion.on_motion_frame(frame)
+
     def push(self, i: int) -> None:
         """Send pair i."""
+        if self.with_imu:
+            self._push_readings(i)
         stamp_ms = 1000.0 + i * 1000.0 / self.fps
         color = encoded(color_image(i), self.form)
         for sensor, profile, image, bpp, late_ms in (
@@ -154,10 +198,13 @@ class VirtualCamera:
         ):
             sensor.open(profile)
             sensor.start(syncer)
+        if self.with_imu:
+            self._motion.open([*self._motion_profiles.values()])
+            self._motion.start(rs.frame_queue(10))
         for i in range(count):
             self.push(i)
             time.sleep(0.002)
-        for sensor in (self._depth, self._color):
+        for sensor in (self._depth, self._color, *([self._motion] if self.with_imu else [])):
             sensor.stop()
             sensor.close()
         recorder.pause()
@@ -202,8 +249,8 @@ def contract_cameras(folder: Path) -> Iterator[dict[str, Callable[[CameraConfig]
     from drivers.realsense import RealSenseDriver
     from lingbot_live import registry
 
-    recording = VirtualCamera().record(folder / "contract.db3", 20)
-    live = VirtualCamera(serial="LIVE1")
+    recording = VirtualCamera(with_imu=True).record(folder / "contract.db3", 20)
+    live = VirtualCamera(serial="LIVE1", with_imu=True)
     attached = AttachedCamera(live)
     driver = RealSenseDriver(attached.context)
 

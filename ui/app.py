@@ -24,6 +24,9 @@ from ui.theme import apply_theme, asset_path
 
 log = logging.getLogger(__name__)
 _SIGNAL_POLL_MS = 200
+# Painting lets go of the interpreter dozens of times a picture, and each time waits up to this
+# long for a thread that computes; Python's own 5 ms add up to what people see as a stutter.
+_SWITCH_S = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class WindowOptions:
     snapshot: Path | None = None
     stats: Path | None = None
     reset: bool = False
+    rig: Path | None = None
 
 
 def run_window(options: WindowOptions) -> int:
@@ -52,6 +56,7 @@ def run_window(options: WindowOptions) -> int:
     app = application if isinstance(application, QApplication) else QApplication(sys.argv[:1])
     app.setApplicationName("lingbot-live")
     app.setDesktopFileName("lingbot-live")
+    sys.setswitchinterval(_SWITCH_S)
     settings = Settings()
     if options.reset:
         settings.reset()
@@ -80,13 +85,17 @@ class _Runner:
 
     def start(self) -> None:
         window, options = self._window, self._options
-        window.camera_config = options.camera
+        # A recording that ends can be steered back; with a number of frames, the run ends instead.
+        window.camera_config = replace(options.camera, hold=options.frames is None)
         window.max_frames = options.frames
         refiner = options.refiner
         if not options.is_refiner_given:
             name, model = window.settings.refiner
             refiner = replace(refiner, name=name, model=model)
         window.refining.use(refiner)
+        window.refining.prefers_recorded = not options.is_refiner_given
+        if options.rig is not None:
+            window.rigging.load(options.rig)
         window.firstShown.connect(lambda: QTimer.singleShot(1500, window.opening.find_cameras))
         if options.addresses:
             window.open_addresses(options.addresses)
@@ -110,7 +119,7 @@ class _Runner:
     def _open_default(self) -> None:
         window = self._window
         otherwise = window.settings.text("address") or "synthetic:stereo"
-        window.empty.set_placeholder("looking for a camera...")
+        window.feeds.empty.set_placeholder("looking for a camera...")
         window.tasks.run(
             "looking for a camera",
             lambda: registry.default_address(otherwise),

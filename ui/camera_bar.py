@@ -30,6 +30,7 @@ class CameraBar(QToolBar):
         super().__init__("Camera and refiner", parent)
         self.setObjectName("camera_bar")
         self.setMovable(False)
+        self.found: tuple[CameraInfo, ...] = ()
         self.start_button = QToolButton()
         self.start_button.clicked.connect(actions["toggle"].trigger)
         self.start_button.setMinimumWidth(76)
@@ -53,10 +54,11 @@ class CameraBar(QToolBar):
         self.addWidget(self.start_button)
         self.addWidget(QLabel("Camera"))
         self.addWidget(self.camera_box)
-        self._add_buttons(actions, ("open_file",))
+        self._add_buttons(actions, ("open_file", "add_camera"))
         self.addSeparator()
         self.addWidget(QLabel("Refiner"))
         self.addWidget(self.refiner_box)
+        self._add_buttons(actions, ("as_recorded",))
         self._shown_tokens: int | None = None
         self._token_parts = [self.addWidget(part) for part in self._make_tokens()]
         self.show_tokens(None, None)
@@ -67,6 +69,7 @@ class CameraBar(QToolBar):
 
     def show_cameras(self, found: Sequence[CameraInfo]) -> None:
         """List what was found; the address in use stays in the field."""
+        self.found = tuple(found)
         address = self.address
         self.camera_box.clear()
         for info in found:

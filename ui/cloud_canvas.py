@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -10,32 +12,46 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
+    QPen,
     QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from lingbot_live.frame import ColorImage
-from ui import theme
+from ui import cloud_marks, theme
+from ui.cloud_marks import Mark, Viewpoint
 from ui.cloud_scene import MAX_HEIGHT_PX, MAX_WIDTH_PX, Orbit
 
 _TURN_DEG_PER_PX = 0.4
 _ZOOM_PER_STEP = 1.15
+_CLICK_PX = 4  # a press that goes no farther chooses a point
 _SETTLE_MS = 200  # a hand that rests so long gets the full picture
+
+
+class Aim(Enum):
+    """What a click or a drag with the left button chooses, besides an orbit."""
+
+    NOTHING = "nothing"
+    POINT = "point"
+    REGION = "region"
 
 
 class CloudCanvas(QWidget):
     """Shows pictures and turns mouse work into orbits.
 
     Left drag: orbit. Right, middle or shift and left drag: pan. Wheel: zoom. Double click: centre.
+    While `aim` is a point, a left click chooses one; while it is a region, a left drag does.
 
     ``orbitChanged`` carries the new `Orbit` and whether a hand is still moving it,
-    ``pointRequested`` a place in the picture as fractions of its size, ``pictureSizeChanged``
-    the size that a picture should have now.
+    ``pictureSizeChanged`` the size that a picture should have now. Places in the picture are
+    fractions of its size: ``pointRequested`` to be centred, ``pointChosen``, ``regionChosen``.
     """
 
     orbitChanged = Signal(object, bool)  # noqa: N815 - as Qt names its own
     pointRequested = Signal(QPointF)  # noqa: N815 - as Qt names its own
+    pointChosen = Signal(QPointF)  # noqa: N815 - as Qt names its own
+    regionChosen = Signal(QPointF, QPointF)  # noqa: N815 - as Qt names its own
     pictureSizeChanged = Signal(QSize)  # noqa: N815 - as Qt names its own
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -43,6 +59,11 @@ class CloudCanvas(QWidget):
         self.orbit = Orbit()
         self._image: QImage | None = None
         self._text = ""
+        self._marks: tuple[Mark, ...] = ()
+        self._viewpoint: Viewpoint | None = None
+        self._aim = Aim.NOTHING
+        self._pressed: QPointF | None = None  # where a choice began
+        self._band: QRectF | None = None  # the region that is being drawn
         self._grabbed: QPointF | None = None
         self._settle = self._timer(_SETTLE_MS)
         self._settle.timeout.connect(lambda: self.orbitChanged.emit(self.orbit, False))
@@ -54,12 +75,30 @@ class CloudCanvas(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName("Point cloud")
 
-    def set_picture(self, rgb: ColorImage) -> None:
-        """Show (H, W, 3) uint8 RGB; copied."""
+    def set_picture(self, rgb: ColorImage, viewpoint: Viewpoint | None = None) -> None:
+        """Show (H, W, 3) uint8 RGB; copied. Marks are drawn as seen from ``viewpoint``."""
+        self._viewpoint = viewpoint
         height, width = rgb.shape[:2]
         pixels = np.ascontiguousarray(rgb)
         image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
         self._image = image.convertToFormat(QImage.Format.Format_RGB32)
+        self.update()
+
+    def set_marks(self, marks: tuple[Mark, ...]) -> None:
+        """Draw these over the picture."""
+        self._marks = marks
+        self.update()
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What is drawn over the picture."""
+        return self._marks
+
+    def set_aim(self, aim: Aim) -> None:
+        """Let the left button choose points or regions."""
+        self._aim, self._pressed, self._band = aim, None, None
+        chooses = aim is not Aim.NOTHING
+        self.setCursor(Qt.CursorShape.CrossCursor if chooses else Qt.CursorShape.ArrowCursor)
         self.update()
 
     def set_text(self, text: str) -> None:
@@ -101,6 +140,11 @@ class CloudCanvas(QWidget):
         if self._image is not None:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(self.picture_rect(), self._image)
+            if self._viewpoint is not None:
+                cloud_marks.paint(painter, self._marks, self._viewpoint, self.picture_rect())
+        if self._band is not None:
+            painter.setPen(QPen(QColor(theme.current().accent), 1.5))
+            painter.drawRect(self._band)
         if self._text:
             painter.setPen(QColor(theme.current().dim))
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._text)
@@ -110,11 +154,16 @@ class CloudCanvas(QWidget):
         self._resized.start()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Take hold of the scene."""
-        self._grabbed = event.position()
+        """Take hold of the scene, or begin a choice."""
+        left = event.button() == Qt.MouseButton.LeftButton
+        self._pressed = event.position() if left and self._aim is not Aim.NOTHING else None
+        self._grabbed = None if left and self._aim is Aim.REGION else event.position()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Orbit or pan by the way the mouse went."""
+        """Orbit or pan by the way the mouse went, or draw the region."""
+        if self._pressed is not None and self._aim is Aim.REGION:
+            self._band = QRectF(self._pressed, event.position()).normalized()
+            self.update()
         if self._grabbed is None:
             return
         way = event.position() - self._grabbed
@@ -128,21 +177,40 @@ class CloudCanvas(QWidget):
             self._move(self.orbit.panned(-way.x() / height, -way.y() / height))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Let go; the full picture follows."""
+        """Let go, and choose; the full picture follows."""
         self._grabbed = None
+        self._choose(event.position())
         if self._settle.isActive():
             self._settle.start(0)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Ask for the point under the cursor."""
-        rect = self.picture_rect()
-        place = event.position() - rect.topLeft()
-        self.pointRequested.emit(QPointF(place.x() / rect.width(), place.y() / rect.height()))
+        """Ask for the point under the cursor; quick choices are choices, one after the other."""
+        if self._aim is not Aim.NOTHING:
+            self.mousePressEvent(event)
+        else:
+            self.pointRequested.emit(self._fraction(event.position()))
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         """Go nearer or farther."""
         self._move(self.orbit.zoomed(_ZOOM_PER_STEP ** (event.angleDelta().y() / 120)))
         event.accept()
+
+    def _choose(self, end: QPointF) -> None:
+        begin, band = self._pressed, self._band
+        self._pressed = self._band = None
+        if begin is None:
+            return
+        way_px = (end - begin).manhattanLength()
+        if self._aim is Aim.POINT and way_px <= _CLICK_PX:
+            self.pointChosen.emit(self._fraction(end))
+        elif self._aim is Aim.REGION and band is not None and way_px > _CLICK_PX:
+            self.regionChosen.emit(self._fraction(begin), self._fraction(end))
+        self.update()
+
+    def _fraction(self, place: QPointF) -> QPointF:
+        rect = self.picture_rect()
+        inside = place - rect.topLeft()
+        return QPointF(inside.x() / rect.width(), inside.y() / rect.height())
 
     def _move(self, orbit: Orbit) -> None:
         self.orbit = orbit

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import IO, cast
@@ -19,8 +19,8 @@ from typing import IO, cast
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import ColorImage, RefinedFrame
 from lingbot_live.worker import Worker
-from ui.cloud_memory import CloudMemory, Failure, Job, Picture
-from ui.cloud_scene import Vector, ViewSettings
+from ui.cloud_memory import Answer, Ask, CloudMemory, Failure, Job, Picture
+from ui.cloud_scene import Home, ViewSettings
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,9 @@ class CloudStatus:
     points: int = 0  # of the last picture
     render_ms: float = 0.0
     fps: float = 0.0  # pictures a second, over the last two
-    picked: Vector | None = None  # orbit offset of the last point that was hit
-    picks: int = 0  # answers to `CloudProcess.pick`
+    home: Home = field(default_factory=Home)  # of the last picture
+    answer: Answer | None = None  # to the last `CloudProcess.ask`
+    answers: int = 0
 
 
 class _Child:
@@ -113,7 +114,7 @@ class _Child:
 
 
 class CloudProcess:
-    """Draws the newest frame in a child process; a child that dies is started again.
+    """Draws the cameras' newest frames in a child process; a child that dies is started again.
 
     No method waits for the child, but for `close`, which is bounded. A frame costs the caller
     a reference; the copy into shared memory happens on the owner's thread.
@@ -123,9 +124,10 @@ class CloudProcess:
         self._changed = threading.Condition()
         self._view = view or ViewSettings()
         self._interval_s = 1 / max_fps
-        self._frame: RefinedFrame | None = None
-        self._fresh_frame = self._fresh_view = False
-        self._pick_px: tuple[float, float] | None = None
+        self._frames: dict[int, RefinedFrame] = {}  # by slot
+        self._fresh: set[int] = set()  # slots whose frame the child has not seen
+        self._fresh_view = False
+        self._wanted: Ask | None = None
         self._active = True
         self._image: ColorImage | None = None
         self._status = CloudStatus()
@@ -162,13 +164,22 @@ class CloudProcess:
         worker.join(5.0)
         self._set(state=CloudState.IDLE)
 
-    def submit(self, frame: RefinedFrame) -> None:
-        """Draw this frame when the child is free, unless a newer one comes first."""
+    def submit(self, frame: RefinedFrame, slot: int = 0) -> None:
+        """Draw this frame of a camera when the child is free, unless a newer one comes first."""
         with self._changed:
-            if self._fresh_frame and self._active:
+            if slot in self._fresh and self._active:
                 self._status = replace(self._status, dropped=self._status.dropped + 1)
-            self._frame, self._fresh_frame = frame, True
+            self._frames[slot] = frame
+            self._fresh.add(slot)
             self._changed.notify_all()
+
+    def forget(self, slot: int) -> None:
+        """Draw a camera no more, until its next frame."""
+        with self._changed:
+            if self._frames.pop(slot, None) is not None:
+                self._fresh.discard(slot)
+                self._fresh_view = True
+                self._changed.notify_all()
 
     def set_view(self, view: ViewSettings) -> None:
         """Draw with these settings from now on."""
@@ -183,10 +194,10 @@ class CloudProcess:
             self._active = active
             self._changed.notify_all()
 
-    def pick(self, x_px: float, y_px: float) -> None:
-        """Ask for the point under a pixel of the picture; `status` brings the answer."""
+    def ask(self, ask: Ask) -> None:
+        """Ask what is at a place of the picture; `status` brings the answer to the newest."""
         with self._changed:
-            self._pick_px = (x_px, y_px)
+            self._wanted = ask
             self._changed.notify_all()
 
     def latest_image(self) -> ColorImage | None:
@@ -253,7 +264,7 @@ class CloudProcess:
         child = _Child(memory, with_display=not self._headless)
         with self._changed:
             self._child = child
-            self._fresh_frame, self._fresh_view = self._frame is not None, True
+            self._fresh, self._fresh_view = set(self._frames), True
         try:
             while not stop.is_set():
                 job = self._next_job(memory, child, stop)
@@ -281,21 +292,20 @@ class CloudProcess:
         with self._changed:
             self._changed.wait_for(lambda: stop.is_set() or self._is_due(), 0.5)
             due_s = self._times_s[-1] + self._interval_s - time.monotonic() if self._times_s else 0
-            if not self._fresh_view and self._pick_px is None and due_s > 0:
+            if not self._fresh_view and self._wanted is None and due_s > 0:
                 self._changed.wait_for(lambda: stop.is_set() or self._fresh_view, due_s)
             if child.process.poll() is not None:
-                child.ask(Job(self._view, None))  # fails with the reason
+                child.ask(Job(self._view))  # fails with the reason
             if stop.is_set() or not self._is_due():
                 return None
-            view, pick_px = self._view, self._pick_px
-            frame = self._frame if self._fresh_frame else None
-            self._fresh_frame = self._fresh_view = False
-            self._pick_px = None
-        return Job(view, memory.write_frame(frame) if frame else None, pick_px)
+            view, ask, slots = self._view, self._wanted, tuple(sorted(self._frames))
+            fresh = [(slot, self._frames[slot]) for slot in sorted(self._fresh)]
+            self._fresh, self._fresh_view, self._wanted = set(), False, None
+        headers = tuple(memory.write_frame(frame, slot) for slot, frame in fresh)
+        return Job(view, headers, slots, ask)
 
     def _is_due(self) -> bool:
-        wanted = self._fresh_frame or self._fresh_view or self._pick_px is not None
-        return self._active and wanted
+        return self._active and (bool(self._fresh) or self._fresh_view or self._wanted is not None)
 
     def _publish(self, memory: CloudMemory, picture: Picture, job: Job) -> None:
         image = memory.picture(picture.width, picture.height).copy()
@@ -303,7 +313,7 @@ class CloudProcess:
         with self._changed:
             self._times_s.append(time.monotonic())
             self._image = image
-            asked = job.pick_px is not None
+            asked = job.ask is not None
             self._status = replace(
                 self._status,
                 state=CloudState.RUNNING,
@@ -312,6 +322,7 @@ class CloudProcess:
                 view=job.view,
                 points=picture.points,
                 render_ms=picture.render_ms,
-                picked=picture.picked if asked else self._status.picked,
-                picks=self._status.picks + asked,
+                home=picture.home,
+                answer=picture.answer if asked else self._status.answer,
+                answers=self._status.answers + asked,
             )

@@ -12,13 +12,15 @@ import os
 import sys
 import tempfile
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
 from lingbot_live.frame import ColorImage, Intrinsics, RefinedFrame
-from ui.cloud_scene import MAX_HEIGHT_PX, MAX_WIDTH_PX, Scene, Vector, ViewSettings, subsampled
+from lingbot_live.ruler import Box, Plane, Vector
+from ui.cloud_points import Scene, subsampled
+from ui.cloud_scene import MAX_CLOUDS, MAX_HEIGHT_PX, MAX_WIDTH_PX, Home, ViewSettings
 
 T = TypeVar("T", bound=np.generic)
 
@@ -26,17 +28,40 @@ MAX_FRAME_PX = 1280 * 960  # larger frames are thinned on the way in
 _COLOR_AT = 0
 _RAW_AT = _COLOR_AT + 3 * MAX_FRAME_PX
 _REFINED_AT = _RAW_AT + 4 * MAX_FRAME_PX
-_PICTURE_AT = _REFINED_AT + 4 * MAX_FRAME_PX
+_SLOT_SIZE = _REFINED_AT + 4 * MAX_FRAME_PX  # pages that no frame fills are never there
+_PICTURE_AT = MAX_CLOUDS * _SLOT_SIZE
 _SIZE = _PICTURE_AT + 3 * MAX_WIDTH_PX * MAX_HEIGHT_PX
 
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """What belongs to the arrays of a frame in the shared memory."""
+    """What belongs to the arrays of a frame in one slot of the shared memory."""
 
+    slot: int
     camera: str
     intrinsics: Intrinsics
     depth_scale_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Asks what is seen at a place of the picture, or in a rectangle between two places."""
+
+    purpose: str  # comes back with the answer
+    first_px: tuple[float, float]
+    last_px: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the clouds hold at the place of an `Ask`, in the common axes."""
+
+    ask: Ask
+    point_m: Vector | None = None  # the front-most, None on the background
+    offset: Vector | None = None  # of an orbit round that point
+    slot: int | None = None  # whose point it is
+    planes: tuple[tuple[int, Plane], ...] = ()  # of a rectangle, by slot
+    box: Box | None = None  # round the points of a rectangle
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +69,9 @@ class Job:
     """Asks the child for one picture; it answers with a `Picture` or a `Failure`."""
 
     view: ViewSettings
-    frame: FrameHeader | None  # None: as before
-    pick_px: tuple[float, float] | None = None
+    frames: tuple[FrameHeader, ...] = ()  # that are new
+    slots: tuple[int, ...] = ()  # that hold a frame, new or not; all others are forgotten
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +82,10 @@ class Picture:
     height: int
     points: int
     render_ms: float  # from the job's arrival to the picture
-    picked: Vector | None = None  # the orbit offset of the point that was asked for
+    home: Home = field(
+        default_factory=Home
+    )  # with the view's orbit, where the picture was taken from
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +96,7 @@ class Failure:
 
 
 class CloudMemory:
-    """One frame going to the child and one picture coming back; the messages say whose turn it is.
+    """A frame per slot going to the child and one picture back; messages say whose turn it is.
 
     ``handle`` is what `attach` needs in the child, ``pass_fds`` what `subprocess` must hand on.
     """
@@ -102,27 +131,29 @@ class CloudMemory:
             os.close(descriptor)
         self.pass_fds = ()
 
-    def write_frame(self, refined: RefinedFrame) -> FrameHeader:
+    def write_frame(self, refined: RefinedFrame, slot: int = 0) -> FrameHeader:
         """Copy a frame in: 1 ms at 640x480."""
         frame, step = refined.frame, 1
         while frame.depth_raw[::step, ::step].size > MAX_FRAME_PX:
             step += 1
         intrinsics = subsampled(frame.intrinsics, step)
         size = (intrinsics.height, intrinsics.width)
-        self._array(_COLOR_AT, (*size, 3), np.uint8)[:] = frame.color[::step, ::step]
-        self._array(_RAW_AT, size, np.uint16)[:] = frame.depth_raw[::step, ::step]
-        self._array(_REFINED_AT, size, np.float32)[:] = refined.depth_m[::step, ::step]
-        return FrameHeader(frame.camera, intrinsics, frame.depth_scale_m)
+        begin = slot * _SLOT_SIZE
+        self._array(begin + _COLOR_AT, (*size, 3), np.uint8)[:] = frame.color[::step, ::step]
+        self._array(begin + _RAW_AT, size, np.uint16)[:] = frame.depth_raw[::step, ::step]
+        self._array(begin + _REFINED_AT, size, np.float32)[:] = refined.depth_m[::step, ::step]
+        return FrameHeader(slot, frame.camera, intrinsics, frame.depth_scale_m)
 
     def read_frame(self, header: FrameHeader) -> Scene:
         """Return the frame; its refined depth and colour stay in the shared memory."""
         size = (header.intrinsics.height, header.intrinsics.width)
-        raw = self._array(_RAW_AT, size, np.uint16)
+        begin = header.slot * _SLOT_SIZE
+        raw = self._array(begin + _RAW_AT, size, np.uint16)
         return Scene(
             header.camera,
-            self._array(_COLOR_AT, (*size, 3), np.uint8),
+            self._array(begin + _COLOR_AT, (*size, 3), np.uint8),
             np.multiply(raw, np.float32(header.depth_scale_m), dtype=np.float32),
-            self._array(_REFINED_AT, size, np.float32),
+            self._array(begin + _REFINED_AT, size, np.float32),
             header.intrinsics,
         )
 

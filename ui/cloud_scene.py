@@ -1,7 +1,7 @@
 """What the cloud shows and from where: plain numbers, shared by the window and the child process.
 
-Points are in the camera's axes (`lingbot_live.frame`) from end to end; the viewing camera has the
-same axes, so nothing is ever mirrored.
+Points are in the axes of `lingbot_live.frame` from end to end, those of the one camera or of the
+rig's reference; the viewing camera has the same axes, so nothing is ever mirrored.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
-import numpy.typing as npt
 
-from lingbot_live.colormap import DepthRange, colorize
+from lingbot_live.colormap import DepthRange
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, Matrix
-from lingbot_live.geometry import rays
+from lingbot_live.frame import Extrinsics, Matrix
+from lingbot_live.ruler import Box, Vector
 
-Vector = tuple[float, float, float]
+Rgb = tuple[int, int, int]
 
 FOV_Y_DEG = 45.0
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 960  # of a picture; software OpenGL is too slow for more
-RAW_TINT_RGB = (255, 140, 40)  # marks raw points where both clouds are shown
-_UNMOVED = 0.005  # of the depth: raw and refined points so near each other look like one
+MAX_CLOUDS = 4  # cameras in one view
 
 
 class Which(str, Enum):
@@ -39,6 +37,7 @@ class Coloring(str, Enum):
 
     RGB = "rgb"
     DEPTH = "depth"
+    CAMERA = "camera"  # a colour for each, brighter and darker as the picture is
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +87,17 @@ class Orbit:
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """One camera's cloud among the others; its place in `ViewSettings.layers` is its slot."""
+
+    is_shown: bool = True
+    color_rgb: Rgb = (255, 255, 255)  # for `Coloring.CAMERA`
+    pose: Extrinsics = field(default_factory=Extrinsics)  # T_common_camera
+
+
+@dataclass(frozen=True, slots=True)
 class ViewSettings:
-    """All that decides a picture, besides the frame."""
+    """All that decides a picture, besides the frames."""
 
     which: Which = Which.REFINED
     coloring: Coloring = Coloring.RGB
@@ -102,7 +110,9 @@ class ViewSettings:
     draft: bool = False  # a hand is on the mouse: fewer points, quicker answers
     depth_range: DepthRange = field(default_factory=DepthRange)
     colormap: str = "viridis"
-    background_rgb: tuple[int, int, int] = (22, 24, 28)
+    background_rgb: Rgb = (22, 24, 28)
+    layers: tuple[Layer, ...] = (Layer(),)  # one per slot; cameras beyond them are not shown
+    box: Box | None = None  # what lies outside is not shown
 
     def __post_init__(self) -> None:
         if not (0 < self.width <= MAX_WIDTH_PX and 0 < self.height <= MAX_HEIGHT_PX):
@@ -114,11 +124,16 @@ class ViewSettings:
             raise ConfigError(
                 f"cloud: stride {self.stride} and point size {self.point_size_px} must be positive"
             )
+        if len(self.layers) > MAX_CLOUDS:
+            raise ConfigError(f"cloud: {len(self.layers)} cameras; at most {MAX_CLOUDS} fit")
 
     @property
     def focal_px(self) -> float:
         """Of the viewing camera."""
         return self.height / 2 / math.tan(math.radians(FOV_Y_DEG / 2))
+
+
+_NEAREST_HOME_M = 0.2  # cameras that face each other have points behind the reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +149,7 @@ class Home:
         some = points_m[:: max(1, len(points_m) // 20_000)]
         if len(some) == 0:
             return cls()
-        depth = float(np.median(some[:, 2]))
+        depth = max(float(np.median(some[:, 2])), _NEAREST_HOME_M)
         half = np.array([view.width, view.height]) / (2 * view.focal_px)
         across, behind = some[:, :2] / half, some[:, 2] - depth
         centre, distance = np.zeros(2), depth
@@ -163,129 +178,14 @@ class Home:
         return _vector((point_m - np.array(self.target_m)) / self.distance_m)
 
 
-class Cloud:
-    """Points and colours as Open3D takes them without converting, one frame after another.
+def on_picture(points_m: Matrix, extrinsic: Matrix, view: ViewSettings) -> tuple[Matrix, Matrix]:
+    """Return where (N, 3) points lie in the picture, (2, N) pixels, and their depth, (N,) metres.
 
-    All frames use the same memory: touching fresh memory would cost more than the arithmetic.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._points: Matrix = np.empty((0, 3))
-        self._colors: Matrix = np.empty((0, 3))
-
-    @property
-    def points_m(self) -> Matrix:
-        """Metres, (N, 3) float64; changed by the next `add`."""
-        return self._points[: self.count]
-
-    @property
-    def colors(self) -> Matrix:
-        """RGB in 0 to 1, (N, 3) float64; changed by the next `add`."""
-        return self._colors[: self.count]
-
-    def clear(self) -> None:
-        """Forget the points, keep the memory."""
-        self.count = 0
-
-    def add(self, depth_m: DepthMap, color: ColorImage, intrinsics: Intrinsics) -> None:
-        """Append the valid pixels of a depth map, (H, W), with their colours, (H, W, 3)."""
-        valid = np.flatnonzero(depth_m > 0)
-        new = self._append(len(valid))
-        z = depth_m.reshape(-1).take(valid)
-        ray = rays(intrinsics).reshape(-1, 2).take(valid, axis=0)
-        # Column by column: NumPy is six times slower where it broadcasts over a row of two.
-        points = self._points[new]
-        np.multiply(ray[:, 0], z, out=points[:, 0])
-        np.multiply(ray[:, 1], z, out=points[:, 1])
-        points[:, 2] = z
-        rgb = color.reshape(-1, 3).take(valid, axis=0)
-        np.multiply(rgb, 1 / 255, out=self._colors[new])
-
-    def tint(self, begin: int) -> None:
-        """Mark the points from ``begin`` on as raw."""
-        colors = self._colors[begin : self.count]
-        colors *= 0.4
-        colors += 0.6 * np.array(RAW_TINT_RGB) / 255
-
-    def _append(self, count: int) -> slice:
-        new = slice(self.count, self.count + count)
-        missing = new.stop - len(self._points)
-        if missing > 0:
-            more = np.empty((missing, 3))
-            self._points = np.vstack([self._points, more])
-            self._colors = np.vstack([self._colors, more])
-        self.count = new.stop
-        return new
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One frame as the child process gets it."""
-
-    camera: str
-    color: ColorImage  # (H, W, 3)
-    raw_m: DepthMap  # (H, W)
-    refined_m: DepthMap  # (H, W)
-    intrinsics: Intrinsics
-
-    def fill(self, cloud: Cloud, view: ViewSettings, stride: int) -> None:
-        """Put this frame's points in place of what the cloud held."""
-        cloud.clear()
-        if view.which is Which.RAW:
-            self._add(cloud, self.raw_m, view, stride)
-            return
-        self._add(cloud, self.refined_m, view, stride)
-        if view.which is Which.BOTH:
-            refined = cloud.count
-            self._add(cloud, self._moved_m(), view, stride)
-            cloud.tint(refined)
-
-    def _moved_m(self) -> DepthMap:
-        """Return the raw depth that refining moved or removed; the rest would only flicker."""
-        moved = np.abs(self.raw_m - self.refined_m) > _UNMOVED * self.raw_m
-        return np.where(moved, self.raw_m, np.float32(0))
-
-    def _add(self, cloud: Cloud, depth_m: DepthMap, view: ViewSettings, stride: int) -> None:
-        depth = np.ascontiguousarray(depth_m[::stride, ::stride])
-        if view.coloring is Coloring.DEPTH:
-            color = colorize(depth, view.depth_range, view.colormap)
-        else:
-            color = np.ascontiguousarray(self.color[::stride, ::stride])
-        cloud.add(depth, color, subsampled(self.intrinsics, stride))
-
-
-def subsampled(intrinsics: Intrinsics, stride: int) -> Intrinsics:
-    """Return the intrinsics of ``image[::stride, ::stride]``, whose pixel (0, 0) stays put."""
-    return Intrinsics(
-        -(-intrinsics.width // stride),
-        -(-intrinsics.height // stride),
-        intrinsics.fx / stride,
-        intrinsics.fy / stride,
-        intrinsics.cx / stride,
-        intrinsics.cy / stride,
-        intrinsics.distortion,
-    )
-
-
-def pick(
-    points_m: Matrix, extrinsic: Matrix, view: ViewSettings, pixel: tuple[float, float]
-) -> Matrix | None:
-    """Return the front-most point (3,) metres near a pixel of the picture, None on the background.
-
-    Near means 4 pixels, and 24 where nothing lies there, so that a sparse cloud can be hit.
+    Pixels of points with a depth of 0 or less mean nothing.
     """
     x, y, z = extrinsic[:3, :3] @ points_m.T + extrinsic[:3, 3:]
-    ahead = np.maximum(z, 1e-9)
-    across_px = x * (view.focal_px / ahead) - (pixel[0] - (view.width - 1) / 2)
-    down_px = y * (view.focal_px / ahead) - (pixel[1] - (view.height - 1) / 2)
-    away_px = np.maximum(np.abs(across_px), np.abs(down_px))
-    for radius_px in (4, 24):
-        hits = np.flatnonzero((away_px <= radius_px) & (z > 0))
-        if len(hits):
-            found: npt.NDArray[np.float64] = points_m[hits[np.argmin(z[hits])]]
-            return found
-    return None
+    scale = view.focal_px / np.maximum(z, 1e-9)
+    return np.stack([x * scale + (view.width - 1) / 2, y * scale + (view.height - 1) / 2]), z
 
 
 def _vector(values: Matrix) -> Vector:

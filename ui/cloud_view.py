@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from PySide6.QtCore import QEvent, QPointF, QSize, QTimer
+from PySide6.QtCore import QEvent, QPointF, QSize, QTimer, Signal
 from PySide6.QtGui import QActionGroup, QColor, QHideEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -23,23 +23,33 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import RefinedFrame
+from lingbot_live.ruler import Box, Vector
 from ui import theme
 from ui.cloud_canvas import CloudCanvas
+from ui.cloud_chips import CameraChips
 from ui.cloud_link import CloudProcess, CloudState, CloudStatus
-from ui.cloud_scene import Coloring, Orbit, Vector, ViewSettings, Which
+from ui.cloud_marks import Viewpoint
+from ui.cloud_memory import Answer, Ask
+from ui.cloud_scene import Coloring, Layer, Orbit, ViewSettings, Which
+from ui.cloud_tools import CloudTools
 from ui.notice import Notice
 
 _POLL_MS = 15
 _SWING_DEG, _SWING_S = 28.0, 14.0  # of the auto-orbit
+_CENTRE = "centre"
 _HINT = "drag: orbit · right drag: pan · wheel: zoom · double click: centre"
 
 
 class CloudView(QFrame):
-    """A live cloud; its child process starts with the first frame and rests while hidden.
+    """Live clouds; their child process starts with the first frame and rests while hidden.
+
+    ``answered`` brings what the child found at the places that `ask` named.
 
     The owner calls `stop` at the end. Everything is for the main thread, which it holds for
     2 ms a picture at most.
     """
+
+    answered = Signal(object)  # an Answer
 
     def __init__(self, parent: QWidget | None = None, process: CloudProcess | None = None) -> None:
         super().__init__(parent)
@@ -50,6 +60,8 @@ class CloudView(QFrame):
         self.canvas = CloudCanvas()
         self.notice = Notice()
         self._make_controls()
+        self.tools = CloudTools(self)
+        self.chips = CameraChips()
         self._lay_out()
         self._timer = QTimer(self)
         self._timer.setInterval(_POLL_MS)
@@ -63,12 +75,47 @@ class CloudView(QFrame):
 
     # ---- for the main window -----------------------------------------------------------------
 
-    def show_frame(self, refined: RefinedFrame) -> None:
-        """Draw this frame as soon as the child is free; takes microseconds."""
+    def show_frame(self, refined: RefinedFrame, slot: int = 0) -> None:
+        """Draw this frame of a camera as soon as the child is free; takes microseconds."""
         if not self._has_frame:
             self._has_frame = True
             self._wake()
-        self.process.submit(refined)
+        self.process.submit(refined, slot)
+
+    def forget(self, slot: int) -> None:
+        """Draw a camera no more."""
+        self.process.forget(slot)
+
+    def set_layers(self, layers: tuple[Layer, ...]) -> None:
+        """Have each slot's cloud stand at its place, in its colour, or hidden."""
+        self._change(replace(self._view, layers=layers or (Layer(),)))
+
+    def set_box(self, box: Box | None) -> None:
+        """Show only what lies inside, or everything."""
+        self._change(replace(self._view, box=box))
+
+    def suit(self, cameras: int) -> None:
+        """Choose what suits one camera or several; the user may choose otherwise afterwards.
+
+        Several clouds cannot be told apart by their true colours, and a quarter of their points
+        is drawn as fast as all of one.
+        """
+        several = cameras > 1
+        coloring = Coloring.CAMERA if several else Coloring.RGB
+        self.coloring_box.setCurrentIndex(self.coloring_box.findData(coloring))
+        for group, value in ((self.stride_actions, 1 + several), (self.size_actions, 2 + several)):
+            next(a for a in group.actions() if a.data() == value).setChecked(True)
+        self._on_choice()
+
+    def set_hint(self, text: str) -> None:
+        """Show another hint below the cloud, or with an empty text the usual one."""
+        self.hint_label.setText(text or _HINT)
+
+    def ask(self, purpose: str, first: QPointF, last: QPointF | None = None) -> None:
+        """Ask the child what is seen there; places are fractions of the picture."""
+        self.process.ask(
+            Ask(purpose, self._pixel(first), None if last is None else self._pixel(last))
+        )
 
     def set_depth_colors(self, depth_range: DepthRange, colormap: str) -> None:
         """Colour by depth as the other panes do."""
@@ -127,7 +174,8 @@ class CloudView(QFrame):
         )
         self.which_box.setCurrentText(self._view.which.value)
         self.coloring_box = _choice(
-            "Colour of the points", {"RGB": Coloring.RGB, "depth": Coloring.DEPTH}
+            "Colour of the points",
+            {"RGB": Coloring.RGB, "depth": Coloring.DEPTH, "camera": Coloring.CAMERA},
         )
         for box in (self.which_box, self.coloring_box):
             box.currentIndexChanged.connect(self._on_choice)
@@ -139,7 +187,7 @@ class CloudView(QFrame):
         self.orbit_action = self.menu.addAction("Auto-orbit")
         self.orbit_action.setCheckable(True)
         self.reset_button = QToolButton()
-        self.reset_button.setText("Reset view")
+        self.reset_button.setText("Reset")
         self.reset_button.setToolTip("Look from the camera again, with the whole scene in view")
         self.reset_button.clicked.connect(self.reset_view)
 
@@ -167,11 +215,12 @@ class CloudView(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        tools = (self.which_box, self.coloring_box, options, self.reset_button)
-        column.addWidget(_bar(QWidget(), *tools))
+        parts = (self.which_box, self.coloring_box, self.tools.button, options, self.reset_button)
+        self.bars = (_bar(self.chips, *parts), _bar(self.hint_label, self.stat_label))
+        column.addWidget(self.bars[0])
         column.addWidget(self.notice)
         column.addWidget(self.canvas, 1)
-        column.addWidget(_bar(self.hint_label, self.stat_label))
+        column.addWidget(self.bars[1])
 
     # ---- what happens ------------------------------------------------------------------------
 
@@ -195,7 +244,7 @@ class CloudView(QFrame):
         self._change(replace(self._view, orbit=orbit, draft=is_moving))
 
     def _on_point_requested(self, place: QPointF) -> None:
-        self.process.pick(place.x() * self._view.width, place.y() * self._view.height)
+        self.ask(_CENTRE, place)
 
     def _on_picture_size(self, size: QSize) -> None:
         self._change(replace(self._view, width=size.width(), height=size.height()))
@@ -208,10 +257,10 @@ class CloudView(QFrame):
         self._seen = status
         image = self.process.latest_image() if status.pictures != seen.pictures else None
         if image is not None:
-            self.canvas.set_picture(image)
+            self.canvas.set_picture(image, Viewpoint(status.home, status.view or self._view))
             self._swing()
-        if status.picks != seen.picks and status.picked is not None:
-            self._centre_on(status.picked)
+        if status.answers != seen.answers and status.answer is not None:
+            self._on_answer(status.answer)
         if (status.state, status.error) != (seen.state, seen.error):
             self._tell_error(status)
         if status != seen:
@@ -227,6 +276,15 @@ class CloudView(QFrame):
                 pitch_deg=_SWING_DEG / 3 * (1 - math.cos(phase)),
             )
             self._change(replace(self._view, orbit=self.canvas.orbit, draft=False))
+
+    def _on_answer(self, answer: Answer) -> None:
+        if answer.ask.purpose != _CENTRE:
+            self.answered.emit(answer)
+        elif answer.offset is not None:
+            self._centre_on(answer.offset)
+
+    def _pixel(self, place: QPointF) -> tuple[float, float]:
+        return place.x() * self._view.width - 0.5, place.y() * self._view.height - 0.5
 
     def _centre_on(self, offset: Vector) -> None:
         self.canvas.orbit = replace(self.canvas.orbit, offset=offset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -69,14 +69,18 @@ class ColorBar(QWidget):
         self.setToolTip("Drag an end to move it, the middle to move both; wheel: wider, narrower")
 
     @property
+    def _thick(self) -> int:
+        return max(2 * theme.GRID_PX, self.fontMetrics().height() - theme.GRID_PX)
+
+    @property
     def _is_horizontal(self) -> bool:
         return self._orientation == Qt.Orientation.Horizontal
 
     def sizeHint(self) -> QSize:  # noqa: N802, D102
         text = self.fontMetrics()
         if self._is_horizontal:
-            return QSize(240, 2 * theme.GRID_PX + text.height())
-        return QSize(2 * theme.GRID_PX + text.horizontalAdvance("00.00") + theme.GRID_PX, 240)
+            return QSize(240, self._thick + text.height())
+        return QSize(self._thick + text.horizontalAdvance("00.00") + theme.GRID_PX, 240)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802, D102
         hint = self.sizeHint()
@@ -99,7 +103,7 @@ class ColorBar(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, D102
         painter = QPainter(self)
-        thick = 2 * theme.GRID_PX
+        thick = self._thick
         colors = ramp(self.colormap)
         if self._is_horizontal:
             painter.drawImage(QRect(0, 0, self.width(), thick), colors)
@@ -115,7 +119,7 @@ class ColorBar(QWidget):
     def _paint_tick(self, painter: QPainter, depth_m: float) -> None:
         text, metrics = f"{depth_m:.4g}", self.fontMetrics()
         along = (depth_m - self.range.near_m) / (self.range.far_m - self.range.near_m)
-        wide, high, thick = metrics.horizontalAdvance(text), metrics.height(), 2 * theme.GRID_PX
+        wide, high, thick = metrics.horizontalAdvance(text), metrics.height(), self._thick
         if self._is_horizontal:
             x = round(along * self.width())
             painter.drawLine(x, thick - 4, x, thick + 1)
@@ -190,6 +194,7 @@ class DepthScale(QWidget):
         menu.addActions(self._names.actions())
         self._colors.setMenu(menu)
         self._lay_out(orientation)
+        self._fit()
         self._show_range()
         self._show_colormap()
 
@@ -243,6 +248,16 @@ class DepthScale(QWidget):
         near, far = self.range.near_m, self.range.far_m
         self._set_by_hand(limited(near, near + (far - near) * factor))
 
+    @property
+    def controls(self) -> tuple[QWidget, ...]:
+        """What only the mouse needs, so that an audience need not see it."""
+        return self._auto, self._colors
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802, D102
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
+
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802, D102
         menu = self.build_menu()
         menu.exec(event.globalPos())
@@ -275,6 +290,13 @@ class DepthScale(QWidget):
         for widget in (self._far, self._auto, self._colors):
             box.addWidget(widget)
 
+    def _fit(self) -> None:
+        """Make room for the letters in force."""
+        for box in (self._near, self._far):
+            text = box.fontMetrics()
+            box.setFixedWidth(text.horizontalAdvance("00.00 m") + text.height() + theme.GRID_PX)
+        self._bar.updateGeometry()
+
     def _end_box(self, name: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
         box.setAccessibleName(name)
@@ -286,7 +308,6 @@ class DepthScale(QWidget):
         box.setSuffix(" m")
         box.setKeyboardTracking(False)
         box.setAlignment(Qt.AlignmentFlag.AlignRight)
-        box.setFixedWidth(box.fontMetrics().horizontalAdvance("00.00 m") + 3 * theme.GRID_PX)
         return box
 
     def _name_actions(self) -> QActionGroup:

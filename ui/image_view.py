@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
@@ -20,14 +20,15 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from lingbot_live.colormap import DepthRange, colorize_rgb32
-from lingbot_live.frame import ColorImage, DepthMap
-from ui import readout, theme
+from lingbot_live.frame import ColorImage
+from ui import theme
 from ui.view_link import ViewLink
 
 PixelText = Callable[[int, int], str]  # (x, y) of the view's own image -> text of its read-out
 
 _CROSS_GAP_PX = 6.0
+_LEAST_PX, _COMPACT_PX = (160, 120), (96, 72)  # width and height
+_WHOLE = QRectF(0, 0, 1, 1)  # of an image, as fractions
 
 
 class ImageView(QWidget):
@@ -36,8 +37,15 @@ class ImageView(QWidget):
     Wheel: zoom at the cursor. Drag: move. Double click: fit. All views of one `ViewLink` follow.
     ``title`` stands left in the header, `set_stat` right. The read-out shows what the function of
     `set_readout` returns for the pixel under the cross-hair, asked at each paint, so that it also
-    follows the stream while the mouse rests.
+    follows the stream while the mouse rests. Compact, it has no line of its own but takes the
+    place of the stat.
+
+    ``pressed`` is sent on a click, ``regionDrawn(QRectF, bool)`` with a rectangle in fractions of
+    the image while one is drawn (see `ViewLink.set_drawing`), and with True once it is done.
     """
+
+    pressed = Signal()
+    regionDrawn = Signal(QRectF, bool)  # noqa: N815
 
     def __init__(
         self,
@@ -50,20 +58,24 @@ class ImageView(QWidget):
         super().__init__(parent)
         self.link = link or ViewLink(self)
         self._title = title
-        self._stat = ""
+        self._stats: tuple[str, ...] = ()
         self._placeholder = placeholder
         self._readout: PixelText | None = None
         self._image: QImage | None = None
         self._size: QSize | None = None  # of the image, pixels
         self._canvas: QImage | None = None  # the picture as it stands on the screen
         self._grabbed: QPointF | None = None
+        self._corner: QPointF | None = None  # where a region began to be drawn
+        self._region: tuple[QRectF, QColor] | None = None
+        self._is_compact = False
         self.setAccessibleName(title)
         self.setMouseTracking(True)
-        self.setMinimumSize(160, 120)
+        self.setMinimumSize(*_LEAST_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.link.viewChanged.connect(self._redraw)
         self.link.cursorChanged.connect(self.update)
+        self.link.drawingChanged.connect(self._show_tool)
 
     # ---- what is shown ---------------------------------------------------------------------
 
@@ -78,10 +90,10 @@ class ImageView(QWidget):
         self.setAccessibleName(title)
         self.update()
 
-    def set_stat(self, text: str) -> None:
-        """Set the text at the right of the header, such as a fill rate; elided where narrow."""
-        if text != self._stat:
-            self._stat = text
+    def set_stat(self, *texts: str) -> None:
+        """Set the text at the right of the header, such as a fill rate: the first that fits."""
+        if texts != self._stats:
+            self._stats = texts
             self.update(self._header())
 
     def set_placeholder(self, text: str) -> None:
@@ -93,6 +105,18 @@ class ImageView(QWidget):
         """Set the function that words the pixel under the cross-hair."""
         self._readout = readout
         self.update()
+
+    def set_region(self, place: QRectF | None, color: QColor) -> None:
+        """Outline a part of the image, in fractions of it, or nothing."""
+        self._region = None if place is None else (place, color)
+        self.update()
+
+    def set_compact(self, on: bool) -> None:
+        """Spare the read-out line, where several cameras share the height."""
+        if on != self._is_compact:
+            self._is_compact = on
+            self.setMinimumSize(*(_COMPACT_PX if on else _LEAST_PX))
+            self._redraw()
 
     @property
     def has_image(self) -> bool:
@@ -114,8 +138,7 @@ class ImageView(QWidget):
 
     def picture_rect(self) -> QRect:
         """The part of the widget between header and read-out line."""
-        bar = self._bar_height()
-        return self.rect().adjusted(0, bar, 0, -bar)
+        return self.rect().adjusted(0, self._bar_height(), 0, -self._footer().height())
 
     def image_rect(self) -> QRectF:
         """Where the whole image would lie in the widget; it reaches beyond the pane when zoomed."""
@@ -161,7 +184,7 @@ class ImageView(QWidget):
         return QRect(0, 0, self.width(), self._bar_height())
 
     def _footer(self) -> QRect:
-        bar = self._bar_height()
+        bar = 0 if self._is_compact else self._bar_height()
         return QRect(0, self.height() - bar, self.width(), bar)
 
     # ---- painting --------------------------------------------------------------------------
@@ -186,10 +209,20 @@ class ImageView(QWidget):
             painter.drawText(pane.adjusted(margin, 0, -margin, 0), flags, self._placeholder)
             return
         painter.drawImage(pane.topLeft(), self._canvas)
+        self._paint_above(painter)
+
+    def _paint_above(self, painter: QPainter) -> None:
+        """Paint what lies above the picture: the region, the cross-hair."""
+        painter.setClipRect(self.picture_rect())
+        if self._region is not None:
+            place, color = self._region
+            box = QRectF(self.position_of(place.topLeft()), self.position_of(place.bottomRight()))
+            for pen in (QPen(QColor(0, 0, 0, 120), 3), QPen(color, 1.5)):
+                painter.setPen(pen)
+                painter.drawRect(box)
         if self.link.cursor is not None:
-            painter.setClipRect(pane)
             self._paint_cross(painter, self.position_of(self.link.cursor))
-            painter.setClipping(False)
+        painter.setClipping(False)
 
     def _compose(self, image: QImage) -> QImage:
         """Return the picture scaled for the screen, so that a moving cross-hair costs one copy."""
@@ -232,26 +265,39 @@ class ImageView(QWidget):
         colors, bar = theme.current(), self._header()
         painter.fillRect(bar, QColor(colors.panel))
         inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
-        metrics = self.fontMetrics()
-        taken = self._draw(painter, inner, self._title, colors.text, Qt.AlignmentFlag.AlignLeft)
-        rest = inner.adjusted(taken + 2 * theme.GRID_PX, 0, 0, 0)
-        if rest.width() > metrics.averageCharWidth() * 4:
-            self._draw(painter, rest, self._stat, colors.dim, Qt.AlignmentFlag.AlignRight)
+        metrics, gap = self.fontMetrics(), 2 * theme.GRID_PX
+        reading = self.readout_text if self._is_compact else ""
+        texts = (reading,) if reading else self._stats
+        room = inner.width() - metrics.horizontalAdvance(self._title) - gap
+        text = next((t for t in texts if metrics.horizontalAdvance(t) <= room), "")
+        if not text and texts:  # the title gives way to its first words, but no further
+            first = metrics.horizontalAdvance(self._title.partition("   ")[0])
+            fits = metrics.horizontalAdvance(texts[-1]) + first + gap <= inner.width()
+            text = texts[-1] if fits or reading else ""
+        wide = min(metrics.horizontalAdvance(text), inner.width() * 2 // 3)
+        rest = inner.adjusted(0, 0, -(wide + gap if text else 0), 0)
+        self._draw(painter, rest, self._title, colors.text, Qt.AlignmentFlag.AlignLeft)
+        color, right = colors.text if reading else colors.dim, QRect(inner)
+        right.setLeft(inner.right() - wide)
+        self._draw(painter, right, text, color, Qt.AlignmentFlag.AlignRight)
 
     def _paint_footer(self, painter: QPainter) -> None:
         colors, bar = theme.current(), self._footer()
+        if bar.isEmpty():
+            return
         painter.fillRect(bar, QColor(colors.panel))
         inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
         self._draw(painter, inner, self.readout_text, colors.text, Qt.AlignmentFlag.AlignLeft)
 
     @staticmethod
-    def _draw(painter: QPainter, box: QRect, text: str, color: str, side: Qt.AlignmentFlag) -> int:
-        """Draw one elided line and return its width."""
+    def _draw(painter: QPainter, box: QRect, text: str, color: str, side: Qt.AlignmentFlag) -> None:
+        """Draw one elided line; a remark in brackets at its end stays."""
         metrics: QFontMetrics = painter.fontMetrics()
-        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+        modes = Qt.TextElideMode
+        mode = modes.ElideMiddle if text.endswith(")") else modes.ElideRight
+        shown = metrics.elidedText(text, mode, box.width() + 1)
         painter.setPen(QColor(color))
         painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
-        return metrics.horizontalAdvance(shown)
 
     def _picture(self) -> QImage | None:
         """Return the image; asked only when it is about to be seen."""
@@ -282,17 +328,27 @@ class ImageView(QWidget):
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
-        if event.button() == Qt.MouseButton.LeftButton:
+        self.pressed.emit()
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self.link.is_drawing and self.has_image:
+            self._corner = self.place_at(event.position())
+        else:
             self._grabbed = event.position()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
-        if self._grabbed is not None and event.buttons() & Qt.MouseButton.LeftButton:
+        if self._corner is not None:
+            self._draw_to(event.position(), done=False)
+        elif self._grabbed is not None and event.buttons() & Qt.MouseButton.LeftButton:
             self.link.pan_by(self.place_at(self._grabbed) - self.place_at(event.position()))
             self._grabbed = event.position()
         self._point_at(event.position())
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
         self._grabbed = None
+        if self._corner is not None:
+            self._draw_to(event.position(), done=True)
+            self._corner = None
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
         self.link.fit()
@@ -300,73 +356,20 @@ class ImageView(QWidget):
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802, D102
         self.link.set_cursor(None)
 
+    def _draw_to(self, position: QPointF, *, done: bool) -> None:
+        assert self._corner is not None
+        place = QRectF(self._corner, self.place_at(position)).normalized() & _WHOLE
+        if not place.isEmpty():
+            self.regionDrawn.emit(place, done)
+
+    def _show_tool(self) -> None:
+        self.setCursor(
+            Qt.CursorShape.CrossCursor if self.link.is_drawing else Qt.CursorShape.ArrowCursor
+        )
+
     def _point_at(self, position: QPointF) -> None:
         inside = self.has_image and self.picture_rect().contains(position.toPoint())
         self.link.set_cursor(self.place_at(position) if inside else None)
-
-
-class DepthView(ImageView):
-    """An `ImageView` of depth: colours by a range and a colour scale, invalid pixels hatched."""
-
-    def __init__(
-        self,
-        title: str,
-        link: ViewLink | None = None,
-        *,
-        placeholder: str = "",
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(title, link, placeholder=placeholder, parent=parent)
-        self._depth_m: DepthMap | None = None
-        self._range = DepthRange()
-        self._colormap = "viridis"
-        self._pixels: npt.NDArray[np.uint32] | None = None  # the memory below the image
-
-    def set_depth(self, depth_m: DepthMap | None) -> None:
-        """Show (H, W) float32 metres, 0 = invalid; ``None`` brings the placeholder back.
-
-        The array is kept, not copied, and must not change; it is coloured only when seen.
-        """
-        self._depth_m = depth_m
-        self._image = None
-        self._set_size(depth_m)
-
-    def set_range(self, scale: DepthRange) -> None:
-        """Set the depths of the two ends of the colours."""
-        if scale != self._range:
-            self._range = scale
-            self._recolor()
-
-    def set_colormap(self, name: str) -> None:
-        """Set the colour scale, one of `lingbot_live.colormap.NAMES`."""
-        if name != self._colormap:
-            self._colormap = name
-            self._recolor()
-
-    @property
-    def readout_text(self) -> str:
-        """The set function's words, or the depth in metres if there is none."""
-        pixel = self.cursor_pixel()
-        if self._readout or pixel is None or self._depth_m is None:
-            return super().readout_text
-        value = float(self._depth_m[pixel[1], pixel[0]])
-        return readout.metres(value if value > 0 else None)
-
-    def _picture(self) -> QImage | None:
-        if self._depth_m is None:
-            return None
-        if self._image is None:
-            self._pixels = colorize_rgb32(
-                self._depth_m, self._range, self._colormap, transparent=True
-            )
-            height, width = self._pixels.shape
-            shape = QImage.Format.Format_ARGB32_Premultiplied
-            self._image = QImage(self._pixels.data, width, height, 4 * width, shape)
-        return self._image
-
-    def _recolor(self) -> None:
-        self._image = None
-        self._redraw()
 
 
 def _rgb32(rgb: ColorImage) -> QImage:

@@ -1,55 +1,92 @@
-"""What of the window is seen: arrangements, full screen, theme, kind of comparison."""
+"""What of the window is seen: arrangements, theme, kind of comparison."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QApplication, QDockWidget
 
 from ui import theme
-from ui.compare_view import Mode
+from ui.compare_pictures import Mode
+
+_VERSION = 2  # of the remembered arrangement; another one is not understood
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
 
 
 class Layouts:
-    """Commands that change how the window looks and nothing else."""
+    """Commands that change how the window looks and nothing else.
 
-    def __init__(self, window: MainWindow, cloud: QDockWidget, compare: QDockWidget) -> None:
+    Docks lie below one row of pictures, and right of several, which need the height. Where the
+    user puts them is remembered for either.
+    """
+
+    def __init__(self, window: MainWindow) -> None:
         self._window = window
-        self._cloud = cloud
-        self._compare = compare
+        self._cloud = window.cloud_dock
+        self._compare = window.compare_dock
+        self._quality = window.quality_dock
         self._panes = (True, True, True)
+        self._is_several = False  # rows are on the screen
+        self._had_rows = False
+
+    def restore(self) -> None:
+        """Bring back the window's place and the arrangement left the last time."""
+        window = self._window
+        geometry = window.settings.state("geometry")
+        if geometry is None or not window.restoreGeometry(geometry):
+            window.resize(QSize(1440, 900).boundedTo(window.screen().availableSize()))
+        if not self._recall():
+            self.everything()
+
+    def remember(self) -> None:
+        """Keep place and arrangement for the next time."""
+        if not self._window.isFullScreen():
+            self._window.settings.set_state("geometry", self._window.saveGeometry())
+        self._window.settings.set_state(self._key, self._window.saveState(_VERSION))
 
     def everything(self) -> None:
-        """Pictures above, cloud and comparison below."""
+        """Pictures with the cloud and the comparison."""
+        self._arrange()
         self._show(cloud=True, compare=True)
-        half = max(240, self._window.height() * 2 // 5)
-        self._window.resizeDocks([self._cloud], [half], Qt.Orientation.Vertical)
-        both, wide = [self._cloud, self._compare], self._window.width() // 2
-        self._window.resizeDocks(both, [wide, wide], Qt.Orientation.Horizontal)
+        self._share_out(2 / 5)
 
     def pictures(self) -> None:
         """Colour, raw and refined only."""
         self._show(cloud=False, compare=False)
 
     def cloud_large(self) -> None:
-        """A large cloud under small pictures."""
+        """A large cloud beside small pictures."""
         self._show(cloud=True, compare=False)
-        most = self._window.height() * 2 // 3
-        self._window.resizeDocks([self._cloud], [most], Qt.Orientation.Vertical)
+        self._share_out(2 / 3)
 
     def refined_large(self) -> None:
         """Refined depth alone."""
         self._show(cloud=False, compare=False, panes=(False, False, True))
 
     def apply_to_panels(self) -> None:
-        """Give new panels the arrangement in force."""
-        for panel in self._window.panels:
+        """Give new panels the arrangement in force, and change it where one row becomes several."""
+        panels = self._window.panels
+        for panel in panels:
             for pane, visible in zip(panel.views, self._panes, strict=True):
                 pane.setVisible(visible)
+        if panels and (len(panels) > 1) != self._is_several:
+            self._rearrange()
+        self._had_rows |= bool(panels)
+
+    def _rearrange(self) -> None:
+        """Change to the arrangement of one row or of several, as it was left."""
+        self.remember()
+        self._is_several = not self._is_several
+        shown = [(dock, dock.isHidden()) for dock in self._window.findChildren(QDockWidget)]
+        if not self._recall():
+            self._arrange()
+            self._share_out(2 / 5)
+        elif self._had_rows:  # what is open stays open where a camera comes or goes
+            for dock, hidden in shown:
+                dock.setHidden(hidden)
 
     def change(self) -> None:
         """Show which pixels were kept, changed and filled."""
@@ -63,22 +100,30 @@ class Layouts:
         """Show raw depth left and refined depth right of the cross-hair."""
         self._show_mode(Mode.WIPE)
 
+    def blink(self) -> None:
+        """Show raw and refined depth in turn."""
+        self._show_mode(Mode.BLINK)
+
+    def sweep(self) -> None:
+        """Let the wipe move by itself, or follow the cross-hair again."""
+        on = self._window.actions_["sweep"].isChecked()
+        if on:
+            self._show_mode(Mode.WIPE)
+        self._window.compare.set_sweeping(on)
+
     def toggle_cloud(self) -> None:
         """Show or hide the point cloud."""
         self._cloud.setVisible(not self._cloud.isVisible())
 
-    def toggle_full_screen(self) -> None:
-        """Views only, with large numbers, for demos; again to come back."""
-        window = self._window
-        on = not window.isFullScreen()
-        for part in (window.menuBar(), window.bar, window.record_bar, window.statusBar()):
-            part.setVisible(not on)
-        font = QApplication.font()
-        if on:
-            font.setPointSizeF(font.pointSizeF() * 1.8)
-        for view in [*(view for panel in window.panels for view in panel.views), window.scale]:
-            view.setFont(font)
-        window.setWindowState(window.windowState() ^ Qt.WindowState.WindowFullScreen)
+    def toggle_quality(self) -> None:
+        """Show or hide the numbers and plots."""
+        self._quality.setVisible(not self._quality.isVisible())
+
+    def toggle_controls(self) -> None:
+        """Show or hide the settings of the selected camera."""
+        dock = self._window.controls_dock
+        dock.setVisible(not dock.isVisible())
+        self._window.controls.follow()
 
     def toggle_theme(self) -> None:
         """Change between the dark and the light look."""
@@ -89,6 +134,39 @@ class Layouts:
         self._window.settings.set_text("theme", name)
 
     # ---- private ---------------------------------------------------------------------------
+
+    @property
+    def _key(self) -> str:
+        return "layout_several" if self._is_several else "layout"
+
+    def _recall(self) -> bool:
+        state = self._window.settings.state(self._key)
+        return state is not None and self._window.restoreState(state, _VERSION)
+
+    def _arrange(self) -> None:
+        """Put the docks where they begin, without showing or hiding any."""
+        window, area = self._window, Qt.DockWidgetArea
+        side = area.RightDockWidgetArea if self._is_several else area.BottomDockWidgetArea
+        along = Qt.Orientation.Vertical if self._is_several else Qt.Orientation.Horizontal
+        docks = (self._compare, self._cloud) if self._is_several else (self._cloud, self._compare)
+        shown = [dock.isHidden() for dock in docks]
+        for dock in docks:
+            window.addDockWidget(side, dock)
+        window.splitDockWidget(*docks, along)
+        window.addDockWidget(area.BottomDockWidgetArea, self._quality)
+        for dock, hidden in zip(docks, shown, strict=True):
+            dock.setHidden(hidden)
+
+    def _share_out(self, share: float) -> None:
+        """Give the docks a share of the window, halves of it to each."""
+        window, both = self._window, [self._cloud, self._compare]
+        across, along = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        if self._is_several:
+            window.resizeDocks(both, [round(window.width() * share)] * 2, across)
+            window.resizeDocks(both, [window.height() // 2] * 2, along)
+        else:
+            window.resizeDocks(both, [max(240, round(window.height() * share))] * 2, along)
+            window.resizeDocks(both, [window.width() // 2] * 2, across)
 
     def _show(
         self, *, cloud: bool, compare: bool, panes: tuple[bool, bool, bool] = (True, True, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -12,7 +13,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -20,24 +20,36 @@ from PySide6.QtWidgets import (
 from lingbot_live import __version__
 from lingbot_live.camera import CameraState
 from lingbot_live.config import CameraConfig
-from lingbot_live.session import Feed, Session
+from lingbot_live.session import Session
+from lingbot_live.worker import Worker
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
+from ui.cloud_feeds import CloudFeeds
 from ui.cloud_view import CloudView
 from ui.compare_view import CompareView
+from ui.controls_panel import ControlsPanel
+from ui.demo import Demo
 from ui.depth_scale import DepthScale
+from ui.devices import Devices
+from ui.exporting import Exporting
 from ui.feed_panel import FeedPanel
-from ui.image_view import ImageView
+from ui.feeds import Feeds
+from ui.keys import KeysDialog
 from ui.layouts import Layouts
 from ui.notice import Notice
-from ui.opening import Opening, dropped_paths
+from ui.opening import CLOSE_S, Opening, after, dropped_paths
 from ui.palette import CommandPalette
+from ui.quality_panel import QualityPanel
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
+from ui.replay import Replay
+from ui.report_dialog import Reporting
+from ui.rigging import Rigging
 from ui.saving import Saving
 from ui.settings import Settings
 from ui.status import refiner_text, status_line
+from ui.timeline import Timeline
 from ui.view_link import ViewLink
 
 _STATUS_MS = 250
@@ -61,16 +73,17 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.settings = settings
         self.session: Session | None = None
-        self.camera_config = CameraConfig()
-        self.addresses: tuple[str, ...] = ()
+        self.camera_config = CameraConfig(hold=True)
+        self.asked: tuple[str, ...] = ()  # what the user named
+        self.addresses: tuple[str, ...] = ()  # the same with all cameras of session files
         self.max_frames: int | None = None
         self.tasks = Tasks(self)
         self.bridge = Bridge(parent=self)
         self.stall = StallMeter(self)
-        self.panels: list[FeedPanel] = []
         self._has_shown = False
         self._started_s = 0.0
         self._closing = False
+        self._closer: Worker | None = None  # of the session before
         self._build()
         self._connect()
         self._restore()
@@ -79,38 +92,53 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.link = ViewLink(self)
-        self.refining = Refining(self)
-        self.notice = Notice()
-        self.empty = ImageView("", self.link, placeholder="Choose a camera and press Start")
-        self.rows = QSplitter(Qt.Orientation.Vertical)
-        self.rows.setChildrenCollapsible(False)
-        self.rows.addWidget(self.empty)
+        self.notice = Notice()  # of the refiner
+        self.message = Notice()  # of files
+        self.feeds = Feeds(self)
         self.scale = DepthScale()
         center = QWidget()
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
-        column.addWidget(self.refining.notice)
-        column.addWidget(self.rows, 1)
+        column.addWidget(self.message)
+        column.addWidget(self.feeds.rows, 1)
         column.addWidget(self.scale)
         self.setCentralWidget(center)
         self.cloud = CloudView()
-        self.compare = CompareView(self.link)
+        self.compare = CompareView(self.feeds)
         self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
-        self.compare_dock = self._dock("Raw against refined", "compare_dock", self.compare)
-        self.layouts = Layouts(self, self.cloud_dock, self.compare_dock)
+        self.compare_dock = self._dock("Compare", "compare_dock", self.compare)
+        self.quality = QualityPanel(self.feeds, self.tasks)
+        self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
+        self.quality_dock.hide()
+        self.controls = ControlsPanel(self)
+        self.controls_dock = self._dock("Camera settings", "controls_dock", self.controls)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.controls_dock)
+        self.controls_dock.hide()
+        self.devices = Devices(self)
+        self.cloud_feeds = CloudFeeds(self)
+        self.rigging = Rigging(self)
+        self.layouts = Layouts(self)
+        self.demo = Demo(self)
+        self.refining = Refining(self)
         self.recording = Recording(self.tasks, self)
         self.opening = Opening(self)
         self.saving = Saving(self)
+        self.exporting = Exporting(self)
+        self.reporting = Reporting(self)
+        self.replay = Replay(self)
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
         self.actions_["mask"].setChecked(True)
+        self.refining.offer_recorded(False)
         self.bar = CameraBar(self.actions_)
         self.addToolBar(self.bar)
         self.addToolBarBreak()
         self.record_bar = RecordBar(self.actions_)
         self.addToolBar(self.record_bar)
+        self.timeline = Timeline(self, self.replay)
+        self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.timeline)
         self.status = QLabel("stopped")
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
@@ -124,6 +152,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.bridge.updated.connect(self._show_news)
+        self.feeds.rowsChanged.connect(self._on_rows)
         self.bar.cameraChosen.connect(self.open_address)
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
@@ -131,10 +160,16 @@ class MainWindow(QMainWindow):
         self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
-        self.recording.failed.connect(lambda text: self.notice.show_error(text, can_retry=False))
-        self.recording.written.connect(
-            lambda path: self.statusBar().showMessage(f"Recording written to {path}", 8000)
+        self.recording.failed.connect(lambda text: self.message.show_error(text, can_retry=False))
+        self.recording.space_low.connect(
+            lambda text: self.message.show_error(text, can_retry=False)
         )
+        self.recording.written.connect(self.saving.show_written)
+        self.notice.retry.connect(self.refining.again)
+        self.notice.dismissed.connect(self.refining.note_dismissed)
+        self.statusDue.connect(self.quality.on_tick)
+        self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
+        self.controls_dock.visibilityChanged.connect(self.actions_["controls"].setChecked)
         self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
         self._status_timer = QTimer(self, interval=_STATUS_MS)
         self._status_timer.timeout.connect(self._show_status)
@@ -143,14 +178,15 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         self.scale.set_range(self.settings.depth_range)
         self.scale.set_colormap(self.settings.colormap)
-        geometry, layout = self.settings.state("geometry"), self.settings.state("layout")
-        if geometry is None or not self.restoreGeometry(geometry):
-            self.resize(1440, 900)
-        if layout is None or not self.restoreState(layout):
-            self.layouts.everything()
+        self.layouts.restore()
         self._apply_scale()
 
     # ---- session -----------------------------------------------------------------------------
+
+    @property
+    def panels(self) -> list[FeedPanel]:
+        """The rows, one per camera."""
+        return self.feeds.panels
 
     @property
     def is_running(self) -> bool:
@@ -163,33 +199,42 @@ class MainWindow(QMainWindow):
             return
         self._started_s = time.monotonic()
         self.session = Session.of(
-            self.addresses, self.refining.config, self.camera_config, on_update=self.bridge.wake
+            self.addresses, self.refining.running, self.camera_config, on_update=self.bridge.wake
         )
+        for feed in self.session.feeds:
+            feed.create = after(self._closer, feed.create)
         self.bridge.follow(self.session)
-        self._make_panels(self.bridge.views)
+        self.feeds.show(self.bridge.views)
         self.session.start(self.max_frames)
         self.stall.start()
         self.bar.set_running(True)
-        self.setWindowTitle(f"lingbot-live – {', '.join(self.addresses)}")
+        self.setWindowTitle(f"lingbot-live – {', '.join(self.asked)}")
         self.sessionChanged.emit()
 
     def stop(self) -> None:
         """Close the cameras on a thread of their own: an SDK may take its time."""
-        if self.session is None:
-            return
+        if self.session is not None:
+            self._closer = self.tasks.run("closing the session", self.release())
+
+    def release(self) -> Callable[[], bool]:
+        """Take the session off the screen; returns what closes its cameras, for a thread."""
         session, self.session = self.session, None
+        if session is None:
+            return lambda: True
         self.recording.stop()
         self.stall.stop()
         self.last_stats = session.stats()
         self.bridge.follow(None)
         self.bar.set_running(False)
-        self.tasks.run("closing the session", session.stop)
         self.sessionChanged.emit()
+        return session.stop
 
     def toggle_streaming(self) -> None:
         """Start or stop."""
         if self.is_running:
             self.stop()
+        elif self.bar.address in self.asked[:1]:
+            self.opening.open(self.addresses or self.asked)  # with those added and removed since
         else:
             self.open_address(self.bar.address)
 
@@ -200,34 +245,33 @@ class MainWindow(QMainWindow):
 
     def open_addresses(self, addresses: tuple[str, ...]) -> None:
         """Stream from these cameras instead of the present ones."""
+        if not any(addresses):
+            return
         self.stop()
-        self.addresses = addresses
+        self.asked = addresses
         self.bar.set_address(addresses[0])
+        self.message.clear()
+        self.opening.open(addresses)
+
+    def stream(self, addresses: tuple[str, ...]) -> None:
+        """Start the cameras that were found under the addresses asked for."""
+        self.addresses = addresses
         self.start()
+
+    def show_waiting(self, text: str) -> None:
+        """Say what is being waited for, in place of pictures."""
+        self.bridge.follow(None)
+        self.feeds.show([])
+        self.feeds.empty.set_placeholder(text)
 
     def stats(self) -> dict[str, object]:
         """Return the session's statistics with the window's own under ``ui``."""
         base = self.session.stats() if self.session is not None else self.last_stats
         rate = {"fps": round(self.bridge.rate.mean_hz, 3), "shown": self.bridge.rate.count}
-        return {**base, "ui": {**rate, **self.stall.as_dict()}}
+        metrics = {"metrics": self.quality.stats()}
+        return {**base, "ui": {**rate, **self.stall.as_dict(), **metrics}}
 
     last_stats: dict[str, object] = {}  # noqa: RUF012 - replaced, never changed
-
-    def _make_panels(self, views: list[FeedView]) -> None:
-        for panel in self.panels:
-            panel.setParent(None)
-            panel.deleteLater()
-        self.panels = [FeedPanel(view, self.link) for view in views]
-        self.empty.setVisible(not self.panels)
-        for panel in self.panels:
-            self.rows.addWidget(panel)
-            panel.retry.connect(lambda feed=panel.view.feed: self._retry(feed))
-        self.layouts.apply_to_panels()
-        self._apply_scale()
-
-    def _retry(self, feed: Feed) -> None:
-        if self.session is not None and feed in self.session.feeds:
-            self.session.restart(feed)
 
     # ---- showing -----------------------------------------------------------------------------
 
@@ -235,11 +279,10 @@ class MainWindow(QMainWindow):
         for panel in self.panels:
             if panel.view in fresh:
                 panel.show_news()
-        first = self.panels[0].view if self.panels else None
-        if first is not None and first in fresh and first.refined is not None:
-            self.scale.offer(first.refined.depth_m)
-            self.compare.show_frame(first.refined)
-            self.cloud.show_frame(first.refined)
+        chosen = self.feeds.view
+        if chosen is not None and chosen in fresh and chosen.refined is not None:
+            self.scale.offer(chosen.refined.depth_m)
+        self.compare.show_news(fresh)
         self.newsShown.emit(fresh)
         if not self._has_shown:
             self._has_shown = True
@@ -248,7 +291,7 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         session = self.session
         self.status.setText(status_line(session, self.bridge.rate.recent_hz))
-        self.record_bar.show_stats(self.recording.stats())
+        self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
         self.statusDue.emit()
         if session is None:
             return
@@ -260,6 +303,11 @@ class MainWindow(QMainWindow):
         done = (CameraState.ENDED, CameraState.FAILED)
         if all(feed.state in done for feed in session.feeds):
             self.sessionDone.emit()
+
+    def _on_rows(self) -> None:
+        self.layouts.apply_to_panels()
+        self.demo.apply_to_panels()
+        self._apply_scale()
 
     def _apply_scale(self) -> None:
         scale, colormap = self.scale.range, self.scale.colormap
@@ -295,8 +343,8 @@ class MainWindow(QMainWindow):
         CommandPalette(self.actions_, self).open()
 
     def show_keys(self) -> None:
-        """Open the same list; it shows every key."""
-        self.show_palette()
+        """Show every key."""
+        KeysDialog(self.actions_, self).open()
 
     def show_about(self) -> None:
         """Say which version this is."""
@@ -320,18 +368,24 @@ class MainWindow(QMainWindow):
         if not self._closing:
             self._closing = True
             self._remember()
+            self.exporting.stop()
             self.stop()
             self._status_timer.stop()
             self.hide()
+            self.rigging.close()
             for dialog in self.findChildren(QDialog):
                 dialog.close()  # ends a download
             self.cloud.stop()
-            self.tasks.finish(15.0)
+            self.compare.stop()
+            self.quality.stop()
+            self.controls.stop()
+            self.devices.stop()
+            self.tasks.finish(CLOSE_S)
         event.accept()
 
     def _remember(self) -> None:
-        self.settings.set_state("geometry", self.saveGeometry())
-        self.settings.set_state("layout", self.saveState())
+        self.demo.leave()
+        self.layouts.remember()
         if not self.scale.is_auto:
             self.settings.depth_range = self.scale.range
         self.settings.set_text("colormap", self.scale.colormap)

@@ -1,6 +1,8 @@
-"""A bar that tells an error, a wait or an offer where it belongs, with what to do about it."""
+"""A bar that tells an error where it happened, with what to do about it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -17,14 +19,12 @@ from ui import theme
 
 
 class Notice(QFrame):
-    """A coloured bar with a text, up to two buttons and a cross; hidden until something is shown.
+    """A coloured bar with a text, an optional fix, a button and a cross; hidden until shown.
 
-    ``retry``, ``accepted`` and ``dismissed`` are sent when the user presses the button; all hide
-    the bar.
+    ``retry`` and ``dismissed`` are sent when the user presses the button; both hide the bar.
     """
 
     retry = Signal()
-    accepted = Signal()
     dismissed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -38,10 +38,9 @@ class Notice(QFrame):
             | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self._label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._offer: Callable[[], object] | None = None
         self._retry = QPushButton("Retry")
         self._retry.clicked.connect(self._on_retry)
-        self._accept = QPushButton()
-        self._accept.clicked.connect(self._on_accept)
         self._close = QToolButton()
         self._close.setText("✕")
         self._close.setAccessibleName("Dismiss")
@@ -51,7 +50,6 @@ class Notice(QFrame):
         row.setSpacing(theme.GRID_PX)
         row.addWidget(self._label, 1)
         row.addWidget(self._retry, 0, Qt.AlignmentFlag.AlignVCenter)
-        row.addWidget(self._accept, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._close, 0, Qt.AlignmentFlag.AlignVCenter)
         self.hide()
 
@@ -60,45 +58,52 @@ class Notice(QFrame):
         """What the bar says; empty while it is hidden."""
         return "" if self.isHidden() else self._label.text()
 
-    def show_error(
-        self, text: str, fix: str = "", *, can_retry: bool = True, button: str = ""
-    ) -> None:
-        """Show what went wrong and, on a second line, what to do next; ``button`` may help."""
-        self._show("notice", f"{text}\n{fix}" if fix else text, button)
-        self._retry.setVisible(can_retry)
+    def show_error(self, text: str, fix: str = "", *, can_retry: bool = True) -> None:
+        """Show what went wrong and, on a second line, what to do next."""
+        self._show(f"{text}\n{fix}" if fix else text, "Retry" if can_retry else "", "notice")
+
+    def show_mendable(self, text: str, button: str, do: Callable[[], object]) -> None:
+        """Show what went wrong, with a button that mends it."""
+        self._show(text, button, "notice")
+        self._offer = do
 
     def show_busy(self, text: str) -> None:
-        """Show what is waited for."""
-        self._show("busy", text, "")
+        """Show what is waited for; it goes by itself."""
+        self._show(text, "", "message")
         self._close.hide()
 
-    def show_offer(self, text: str, button: str) -> None:
-        """Show what could be done, with a button that does it."""
-        self._show("busy", text, button)
+    def show_offer(self, text: str, button: str, do: Callable[[], object]) -> None:
+        """Show good news, with a button for what may come next."""
+        self._show(text, button, "message")
+        self._offer = do
 
-    def _show(self, kind: str, text: str, button: str) -> None:
-        if self.objectName() != kind:
-            self.setObjectName(kind)  # what the style goes by
-            self.style().unpolish(self)
-            self.style().polish(self)
-        self._label.setText(text)
-        self._retry.hide()
-        self._accept.setText(button)
-        self._accept.setVisible(bool(button))
-        self._close.show()
-        self.show()
+    @property
+    def button(self) -> QPushButton:
+        """Retry, or what was offered."""
+        return self._retry
 
     def clear(self) -> None:
         """Take the bar away; sends nothing."""
         self.hide()
 
+    def _show(self, text: str, button: str, look: str) -> None:
+        self._offer = None
+        self._label.setText(text)
+        self._retry.setText(button)
+        self._retry.setVisible(bool(button))
+        self._close.show()
+        if self.objectName() != look:
+            self.setObjectName(look)
+            self.style().unpolish(self)
+            self.style().polish(self)
+        self.show()
+
     def _on_retry(self) -> None:
         self.hide()
-        self.retry.emit()
-
-    def _on_accept(self) -> None:
-        self.hide()
-        self.accepted.emit()
+        if self._offer is not None:
+            self._offer()
+        else:
+            self.retry.emit()
 
     def _on_close(self) -> None:
         self.hide()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,15 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog
 
 from lingbot_live import registry
-from lingbot_live.errors import DriverUnavailableError
+from lingbot_live.camera import Camera, CameraInfo
+from lingbot_live.worker import Worker
 from ui.refining import is_checkpoint
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
 
-_RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
+CLOSE_S = 15.0  # the longest that an SDK is waited for
+RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
 
 
 def dropped_paths(event: QDropEvent) -> list[Path]:
@@ -25,15 +27,73 @@ def dropped_paths(event: QDropEvent) -> list[Path]:
     return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
 
 
+def _members(address: str) -> list[CameraInfo]:
+    return registry.members(address) if registry.may_have_members(address) else []
+
+
 class Opening:
     """Commands that end in another camera on the screen."""
 
     def __init__(self, window: MainWindow) -> None:
         self._window = window
+        self._asked: tuple[str, ...] = ()
+
+    def open(self, addresses: tuple[str, ...]) -> None:
+        """Stream from these, from all cameras of those that are session files."""
+        self._asked = addresses
+        if not any(map(registry.may_have_members, addresses)):
+            self._stream(addresses, [])
+            return
+        window = self._window
+        window.show_waiting(f"reading {', '.join(addresses)}")
+        window.tasks.run(
+            "reading sessions",
+            lambda: [_members(address) for address in addresses],
+            lambda found: self._stream(addresses, found),
+            lambda error: self._stream(addresses, []),  # the pane will say why
+        )
+
+    def _stream(self, asked: tuple[str, ...], found: list[list[CameraInfo]]) -> None:
+        if asked is not self._asked:
+            return  # something else was opened meanwhile
+        infos = [info for members in found for info in members]
+        self._window.refining.offer_recorded(
+            any(i.details.get("refined", "0") != "0" for i in infos)
+        )
+        by_address = zip(asked, found or [[] for _ in asked], strict=True)
+        self._window.stream(
+            tuple(a for one, group in by_address for a in ([i.address for i in group] or [one]))
+        )
+        damage = {info.details["damage"] for info in infos if "damage" in info.details}
+        if damage:
+            self._window.message.show_error(
+                f"{', '.join(asked)}: damaged; what is whole in it is shown. {'; '.join(damage)}",
+                "To make a whole file of it: lingbot-live repair FILE -o NEW.mcap",
+                can_retry=False,
+            )
+
+    def add(self, address: str) -> None:
+        """Stream from one more camera, or from all cameras of a session file."""
+        window = self._window
+        if window.session is None or not registry.may_have_members(address):
+            window.feeds.add(address)
+            return
+        window.tasks.run(
+            "reading a session",
+            lambda: _members(address),
+            lambda infos: self._add_members(address, infos),
+            lambda error: window.feeds.add(address),  # its row will say why
+        )
+
+    def _add_members(self, address: str, infos: list[CameraInfo]) -> None:
+        for info in infos:
+            self._window.feeds.add(info.address)
+        if any(info.details.get("refined", "0") != "0" for info in infos):
+            self._window.actions_["as_recorded"].setVisible(True)
 
     def open_file(self) -> None:
         """Ask for a recording and play it."""
-        path, _ = QFileDialog.getOpenFileName(self._window, "Open recording", "", _RECORDINGS)
+        path, _ = QFileDialog.getOpenFileName(self._window, "Open recording", "", RECORDINGS)
         self._window.open_address(path)
 
     def open_folder(self) -> None:
@@ -42,21 +102,25 @@ class Opening:
         self._window.open_address(f"folder:{path}" if path else "")
 
     def find_cameras(self) -> None:
-        """Look for cameras on a thread and list them."""
-        self._window.tasks.run(
-            "looking for cameras", registry.discover, lambda r: self._list(r[0], r[1])
-        )
+        """Watch which cameras are attached from now on; look at once if that is so already."""
+        self._window.devices.look()
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
-        """Stream from the first of these files and folders, or refine with it if it is weights."""
-        if not paths:
-            return
-        if is_checkpoint(paths[0]):
+        """Stream from these files and folders, a row each; weights refine instead."""
+        if paths and is_checkpoint(paths[0]):
             self._window.refining.choose(f"lingbot:{paths[0]}")
-        else:
-            self._window.open_address(f"folder:{paths[0]}" if paths[0].is_dir() else str(paths[0]))
+        elif paths:
+            self._window.open_addresses(
+                tuple(f"folder:{path}" if path.is_dir() else str(path) for path in paths)
+            )
 
-    def _list(self, found: list, why: dict[str, DriverUnavailableError]) -> None:  # type: ignore[type-arg]
-        self._window.bar.show_cameras(found)
-        if why:
-            self._window.bar.camera_box.setToolTip("\n".join(str(error) for error in why.values()))
+
+def after(closer: Worker | None, create: Callable[[], Camera]) -> Callable[[], Camera]:
+    """Have a camera made once the session before let go of it, for it may be the same one."""
+
+    def make() -> Camera:
+        if closer is not None:
+            closer.join(CLOSE_S)
+        return create()
+
+    return make

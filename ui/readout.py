@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lingbot_live.frame import DepthMap, Frame, RefinedFrame
 
 NO_READING = "no reading"
-_FIGURE_SPACE = "\u2007"  # as wide as a digit, so that numbers stay where they are
+FIGURE_SPACE = "\u2007"  # as wide as a digit, so that numbers stay where they are
 _MINUS = "\u2212"
 _STEP_WIDTH = 5  # sign and four digits
 
@@ -39,7 +39,7 @@ class Reading:
         if self.difference_mm is not None:
             parts.append(millimetres(self.difference_mm))
         elif self.refined_m is not None:
-            parts.append("filled".rjust(_STEP_WIDTH + 3, _FIGURE_SPACE))
+            parts.append("filled".rjust(_STEP_WIDTH + 3, FIGURE_SPACE))
         if self.reference_m is not None:
             parts.append(f"truth {metres(self.reference_m)}")
         return "  ".join(parts)
@@ -74,7 +74,12 @@ def millimetres(step_mm: float) -> str:
     """Return a signed difference such as ``+12 mm`` or ``−3 mm`` in a fixed width."""
     whole = round(step_mm)
     sign = "+" if whole > 0 else _MINUS if whole < 0 else "±"
-    return f"{f'{sign}{abs(whole)}'.rjust(_STEP_WIDTH, _FIGURE_SPACE)} mm"
+    return f"{f'{sign}{abs(whole)}'.rjust(_STEP_WIDTH, FIGURE_SPACE)} mm"
+
+
+def percent(share: float) -> str:
+    """Return a share, 0 to 1, such as ``81.4%`` in a fixed width."""
+    return f"{share:.1%}".rjust(6, FIGURE_SPACE)
 
 
 def _at(depth_m: DepthMap | None, x: int, y: int) -> float | None:

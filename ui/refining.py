@@ -15,7 +15,6 @@ from lingbot_live.model.auto import reason_in
 from lingbot_live.model.zoo import FILE_NAMES
 from lingbot_live.session import Session
 from ui.models_dialog import ModelsDialog
-from ui.notice import Notice
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
@@ -35,23 +34,40 @@ def is_checkpoint(path: Path) -> bool:
 class Refining:
     """Holds the refiner's settings, hands changes to the session, and says how it goes.
 
-    `notice` shows a refiner that loads, one that failed, and what ``auto`` lacks.
+    The window's first notice shows a refiner that loads, one that failed, and what ``auto`` lacks.
     """
 
     def __init__(self, window: MainWindow) -> None:
         self.config = RefinerConfig()
-        self.notice = Notice()
-        self.notice.retry.connect(self.again)
-        self.notice.accepted.connect(self.show_models)
-        self.notice.dismissed.connect(self._on_dismissed)
+        self.prefers_recorded = True  # where a session file has refined depth
         self._window = window
         self._loading_since_s: float | None = None
         self._dismissed = ""
+
+    @property
+    def running(self) -> RefinerConfig:
+        """What refines now: the chosen one, or what was recorded."""
+        action = self._window.actions_["as_recorded"]
+        return RefinerConfig("recorded") if action.isChecked() else self.config
+
+    def offer_recorded(self, is_there: bool) -> None:
+        """Say whether the cameras opened next have recorded refined depth; show it if so."""
+        action = self._window.actions_["as_recorded"]
+        action.setVisible(is_there)
+        action.setChecked(is_there and self.prefers_recorded)
+        self.prefers_recorded = True
+
+    def toggle_recorded(self) -> None:
+        """Show refined depth as it was recorded, or have the chosen refiner make it anew."""
+        config, session = self.running, self._window.session
+        if session is not None:
+            session.set_refiner(lambda: registry.create_refiner(config), config)
 
     def use(self, config: RefinerConfig) -> None:
         """Have a refiner take over while the cameras stream on."""
         self.config = config
         self._dismissed = ""
+        self._window.actions_["as_recorded"].setChecked(False)
         bar = self._window.bar
         bar.set_refiner(str(config))
         bar.set_precision(config.precision)
@@ -100,16 +116,28 @@ class Refining:
         """Show tokens and their cost in the tool bar, and how the refiner fares above the panes."""
         window, session = self._window, self._window.session
         if session is None:
-            self.notice.clear()
+            window.notice.clear()
             return
         info = session.refiner_info
-        refined = window.panels[0].view.refined if window.panels else None
+        view = window.feeds.view
+        refined = view.refined if view is not None else None
         ms = None
         if refined is not None and info is not None and refined.refiner.name == info.name:
             ms = (refined.finished_ns - refined.started_ns) / 1e6
         window.bar.show_tokens(info.tokens if info else None, ms)
         window.status.setToolTip(info.note if info else "")
         self._show_notice(session)
+
+    def note_dismissed(self) -> None:
+        """Say the same thing no more; what ``auto`` lacks not even after the next start."""
+        session = self._window.session
+        if session is None:
+            return
+        info, error = session.refiner_info, session.refiner_error
+        lacks = reason_in(info.note) if info is not None else ""
+        self._dismissed = str(error) if error is not None else lacks
+        if error is None and lacks:
+            self._window.settings.set_text(_OFFER, lacks)
 
     # ---- private ---------------------------------------------------------------------------
 
@@ -124,34 +152,26 @@ class Refining:
             self._show_error(error, session.refiner_state is RefinerState.FAILED)
         elif lacks and lacks not in (self._dismissed, self._window.settings.text(_OFFER)):
             text = f"Depth is refined by {info.name if info else ''}, not LingBot-Depth: {lacks}"
-            self.notice.show_offer(text, "Models...")
+            self._window.notice.show_offer(text, "Models...", self.show_models)
         else:
-            self.notice.clear()
+            self._window.notice.clear()
 
     def _show_loading(self) -> None:
         now_s = time.monotonic()
         if self._loading_since_s is None:
             self._loading_since_s = now_s
-            self.notice.clear()
+            self._window.notice.clear()
         waited_s = now_s - self._loading_since_s
         if waited_s >= _QUIET_S:
-            self.notice.show_busy(
+            self._window.notice.show_busy(
                 f"Loading {self.config}: {waited_s:.0f} s. The cameras stream on meanwhile."
             )
 
     def _show_error(self, error: BaseException, has_failed: bool) -> None:
-        text = str(error)
-        if text not in (self._dismissed, self.notice.text):
-            button = "Models..." if isinstance(error, WeightsError) else ""
-            self.notice.show_error(text, can_retry=has_failed, button=button)
-
-    def _on_dismissed(self) -> None:
-        """Say the same thing no more; what ``auto`` lacks not even after the next start."""
-        session = self._window.session
-        if session is None:
+        text, notice = str(error), self._window.notice
+        if text in (self._dismissed, notice.text):
             return
-        info, error = session.refiner_info, session.refiner_error
-        lacks = reason_in(info.note) if info is not None else ""
-        self._dismissed = str(error) if error is not None else lacks
-        if error is None and lacks:
-            self._window.settings.set_text(_OFFER, lacks)
+        if isinstance(error, WeightsError):
+            notice.show_mendable(text, "Models...", self.show_models)
+        else:
+            notice.show_error(text, can_retry=has_failed)

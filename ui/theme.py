@@ -173,12 +173,17 @@ QSplitter::handle, QMainWindow::separator {{ background: {theme.window}; width: 
 QDockWidget::title {{ background: {theme.panel}; padding: 4px 8px; }}
 QToolButton {{ padding: 4px 8px; border: 1px solid transparent; border-radius: 4px; }}
 QToolButton[popupMode="2"] {{ padding-right: 20px; }}
-DepthScale QToolButton {{ border-color: {theme.line}; }}
+DepthScale QToolButton, CompareView QToolButton, QualityPanel QToolButton {{
+  border-color: {theme.line}; }}
 QToolButton:hover {{ background: {theme.line}; }}
 QToolButton:checked {{ color: {theme.accent}; border-color: {theme.accent}; }}
 QToolButton:focus {{ border-color: {theme.accent}; }}
 QToolButton:disabled {{ color: {theme.dim}; }}
+QCheckBox::indicator {{ width: 13px; height: 13px; border: 1px solid {theme.dim};
+  border-radius: 2px; background: {theme.field}; }}
+QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent}; }}
+QLabel#peek {{ color: {theme.text}; background: {theme.panel}; border: 1px solid {theme.line}; }}
 QFrame#notice {{ background: {theme.warning_fill}; border: 0;
   border-left: 4px solid {theme.warning}; }}
-QFrame#busy {{ background: {theme.panel}; border: 0; border-left: 4px solid {theme.accent}; }}
+QFrame#message {{ background: {theme.panel}; border: 0; border-left: 4px solid {theme.accent}; }}
 """

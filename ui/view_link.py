@@ -16,12 +16,14 @@ class ViewLink(QObject):
 
     viewChanged = Signal()  # noqa: N815
     cursorChanged = Signal()  # noqa: N815
+    drawingChanged = Signal()  # noqa: N815
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.zoom = 1.0  # 1 fits the whole image into the pane
         self.center = QPointF(0.5, 0.5)
         self.cursor: QPointF | None = None
+        self.is_drawing = False  # whether dragging draws a region, instead of moving
 
     def zoom_at(self, place: QPointF, factor: float) -> None:
         """Magnify by ``factor`` while ``place`` stays where it is on the screen."""
@@ -51,3 +53,9 @@ class ViewLink(QObject):
         if place != self.cursor:
             self.cursor = place
             self.cursorChanged.emit()
+
+    def set_drawing(self, on: bool) -> None:
+        """Let dragging draw a region in every view, or move the pictures again."""
+        if on != self.is_drawing:
+            self.is_drawing = on
+            self.drawingChanged.emit()

@@ -108,6 +108,22 @@ class Rig:
         """
         return self.camera(target).pose.inverse() @ self.camera(source).pose
 
+    def among(self, cameras: Sequence[tuple[str, str]]) -> Rig:
+        """Return the rig of these cameras, (address, serial) each, the first as the reference.
+
+        Raises:
+            ConfigError: the rig lacks one of them.
+        """
+        found = [self.camera(address, serial) for address, serial in cameras]
+        to_first = found[0].pose.inverse()
+        poses = [Extrinsics(), *(to_first @ camera.pose for camera in found[1:])]
+        return Rig(
+            tuple(
+                replace(camera, address=address, pose=pose)
+                for camera, (address, _), pose in zip(found, cameras, poses, strict=True)
+            )
+        )
+
     def with_camera(self, address: str, **changes: Any) -> Rig:
         """Return the rig with fields of one camera changed.
 

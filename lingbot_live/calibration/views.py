@@ -1,4 +1,4 @@
-"""One camera's depth and colour as another camera would have them."""
+"""One camera's depth, colour and region of interest as another camera would have them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, Intrinsics, Matrix
-from lingbot_live.geometry import deproject, project
+from lingbot_live.geometry import deproject, project, rays
+from lingbot_live.quality import Roi
 from lingbot_live.registration import Registration
 
 _FINEST_M = 1e-4  # steps of the integers on the way; coarser only for depths over 6.5 m
@@ -71,6 +72,40 @@ def color_into_view(
     places[seen] = _pixels(points, source)
     out: ColorImage = cv2.remap(color, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
     return out
+
+
+def region_into_view(
+    roi: Roi,
+    depth_m: DepthMap,
+    T_target_source: Extrinsics,
+    source: Intrinsics,
+    target: Intrinsics,
+) -> Roi | None:
+    """Return the region of the target's picture that shows the place in space of the source's.
+
+    The corners are put at the median of the region's valid depth, (H, W) float32 metres; the answer
+    is the rectangle around them, cut off at the picture. None where the region has no depth or
+    falls outside (less than two pixels of either side).
+
+    Raises:
+        ConfigError: the region does not lie inside the source's picture.
+    """
+    rows, columns = roi.slices(depth_m.shape)
+    inside = depth_m[rows, columns]
+    if not inside.any():
+        return None
+    y, x = [rows.start, rows.stop - 1], [columns.start, columns.stop - 1]
+    corners = rays(source)[np.ix_(y, x)].reshape(-1, 2)
+    points = T_target_source.apply(
+        np.c_[corners, np.ones(4)] * float(np.median(inside[inside > 0]))
+    )
+    if (points[:, 2] <= 0).any():
+        return None
+    pixels = np.clip(np.rint(project(points, target)), 0, [target.width - 1, target.height - 1])
+    (left, top), (right, bottom) = pixels.min(0).astype(int), pixels.max(0).astype(int)
+    if right - left < 1 or bottom - top < 1:
+        return None
+    return Roi(rectangle=(int(left), int(top), int(right - left + 1), int(bottom - top + 1)))
 
 
 def _pixels(points_m: Matrix, intrinsics: Intrinsics) -> Matrix:

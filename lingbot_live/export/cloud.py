@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lingbot_live.errors import LingbotLiveError
+from lingbot_live.errors import ExportError
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics
 from lingbot_live.geometry import deproject
 
@@ -31,16 +31,16 @@ def to_cloud(
     return cloud
 
 
-def write_ply(path: Path, color: ColorImage, depth_m: DepthMap, intrinsics: Intrinsics) -> None:
-    """Write a binary PLY with colours.
+def write_cloud(path: Path, cloud: o3d.geometry.PointCloud) -> None:
+    """Write a binary PLY or PCD, as the suffix says.
 
     Raises:
-        LingbotLiveError: Open3D could not write the file.
+        ExportError: Open3D could not write the file.
     """
     import open3d as o3d
 
-    if not o3d.io.write_point_cloud(path, to_cloud(color, depth_m, intrinsics)):
-        raise LingbotLiveError(f"{path}: Open3D could not write the point cloud; is the disk full?")
+    if not o3d.io.write_point_cloud(path, cloud):
+        raise ExportError(f"{path}: Open3D could not write the point cloud; is the disk full?")
 
 
 def write_ply_of_snapshot(folder: Path) -> None:
@@ -52,7 +52,7 @@ def write_ply_of_snapshot(folder: Path) -> None:
     depth_m = np.load(folder / "depth_refined.npy")
     height, width = depth_m.shape
     intrinsics = Intrinsics.from_matrix(matrix, width, height)
-    write_ply(folder / "point_cloud.ply", color, depth_m, intrinsics)
+    write_cloud(folder / "point_cloud.ply", to_cloud(color, depth_m, intrinsics))
 
 
 def write_ply_in_child(folder: Path) -> None:
@@ -61,13 +61,13 @@ def write_ply_in_child(folder: Path) -> None:
     Importing Open3D holds the GIL for tens of milliseconds at a time, which the window would show.
 
     Raises:
-        LingbotLiveError: the child failed; the message holds its last line.
+        ExportError: the child failed; the message holds its last line.
     """
     command = [sys.executable, "-m", "lingbot_live.export.cloud", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise LingbotLiveError(f"{folder}: the point cloud could not be written: {last}")
+        raise ExportError(f"{folder}: the point cloud could not be written: {last}")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,9 +12,11 @@ import numpy as np
 from lingbot_live import __version__
 from lingbot_live.camera import CameraInfo
 from lingbot_live.colormap import DepthRange, auto_range, colorize
-from lingbot_live.errors import LingbotLiveError
+from lingbot_live.errors import ExportError
 from lingbot_live.export.cloud import write_ply_of_snapshot
-from lingbot_live.frame import ColorImage, RefinedFrame
+from lingbot_live.export.folder import new_folder
+from lingbot_live.export.images import write_color
+from lingbot_live.frame import RefinedFrame
 
 FILES = (
     "rgb.png",
@@ -46,28 +45,14 @@ def write_snapshot(
     under its name only when it is complete.
 
     Raises:
-        LingbotLiveError: the folder is taken or cannot be written.
+        ExportError: the folder is taken or cannot be written.
     """
     folder = folder.expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise LingbotLiveError(f"{folder}: it exists and is not empty; choose another name")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise LingbotLiveError(f"{folder}: cannot write there ({error.strerror})") from error
-    try:
+        raise ExportError(f"{folder}: it exists and is not empty; choose another name")
+    with new_folder(folder) as work:
         _write_files(work, refined, camera, scale or auto_range(refined.depth_m))
         write_ply(work)
-        work.chmod(0o777 & ~_umask())
-        if folder.exists():
-            folder.rmdir()
-        work.rename(folder)
-    except OSError as error:
-        raise LingbotLiveError(f"{folder}: cannot write there ({error.strerror})") from error
-    finally:
-        if work.exists():
-            shutil.rmtree(work)
     return folder
 
 
@@ -86,13 +71,13 @@ def _write_files(
 ) -> None:
     frame = refined.frame
     raw_m = frame.depth_m
-    _write_png(folder / "rgb.png", frame.color)
+    write_color(folder / "rgb.png", frame.color)
     np.save(folder / "depth_input.npy", raw_m)
     np.save(folder / "depth_refined.npy", refined.depth_m)
     raw_rgb, refined_rgb = colorize(raw_m, scale), colorize(refined.depth_m, scale)
-    _write_png(folder / "depth_input.png", raw_rgb)
-    _write_png(folder / "depth_refined.png", refined_rgb)
-    _write_png(folder / "depth_comparison.png", np.hstack([raw_rgb, refined_rgb]))
+    write_color(folder / "depth_input.png", raw_rgb)
+    write_color(folder / "depth_refined.png", refined_rgb)
+    write_color(folder / "depth_comparison.png", np.hstack([raw_rgb, refined_rgb]))
     np.savetxt(folder / "intrinsics.txt", frame.intrinsics.matrix, fmt="%.9g")
     meta = json.dumps(_meta(refined, camera, scale), indent=2)
     (folder / "meta.json").write_text(meta + "\n", encoding="utf-8")
@@ -137,16 +122,3 @@ def _meta(refined: RefinedFrame, camera: CameraInfo | None, scale: DepthRange) -
         },
         "color_scale_m": [scale.near_m, scale.far_m],
     }
-
-
-def _write_png(path: Path, rgb: ColorImage) -> None:
-    import cv2
-
-    if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)):
-        raise OSError(None, "the picture could not be written; is the disk full?", str(path))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -37,7 +37,10 @@ def encode_frame(frame: Frame, name: str, stamp_ns: int, quality: int | None) ->
     if quality is None:
         color = (Role.COLOR_EXACT, cdr.encode_image(header, "rgb8", frame.color))
     else:
-        color = (Role.COLOR, cdr.encode_compressed(header, "jpeg", _jpeg(frame.color, quality)))
+        color = (
+            Role.COLOR,
+            cdr.encode_compressed(header, "jpeg", encode_jpeg(frame.color, quality)),
+        )
     return [
         color,
         (Role.DEPTH, cdr.encode_image(header, "16UC1", frame.depth_raw)),
@@ -94,7 +97,8 @@ def encode_event(event: Event) -> Messages:
     return [(Role.EVENTS, cdr.encode_text(to_json(event)))]
 
 
-def _jpeg(color: ColorImage, quality: int) -> bytes:
+def encode_jpeg(color: ColorImage, quality: int) -> bytes:
+    """Return RGB as a JPEG; ``quality`` 1 to 100."""
     bgr = cv2.cvtColor(color, cv2.COLOR_RGB2BGR)
     return _encoded(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
 

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lingbot_live.errors import ConfigError
+from lingbot_live.errors import ConfigError, CorruptRecordingError, RecordingError
+from lingbot_live.playback import Mark, Preview
+from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.recording import Recording
+from lingbot_live.recording.tracks import Track
 
 SLOWEST, FASTEST = 0.1, 4.0
 
@@ -29,13 +32,16 @@ class Position:
 class Playback:
     """Play, pause, seek, step, speed and loop of one file; every method from any thread.
 
-    Times are seconds from the recording's first frame. `for_file` returns the one that all
-    players of a file share; it opens the file and closes it with the last of them.
+    Times are seconds from the recording's first frame, frames are those of the ``lead`` camera.
+    `for_file` returns the one that all players of a file share; it opens the file and closes it
+    with the last of them. Satisfies `lingbot_live.playback.Playback`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.recording = Recording(path)
+    def __init__(self, path: Path, topics: Topics | None = None) -> None:
+        self.path, self._topics = path, topics
+        self.recording = Recording(path, topics)
+        self.lead: Track = self.recording.track()
+        self._cameras: set[str] = set()
         self._condition = threading.Condition()
         self._speed = 1.0
         self._loop = False
@@ -46,22 +52,37 @@ class Playback:
         self._users = 0
 
     @classmethod
-    def for_file(cls, path: Path) -> Playback:
-        """Return the file's playback, opened if no one has; `release` it when done."""
-        key = path.expanduser().resolve()
+    def for_file(cls, path: Path, camera: str = "") -> Playback:
+        """Return the file's playback, opened if no one has; `release` it when done.
+
+        Of the cameras asked for, the first in the file leads. Of another program's file, ``camera``
+        may name `Topics`.
+        """
+        topics = Topics.parse(camera)
+        key = path.expanduser().resolve(), topics
         with _lock:
-            playback = _open.get(key)
-            if playback is None:
-                playback = _open[key] = cls(key)
+            playback = _open.get(key) or cls(*key)
+            try:
+                playback._follow(camera)
+            except RecordingError:
+                if not playback._users:
+                    playback.recording.close()
+                raise
+            _open[key] = playback
             playback._users += 1
             return playback
+
+    def _follow(self, camera: str) -> None:
+        # Cameras open on threads of their own, in any order.
+        self._cameras.add(self.recording.track(camera).name)
+        self.lead = next(t for t in self.recording.tracks.values() if t.name in self._cameras)
 
     def release(self) -> None:
         """End one use of `for_file`; the last closes the file."""
         with _lock:
             self._users -= 1
             if self._users <= 0:
-                _open.pop(self.path, None)
+                _open.pop((self.path, self._topics), None)
                 self.recording.close()
 
     # ---- what a window does --------------------------------------------------------------------
@@ -86,19 +107,50 @@ class Playback:
         with self._condition:
             self._set(position_s * 1e9)
 
-    def seek_frame(self, index: int) -> None:
-        """Go to a frame of `recording`, counted over all cameras and kept within it."""
-        row = min(max(index, 0), len(self.recording) - 1)
-        self.seek((int(self.recording.times_ns[row]) - self.recording.start_ns) / 1e9)
+    def seek_frame(self, frame: int) -> None:
+        """Go to a frame by its number, kept within the recording."""
+        with self._condition:
+            self._set_frame(frame)
 
     def step(self, frames: int = 1) -> None:
-        """Pause and move by frames of the first camera, backwards if negative."""
-        track = self.recording.track()
+        """Pause and move by frames, backwards if negative."""
         with self._condition:
+            self._set_frame(self._frame() + frames)
             self._paused = True
-            now = track.index_at(self.recording.start_ns + int(self._now_ns()))
-            row = min(max(now + frames, 0), len(track) - 1)
-            self._set(float(track.times_ns[row] - self.recording.start_ns))
+
+    @property
+    def frame(self) -> int:
+        """Number of the frame that is due."""
+        with self._condition:
+            return self._frame()
+
+    @property
+    def frames(self) -> int:
+        """How many the lead camera has."""
+        return len(self.lead)
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Return what happened while it was recorded, in order of time; read from the file."""
+        start_ns = self.recording.start_ns
+        return tuple(
+            Mark((event.time_ns - start_ns) / 1e9, event.kind, event.text, event.count)
+            for event in self.recording.events
+        )
+
+    def preview(self, position_s: float) -> Preview | None:
+        """Return the lead camera's colour at a time, small; None where the file is damaged."""
+        at = self.lead.index_at(self.recording.start_ns + round(position_s * 1e9))
+        try:
+            return self.lead.preview(at)
+        except CorruptRecordingError:
+            return None
+
+    def hold_end(self) -> None:
+        """Pause at the last frame once it is reached; nothing before."""
+        with self._condition:
+            if self._now_ns() >= self._length_ns and not self._paused:
+                self._set(float(self._length_ns))
+                self._paused = True
 
     @property
     def position_s(self) -> float:
@@ -155,7 +207,7 @@ class Playback:
                 self._set(0.0)
                 now_ns = 0.0
             return Position(
-                self.recording.start_ns + int(now_ns),
+                self.recording.start_ns + round(now_ns),
                 self._serial,
                 self._paused,
                 now_ns >= self._length_ns and not self._loop and not self._paused,
@@ -176,8 +228,8 @@ class Playback:
 
     @property
     def _tail_ns(self) -> float:
-        """How long the last frame stays before a loop: one period of the first camera."""
-        times = self.recording.track().times_ns
+        """How long the last frame stays before a loop: one period of the lead camera."""
+        times = self.lead.times_ns
         return float(np.median(np.diff(times))) if len(times) > 1 else 1e8
 
     def _now_ns(self) -> float:
@@ -185,6 +237,13 @@ class Playback:
             return self._at_ns
         passed_ns = (time.monotonic() - self._set_s) * 1e9 * self._speed
         return min(self._at_ns + passed_ns, self._length_ns + 2 * self._tail_ns)
+
+    def _frame(self) -> int:
+        return self.lead.index_at(self.recording.start_ns + round(self._now_ns()))
+
+    def _set_frame(self, frame: int) -> None:
+        row = min(max(frame, 0), len(self.lead) - 1)
+        self._set(float(self.lead.times_ns[row] - self.recording.start_ns))
 
     def _set(self, at_ns: float, *, jumped: bool = True) -> None:
         self._at_ns = min(max(at_ns, 0.0), float(self._length_ns))
@@ -195,4 +254,6 @@ class Playback:
 
 
 _lock = threading.Lock()
-_open: weakref.WeakValueDictionary[Path, Playback] = weakref.WeakValueDictionary()
+_open: weakref.WeakValueDictionary[tuple[Path, Topics | None], Playback] = (
+    weakref.WeakValueDictionary()
+)

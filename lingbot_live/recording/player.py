@@ -40,7 +40,7 @@ class Player(Camera):
 
     def _cam_open(self) -> None:
         try:
-            self.playback = Playback.for_file(self._path)
+            self.playback = Playback.for_file(self._path, self._camera)
             self._track = self.playback.recording.track(self._camera)
         except RecordingError as error:
             raise BadRecordingError(str(error)) from error
@@ -88,6 +88,9 @@ class Player(Camera):
                     return capture
                 continue
             if position.is_over and self._next >= len(track):
+                if self.config.hold:
+                    playback.hold_end()
+                    continue
                 raise EndOfStreamError(f"{self.info.address}: the recording is over")
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:

@@ -13,6 +13,7 @@ from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Frame, RefinedFrame
 
 COMPRESSIONS = ("lz4", "none")
+_SPLIT_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 Tap = Callable[[str, "Frame | RefinedFrame"], None]
 
 
@@ -97,3 +98,22 @@ class RecorderStats:
     minutes_left: float | None  # until the disk is full at this rate; None while unknown
     is_space_low: bool  # less than 5 minutes
     error: BaseException | None
+
+
+def parse_split(text: str) -> tuple[int | None, float | None]:
+    """Return bytes or seconds of ``4G``, ``500M``, ``10min``, ``30s`` or ``1h``.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text[len(number) :].lower()
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    seconds = {"s": 1, "min": 60, "h": 3600}.get(unit)
+    size = _SPLIT_UNITS.get(unit.removesuffix("b"))
+    if value <= 0 or (seconds is None and size is None):
+        raise ConfigError(f"split {text!r}: write a size or a time, such as 4G, 500M, 10min, 30s")
+    return (None, value * seconds) if seconds is not None else (int(value * (size or 1)), None)

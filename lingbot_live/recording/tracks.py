@@ -25,6 +25,7 @@ from lingbot_live.frame import (
     Mask,
     RefinedFrame,
 )
+from lingbot_live.previews import shrink
 from lingbot_live.recording import cdr
 from lingbot_live.recording.encode import Messages, encode_frame
 from lingbot_live.recording.format import (
@@ -87,6 +88,10 @@ class Track(ABC):
         """
         frame = self.frame(index)
         return encode_frame(frame, name, frame.device_timestamp_us * 1000, quality=95)
+
+    def preview(self, index: int) -> ColorImage:
+        """Return a frame's colour, made small."""
+        return shrink(self.frame(index).color)
 
     def index_at(self, time_ns: int) -> int:
         """Return the index of the last frame at or before a time; 0 before the first."""
@@ -160,6 +165,14 @@ class OwnTrack(Track):
             )
         except (CameraError, ValueError) as error:
             raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
+
+    def preview(self, index: int) -> ColorImage:
+        """Return a frame's colour, made small; a JPEG is not decoded in full for it."""
+        time_ns = int(self.times_ns[index])
+        if self._find(Role.COLOR, time_ns) is None:
+            return shrink(self._color(time_ns))
+        data = cdr.decode_compressed(self._need(Role.COLOR, time_ns))[2]
+        return shrink(decode_color(data, cv2.IMREAD_REDUCED_COLOR_4))
 
     def refined_of(self, frame: Frame, index: int) -> RefinedFrame | None:
         """As `refined`, for a frame already read."""
@@ -273,16 +286,14 @@ class OwnTrack(Track):
             return None, Calibration(intrinsics)
 
 
-def decode_color(data: memoryview) -> ColorImage:
-    """Decode a JPEG or PNG to (H, W, 3) RGB.
+def decode_color(data: memoryview, reading: int = cv2.IMREAD_COLOR) -> ColorImage:
+    """Decode a JPEG or PNG to (H, W, 3) RGB; ``reading`` is OpenCV's word for how.
 
     Raises:
         CorruptRecordingError: it is neither, or damaged.
     """
     try:
-        bgr = cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        )
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), reading | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise CorruptRecordingError(f"a colour image cannot be decoded ({error.err})") from error
     if bgr is None or bgr.size > 3 * _MOST_PIXELS:

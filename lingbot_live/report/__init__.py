@@ -19,13 +19,13 @@ from lingbot_live.colormap import DepthRange
 from lingbot_live.comparison import (
     DISTANCE_EDGES_M,
     HISTOGRAM_EDGES_M,
-    ComparisonSettings,
     Floats,
     SensorRun,
     growth_exponent,
 )
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.report import pictures, tables, words
-from lingbot_live.report.svg import COLORS, Axis, Series, bar_plot, line_plot
+from lingbot_live.report.svg import COLORS, Axis, Bars, Series, bar_plot, line_plot
 
 _CENTRES_M = (DISTANCE_EDGES_M[1:] + DISTANCE_EDGES_M[:-1]) / 2
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
@@ -40,6 +40,10 @@ def write_report(
         OSError: the folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    titles = [run.title for run in runs]
+    for run in runs:
+        if titles.count(run.title) > 1:
+            run.title = run.address
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     page, sheet, data = (folder / n for n in ("report.html", "metrics.csv", "metrics.json"))
     page.write_text(_page(runs, settings, date), encoding="utf-8")
@@ -59,7 +63,7 @@ def _page(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) ->
         results=tables.results(runs),
         rules=words.rules(settings),
         distance=_distance_section(runs),
-        cameras="".join(_camera_section(run, n) for n, run in enumerate(runs)),
+        cameras="".join(_camera_section(run) for run in runs),
         conditions=tables.conditions(runs, settings, date),
         meanings=tables.meanings(runs),
     )
@@ -67,7 +71,7 @@ def _page(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) ->
 
 def _title(runs: Sequence[SensorRun]) -> str:
     if len(runs) == 1:
-        return f"Depth of {runs[0].address}"
+        return f"Depth of {runs[0].title}"
     return f"{len(runs)} depth cameras compared"
 
 
@@ -83,8 +87,8 @@ def _distance_section(runs: Sequence[SensorRun]) -> str:
             continue
         exponent = growth_exponent(rows)
         grows = f" (grows with distance^{exponent:.1f})" if math.isfinite(exponent) else ""
-        errors.append(Series(run.address + grows, _CENTRES_M, 1000 * rows[0], color))
-        shares.append(Series(run.address, _CENTRES_M, 100 * rows[1], color))
+        errors.append(Series(run.title + grows, _CENTRES_M, 1000 * rows[0], color))
+        shares.append(Series(run.title, _CENTRES_M, 100 * rows[1], color))
     if not errors:
         return ""
     x, y = _distance_axes([s.y for s in errors])
@@ -129,39 +133,33 @@ def _distance_axes(rows_mm: Sequence[Floats]) -> tuple[Axis, Axis]:
     return x, Axis("median error [mm]", max(low * 0.7, 0.1), max(high * 1.4, 1.0), True)
 
 
-def _camera_section(run: SensorRun, number: int) -> str:
-    plots = [_histogram(run, number)]
+def _camera_section(run: SensorRun) -> str:
+    plots = [_histogram(run)]
     with_error = [s for s in run.streams if s.by_distance is not None]
     if with_error:
         rows = [1000 * s.by_distance[0] for s in with_error if s.by_distance is not None]
         if np.isfinite(np.stack(rows)).any():
             x, y = _distance_axes(rows)
             series = [
-                Series(s.label, _CENTRES_M, row, _stream_color(number, i), _DASHES[i % 4])
+                Series(s.label, _CENTRES_M, row, COLORS[i % len(COLORS)], _DASHES[i % 4])
                 for i, (s, row) in enumerate(zip(with_error, rows, strict=True))
             ]
             plots.insert(0, line_plot(series, x, y, "Median error over distance"))
     simulated = " (simulated)" if run.info.is_simulated else ""
     return (
-        f'<section class="camera"><h2>{escape(run.address)}{simulated}</h2>'
+        f'<section class="camera"><h2>{escape(run.title)}{simulated}</h2>'
         f'<p class="note">{escape(run.info.name)}</p>{_pictures(run)}'
         f'<h3>Plots</h3><div class="plots">{"".join(f"<div>{plot}</div>" for plot in plots)}</div>'
         f'<h3>All numbers</h3><div class="scroll">{tables.camera(run)}</div></section>'
     )
 
 
-def _stream_color(camera: int, stream: int) -> str:
-    return (
-        COLORS[camera % len(COLORS)] if stream == 0 else COLORS[(camera + 2 + stream) % len(COLORS)]
-    )
-
-
-def _histogram(run: SensorRun, number: int) -> str:
+def _histogram(run: SensorRun) -> str:
+    heights = np.stack([100 * stream.histogram for stream in run.streams])
     rows = [
-        (stream.label, 100 * stream.histogram, _stream_color(number, i))
-        for i, stream in enumerate(run.streams)
+        Bars(stream.label, height, COLORS[i % len(COLORS)], _DASHES[i % 4])
+        for i, (stream, height) in enumerate(zip(run.streams, heights, strict=True))
     ]
-    heights = np.stack([height for _, height, _ in rows])
     used = np.flatnonzero(heights.max(0) > 0.05)
     far_m = float(HISTOGRAM_EDGES_M[used[-1] + 1]) if used.size else 5.0
     top = max(float(heights.max()) * 1.1, 1.0)
@@ -187,20 +185,21 @@ def _pictures(run: SensorRun) -> str:
     if reference_m is not None:
         shown.append(pictures.depth(reference_m, scale, "reference depth"))
     bars = [pictures.depth_bar(scale)]
-    shown += [pictures.depth(s.picture_m, scale, f"{s.label} depth") for s in run.streams]
+    depths = [(s.label, s.picture_m) for s in run.streams if s.picture_m is not None]
+    shown += [pictures.depth(depth_m, scale, f"{label} depth") for label, depth_m in depths]
     if reference_m is not None:
         both = (raw_m > 0) & (reference_m > 0)
         limit_m = pictures.error_limit_m(raw_m[both] - reference_m[both])
         bars.append(pictures.error_bar(limit_m))
         shown += [
-            pictures.error(s.picture_m, reference_m, limit_m, f"{s.label}: error")
-            for s in run.streams
+            pictures.error(depth_m, reference_m, limit_m, f"{label}: error")
+            for label, depth_m in depths
         ]
-    if len(run.streams) > 1:
+    if len(depths) > 1:
         bars.append(pictures.change_key())
         shown += [
-            pictures.change(raw_m, s.picture_m, f"{s.label}: kept, changed, filled")
-            for s in run.streams[1:]
+            pictures.change(raw_m, depth_m, f"{label}: kept, changed, filled")
+            for label, depth_m in depths[1:]
         ]
     caption = f"Frame {frame.index}" + (f" ({frame.label})" if frame.label else "")
     return (
@@ -222,7 +221,7 @@ def _write_csv(writer: csv._writer, runs: Sequence[SensorRun]) -> None:  # type:
     writer.writerow(["camera", "depth", "frames", *keys])
     for run, stream in streams:
         values = ["" if (v := _plain(stream.numbers.get(key))) is None else v for key in keys]
-        writer.writerow([run.address, stream.label, run.frames_measured, *values])
+        writer.writerow([run.address, stream.label, stream.frames, *values])
 
 
 def _data(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> dict[str, object]:
@@ -255,9 +254,12 @@ def _run_data(run: SensorRun) -> dict[str, object]:
         "frames_measured": run.frames_measured,
         "span_s": round(run.span_s, 3),
         "missed": run.missed,
+        "roi": str(run.roi),
+        "settings": {control.name: control.value for control in run.controls},
         "streams": [
             {
                 "depth": stream.label,
+                "frames": stream.frames,
                 "refiner": None if stream.refiner is None else str(stream.refiner),
                 "warnings": stream.warnings,
                 "metrics": {key: _plain(value) for key, value in stream.numbers.items()},

@@ -29,6 +29,16 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Bars:
+    """One histogram."""
+
+    name: str
+    heights: Floats
+    color: str
+    dash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Axis:
     """What an axis shows and how far it reaches."""
 
@@ -57,9 +67,9 @@ def _linear_ticks(low: float, high: float) -> list[float]:
 
 def _log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [
-        k * 10.0**p for p in powers for k in (1, 2, 5) if low * 0.999 <= k * 10.0**p <= high * 1.001
-    ]
+    digits = range(1, 10) if high < 10 * low else (1, 2, 5)
+    ticks = [k * 10.0**p for p in powers for k in digits]
+    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
 
 
 def line_plot(series: Sequence[Series], x: Axis, y: Axis, title: str) -> str:
@@ -72,14 +82,12 @@ def line_plot(series: Sequence[Series], x: Axis, y: Axis, title: str) -> str:
     return "\n".join(parts)
 
 
-def bar_plot(
-    edges: Floats, rows: Sequence[tuple[str, Floats, str]], x: Axis, y: Axis, title: str
-) -> str:
-    """Return histograms over common bin edges as outlined areas, each (name, heights, colour)."""
+def bar_plot(edges: Floats, rows: Sequence[Bars], x: Axis, y: Axis, title: str) -> str:
+    """Return histograms over common bin edges as outlined areas."""
     series = []
-    for name, heights, color in rows:
-        steps_x = np.repeat(edges, 2)[1:-1]
-        series.append(Series(name, steps_x, np.repeat(heights, 2), color, dots=False))
+    for bars in rows:
+        steps_x, steps_y = np.repeat(edges, 2)[1:-1], np.repeat(bars.heights, 2)
+        series.append(Series(bars.name, steps_x, steps_y, bars.color, bars.dash, dots=False))
     return line_plot(series, x, y, title)
 
 

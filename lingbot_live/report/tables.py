@@ -9,7 +9,9 @@ from html import escape
 
 from lingbot_live import __version__
 from lingbot_live.catalogue import CHANGE, IMAGE, METRICS, REFERENCE, TEMPORAL, Metric
-from lingbot_live.comparison import ComparisonSettings, SensorRun, StreamResult
+from lingbot_live.comparison import SensorRun, StreamResult
+from lingbot_live.comparison_frames import ComparisonSettings
+from lingbot_live.controls import ControlValue
 
 _MAIN = (
     "fill_share", "rmse_all_m", "rmse_m", "delta_105_all", "flying_share",
@@ -27,7 +29,7 @@ def results(runs: Sequence[SensorRun]) -> str:
     for run in runs:
         for number, stream in enumerate(run.streams):
             cells = [
-                f"<td>{escape(run.address if number == 0 else '')}</td>",
+                f"<td>{escape(run.title if number == 0 else '')}</td>",
                 f'<td class="words">{escape(stream.label)}</td>',
                 *(_cell(metric, stream, run.streams) for metric in metrics),
             ]
@@ -50,7 +52,8 @@ def camera(run: SensorRun) -> str:
 
 def conditions(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> str:
     """Return what was measured with which settings, in words."""
-    rows = [(run.address, _camera_words(run)) for run in runs]
+    rows = [(run.title, _camera_words(run)) for run in runs]
+    rows += [(f"{run.title}: settings", _settings(run)) for run in runs if run.controls]
     seen: dict[str, str] = {}
     for run in runs:
         for stream in run.streams:
@@ -61,8 +64,8 @@ def conditions(runs: Sequence[SensorRun], settings: ComparisonSettings, date: st
     rate = f"{settings.rate_hz:g} frames a second" if settings.rate_hz else "every frame"
     rows.append((
         "measured",
-        f"{rate} of {settings.duration_s:g} s of each camera, one camera after another; region "
-        f"{settings.roi}; whole-image numbers from every second pixel in both directions; true "
+        f"{rate} of {settings.duration_s:g} s of each camera, one camera after another; "
+        f"{_region(settings)}whole-image numbers from every second pixel in both directions; true "
         f"distance {'not given' if settings.distance_m is None else f'{settings.distance_m:g} m'}; "
         f"reference {settings.reference or 'none'}",
     ))  # fmt: skip
@@ -88,6 +91,7 @@ def _camera_words(run: SensorRun) -> str:
     k = frame.intrinsics
     parts = [
         info.name,
+        "" if run.title == run.address else run.address,
         "simulated" if info.is_simulated else "recording" if info.is_recording else "live",
         f"serial {info.serial}" if info.serial else "",
         *(f"{key} {value}" for key, value in info.details.items()),
@@ -95,10 +99,27 @@ def _camera_words(run: SensorRun) -> str:
         f"depth unit {1000 * frame.depth_scale_m:g} mm",
         "" if calibration.baseline_m is None else f"baseline {1000 * calibration.baseline_m:g} mm",
         f"aligned by {frame.alignment.value}",
+        f"region {run.roi}",
         f"{run.frames_measured} of {run.frames_read} frames measured, {run.span_s:.1f} s",
         *(f"missed ({cause}) {count}" for cause, count in run.missed.items()),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _region(settings: ComparisonSettings) -> str:
+    if settings.rig is None:
+        return ""
+    return "region and reference carried over by the cameras' known positions; "
+
+
+def _settings(run: SensorRun) -> str:
+    return ", ".join(f"{c.name} {_value(c.value)} {c.unit}".strip() for c in run.controls)
+
+
+def _value(value: ControlValue) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _known(key: str, streams: Iterable[StreamResult]) -> bool:
@@ -110,8 +131,8 @@ def _cell(metric: Metric, stream: StreamResult, streams: Sequence[StreamResult])
     if value is None:
         return "<td></td>"
     scores = [metric.better * s.numbers.get(metric.key, math.nan) for s in streams]
-    best = max((score for score in scores if math.isfinite(score)), default=math.nan)
-    wins = metric.better != 0 and len(streams) > 1 and metric.better * value == best
+    scores = [score for score in scores if math.isfinite(score)]
+    wins = metric.better != 0 and len(scores) > 1 and metric.better * value == max(scores)
     kind = ' class="best"' if wins else ""
     return f"<td{kind}>{metric.shown(value)}</td>"
 

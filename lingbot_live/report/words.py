@@ -6,12 +6,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from lingbot_live.comparison import (
-    ComparisonSettings,
-    SensorRun,
-    StreamResult,
-    growth_exponent,
-)
+from lingbot_live.comparison import SensorRun, StreamResult, growth_exponent
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.temporal import LEAST_FRAMES
 
 
@@ -24,7 +20,7 @@ def summary(runs: Sequence[SensorRun], settings: ComparisonSettings) -> str:
     lines += _missing(runs, settings)
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     warnings = "".join(
-        f'<li class="warning">{escape(f"{run.address}, {stream.label}: {text}")}</li>'
+        f'<li class="warning">{escape(f"{run.title}, {stream.label}: {text}")}</li>'
         for run in runs
         for stream in run.streams
         for text in stream.warnings
@@ -49,11 +45,11 @@ def rules(settings: ComparisonSettings) -> str:
 
 def _of_camera(run: SensorRun) -> list[str]:
     raw, *refined = run.streams
-    lines = [_of_raw(run.address, raw)]
+    lines = [_of_raw(run.title, raw)]
     for stream in refined:
         n = stream.numbers
         text = (
-            f"{run.address} through {stream.label}: {_percent(n['kept_share'])} of pixels kept, "
+            f"{run.title} through {stream.label}: {_percent(n['kept_share'])} of pixels kept, "
             f"{_percent(n['changed_share'])} changed, {_percent(n['filled_share'])} filled"
         )
         before, after = raw.numbers.get("rmse_all_m"), n.get("rmse_all_m")
@@ -86,7 +82,7 @@ def _growth(runs: Sequence[SensorRun]) -> list[str]:
         raw = run.streams[0]
         exponent = math.nan if raw.by_distance is None else growth_exponent(raw.by_distance)
         if math.isfinite(exponent):
-            found.append(f"{exponent:.1f} for {run.address}")
+            found.append(f"{exponent:.1f} for {run.title}")
     if not found:
         return []
     return [
@@ -98,7 +94,7 @@ def _growth(runs: Sequence[SensorRun]) -> list[str]:
 
 def _ranking(runs: Sequence[SensorRun]) -> list[str]:
     scored = [
-        (stream.numbers.get("rmse_all_m", math.nan), run.address, stream.label)
+        (stream.numbers.get("rmse_all_m", math.nan), run.title, stream.label)
         for run in runs
         for stream in run.streams
     ]
@@ -111,13 +107,13 @@ def _ranking(runs: Sequence[SensorRun]) -> list[str]:
 
 def _missing(runs: Sequence[SensorRun], settings: ComparisonSettings) -> list[str]:
     lines = []
-    moving = [r.address for r in runs if r.streams[0].numbers["still_frames"] < LEAST_FRAMES]
+    moving = [r.title for r in runs if r.streams[0].numbers["still_frames"] < LEAST_FRAMES]
     if moving:
         lines.append(
             f"Temporal noise is not given for {_listed(moving)}: fewer than {LEAST_FRAMES} "
             "measured frames without motion."
         )
-    bumpy = [r.address for r in runs if not math.isfinite(r.streams[0].numbers["plane_rms_mm"])]
+    bumpy = [r.title for r in runs if not math.isfinite(r.streams[0].numbers["plane_rms_mm"])]
     if bumpy:
         lines.append(
             f"The region of {_listed(bumpy)} shows no plane, so plane numbers are not given; point "

@@ -326,11 +326,32 @@ def test_a_file_is_probed_once(recording, tmp_path, monkeypatch):
     assert len(runs) == 2
 
 
+@pytest.fixture(scope="module")
+def inertial(tmp_path_factory):
+    virtual = made.VirtualCamera(with_imu=True)
+    return virtual, virtual.record(tmp_path_factory.mktemp("imu") / "imu.db3", COUNT)
+
+
+def test_readings_of_the_inertial_sensors_travel_with_the_frames(inertial):
+    virtual, path = inertial
+    found, _ = play(path)
+    written = [reading for i in range(COUNT) for reading in virtual.readings(i)]
+    for sensor in ("acceleration_m_s2", "angular_velocity_rad_s"):
+        given, got = (
+            [r for r in readings if getattr(r, sensor) is not None]
+            for readings in (written, [r for frame in found for r in frame.imu])
+        )
+        assert got == given[: len(got)]
+        assert len(got) > len(given) - 4 * made.READINGS  # the file goes on after its last pair
+    looped, _ = play(path, CameraConfig(loop=True, realtime=False), most=2 * COUNT)
+    assert sum(len(frame.imu) for frame in looped) > 1.5 * len(written)
+
+
 # ---- live ------------------------------------------------------------------------------------
 
 
 def test_live_camera_streams():
-    virtual = made.VirtualCamera(serial="L1", units_m=0.001)
+    virtual = made.VirtualCamera(serial="L1", units_m=0.001, with_imu=True)
     attached = made.AttachedCamera(virtual)
     driver = RealSenseDriver(attached.context)
     (info,) = driver.discover()
@@ -343,6 +364,9 @@ def test_live_camera_streams():
         assert number(frame) == i % 256
         assert set(np.unique(frame.depth_raw)) - {0} == {made.NEAR + i, made.FAR + i}
         assert frame.depth_scale_m == pytest.approx(0.001, rel=1e-6)
+    stamps = [r.device_timestamp_us for f in found for r in f.imu if r.acceleration_m_s2]
+    assert len(stamps) > 6 * made.READINGS
+    assert {round(d, -2) for d in np.diff(stamps).tolist()} == {5600}  # none is left out
 
 
 def test_profiles_are_listed_and_asked_for():
@@ -353,7 +377,7 @@ def test_profiles_are_listed_and_asked_for():
         ("color", 320, 240, 30.0, "rgb8"),
         ("depth", 320, 240, 30.0, "z16"),
     }
-    with pytest.raises(ConfigError, match=r"realsense:L2: 1280x720 is not offered; .* 320x240"):
+    with pytest.raises(ConfigError, match=r"L2: colour 1280x720 is not offered; .* 320x240"):
         driver.create(info, CameraConfig(width=1280, height=720)).open()
 
 

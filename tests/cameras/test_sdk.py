@@ -91,6 +91,7 @@ def chosen(**config):
     [
         ({}, (640, 480, 30), (848, 480, 30)),
         ({"width": 1280, "height": 720}, (1280, 720, 30), (848, 480, 30)),
+        ({"depth_width": 1280, "depth_height": 720}, (640, 480, 30), (1280, 720, 30)),
         ({"fps": 60}, (640, 480, 60), (848, 480, 60)),
         ({"fps": 15}, (640, 480, 15), (640, 480, 15)),
     ],
@@ -102,8 +103,16 @@ def test_profiles_fit_what_was_asked(config, color, depth):
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"width": 1920, "height": 1080}, "cam: 1920x1080 is not offered; .* 1280x720 at 30 fps"),
+        (
+            {"width": 1920, "height": 1080},
+            "cam: colour 1920x1080 is not .* 1280x720 at 30 fps",
+        ),
         ({"width": 640, "height": 480, "fps": 45}, "640x480 at 45 fps .* 640x480 at (30|60) fps"),
+        ({"depth_width": 1280, "depth_height": 800}, "cam: depth 1280x800 .* is 1280x720"),
+        (
+            {"fps": 60, "depth_width": 1280, "depth_height": 720},
+            "depth 1280x720 at 60 .* at 30",
+        ),
         ({"fps": 90}, "colour at 90 fps is not offered"),  # depth has no 90
     ],
 )

@@ -8,23 +8,23 @@ import html.parser
 import json
 import math
 import re
+import time
 
 import cv2
 import numpy as np
 import pytest
 import typer
 from rgbd_folder import write_examples
+from sessions import HalfRefiner, NoisyCamera, record
 from typer.testing import CliRunner
 
-from lingbot_live import cli
-from lingbot_live.comparison import (
-    DISTANCE_EDGES_M,
-    ComparisonSettings,
-    growth_exponent,
-    measure_camera,
-)
+from lingbot_live import cli, comparison_frames
+from lingbot_live.calibration.rig import Rig, RigCamera
+from lingbot_live.comparison import DISTANCE_EDGES_M, growth_exponent, measure_camera
+from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraNotFoundError, ConfigError
+from lingbot_live.frame import Calibration, Extrinsics, Frame, Intrinsics
 from lingbot_live.report.svg import Axis, Series, line_plot
 
 SMALL = CameraConfig(width=160, height=120)
@@ -237,3 +237,113 @@ def test_plots_stay_inside_their_frame():
 def test_the_commands_are_mounted():
     names = set(typer.main.get_command(cli.app).commands)
     assert {"measure", "compare", "eval"} <= names
+
+
+class _Dozing(HalfRefiner):
+    """Refines every third frame or so."""
+
+    def _refine(self, frame):
+        time.sleep(0.008)
+        return super()._refine(frame)
+
+
+def test_recorded_depth_is_compared_where_there_is_some(tmp_path):
+    path = tmp_path / "take.mcap"
+    record(path, NoisyCamera(count=24), refiner=_Dozing)
+    result = measure_camera(f"session:{path}", ["recorded"], ComparisonSettings())
+    raw, recorded = result.streams
+    assert 0 < recorded.frames < raw.frames == 24
+    assert recorded.numbers["scale_ratio"] == pytest.approx(0.9371, abs=1e-3)
+    assert math.isnan(recorded.numbers["refine_ms"]), "reading it is not refining"
+    assert result.title == "session:take.mcap"
+    raw_m = result.picture.depth_m
+    both = (raw_m > 1) & (recorded.picture_m > 0)
+    ratio = recorded.picture_m[both] / raw_m[both]
+    np.testing.assert_allclose(ratio, 0.9371, atol=2e-3, err_msg="pictures of one frame")
+
+
+def test_a_recording_without_refined_depth_is_measured_raw(tmp_path, caplog):
+    examples = write_examples(tmp_path / "a", 2)
+    result = measure_camera(f"folder:{examples}", ["recorded"], ComparisonSettings())
+    assert [stream.label for stream in result.streams] == ["raw"]
+    assert "holds no recorded depth" in caplog.text
+
+
+def test_settings_of_the_sensor_are_among_the_conditions(report):
+    data = json.loads((report / "metrics.json").read_text())
+    assert data["cameras"][0]["settings"] == {"depth.noise": 1.0}
+    assert "depth.noise 1 x" in (report / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Two cameras with one view each of the same scene, and the file that says where they stand."""
+    addresses = [f"folder:{write_examples(tmp_path / name, 2)}" for name in ("a", "b")]
+
+    def rig(**pose):
+        path = tmp_path / "rig.toml"
+        second = RigCamera(addresses[1], Extrinsics(**pose))
+        Rig((RigCamera(addresses[0]), second)).save(path)
+        return str(path)
+
+    return *addresses, rig
+
+
+def compared(tmp_path, *arguments):
+    out = tmp_path / "out"
+    done = run("compare", *arguments, "--refiner", "none", "-o", str(out))
+    assert done.exit_code == 0, done.output
+    return json.loads((out / "metrics.json").read_text())["cameras"]
+
+
+def test_a_reference_is_brought_into_each_view(pair, tmp_path):
+    a, b, rig = pair
+    path = rig(translation_m=(0.0, 0.0, 0.1))
+    first, second = compared(tmp_path, a, b, "--reference", b, "--rig", path)
+    numbers = first["streams"][0]["metrics"]
+    # The reference stands 0.1 m ahead, so all that it sees lies 0.1 m farther from the first.
+    assert numbers["bias_m"] == pytest.approx(-0.1, abs=0.004)
+    assert "bias_m" not in second["streams"][0]["metrics"], "it is not compared with itself"
+
+
+def test_a_region_shows_the_same_place_to_all(pair, tmp_path):
+    a, b, rig = pair
+    path = rig(translation_m=(0.08, 0.0, 0.0))
+    first, second = compared(tmp_path, a, b, "--rig", path, "--roi", "44,45,30,40")
+    assert first["roi"] == "44,45,30,40"
+    left, top, width, height = map(int, second["roi"].split(","))
+    assert left == 44 - round(150 * 0.08 / 0.8)
+    assert (top, width, height) == (45, 30, 40)
+
+
+def test_a_region_out_of_sight_is_told(pair, tmp_path):
+    a, b, rig = pair
+    settings = ComparisonSettings(rig=Rig.load(rig(translation_m=(3.0, 0.0, 0.0))))
+    first = measure_camera(a, ["none"], settings)
+    with pytest.raises(ConfigError, match="does not see"):
+        measure_camera(b, ["none"], settings, first=first)
+    with pytest.raises(ConfigError, match="does not know synthetic:tof"):
+        measure_camera("synthetic:tof", ["none"], settings, first=first)
+
+
+def test_frames_of_two_recordings_are_paired_by_time():
+    def frames(times_us):
+        blank = np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint16)
+        calibration = Calibration(Intrinsics(2, 2, 2, 2, 1, 1))
+        for index, time_us in enumerate(times_us):
+            yield Frame("t", index, 0, time_us, *blank, 0.001, calibration)
+
+    ours = [1000 + 33_333 * k for k in range(6)]
+    theirs = [50_000 * k for k in range(3)]  # slower, ends earlier
+    pairs = comparison_frames._paired(frames(ours), frames(theirs), False)
+    found = [(ours_.index, theirs_.index) for ours_, theirs_ in pairs]
+    assert found == [(0, 0), (1, 1), (2, 1), (3, 2), (4, 2), (5, 2)]
+    assert list(comparison_frames._paired(frames(ours), frames([]), False)) == []
+
+
+def test_all_cameras_of_a_session_are_compared(tmp_path):
+    path = tmp_path / "take.mcap"
+    record(path, NoisyCamera("left", 4), NoisyCamera("right", 4, seed=1))
+    cameras = compared(tmp_path, str(path))
+    names = {camera["address"].rpartition("#")[2] for camera in cameras}
+    assert names == {"noisy:left", "noisy:right"}

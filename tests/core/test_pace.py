@@ -224,3 +224,44 @@ def test_it_can_begin_in_the_middle_at_another_speed():
 def test_an_empty_recording_that_loops_ends():
     with Film(count=0) as film, pytest.raises(EndOfStreamError):
         film.read(1)
+
+
+def test_frames_are_counted_and_sought_by_number():
+    with Film(realtime=False) as film:
+        numbers(film, 3)
+        playback = film.playback
+        assert (playback.frame, playback.frames) == (2, 100)
+        for number in (70, 7, 99):
+            playback.seek_frame(number)
+            assert numbers(film, 1) == [number]
+            assert playback.frame == number
+        playback.seek_frame(1000)
+        assert numbers(film, 1) == [99]
+
+
+def test_a_small_picture_is_kept_of_what_was_shown():
+    with Film(realtime=False) as film:
+        numbers(film, 20)
+        assert film.playback.marks() == ()
+        assert film.playback.preview(1.9) is None, "not shown yet"
+        for number in (0, 5, 19):
+            picture = film.playback.preview(number / FPS)
+            assert abs(int(picture[0, 0, 0]) - number) <= 1
+
+
+def test_with_hold_the_last_frame_stays_and_can_be_left():
+    with Film(count=5, loop=False, hold=True, realtime=False) as film:
+        assert numbers(film, 7) == [0, 1, 2, 3, 4, 4, 4]
+        assert film.playback.is_paused
+        film.playback.seek_frame(2)
+        assert numbers(film, 2) == [2, 2]
+        film.playback.play()
+        assert numbers(film, 3) == [3, 4, 4]
+        film.playback.play()
+        assert numbers(film, 2) == [0, 1], "from the start where it had ended"
+
+
+def test_paused_before_its_first_frame_it_shows_that_one():
+    with Film() as film:
+        film.playback.pause()
+        assert numbers(film, 2) == [0, 0]

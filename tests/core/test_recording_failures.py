@@ -87,21 +87,6 @@ def live_goes_on(path: Path, count: int = 150, **options) -> Recorder:
     return recorder
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("no mount on this system")
-    if done.returncode:
-        pytest.skip(f"a small disk needs root: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_ends_the_recording_and_nothing_else(small_disk):
     recorder = live_goes_on(small_disk / "a.mcap")
     assert recorder.state is RecorderState.FAILED

@@ -226,3 +226,91 @@ def test_a_recording_serves_several_threads(take):
         thread.join()
     playback.recording.close()
     assert not wrong
+
+
+def test_members_are_all_cameras_of_a_file(take):
+    path, witness = take
+    for address in (str(path), f"session:{path}"):
+        infos = registry.members(address)
+        assert {info.address for info in infos} == {f"session:{path}#{n}" for n in witness.frames}
+        assert all(int(info.details["refined"]) > 0 for info in infos)
+        assert all("damage" not in info.details for info in infos)
+    assert [i.name for i in registry.members(f"session:{path}#noisy:right")] == ["Noisy right"]
+    assert registry.members("synthetic:stereo") == []
+
+
+def test_frames_are_those_of_the_camera_that_leads(take):
+    path, witness = take
+    for name, given in witness.frames.items():
+        with registry.create_camera(f"session:{path}#{name}") as camera:
+            playback = camera.playback
+            playback.pause()
+            assert playback.frames == 30
+            for number in (17, 0, 29):
+                playback.seek_frame(number)
+                assert playback.frame == number
+                assert np.array_equal(held(camera).depth_raw, given[number].depth_raw)
+
+
+def test_the_first_camera_of_the_file_leads_in_whatever_order_they_open(take):
+    path, _ = take
+    names = next(info.details["cameras"].split(", ") for info in registry.members(str(path)))
+    first, last = (registry.create_camera(f"session:{path}#{name}") for name in names)
+    with last:
+        assert last.playback.lead.name == names[1]
+        with first:
+            assert first.playback is last.playback
+            assert last.playback.lead.name == names[0]
+
+
+def test_previews_are_the_frames_made_small(take):
+    path, witness = take
+    with registry.create_camera(f"session:{path}#noisy:left") as camera:
+        playback = camera.playback
+        times = playback.lead.times_ns
+        given = witness.frames["noisy:left"]
+        for row in (3, 28):
+            at_s = (int(times[row]) - playback.recording.start_ns) / 1e9
+            picture = playback.preview(at_s).astype(float)
+            want = given[row].color.reshape(3, 10, 4, 10, 3).mean((1, 3))
+            got = picture.mean((0, 1))
+            assert np.abs(got - want.mean((0, 1))).max() < 12
+
+
+def test_markers_and_drops_are_marks(tmp_path):
+    def during(session, recorder):
+        time.sleep(0.1)
+        recorder.marker("cup moved")
+
+    path = tmp_path / "marked.mcap"
+    record(path, NoisyCamera(count=40, period_s=0.01), during=during)
+    with registry.create_camera(str(path)) as camera:
+        (mark,) = [m for m in camera.playback.marks() if m.kind == "marker"]
+        assert mark.text == "cup moved"
+        assert 0 < mark.position_s < camera.playback.duration_s
+
+
+def test_with_hold_all_cameras_stay_at_their_last_frame(take):
+    path, witness = take
+    config = CameraConfig(loop=False, hold=True)
+    cameras = [registry.create_camera(f"session:{path}#{n}", config) for n in witness.frames]
+    with cameras[0], cameras[1]:
+        cameras[0].playback.seek(cameras[0].playback.duration_s - 0.05)
+        deadline = time.monotonic() + 5
+        while not cameras[0].playback.is_paused and time.monotonic() < deadline:
+            for camera in cameras:
+                camera.read(0.2)
+        for camera, given in zip(cameras, witness.frames.values(), strict=True):
+            assert np.array_equal(held(camera).depth_raw, given[-1].depth_raw)
+        cameras[0].playback.play()
+        held(cameras[0])
+        assert cameras[0].playback.position_s < 0.3
+
+
+def test_a_session_named_on_the_command_line_brings_all_its_cameras(take, tmp_path):
+    path, witness = take
+    missing = str(tmp_path / "none.mcap")
+    named = registry.with_members(["synthetic:stereo", str(path), missing])
+    assert named[0] == "synthetic:stereo"
+    assert {address.partition("#")[2] for address in named[1:3]} == set(witness.frames)
+    assert named[3] == missing, "who opens it says why"

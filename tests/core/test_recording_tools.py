@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sessions import NoisyCamera, record
 
+from lingbot_live import registry
 from lingbot_live.cli import app
-from lingbot_live.cli_session import parse_split
-from lingbot_live.errors import ConfigError, RecordingError, RefinerError
+from lingbot_live.errors import BadRecordingError, ConfigError, RecordingError, RefinerError
 from lingbot_live.frame import RefinerInfo
+from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.format import TOPICS, Role, expand_name, slug
 from lingbot_live.recording.offline import refine_file
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.schemas import definition
-from lingbot_live.recording.state import RecorderOptions
+from lingbot_live.recording.state import RecorderOptions, parse_split
 from lingbot_live.refiner import PassthroughRefiner
+from lingbot_live.session import Session
 
 rosbags = pytest.importorskip("rosbags", reason="rosbags is in the dev extra")
 DOC = Path(__file__).parents[2] / "docs" / "session-format.md"
@@ -205,6 +208,12 @@ def test_topics_may_be_named(foreign):
         check_foreign(recording, depths, colors)
     with pytest.raises(RecordingError, match="there are: /head"):
         Recording(path, Topics("/nope", *topics[1:]))
+    with registry.create_camera(f"session:{path}#{','.join(topics)}", OFFLINE) as camera:
+        played = [frame.depth_raw for frame in every_frame(camera)]
+    with Recording(path) as recording:
+        assert np.array_equal(played, [frame.depth_raw for frame in recording])
+    with pytest.raises(BadRecordingError, match="there are: /head"):
+        registry.find_camera(f"session:{path}#/nope,/rgb,/info")
 
 
 def test_a_foreign_file_can_be_refined_into_ours(foreign, tmp_path):
@@ -339,3 +348,17 @@ def test_names():
     for wrong in ({"quality": 0}, {"compression": "rar"}, {"queue_bytes": 0}):
         with pytest.raises(ConfigError):
             RecorderOptions(**wrong)
+
+
+def test_a_slow_start_does_not_end_a_recording(tmp_path, monkeypatch):
+    """The session's clock runs while its threads still start."""
+    real = Session.start
+
+    def slow(self, max_frames=None):
+        real(self, max_frames)
+        time.sleep(0.4)
+
+    monkeypatch.setattr(Session, "start", slow)
+    run("record", "synthetic:stereo", "-o", tmp_path / "a.mcap", "--frames", 40, "--raw-only")
+    with Recording(tmp_path / "a.mcap") as made:
+        assert len(made) == 40

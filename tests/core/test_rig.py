@@ -11,10 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of, turn_deg_of
-from lingbot_live.calibration.views import color_into_view, register_into_view
+from lingbot_live.calibration.views import (
+    color_into_view,
+    region_into_view,
+    register_into_view,
+)
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Extrinsics, Intrinsics
 from lingbot_live.geometry import deproject, project
+from lingbot_live.quality import Roi
 
 NEAR = Intrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
 OTHER = Intrinsics(128, 96, 110.0, 112.0, 60.0, 50.0, (0.05, -0.02, 0.001, 0.0))
@@ -25,8 +30,8 @@ angles = st.tuples(*[st.floats(-50, 50)] * 3)
 
 @given(angles)
 def test_turns_go_there_and_back(turn):
-    np.testing.assert_allclose(turn_deg_of(move_of(turn_deg=turn)), turn, atol=1e-9)
-    assert move_of(turn_deg=turn).angle_deg == pytest.approx(np.linalg.norm(turn), abs=1e-9)
+    np.testing.assert_allclose(turn_deg_of(move_of(turn_deg=turn)), turn, atol=1e-6)
+    assert move_of(turn_deg=turn).angle_deg == pytest.approx(np.linalg.norm(turn), abs=1e-6)
 
 
 def test_transforms_compose_by_their_names():
@@ -160,3 +165,30 @@ def test_looking_at_itself_changes_nothing():
     depth = scene_depth()
     same = register_into_view(depth, Extrinsics(), NEAR, NEAR)
     np.testing.assert_allclose(same, depth, atol=1e-4)
+
+
+def test_a_region_follows_its_place_in_space():
+    depth = np.full((120, 160), 1.5, np.float32)
+    depth[::7, ::5] = 0
+    depth[50, 70:80] = 0.3  # flying pixels do not pull it along
+    roi = Roi(rectangle=(60, 40, 40, 30))
+    seen = region_into_view(roi, depth, MOVE, NEAR, OTHER)
+    corners = deproject(np.full((120, 160), 1.5, np.float32), NEAR)[40:70, 60:100].reshape(-1, 3)
+    pixels = project(MOVE.apply(corners), OTHER)
+    left, top, width, height = seen.rectangle
+    expected = [*pixels.min(0), *np.ptp(pixels, 0)]
+    np.testing.assert_allclose([left, top, width - 1, height - 1], expected, atol=1)
+    back = region_into_view(seen, np.full((96, 128), 1.5, np.float32), MOVE.inverse(), OTHER, NEAR)
+    (x, y), (x2, y2) = back.rectangle[:2], roi.rectangle[:2]
+    assert abs(x - x2) < 5
+    assert abs(y - y2) < 5
+
+
+def test_a_region_without_depth_or_out_of_sight_has_no_place():
+    roi, flat = Roi(20), np.full((120, 160), 1.5, np.float32)
+    assert region_into_view(roi, np.zeros_like(flat), MOVE, NEAR, OTHER) is None
+    aside = Extrinsics(translation_m=(5.0, 0.0, 0.0))
+    assert region_into_view(roi, flat, aside, NEAR, OTHER) is None
+    behind = Extrinsics(translation_m=(0.0, 0.0, -3.0))
+    assert region_into_view(roi, flat, behind, NEAR, OTHER) is None
+    assert region_into_view(roi, flat, Extrinsics(), NEAR, NEAR).rectangle == (64, 48, 32, 24)

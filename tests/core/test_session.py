@@ -309,3 +309,12 @@ def test_max_frames_ends_each_feed():
     session.wait()
     session.stop()
     assert feed_stats(session, "a")["captured"] == 7
+
+
+def test_wait_tells_the_end_from_the_deadline():
+    session = Session([("a", lambda: ScriptedCamera(range(9), 0.02))], PassthroughRefiner, QUICK)
+    with session:
+        assert session.wait(0.05) is False
+        assert session.wait() is True
+        time.sleep(0.06)
+        assert session.wait(0.05) is False, "the time counts from the start"

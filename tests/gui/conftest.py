@@ -71,3 +71,21 @@ def x_display():
     yield f":{number}"
     server.terminate()
     server.wait(10)
+
+
+@pytest.fixture
+def window(qapp):
+    """The main window without docks, on the refiner that costs nothing."""
+    from lingbot_live.config import RefinerConfig
+    from ui.main_window import MainWindow
+    from ui.settings import Settings
+
+    made = MainWindow(Settings())
+    made.refining.use(RefinerConfig("none"))
+    made.layouts.pictures()
+    made.resize(1200, 700)
+    made.show()
+    yield made
+    made.close()
+    made.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

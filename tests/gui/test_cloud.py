@@ -19,18 +19,9 @@ import pytest
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from ui.cloud_link import CloudProcess, CloudState
-from ui.cloud_memory import MAX_FRAME_PX, CloudMemory
-from ui.cloud_scene import (
-    RAW_TINT_RGB,
-    Cloud,
-    Coloring,
-    Home,
-    Orbit,
-    Scene,
-    ViewSettings,
-    Which,
-    pick,
-)
+from ui.cloud_memory import MAX_FRAME_PX, Ask, CloudMemory
+from ui.cloud_points import RAW_TINT_RGB, Cloud, Scene, pick
+from ui.cloud_scene import Coloring, Home, Layer, Orbit, ViewSettings, Which
 
 ROOT = Path(__file__).parents[2]
 RED, GREEN, BLUE, YELLOW = (220, 0, 0), (0, 220, 0), (0, 0, 220), (220, 220, 0)
@@ -204,9 +195,9 @@ def test_double_click_centres_on_the_point(painter):
     wall = np.where(np.arange(160) < 80, 1.0, 2.0) * np.ones((120, 1))
     show(painter, refined_frame(wall, wall))
     target = (60.0, 100.0)
-    painter.pick(*target)
-    until(lambda: painter.status.picks == 1)
-    offset = painter.status.picked
+    painter.ask(Ask("centre", target))
+    until(lambda: painter.status.answers == 1)
+    offset = painter.status.answer.offset
     home = Home.of(points_of(wall), view())
     point = np.array(home.target_m) + np.array(offset) * home.distance_m
     assert point[2] == pytest.approx(1.0, abs=1e-3)
@@ -335,7 +326,7 @@ def test_the_child_loads_neither_qt_nor_torch():
         from ui.cloud_scene import ViewSettings
         assert "open3d" not in sys.modules
         renderer = child.CloudRenderer(CloudMemory())
-        renderer.render(Job(ViewSettings(), None))
+        renderer.render(Job(ViewSettings()))
         assert "open3d" in sys.modules
         print([m for m in ("PySide6", "torch", "pyqtgraph", "typer") if m in sys.modules])
     """)
@@ -366,7 +357,7 @@ def test_home_shows_nearly_every_point():
     scene = Scene("random", quadrants(), depth, depth, INTRINSICS)
     cloud = Cloud()
     for _ in range(2):  # the second fill replaces the first
-        scene.fill(cloud, view(), 1)
+        scene.fill(cloud, view(), Layer(), 1)
     points = cloud.points_m
     assert points.shape == cloud.colors.shape == (160 * 120, 3)
     local = (Home.of(points, view()).extrinsic(Orbit())[:3] @ np.c_[points, np.ones(19200)].T).T

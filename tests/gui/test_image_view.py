@@ -10,7 +10,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from lingbot_live.colormap import NAMES, DepthRange, colorize, table
-from ui.image_view import DepthView, ImageView
+from ui.depth_view import DepthView
+from ui.image_view import ImageView
 from ui.view_link import ViewLink
 
 

@@ -131,31 +131,31 @@ def test_a_banner_says_what_is_loaded_and_the_cameras_stream_on(window, checkpoi
     monkeypatch.setattr(registry, "create_refiner", lambda c: time.sleep(1.5) or make(c))
     count = window.bridge.rate.count
     window.refining.use(RefinerConfig("lingbot", str(checkpoint), tokens=48, device="cpu"))
-    wait_for(lambda: window.refining.notice.text.startswith("Loading lingbot:"))
+    wait_for(lambda: window.notice.text.startswith("Loading lingbot:"))
     assert window.session.refiner_state is RefinerState.LOADING
     wait_for(lambda: window.bridge.rate.count > count + 3)
     wait_for(lambda: refined(window).refiner.name == "lingbot")
-    wait_for(lambda: window.refining.notice.text == "")
+    wait_for(lambda: window.notice.text == "")
 
 
 def test_weights_that_are_not_here_offer_the_models(window):
     window.refining.choose("lingbot:v0.5")
-    wait_for(lambda: "weights are not here" in window.refining.notice.text)
-    window.refining.notice._accept.click()
+    wait_for(lambda: "weights are not here" in window.notice.text)
+    window.notice.button.click()
     wait_for(lambda: window.findChildren(ModelsDialog))
     window.findChildren(ModelsDialog)[0].close()
 
 
 def test_auto_says_what_it_lacks_once(window):
     window.refining.choose("auto")
-    wait_for(lambda: "not LingBot-Depth" in window.refining.notice.text)
-    assert "its weights are not on this machine" in window.refining.notice.text
-    window.refining.notice._close.click()
+    wait_for(lambda: "not LingBot-Depth" in window.notice.text)
+    assert "its weights are not on this machine" in window.notice.text
+    window.notice._close.click()
     QTest.qWait(600)
-    assert window.refining.notice.text == ""
+    assert window.notice.text == ""
     window.refining.choose("auto")
     QTest.qWait(900)
-    assert window.refining.notice.text == ""
+    assert window.notice.text == ""
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError
 from lingbot_live.export.snapshot import FILES
 from ui.actions import ACTIONS, MENUS, Actions
-from ui.compare_view import Mode
+from ui.compare_pictures import Mode
 from ui.main_window import MainWindow
 from ui.settings import Settings
 
@@ -168,7 +168,7 @@ def test_every_action_does_something_without_a_camera(window, info, monkeypatch)
     for dialog in window.findChildren(QDialog):
         dialog.close()
     if window.isFullScreen():
-        window.layouts.toggle_full_screen()
+        window.demo.leave()
 
 
 def test_menus_name_only_known_actions_and_keys_are_unique():
@@ -195,7 +195,7 @@ def test_the_palette_finds_and_does(window, folder):
 def test_recording_from_the_window(window, folder, tmp_path, monkeypatch):
     from lingbot_live.recording.recording import Recording
 
-    monkeypatch.setattr("ui.saving.OUTPUT_FOLDER", tmp_path / "out")
+    monkeypatch.setattr("ui.record_options.OUTPUT_FOLDER", tmp_path / "out")
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
     window.saving.toggle_recording()
@@ -203,7 +203,7 @@ def test_recording_from_the_window(window, folder, tmp_path, monkeypatch):
     wait_for(lambda: "lost" in window.record_bar.label.text())
     window.recording.mark()
     window.saving.toggle_recording()
-    wait_for(lambda: "written" in window.statusBar().currentMessage())
+    wait_for(lambda: "written" in window.message.text)
     (path,) = (tmp_path / "out").iterdir()
     with Recording(path) as recording:
         assert len(recording) > 10
@@ -216,10 +216,10 @@ def test_a_recording_that_cannot_start_is_said_and_streaming_goes_on(
 ):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
-    monkeypatch.setattr("ui.saving.OUTPUT_FOLDER", blocker / "out")
+    monkeypatch.setattr("ui.record_options.OUTPUT_FOLDER", blocker / "out")
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
     window.saving.toggle_recording()
-    wait_for(lambda: "did not start" in window.notice.text)
+    wait_for(lambda: "did not start" in window.message.text)
     count = window.bridge.rate.count
     wait_for(lambda: window.bridge.rate.count > count + 2)

@@ -1,0 +1,179 @@
+"""Formats ``images``, ``tum`` and ``npz``: frames as pictures and arrays."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.export.shot import DepthSource, OneCalibration, Shot, Target
+from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, RawDepth
+
+TUM_SCALE_M = 1 / 5000  # depth of a TUM sequence
+_MM_M = 0.001
+_MOST = 65535
+
+
+class ImageWriter:
+    """Writes folders ``000042/`` as LingBot-Depth's examples are: `folder:` plays them.
+
+    ``rgb.png``, ``raw_depth.png`` (16 bit, millimetres), ``intrinsics.txt`` (3x3, pixels), and with
+    refined depth asked for ``refined_depth.png`` beside them, in millimetres as well.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._far = Counter[str]()
+
+    def add(self, shot: Shot) -> None:
+        """Write a frame's folder."""
+        frame, folder = shot.frame, self._target.path / shot.name
+        folder.mkdir()
+        write_color(folder / "rgb.png", frame.color)
+        raw = self._units(frame.depth_raw, frame.depth_scale_m)
+        write_image(folder / "raw_depth.png", raw)
+        if shot.source is DepthSource.REFINED:
+            refined = in_units(shot.depth_m, _MM_M)
+            self._far["refined"] += _lost(shot.depth_m, refined)
+            write_image(folder / "refined_depth.png", refined)
+        np.savetxt(folder / "intrinsics.txt", frame.intrinsics.matrix, fmt="%.9g")
+
+    def finish(self) -> list[str]:
+        """Say which pixels do not fit."""
+        return [f"{n} {what} pixels lie beyond 65.5 m: 0" for what, n in self._far.items() if n]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _units(self, raw: RawDepth, scale_m: float) -> RawDepth:
+        if scale_m == _MM_M:
+            return raw
+        depth = in_units(raw * np.float64(scale_m), _MM_M)
+        self._far["raw"] += _lost(raw, depth)
+        return depth
+
+
+class TumWriter:
+    """Writes a sequence as the TUM RGB-D benchmark has them: ``rgb/``, ``depth/`` and lists.
+
+    Time stamps are the device's, in seconds. Depth is 16 bit, 5000 a metre, so 13.1 m at most.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._lines: list[str] = []
+        self._calibration = OneCalibration("tum")
+        self._far = 0
+        for name in ("rgb", "depth"):
+            (target.path / name).mkdir()
+
+    def add(self, shot: Shot) -> None:
+        """Write colour and depth, both called by their time."""
+        stamp, intrinsics = f"{shot.time_s:.6f}", self._calibration.of(shot)
+        depth = in_units(_depth_m(shot), TUM_SCALE_M)
+        self._far += _lost(shot.depth_m, depth)
+        write_color(self._target.path / "rgb" / f"{stamp}.png", shot.frame.color)
+        write_image(self._target.path / "depth" / f"{stamp}.png", depth)
+        self._lines.append(stamp)
+        if len(self._lines) == 1:
+            _write_intrinsics(self._target.path, intrinsics)
+
+    def finish(self) -> list[str]:
+        """Write the lists; say which pixels do not fit."""
+        for name, what in (("rgb", "color images"), ("depth", "depth maps")):
+            rows = [f"{stamp} {name}/{stamp}.png" for stamp in self._lines]
+            self._list(f"{name}.txt", f"# {what}\n# timestamp filename", rows)
+        rows = [f"{stamp} rgb/{stamp}.png {stamp} depth/{stamp}.png" for stamp in self._lines]
+        self._list("associations.txt", "", rows)
+        return [f"{self._far} pixels lie beyond 13.1 m: 0"] if self._far else []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _list(self, name: str, head: str, rows: list[str]) -> None:
+        lines = ([head] if head else []) + rows
+        (self._target.path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+class ArrayWriter:
+    """Writes ``000042.npz``: everything of a frame, nothing rounded.
+
+    ``color`` (H, W, 3) uint8 RGB, ``depth_raw`` (H, W) uint16 and ``depth_scale_m``, ``depth_m``
+    (H, W) float32 metres of the source asked for, ``K`` (3, 3), ``distortion``, ``time_s``,
+    ``index``; ``mask`` (H, W) bool with refined depth.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._save: Any = np.savez_compressed if target.flag("compress") else np.savez
+
+    def add(self, shot: Shot) -> None:
+        """Write a frame's arrays."""
+        frame = shot.frame
+        arrays: dict[str, Any] = {
+            "color": frame.color,
+            "depth_raw": frame.depth_raw,
+            "depth_scale_m": frame.depth_scale_m,
+            "depth_m": shot.depth_m,
+            "K": frame.intrinsics.matrix,
+            "distortion": np.array(frame.intrinsics.distortion, np.float64),
+            "time_s": shot.time_s,
+            "index": frame.index,
+        }
+        if shot.source is DepthSource.REFINED and frame.recorded is not None:
+            arrays["mask"] = frame.recorded.mask
+        self._save(self._target.path / f"{shot.name}.npz", **arrays)
+
+    def finish(self) -> list[str]:
+        """Nothing is left."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def in_units(depth_m: DepthMap | npt.NDArray[np.float64], unit_m: float) -> RawDepth:
+    """Return depth in whole units, (H, W) uint16, rounded; what does not fit becomes 0."""
+    units = np.rint(np.asarray(depth_m, np.float64) / unit_m)
+    fitting: RawDepth = np.where(units <= _MOST, units, 0).astype(np.uint16)
+    return fitting
+
+
+def write_image(path: Path, image: npt.NDArray[Any]) -> None:
+    """Write a PNG of one channel, or of BGR.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import cv2
+
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+
+
+def write_color(path: Path, color: ColorImage) -> None:
+    """Write an RGB picture as PNG. Raises as `write_image`."""
+    import cv2
+
+    write_image(path, cv2.cvtColor(color, cv2.COLOR_RGB2BGR))
+
+
+def _depth_m(shot: Shot) -> npt.NDArray[Any]:
+    """The depth asked for, without the rounding of float32 where it is raw."""
+    if shot.source is DepthSource.REFINED:
+        return shot.depth_m
+    return shot.frame.depth_raw * np.float64(shot.frame.depth_scale_m)
+
+
+def _lost(before: npt.NDArray[Any], after: RawDepth) -> int:
+    """How many pixels had depth and were too far for the format."""
+    return int(np.count_nonzero((before > 0) & (after == 0)))
+
+
+def _write_intrinsics(folder: Path, intrinsics: Intrinsics) -> None:
+    values = {**asdict(intrinsics), "depth_scale_m": TUM_SCALE_M}
+    (folder / "intrinsics.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

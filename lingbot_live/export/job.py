@@ -1,0 +1,210 @@
+"""One export from beginning to end: what is asked, what came of it, and the doing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lingbot_live import __version__
+from lingbot_live.controls import ControlValue
+from lingbot_live.errors import ExportCancelledError, ExportError, LingbotLiveError
+from lingbot_live.export.folder import NOTE, check_free, new_file, new_folder
+from lingbot_live.export.formats import ExportFormat, format_named
+from lingbot_live.export.shot import DepthSource, Settings, Shot, Target
+from lingbot_live.export.source import Source, Span, open_sources
+from lingbot_live.frame import Frame
+from lingbot_live.recording.format import slug
+
+_MOST_REMARKS = 20
+_LEAST_US = 1000  # between two frames
+
+Progress = Callable[[int, int | None], None]  # frames done; frames in all, where that is known
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What to export, and where to.
+
+    ``output`` is a folder, which must be absent or empty; for formats that write one file it may
+    also be that file (its suffix tells). A session's several cameras go into folders of their own.
+    """
+
+    address: str  # a session, another recording, a folder: any camera address
+    format: str  # name in `lingbot_live.export.formats.FORMATS`
+    output: Path
+    span: Span = field(default_factory=Span)
+    camera: str = ""  # of a session with several; empty: all
+    source: DepthSource = DepthSource.RAW
+    options: Mapping[str, ControlValue] = field(default_factory=dict)
+    force: bool = False  # replace what an earlier export left there
+
+
+@dataclass(slots=True)
+class ExportReport:
+    """What came of it."""
+
+    output: Path
+    frames: int = 0
+    left_out: int = 0  # frames that could not be read, or hold no refined depth
+    bytes: int = 0
+    seconds: float = 0.0
+    remarks: list[str] = field(default_factory=list)
+
+
+def run_export(
+    request: ExportRequest,
+    on_progress: Progress = lambda done, total: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> ExportReport:
+    """Export, on the caller's thread; ``should_stop`` is asked after every frame.
+
+    Until all is written, it lies in a hidden folder beside the output, which is removed if the
+    export fails or is stopped.
+
+    Raises:
+        ConfigError: an option has no valid value.
+        CameraError, RecordingError: the input cannot be opened.
+        ExportError: the output is taken or cannot be written, or no frame could be exported.
+        ExportCancelledError: ``should_stop`` said so.
+    """
+    begun_s = time.monotonic()
+    kind = format_named(request.format)
+    settings = kind.settings(request.options)
+    output = request.output.expanduser()
+    check_free(output, request.force)
+    file = output if kind.is_one_file and output.suffix.lower() in kind.suffixes else None
+    with open_sources(request.address, request.camera) as sources:
+        if file is not None and len(sources) > 1:
+            raise ExportError(f"{output}: one file for {len(sources)} cameras; name a --camera")
+        run = _Run(request, kind, settings, sources, on_progress, should_stop)
+        report = run.into_file(file) if file is not None else run.into_folder(output)
+    report.seconds = time.monotonic() - begun_s
+    return report
+
+
+class _Run:
+    """The work of one `run_export`."""
+
+    def __init__(
+        self,
+        request: ExportRequest,
+        kind: ExportFormat,
+        settings: Settings,
+        sources: list[Source],
+        on_progress: Progress,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._request, self._kind, self._settings = request, kind, settings
+        self._sources, self._on_progress, self._should_stop = sources, on_progress, should_stop
+        counts = [request.span.count(source.total) for source in sources]
+        self._total = None if None in counts else sum(count or 0 for count in counts)
+        self._report = ExportReport(request.output.expanduser())
+
+    def into_folder(self, output: Path) -> ExportReport:
+        """Write a folder, or one inside it for each camera, with a note of what it is."""
+        with new_folder(output) as work:
+            names: list[str] = []
+            for source in self._sources:
+                names.append(slug(source.name, names))
+                folder = work if len(self._sources) == 1 else work / names[-1]
+                folder.mkdir(exist_ok=True)
+                kind = self._kind
+                path = folder / (kind.name + kind.suffixes[0]) if kind.is_one_file else folder
+                self._one_camera(source, path)
+            self._write_note(work / NOTE)
+            self._report.bytes = sum(p.stat().st_size for p in work.rglob("*") if p.is_file())
+        return self._report
+
+    def into_file(self, output: Path) -> ExportReport:
+        """Write the one file of a format under the name that was given."""
+        with new_file(output) as path:
+            self._one_camera(self._sources[0], path)
+            self._report.bytes = path.stat().st_size
+        return self._report
+
+    def _one_camera(self, source: Source, path: Path) -> None:
+        target = Target(path, source.info, self._settings, self._request.source)
+        before = self._report.frames
+        writer = self._kind.create(target)
+        try:
+            for shot in self._shots(source):
+                writer.add(shot)
+                self._report.frames += 1
+                self._tell()
+            if self._report.frames == before:
+                raise ExportError(f"{source.name}: {self._why_nothing()}")
+            self._report.remarks += writer.finish()
+        finally:
+            writer.close()
+
+    def _shots(self, source: Source) -> Iterator[Shot]:
+        wants_refined = self._request.source is DepthSource.REFINED
+        clock = _Clock()
+        for number, item in source.frames(self._request.span):
+            if isinstance(item, LingbotLiveError):
+                self._leave_out(f"frame {number}: {item}")
+            elif wants_refined and item.recorded is None:
+                self._leave_out("some frames hold no refined depth")
+            else:
+                yield _shot(number, clock.rising_s(item), item, self._request.source)
+
+    def _leave_out(self, why: str) -> None:
+        self._report.left_out += 1
+        if why not in self._report.remarks and len(self._report.remarks) < _MOST_REMARKS:
+            self._report.remarks.append(why)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._on_progress(self._report.frames + self._report.left_out, self._total)
+        if self._should_stop():
+            raise ExportCancelledError(f"{self._report.output}: stopped; nothing was written")
+
+    def _why_nothing(self) -> str:
+        if self._report.left_out == 0:
+            return "no frame lies in the span that was asked for"
+        if self._request.source is DepthSource.REFINED:
+            return (
+                "no frame holds refined depth; make it with `lingbot-live refine FILE -o "
+                "NEW.mcap`, or record with a refiner"
+            )
+        return f"no frame could be read; {self._report.remarks[0]}"
+
+    def _write_note(self, path: Path) -> None:
+        request = self._request
+        note = {
+            "app": f"lingbot-live {__version__}",
+            "input": request.address,
+            "cameras": [source.name for source in self._sources],
+            "format": self._kind.name,
+            "depth": request.source.value,
+            "options": self._settings,
+            "frames": self._report.frames,
+            "left_out": self._report.left_out,
+            "remarks": self._report.remarks,
+        }
+        path.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+
+
+class _Clock:
+    """The device's clock, kept rising where it was set anew in the middle of a recording."""
+
+    def __init__(self) -> None:
+        self._shift_us = 0
+        self._last_us: int | None = None
+
+    def rising_s(self, frame: Frame) -> float:
+        now_us = frame.device_timestamp_us + self._shift_us
+        if self._last_us is not None and now_us <= self._last_us:
+            self._shift_us += self._last_us + _LEAST_US - now_us
+            now_us = self._last_us + _LEAST_US
+        self._last_us = now_us
+        return now_us / 1e6
+
+
+def _shot(number: int, time_s: float, frame: Frame, source: DepthSource) -> Shot:
+    if source is DepthSource.REFINED and frame.recorded is not None:
+        return Shot(number, time_s, frame, source, frame.recorded.depth_m)
+    return Shot(number, time_s, frame, DepthSource.RAW, frame.depth_m)

@@ -1,0 +1,53 @@
+"""Formats ``ply`` and ``pcd``: a point cloud a frame, by Open3D."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lingbot_live.export.cloud import to_cloud, write_cloud
+from lingbot_live.export.shot import Shot, Target
+
+if TYPE_CHECKING:
+    import open3d as o3d
+
+_NEIGHBOURS = 20  # for the outlier test
+_DEVIATIONS = 2.0  # farther from them than most points, by so many standard deviations
+_NORMAL_NEIGHBOURS = 30
+
+
+class PointWriter:
+    """Writes ``000042.ply`` and so on; points in metres, in the camera's axes (OpenCV's)."""
+
+    def __init__(self, target: Target, suffix: str) -> None:
+        self._target, self._suffix = target, suffix
+        self._empty = 0
+
+    def add(self, shot: Shot) -> None:
+        """Write a frame's cloud; a frame without any depth gives none."""
+        cloud = self._prepared(to_cloud(shot.frame.color, shot.depth_m, shot.frame.intrinsics))
+        if cloud.is_empty():
+            self._empty += 1
+        else:
+            write_cloud(self._target.path / f"{shot.name}{self._suffix}", cloud)
+
+    def finish(self) -> list[str]:
+        """Return what was not written."""
+        return [f"{self._empty} frames have no point"] if self._empty else []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _prepared(self, cloud: o3d.geometry.PointCloud) -> o3d.geometry.PointCloud:
+        """Thin out, clean, and give normals, as the options say."""
+        import numpy as np
+        import open3d as o3d
+
+        target = self._target
+        if target.number("voxel_mm") > 0:
+            cloud = cloud.voxel_down_sample(target.number("voxel_mm") / 1000)
+        if target.flag("outliers") and not cloud.is_empty():
+            cloud, _ = cloud.remove_statistical_outlier(_NEIGHBOURS, _DEVIATIONS)
+        if target.flag("normals") and not cloud.is_empty():
+            cloud.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(_NORMAL_NEIGHBOURS))
+            cloud.orient_normals_towards_camera_location(np.zeros(3))
+        return cloud

@@ -1,0 +1,122 @@
+"""Where an export's frames come from: session files by random access, all else as a camera."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from lingbot_live import registry
+from lingbot_live.camera import Camera, CameraInfo
+from lingbot_live.errors import ExportError, LingbotLiveError
+from lingbot_live.frame import Frame, RecordedDepth
+from lingbot_live.reading import OFFLINE, frame_count, readings
+from lingbot_live.recording.foreign import Topics
+from lingbot_live.recording.format import split_target
+from lingbot_live.recording.recording import Recording
+from lingbot_live.recording.tracks import Track
+
+Numbered = tuple[int, Frame | LingbotLiveError]  # place in the recording, and what was there
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which frames: from ``first`` on, before ``end``, each ``step``-th."""
+
+    first: int = 0
+    end: int | None = None
+    step: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """Read ``a:b:c`` as Python's slices, without negative numbers; ``7`` is one frame.
+
+        Raises:
+            ExportError: it is not written so.
+        """
+        parts = [part.strip() for part in text.split(":")]
+        if len(parts) > 3 or not all(part == "" or part.isdecimal() for part in parts):
+            raise ExportError(f"frames {text!r}: write FIRST:END:STEP, such as 0:300:10, or 7")
+        if len(parts) == 1 and parts[0]:
+            return cls(int(parts[0]), int(parts[0]) + 1)
+        first, end, step = (int(part) if part else None for part in (*parts, "", "")[:3])
+        span = cls(first or 0, end, 1 if step is None else step)
+        if span.step < 1 or (end is not None and end <= span.first):
+            raise ExportError(f"frames {text!r}: no frame lies in it; write FIRST:END:STEP")
+        return span
+
+    def count(self, total: int | None) -> int | None:
+        """Return how many frames of ``total`` it takes; None if that cannot be known."""
+        end = self.end if total is None else min(total, self.end or total)
+        return None if end is None else len(range(self.first, end, self.step))
+
+
+class Source(ABC):
+    """One camera of the input."""
+
+    def __init__(self, name: str, info: CameraInfo, total: int | None) -> None:
+        self.name, self.info, self.total = name, info, total
+
+    @abstractmethod
+    def frames(self, span: Span) -> Iterator[Numbered]:
+        """Yield the frames of a span, in order, with their numbers."""
+
+
+@contextmanager
+def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
+    """Open a session (all its cameras, or the one named) or any camera address.
+
+    Raises:
+        CameraError, RecordingError: it cannot be opened.
+        ExportError: it has no camera of this name.
+    """
+    with ExitStack() as stack:
+        info = registry.find_camera(address)
+        if info.driver == "session":
+            path, named = split_target(info.target)
+            wanted = named or camera
+            recording = stack.enter_context(Recording(path, Topics.parse(wanted)))
+            tracks = [recording.track(wanted)] if wanted else list(recording.tracks.values())
+            yield [_SessionSource(track, info) for track in tracks]
+            return
+        if camera not in ("", info.address, info.target, info.name):
+            raise ExportError(f"{address}: its only camera is {info.address}; leave --camera out")
+        opened = registry.driver(info.driver).create(info, OFFLINE)
+        yield [_CameraSource(stack.enter_context(opened))]
+
+
+class _SessionSource(Source):
+    def __init__(self, track: Track, info: CameraInfo) -> None:
+        known = track.info or replace(info, details={})
+        super().__init__(track.name, known, len(track))
+        self._track = track
+
+    def frames(self, span: Span) -> Iterator[Numbered]:
+        for row in range(len(self._track))[span.first : span.end : span.step]:
+            try:
+                yield row, _with_refined(self._track, row)
+            except LingbotLiveError as error:
+                yield row, error
+
+
+class _CameraSource(Source):
+    def __init__(self, camera: Camera) -> None:
+        super().__init__(camera.info.address, camera.info, frame_count(camera))
+        self._camera = camera
+
+    def frames(self, span: Span) -> Iterator[Numbered]:
+        is_endless = not self.info.is_recording
+        if is_endless and span.end is None:
+            raise ExportError(f"{self.name}: has no end, so say how many frames: --frames 0:N")
+        numbered = enumerate(readings(self._camera))
+        yield from islice(numbered, span.first, span.end, span.step)
+
+
+def _with_refined(track: Track, row: int) -> Frame:
+    frame = track.frame(row)
+    refined = track.refined_of(frame, row)
+    if refined is None:
+        return frame
+    return replace(frame, recorded=RecordedDepth(refined.depth_m, refined.mask, refined.refiner))

@@ -1,0 +1,114 @@
+"""Format ``mp4``: colour, raw depth and refined depth side by side, by PyAV."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lingbot_live.colormap import DepthRange, auto_range, colorize
+from lingbot_live.errors import ExportError
+from lingbot_live.export.shot import Shot, Target
+from lingbot_live.frame import ColorImage, DepthMap
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+TIME_BASE = Fraction(1, 90_000)  # of time stamps in the file; every common frame rate is exact
+_CODECS = ("libx264", "mpeg4")  # the first that PyAV was built with
+
+
+class VideoWriter:
+    """Writes one video; each picture is shown when the device took it, so gaps stay gaps.
+
+    The refined column is there if the first frame holds refined depth; where a later one does not,
+    it is dark. Both depths share one colour scale: the options', or the first frame's range.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._container: OutputContainer | None = None
+        self._stream: Any = None
+        self._scale = DepthRange()
+        self._has_refined = False
+        self._size: tuple[int, ...] = ()
+        self._start_s = 0.0
+
+    def add(self, shot: Shot) -> None:
+        """Encode a frame."""
+        import av
+
+        if self._stream is None:
+            self._begin(shot)
+        if shot.frame.depth_raw.shape != self._size:
+            raise ExportError(
+                f"mp4: frame {shot.number} is of another size than the first; choose a span of "
+                "one size with --frames"
+            )
+        picture = av.VideoFrame.from_ndarray(_even(self._row(shot)), format="rgb24")
+        picture.time_base = TIME_BASE
+        picture.pts = round((shot.time_s - self._start_s) / TIME_BASE)
+        self._write(picture)
+
+    def finish(self) -> list[str]:
+        """Encode what the encoder still holds, and complete the file."""
+        self._write(None)
+        self.close()
+        near, far = self._scale.near_m, self._scale.far_m
+        return [f"depth colours run from {near:.2f} to {far:.2f} m"]
+
+    def close(self) -> None:
+        """Close the file."""
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    # ---- private -------------------------------------------------------------------------------
+
+    def _begin(self, shot: Shot) -> None:
+        import av
+
+        self._start_s, self._size = shot.time_s, shot.frame.depth_raw.shape
+        self._has_refined = shot.refined_m is not None
+        self._scale = self._chosen_scale(shot)
+        height, width, _ = _even(self._row(shot)).shape
+        codec = next(name for name in _CODECS if name in av.codecs_available)
+        # The time stamps decide when a picture is shown; the rate is only a hint for players.
+        self._container = av.open(str(self._target.path), "w", format="mp4")
+        stream: Any = self._container.add_stream(codec, rate=30, options=self._options(codec))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = TIME_BASE
+        self._stream = stream
+
+    def _options(self, codec: str) -> dict[str, str]:
+        quality = round(self._target.number("quality"))
+        return {"crf": str(quality)} if codec == "libx264" else {"qscale": str(quality // 4 + 1)}
+
+    def _chosen_scale(self, shot: Shot) -> DepthRange:
+        near_m, far_m = self._target.number("near_m"), self._target.number("far_m")
+        found = auto_range(shot.frame.depth_m if shot.refined_m is None else shot.refined_m)
+        return DepthRange(near_m or found.near_m, far_m or found.far_m)
+
+    def _row(self, shot: Shot) -> ColorImage:
+        columns = [shot.frame.color, self._colors(shot.frame.depth_m)]
+        if self._has_refined:
+            refined_m = shot.refined_m
+            nothing = np.zeros(self._size, np.float32)
+            columns.append(self._colors(nothing if refined_m is None else refined_m))
+        return np.hstack(columns)
+
+    def _colors(self, depth_m: DepthMap) -> ColorImage:
+        return colorize(depth_m, self._scale, self._target.text("colors"))
+
+    def _write(self, picture: Any) -> None:
+        if self._stream is None or self._container is None:
+            return
+        for packet in self._stream.encode(picture):
+            self._container.mux(packet)
+
+
+def _even(row: ColorImage) -> ColorImage:
+    """Cut off a last odd line or column: the encoder halves both."""
+    height, width, _ = row.shape
+    return np.ascontiguousarray(row[: height // 2 * 2, : width // 2 * 2])

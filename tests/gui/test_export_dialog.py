@@ -1,0 +1,181 @@
+"""Exporting from the window, through the real child process."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
+from sessions import NoisyCamera, record
+
+from lingbot_live.config import RefinerConfig
+from lingbot_live.controls import Control, ControlKind
+from lingbot_live.export.formats import FORMATS
+from lingbot_live.export.shot import DepthSource
+from ui.export_dialog import ExportDialog, ExportInput
+from ui.main_window import MainWindow
+from ui.option_form import OptionForm
+from ui.settings import Settings
+
+
+def wait_for(condition, timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        QTest.qWait(10)
+
+
+@pytest.fixture(scope="module")
+def take(tmp_path_factory):
+    path = tmp_path_factory.mktemp("take") / "desk.mcap"
+    witness, _ = record(path, NoisyCamera("left", 30), NoisyCamera("right", 30, seed=1))
+    return path, witness
+
+
+@pytest.fixture
+def window(qapp):
+    made = MainWindow(Settings())
+    made.refining.use(RefinerConfig("none"))
+    made.layouts.pictures()
+    made.resize(1280, 720)
+    made.show()
+    yield made
+    made.close()
+    made.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def dialog(window, take, tmp_path):
+    path, _ = take
+    window.open_address(str(path))
+    wait_for(lambda: window.replay.lead is not None)
+    window.actions_["export"].trigger()
+    opened = window.exporting.dialog
+    opened.folder.line.setText(str(tmp_path / "exports"))
+    return opened
+
+
+def choose(dialog, name):
+    dialog.format.setCurrentIndex(dialog.format.findData(name))
+
+
+def test_a_session_is_exported_while_it_plays(window, dialog, take, tmp_path):
+    path, witness = take
+    assert dialog.input.text() == str(path)
+    assert [dialog.camera.itemData(i) for i in range(3)][:1] == [""]
+    assert {dialog.camera.itemData(i) for i in (1, 2)} == set(witness.frames)
+    choose(dialog, "images")
+    assert dialog.words.text() == FORMATS["images"].words
+    assert dialog.depth_box.currentData() == DepthSource.REFINED
+    dialog.depth_box.setCurrentIndex(0)
+    dialog.camera.setCurrentIndex(dialog.camera.findData("noisy:left"))
+    dialog.frames.setText("0:10:3")
+    shown = window.bridge.rate.count
+    dialog.export_button.click()
+    assert dialog.export_button.text() == "Cancel"
+    wait_for(lambda: dialog.notice.text)
+    assert dialog.notice.text.startswith("4 frames"), dialog.notice.text
+    assert dialog.notice.button.text() == "Show folder"
+    assert window.bridge.rate.count > shown + 3, "playback went on"
+    depths = sorted((tmp_path / "exports").rglob("raw_depth.png"))
+    assert len(depths) == 4
+    given = witness.frames["noisy:left"][9].depth_raw
+    assert np.array_equal(cv2.imread(str(depths[-1]), cv2.IMREAD_UNCHANGED), given)
+    assert Settings().text("export_format") == "images", "remembered"
+
+
+def test_a_second_export_to_the_same_place_needs_permission(dialog):
+    choose(dialog, "npz")
+    dialog.frames.setText("3")
+    for can_replace, words in ((False, "2 frames"), (False, "exists"), (True, "2 frames")):
+        dialog.force.setChecked(can_replace)
+        dialog.notice.clear()
+        dialog.export_button.click()
+        wait_for(lambda: dialog.notice.text)
+        assert words in dialog.notice.text
+
+
+def test_an_export_can_be_cancelled_and_leaves_nothing(dialog, tmp_path):
+    choose(dialog, "ply")
+    dialog.options.fields["normals"].setChecked(True)
+    assert dialog.request.options["normals"] is True
+    dialog.export_button.click()
+    QTest.qWait(200)
+    dialog.export_button.click()
+    wait_for(lambda: dialog.notice.text)
+    assert "Cancelled" in dialog.notice.text
+    assert dialog.export_button.text() == "Export"
+    assert [*(tmp_path / "exports").iterdir()] == []
+
+
+def test_closing_the_window_ends_an_export(window, dialog, tmp_path):
+    choose(dialog, "ply")
+    dialog.export_button.click()
+    QTest.qWait(100)
+    window.close()
+    assert window.exporting.dialog is None
+    assert [*(tmp_path / "exports").iterdir()] == []
+
+
+def test_what_makes_no_sense_is_said_in_the_dialog(dialog):
+    for field, text, words in (
+        (dialog.frames, "5:3", "FIRST:END:STEP"),
+        (dialog.input, "nowhere.mcap", "no such file"),
+        (dialog.input, "", "name a recording"),
+    ):
+        field.setText(text)
+        dialog.export_button.click()
+        wait_for(lambda: dialog.notice.text)
+        assert words in dialog.notice.text
+        dialog.frames.clear()
+        dialog.notice.clear()
+
+
+def test_without_a_recording_on_the_screen_one_is_chosen(window, take, monkeypatch):
+    path, _ = take
+    window.actions_["export"].trigger()
+    dialog = window.exporting.dialog
+    assert dialog.input.text() == ""
+    assert not dialog.this_frame.isEnabled()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a, **k: (str(path), ""))
+    dialog._choose_input()
+    assert dialog.input.text() == str(path)
+    assert dialog.name.text().startswith("desk")
+    window.actions_["export"].trigger()
+    assert window.exporting.dialog is dialog, "one is enough"
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_every_format_can_be_asked_for(window, name):
+    dialog = ExportDialog(ExportInput("a.mcap", frame=7), Settings(), window.tasks, window)
+    dialog.show()
+    choose(dialog, name)
+    dialog.this_frame.click()
+    request = dialog.request
+    assert (request.format, request.span.first, request.span.end) == (name, 7, 8)
+    assert FORMATS[name].settings(request.options) == FORMATS[name].settings({}), "the defaults"
+    assert request.output.name.startswith("a")
+
+
+def test_a_form_has_a_field_for_each_kind_of_option(show):
+    form = show(OptionForm())
+    form.show_options(
+        [
+            Control("on", True, ControlKind.BOOL),
+            Control("count", 3, ControlKind.INT, 0, 9, 1),
+            Control("size_mm", 2.5, ControlKind.FLOAT, 0, 10, unit="mm", help="edge"),
+            Control("kind", "b", ControlKind.CHOICE, choices=("a", "b")),
+        ]
+    )
+    assert form.values == {"on": True, "count": 3, "size_mm": 2.5, "kind": "b"}
+    form.fields["kind"].setCurrentText("a")
+    form.fields["count"].setValue(12)
+    assert form.values["kind"] == "a"
+    assert form.values["count"] == 9
+    form.show_options([])
+    assert form.values == {}

@@ -1,0 +1,250 @@
+"""Several cameras in one window: rows come and go, one is selected, one may fail."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRectF, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialog, QLabel
+from rgbd_folder import write_examples
+
+from lingbot_live.camera import CameraState
+from lingbot_live.config import RefinerConfig
+from ui import theme
+from ui.add_camera import AddCamera
+from ui.keys import KeysDialog
+from ui.main_window import MainWindow
+from ui.settings import Settings
+
+
+def wait_for(condition, timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        QTest.qWait(10)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    names = ("one", "two", "three")
+    return tuple(f"folder:{write_examples(tmp_path / name, 2)}" for name in names)
+
+
+@pytest.fixture
+def window(qapp):
+    made = MainWindow(Settings())
+    made.refining.use(RefinerConfig("none"))
+    made.layouts.pictures()
+    made.resize(1280, 720)
+    made.show()
+    yield made
+    made.close()
+    made.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def all_shown(window) -> bool:
+    return all(panel.refined.has_image for panel in window.panels)
+
+
+def test_a_camera_is_added_to_the_running_window_and_removed(window, folders):
+    window.open_address(folders[0])
+    wait_for(lambda: window.panels and all_shown(window))
+    first, capture = window.panels[0], window.session.feeds[0].capture
+    window.feeds.ask_for_more()
+    dialog = window.findChild(AddCamera)
+    dialog.box.setEditText(folders[1])
+    dialog.accept()
+    wait_for(lambda: len(window.panels) == 2 and all_shown(window))
+    assert window.panels[0] is first
+    assert window.session.feeds[0].capture is capture, "the first camera streamed on"
+    assert window.addresses == folders[:2]
+    assert window.feeds.selected is window.panels[1], "the new one is selected"
+    window.feeds.remove_selected()
+    wait_for(lambda: len(window.panels) == 1)
+    assert window.panels[0] is first
+    assert window.addresses == folders[:1]
+    assert window.feeds.selected is first
+    window.feeds.remove_selected()
+    assert not window.is_running, "the last one stops the session"
+
+
+def test_adding_without_a_session_starts_one(window, folders):
+    window.feeds.add(folders[0])
+    wait_for(lambda: window.panels and all_shown(window))
+    assert window.addresses == folders[:1]
+
+
+def test_a_dialog_without_an_address_adds_nothing(window):
+    window.feeds.ask_for_more()
+    dialog = window.findChild(AddCamera)
+    dialog.accept()
+    assert not window.is_running
+    assert dialog.isVisible()
+    dialog.reject()
+    assert not [d for d in window.findChildren(QDialog) if d.isVisible()]
+
+
+def test_a_click_into_a_row_selects_it(window, folders):
+    window.open_addresses(folders)
+    wait_for(lambda: len(window.panels) == 3 and all_shown(window))
+    assert window.feeds.selected is window.panels[0]
+    QTest.mouseClick(window.panels[2].raw, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
+    assert window.feeds.selected is window.panels[2]
+    assert [panel.stripe.is_selected for panel in window.panels] == [False, False, True]
+    window.feeds.select_next()
+    assert window.feeds.selected is window.panels[0]
+
+
+def test_rows_share_cross_hair_zoom_and_scale(window, folders):
+    window.open_addresses(folders[:2])
+    wait_for(lambda: len(window.panels) == 2 and all_shown(window))
+    window.link.set_cursor(QPointF(0.3, 0.5))
+    for panel in window.panels:
+        assert panel.raw.readout_text.endswith("m")
+        assert panel.refined.readout_text.endswith("mm")
+    window.link.zoom_at(QPointF(0.5, 0.5), 2.0)
+    widths = {view.image_rect().width() for panel in window.panels for view in panel.views}
+    assert max(widths) - min(widths) < 0.3 * max(widths)
+
+
+def test_colours_and_numbers_stay_with_their_cameras(window, folders):
+    window.open_addresses(folders)
+    wait_for(lambda: len(window.panels) == 3 and all_shown(window))
+    window.feeds.select(window.panels[1])
+    window.feeds.remove_selected()
+    wait_for(lambda: len(window.panels) == 2)
+    assert [panel.view.number for panel in window.panels] == [0, 2]
+    assert window.panels[1].view.title.startswith("3  ")
+    window.feeds.add(folders[1])
+    wait_for(lambda: len(window.panels) == 3)
+    assert [panel.view.number for panel in window.panels] == [0, 2, 1]
+    colors = {theme.camera_color(panel.view.number).name() for panel in window.panels}
+    assert len(colors) == 3
+
+
+def test_one_failing_camera_leaves_the_others_running(window, folders):
+    window.open_addresses((folders[0], "folder:/nowhere/at/all", folders[1]))
+    wait_for(lambda: window.panels[1].notice.text)
+    wait_for(lambda: window.panels[0].refined.has_image and window.panels[2].refined.has_image)
+    assert "/nowhere/at/all" in window.panels[1].notice.text
+    assert window.panels[0].notice.text == window.panels[2].notice.text == ""
+    count = window.session.feeds[2].stats.captured
+    wait_for(lambda: window.session.feeds[2].stats.captured > count + 2)
+    assert window.session.feeds[1].state is CameraState.FAILED
+
+
+def test_a_region_is_drawn_with_the_mouse(window, folders):
+    window.open_address(folders[0])
+    wait_for(lambda: window.panels and all_shown(window))
+    panel, drawn = window.panels[0], []
+    panel.regionDrawn.connect(lambda place, done: drawn.append((QRectF(place), done)))
+    window.link.set_drawing(True)
+    start, end = (panel.raw.position_of(QPointF(*at)).toPoint() for at in ((0.2, 0.3), (0.6, 0.7)))
+    QTest.mousePress(panel.raw, Qt.MouseButton.LeftButton, pos=start)
+    QTest.mouseMove(panel.raw, end)
+    QTest.mouseRelease(panel.raw, Qt.MouseButton.LeftButton, pos=end)
+    place, done = drawn[-1]
+    assert done
+    assert [place.x(), place.y()] == pytest.approx([0.2, 0.3], abs=0.01)
+    assert [place.right(), place.bottom()] == pytest.approx([0.6, 0.7], abs=0.01)
+    assert window.link.zoom == 1.0
+
+
+def test_it_fits_a_small_screen_with_everything_open(window, folders):
+    window.open_addresses(folders)
+    wait_for(lambda: len(window.panels) == 3 and all_shown(window))
+    window.layouts.everything()
+    window.quality_dock.show()
+    QTest.qWait(50)
+    least = window.minimumSizeHint()
+    assert least.width() <= 1280
+    assert least.height() <= 720
+    assert all(panel.color.picture_rect().height() >= 40 for panel in window.panels)
+
+
+def test_a_demo_shows_views_only_with_large_letters_and_comes_back(window, folders):
+    window.layouts.wipe()
+    window.open_addresses(folders[:2])
+    wait_for(lambda: len(window.panels) == 2 and all_shown(window))
+    normal = window.panels[0].color.fontMetrics().height()
+    legend = window.scale.fontMetrics().height()
+    chrome = (window.menuBar(), window.bar, window.record_bar, window.statusBar())
+    window.actions_["full_screen"].trigger()
+    assert window.isFullScreen()
+    assert not any(part.isVisible() for part in (*chrome, window.compare.controls))
+    height = window.screen().geometry().height()
+    assert window.scale.fontMetrics().height() > height / 30
+    assert window.panels[0].color.fontMetrics().height() > normal
+    wait_for(lambda: window.compare.image.split not in (0.5, 0.0))  # the wipe sweeps by itself
+    window.feeds.add(folders[2])
+    wait_for(lambda: len(window.panels) == 3)
+    assert window.panels[2].color.fontMetrics().height() > normal, "new rows have them too"
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.isFullScreen()
+    assert all(part.isVisible() for part in (*chrome, window.compare.controls))
+    assert window.scale.fontMetrics().height() == legend
+    assert window.panels[2].color.fontMetrics().height() == normal
+    assert not window.compare._timer.isActive()
+
+
+def test_arrangements_of_one_row_and_of_several_are_remembered_apart(window, folders):
+    window.layouts.everything()
+    window.open_address(folders[0])
+    wait_for(lambda: window.panels and all_shown(window))
+    bottom, right = Qt.DockWidgetArea.BottomDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+    assert window.dockWidgetArea(window.compare_dock) == bottom
+    window.feeds.add(folders[1])
+    wait_for(lambda: len(window.panels) == 2)
+    assert window.dockWidgetArea(window.compare_dock) == right
+    left = Qt.DockWidgetArea.LeftDockWidgetArea
+    window.addDockWidget(left, window.compare_dock)
+    window.feeds.remove_selected()
+    wait_for(lambda: len(window.panels) == 1)
+    assert window.dockWidgetArea(window.compare_dock) == bottom
+    window.feeds.add(folders[1])
+    wait_for(lambda: len(window.panels) == 2)
+    assert window.dockWidgetArea(window.compare_dock) == left
+    window.close()
+    again = MainWindow(Settings())
+    again.refining.use(RefinerConfig("none"))
+    again.show()
+    assert again.dockWidgetArea(again.compare_dock) == bottom
+    again.open_addresses(folders[:2])
+    wait_for(lambda: len(again.panels) == 2)
+    assert again.dockWidgetArea(again.compare_dock) == left
+    again.close()
+    again.deleteLater()
+
+
+def test_docks_are_closed_floated_and_brought_back(window):
+    window.quality_dock.show()
+    window.quality_dock.setFloating(True)
+    assert window.quality_dock.isWindow()
+    window.quality_dock.close()
+    assert not window.actions_["quality"].isChecked()
+    window.actions_["quality"].trigger()
+    assert window.quality_dock.isVisible()
+    window.quality_dock.setFloating(False)
+
+
+def test_the_page_of_keys_names_every_key(window):
+    window.show_keys()
+    dialog = window.findChild(KeysDialog)
+    texts = {label.text() for label in dialog.findChildren(QLabel)}
+    wanted = {info.text.rstrip(".") for info in window.actions_.infos.values() if info.shortcut}
+    assert wanted <= texts
+    dialog.close()
+
+
+def test_long_names_elide(window, folders):
+    window.open_addresses(folders[:2])
+    wait_for(lambda: len(window.panels) == 2 and all_shown(window))
+    view = window.panels[0].color
+    window.layouts.refined_large()
+    view.setVisible(True)
+    view.set_title("a very long name of a camera " * 10)
+    assert view.minimumWidth() < 200
+    assert view.grab().width() == view.width()

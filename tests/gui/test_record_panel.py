@@ -1,0 +1,183 @@
+"""Recording from the window: options, figures, marks, what is said when disks fail, Replay."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog
+from rgbd_folder import write_examples
+
+from lingbot_live.config import RefinerConfig
+from lingbot_live.recording.recording import Recording
+from lingbot_live.recording.state import RecorderState, RecorderStats
+from ui import theme
+from ui.main_window import MainWindow
+from ui.record_bar import RecordBar, describe
+from ui.record_options import RecordChoices, RecordOptionsDialog
+from ui.settings import Settings
+
+
+def wait_for(condition, timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        QTest.qWait(10)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_examples(tmp_path / "examples")
+
+
+@pytest.fixture
+def window(qapp, folder):
+    made = MainWindow(Settings())
+    made.refining.use(RefinerConfig("none"))
+    made.layouts.pictures()
+    made.resize(1280, 720)
+    made.show()
+    made.open_address(f"folder:{folder}")
+    wait_for(lambda: made.panels[0].refined.has_image)
+    yield made
+    made.close()
+    made.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def frames_of(window):
+    stats = window.recording.stats()
+    return 0 if stats is None else stats.frames
+
+
+def test_marks_pause_stop_and_replay(window, tmp_path):
+    window.saving.use(RecordChoices(folder=str(tmp_path / "out"), name="take {camera}"))
+    window.actions_["record"].trigger()
+    wait_for(lambda: frames_of(window) > 5)
+    for _ in range(2):
+        QTest.keyClick(window, Qt.Key.Key_M)
+    wait_for(lambda: window.actions_["mark"].text() == "Mark (2)")
+    window.actions_["pause_recording"].trigger()
+    wait_for(lambda: "paused" in window.record_bar.label.text())
+    assert window.actions_["pause_recording"].text() == "Go on"
+    window.actions_["pause_recording"].trigger()
+    wait_for(lambda: window.actions_["pause_recording"].text() == "Pause")
+    window.actions_["record"].trigger()
+    wait_for(lambda: "written" in window.message.text)
+    (path,) = (tmp_path / "out").iterdir()
+    assert path.name.startswith("take ")
+    assert str(path) in window.message.text
+    with Recording(path) as recording:
+        texts = [event.text for event in recording.events if event.kind == "marker"]
+    assert texts == ["marker 1", "marker 2"]
+    assert window.message.button.text() == "Replay"
+    window.message.button.click()
+    wait_for(lambda: window.replay.lead is not None)
+    assert window.addresses[0].startswith(f"session:{path}#")
+    wait_for(lambda: len(window.timeline.track.marks) >= 2)
+
+
+def test_choices_reach_the_file(window, tmp_path):
+    choices = RecordChoices(
+        folder=str(tmp_path / "out"), name="a", lossless=True, raw_only=True, split="1s"
+    )
+    window.saving.use(choices)
+    window.actions_["record"].trigger()
+    wait_for(lambda: (s := window.recording.stats()) is not None and s.parts >= 2)
+    window.actions_["record"].trigger()
+    wait_for(lambda: "written" in window.message.text)
+    assert "more" in window.message.text
+    paths = sorted((tmp_path / "out").iterdir())
+    assert len(paths) >= 2
+    with Recording(paths[0]) as recording:
+        assert len(recording.track().refined_times_ns) == 0
+        frame = recording[len(recording) - 1]
+        shown = window.panels[0].view.frame
+    assert frame.color.shape == shown.color.shape
+    assert RecordChoices.load(Settings()) == choices, "remembered"
+
+
+def test_a_failing_disk_is_said_and_streaming_goes_on(window, small_disk):
+    window.saving.use(RecordChoices(folder=str(small_disk), name="a", lossless=True))
+    (small_disk / "ballast").write_bytes(bytes(9 << 20))
+    window.actions_["record"].trigger()
+    wait_for(lambda: window.recording.is_active)
+    wait_for(lambda: "Recording ended" in window.message.text, 30)
+    assert not window.recording.is_active
+    text = window.message.text
+    count = window.bridge.rate.count
+    wait_for(lambda: window.bridge.rate.count > count + 10)
+    QTest.qWait(600)
+    assert window.message.text == text, "it stays until it is read"
+    wait_for(lambda: "Record" in window.record_bar.button.text())
+    with Recording(small_disk / "a.mcap") as recording:
+        assert recording.damage == ()
+
+
+def stats(minutes_left, low=False):
+    return RecorderStats(
+        RecorderState.RECORDING, Path("a.mcap"), 1, 61.0, 31_000_000, 2.6e6, 100, 90,
+        {"disk too slow": 2}, 0, minutes_left, low, None,
+    )  # fmt: skip
+
+
+def test_figures_and_the_warning_before_the_disk_is_full(window):
+    bar = window.record_bar
+    bar.show_stats(stats(240.0), 0)
+    assert bar.label.text() == describe(stats(240.0))
+    assert "01:01" in bar.label.text()
+    assert "2 lost" in bar.label.text()
+    assert "4 h left" in bar.room_label.text()
+    assert theme.current().warning not in bar.room_label.styleSheet()
+    bar.show_stats(stats(4.2, low=True), 3)
+    assert "4.2 min left" in bar.room_label.text()
+    assert theme.current().warning in bar.room_label.styleSheet()
+    assert isinstance(bar, RecordBar)
+
+
+def test_the_dialog_shows_what_a_name_becomes_and_refuses_nonsense(show, monkeypatch, tmp_path):
+    dialog = show(RecordOptionsDialog(RecordChoices(), "synthetic:stereo"), 560, 340)
+    ok = dialog.buttons.button(QDialogButtonBox.StandardButton.Ok)
+    assert f"{datetime.now():%Y-%m-%d}" in dialog.example.text()
+    assert "synthetic" in dialog.example.text()
+    dialog.name.setText("{place}")
+    assert "known fields" in dialog.example.text()
+    assert not ok.isEnabled()
+    dialog.name.setText("{camera}")
+    dialog.split.setText("often")
+    assert "4G" in dialog.example.text()
+    assert not ok.isEnabled()
+    dialog.split.setText("2G")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a, **k: str(tmp_path))
+    dialog.folder._choose()
+    assert str(tmp_path) in dialog.example.text()
+    dialog.lossless.setChecked(True)
+    assert not dialog.quality.isEnabled()
+    got = []
+    dialog.chosen.connect(got.append)
+    ok.click()
+    assert got == [RecordChoices(folder=str(tmp_path), name="{camera}", lossless=True, split="2G")]
+    assert got[0].options().split_bytes == 2 << 30
+
+
+def test_the_dialog_opens_from_the_window_and_senseless_memories_are_forgotten(window):
+    window.actions_["record_options"].trigger()
+    (dialog,) = window.findChildren(QDialog)
+    dialog.close()
+    settings = Settings()
+    settings.set_text("record_quality", "high")
+    assert RecordChoices.load(settings).quality == 95
+    settings.set_text("record_name", "{nothing}")
+    assert RecordChoices.load(settings) == RecordChoices()
+
+
+def test_snapshots_go_where_the_user_said(window, tmp_path):
+    window.saving.use(RecordChoices(snapshots=str(tmp_path / "shots")))
+    window.saving.take_snapshot()
+    wait_for(lambda: "Snapshot written" in window.statusBar().currentMessage(), 60)
+    (made,) = (tmp_path / "shots").iterdir()
+    assert any(made.iterdir())

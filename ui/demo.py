@@ -1,0 +1,90 @@
+"""The window for an audience: full screen, views only, letters to be read from three metres."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont, QKeySequence, QShortcut
+from PySide6.QtWidgets import QApplication, QDockWidget, QToolBar, QWidget
+
+if TYPE_CHECKING:
+    from ui.main_window import MainWindow
+
+_LEGEND, _LABELS = 1 / 26, 1 / 40  # of the window's height: a line of the legend, of the labels
+
+
+class Demo:
+    """Goes to full screen and back; tool bars, menus and titles are hidden meanwhile."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+        self._hidden: list[QWidget] = []  # to be shown again
+        self._is_on = False
+        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), window)
+        self._escape.activated.connect(self.leave)
+        self._escape.setEnabled(False)
+
+    def toggle(self) -> None:
+        """Begin, or end."""
+        if self._is_on:
+            self.leave()
+        else:
+            self._enter()
+
+    def leave(self) -> None:
+        """Come back to the window as it was; nothing happens outside a demo."""
+        if self._is_on:
+            self._window.setWindowState(
+                self._window.windowState() & ~Qt.WindowState.WindowFullScreen
+            )
+            self._switch(False)
+
+    def apply_to_panels(self) -> None:
+        """Give new rows the letters in force."""
+        if self._is_on:
+            self._set_fonts()
+
+    # ---- private -----------------------------------------------------------------------------
+
+    def _enter(self) -> None:
+        self._window.setWindowState(self._window.windowState() | Qt.WindowState.WindowFullScreen)
+        self._switch(True)
+
+    def _switch(self, on: bool) -> None:
+        window = self._window
+        self._is_on = on
+        self._escape.setEnabled(on)
+        window.actions_["end_measuring"].setEnabled(not on)  # it has the same key
+        if on:
+            chrome = [
+                window.menuBar(), window.statusBar(), *window.findChildren(QToolBar),
+                window.compare.controls, *window.scale.controls, *window.cloud.bars,
+            ]  # fmt: skip
+            self._hidden = [part for part in chrome if not part.isHidden()]
+        for part in self._hidden:
+            part.setHidden(on)
+        for dock in window.findChildren(QDockWidget):
+            # None stands for Qt's own title; the stubs do not know.
+            dock.setTitleBarWidget(QWidget(dock) if on else None)  # type: ignore[arg-type]
+        window.compare.set_sweeping(on or window.actions_["sweep"].isChecked())
+        self._set_fonts()
+
+    def _set_fonts(self) -> None:
+        window = self._window
+        labels, legend = self._font(_LABELS), self._font(_LEGEND)
+        for panel in window.panels:
+            for view in panel.views:
+                view.setFont(labels)
+        # Under a style sheet, letters do not go from a widget to those inside it.
+        for part in (window.compare, *window.compare.findChildren(QWidget)):
+            part.setFont(labels)
+        for part in (window.scale, *window.scale.findChildren(QWidget)):
+            part.setFont(legend)
+
+    def _font(self, share: float) -> QFont:
+        font = QApplication.font()
+        screen = self._window.screen()
+        if self._is_on and screen is not None:
+            font.setPixelSize(max(16, round(screen.geometry().height() * share)))
+        return font

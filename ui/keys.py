@@ -1,0 +1,56 @@
+"""All keys on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from ui import theme
+from ui.actions import MENUS, Actions
+
+_MOUSE = (
+    ("Wheel", "Zoom all pictures at the cursor"),
+    ("Drag", "Move all pictures"),
+    ("Double click", "Fit all pictures"),
+    ("Click", "Select the camera of this row"),
+    ("Esc", "Leave full screen"),
+)
+
+
+class KeysDialog(QDialog):
+    """The keys of the menus, a column each; Escape or any click outside leaves."""
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keys")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        grid = QGridLayout(self)
+        grid.setHorizontalSpacing(4 * theme.GRID_PX)
+        for column, (title, keys) in enumerate(MENUS.items()):
+            infos = [actions.infos[key] for key in keys if key != "-"]
+            rows = [(_key(info.shortcut), info.text) for info in infos if info.shortcut]
+            grid.addLayout(_table(title.replace("&", ""), rows), 0, column)
+        grid.addLayout(_table("Mouse", _MOUSE), 0, len(MENUS))
+
+
+def _key(shortcut: str) -> str:
+    return QKeySequence(shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> QVBoxLayout:
+    head = QLabel(f"<b>{title}</b>")
+    grid = QGridLayout()
+    grid.setVerticalSpacing(theme.GRID_PX // 2)
+    for row, (key, text) in enumerate(rows):
+        name = QLabel(key)
+        name.setStyleSheet(f"color: {theme.current().accent}; font-weight: bold")
+        grid.addWidget(name, row, 0, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(QLabel(text.rstrip(".")), row, 1)
+    grid.setRowStretch(len(rows), 1)
+    column = QVBoxLayout()
+    column.addWidget(head)
+    column.addLayout(grid, 1)
+    return column
