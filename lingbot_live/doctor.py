@@ -18,6 +18,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+_TITLES = {"sdk": "SDK", "opengl": "OpenGL"}
 LIMIT_S = 20.0  # a child that has not answered by then is stopped
 
 
@@ -55,6 +56,11 @@ def warn(name: str, found: str, fix: str) -> Finding:
 def fail(name: str, found: str, fix: str) -> Finding:
     """Return a finding that keeps something from working."""
     return Finding(name, Status.FAIL, found, fix)
+
+
+def slow(name: str, error: ChildSlowError) -> Finding:
+    """Return the finding of a check that a busy machine kept from its end."""
+    return warn(name, str(error), "wait until the machine is idle and try again")
 
 
 class ChildError(Exception):
@@ -110,7 +116,7 @@ def _guarded(check: Check) -> list[Finding]:
     try:
         return check()
     except ChildSlowError as error:
-        return [warn(_name(check), str(error), "wait until the machine is idle and try again")]
+        return [slow(_name(check), error)]
     except Exception as error:  # noqa: BLE001 - delivered as a finding: one check ends, not all
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return [fail(_name(check), f"the check itself failed: {text}", "report this line")]
@@ -119,7 +125,8 @@ def _guarded(check: Check) -> list[Finding]:
 def _name(check: Check) -> str:
     function = check.func if isinstance(check, partial) else check
     about = f" {check.args[-1]}" if isinstance(check, partial) else ""
-    return function.__name__.removeprefix("check_").replace("_", " ") + about
+    name = function.__name__.removeprefix("check_")
+    return _TITLES.get(name, name.replace("_", " ")) + about
 
 
 def worst(findings: list[Finding]) -> Status:

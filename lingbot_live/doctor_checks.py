@@ -18,10 +18,12 @@ from lingbot_live import doctor_system, registry, usb
 from lingbot_live.doctor import (
     Check,
     ChildError,
+    ChildSlowError,
     Finding,
     ask_child,
     fail,
     ok,
+    slow,
     warn,
 )
 
@@ -104,6 +106,8 @@ def check_torch() -> list[Finding]:
     driver = _nvidia_driver()
     try:
         told = ask_child(_TORCH)
+    except ChildSlowError as error:
+        return [slow("torch", error), _gpu(driver, {})]
     except ChildError as error:
         fix = "pip install torch" if "No module" in str(error) else "reinstall torch"
         return [fail("torch", f"cannot be imported: {error}", fix), _gpu(driver, {})]
