@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class PlaybackDriver(Driver):
-    """Addresses: ``session:FILE.mcap``, ``session:FILE.mcap#CAMERA``, or just the file's path."""
+    """Addresses: ``session:FILE.mcap``, ``session:FILE.mcap#CAMERA``, or just the file's path.
+
+    In another program's file, CAMERA may be ``DEPTH,COLOR,CAMERA_INFO``, its topics' names.
+    """
 
     scheme = "session"
     title = "Recorded session"
@@ -31,13 +34,13 @@ class PlaybackDriver(Driver):
     def find(self, target: str) -> CameraInfo:
         """Return what a file says of its camera."""
         path, camera = split_target(target)
-        with _opened(path) as recording:
+        with _opened(path, camera) as recording:
             return self._info(target, recording, recording.track(camera))
 
     def members(self, target: str) -> list[CameraInfo]:
         """Return all cameras of a file; the one that is named, if one is."""
         path, camera = split_target(target)
-        with _opened(path) as recording:
+        with _opened(path, camera) as recording:
             tracks = [recording.track(camera)] if camera else recording.tracks.values()
             return [self._info(f"{path}#{t.name}", recording, t) for t in tracks]
 
@@ -62,13 +65,14 @@ class PlaybackDriver(Driver):
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Recording]:
+def _opened(path: Path, camera: str) -> Iterator[Recording]:
     if not path.is_file():
         raise CameraNotFoundError(f"session: no such file {path}; check the path")
+    from lingbot_live.recording.foreign import Topics
     from lingbot_live.recording.recording import Recording
 
     try:
-        with Recording(path) as recording:
+        with Recording(path, Topics.parse(camera)) as recording:
             yield recording
     except RecordingError as error:
         raise BadRecordingError(str(error)) from error

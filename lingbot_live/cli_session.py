@@ -50,7 +50,7 @@ def record(
     from lingbot_live.config import CameraConfig, RefinerConfig
     from lingbot_live.recording.format import expand_name
     from lingbot_live.recording.recorder import Recorder
-    from lingbot_live.registry import check_refiner_name
+    from lingbot_live.registry import check_refiner_name, with_members
     from lingbot_live.session import Session
 
     config = RefinerConfig.parse("none" if raw_only else refiner)
@@ -58,7 +58,7 @@ def record(
     path = Path(expand_name(output, addresses[0], datetime.now())).expanduser()
     options = _options(raw_only, lossless, quality, split)
     camera = CameraConfig(fps=fps, seed=seed, loop=duration is not None)
-    session = Session.of(addresses, config, camera)
+    session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, {"refiner": refiner, "addresses": " ".join(addresses)})
     recorder.start(session)
     try:

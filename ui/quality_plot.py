@@ -23,7 +23,7 @@ PLOTTED = (
     "changed_median_mm",
 )  # fmt: skip
 _POINTS = 600  # five minutes at two a second
-_SPAN_S = 60.0  # of the time axis
+_LEAST_S, _SPAN_S = 10.0, 60.0  # of the time axis
 
 
 class QualityPlot(QWidget):
@@ -39,15 +39,15 @@ class QualityPlot(QWidget):
         self._series: dict[tuple[FeedView, str], deque[tuple[float, float]]] = {}
         self._lines: dict[tuple[FeedView, bool], Any] = {}
         look = theme.current()
-        self.plot = pyqtgraph.PlotWidget(background=look.view)
-        self.plot.setMenuEnabled(False)
+        self.plot = pyqtgraph.PlotWidget(background=look.view, enableMenu=False)
+        # It makes a menu all the same, which nobody owns.
+        self.plot.getPlotItem().ctrlMenu.setParent(self, Qt.WindowType.Popup)
         self.plot.hideButtons()
-        self.plot.setMinimumSize(200, 100)
+        self.plot.setMinimumSize(160, 72)
         self.plot.showGrid(x=False, y=True, alpha=0.2)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setTextPen(look.dim)
-        self.plot.setLabel("bottom", "seconds ago")
-        self.plot.setTitle("solid: refined   dashed: raw", color=look.dim, size="9pt")
+        self.plot.setLabel("bottom", "seconds ago; refined solid, raw dashed")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plot)
@@ -82,7 +82,8 @@ class QualityPlot(QWidget):
             for column, is_refined in enumerate((False, True)):
                 line = self._line(view, is_refined)
                 line.setData(ago_s, raw_refined[:, column], connect="finite")
-        self.plot.setXRange(-_SPAN_S, 0, padding=0)
+        oldest_s = max((now_s - times[0] for times in self._times.values()), default=0.0)
+        self.plot.setXRange(-min(max(oldest_s, _LEAST_S), _SPAN_S), 0, padding=0)
 
     def _line(self, view: FeedView, is_refined: bool) -> Any:
         if (view, is_refined) not in self._lines:

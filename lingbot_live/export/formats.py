@@ -148,16 +148,12 @@ FORMATS: dict[str, ExportFormat] = {
             "mesh",
             "Mesh of a scene (PLY, GLB)",
             "One coloured mesh: a camera carried through a still scene, its way found by RGB-D "
-            "odometry, its depth fused. For GLB name the file: -o room.glb.",
+            "odometry, its depth fused. The scene needs shape: a bare wall shows no way. For GLB "
+            "name the file: -o room.glb.",
             MeshWriter,
             (
                 _number("voxel_mm", 10.0, 100.0, "mm", "size of the smallest detail", least=1.0),
                 _number("far_m", 4.0, 13.0, "m", "depth beyond is left out", least=0.1),
-                _choice(
-                    "tracking",
-                    ("geometry", "color"),
-                    "what shows the camera's way; color for flat scenes with texture",
-                ),
             ),
             (".ply", ".glb"),
         ),

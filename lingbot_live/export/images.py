@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lingbot_live.export.shot import DepthSource, Shot, Target
+from lingbot_live.export.shot import DepthSource, OneCalibration, Shot, Target
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, RawDepth
 
 TUM_SCALE_M = 1 / 5000  # depth of a TUM sequence
@@ -67,20 +67,21 @@ class TumWriter:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._lines: list[str] = []
+        self._calibration = OneCalibration("tum")
         self._far = 0
         for name in ("rgb", "depth"):
             (target.path / name).mkdir()
 
     def add(self, shot: Shot) -> None:
         """Write colour and depth, both called by their time."""
-        stamp = f"{shot.time_s:.6f}"
+        stamp, intrinsics = f"{shot.time_s:.6f}", self._calibration.of(shot)
         depth = in_units(_depth_m(shot), TUM_SCALE_M)
         self._far += _lost(shot.depth_m, depth)
         write_color(self._target.path / "rgb" / f"{stamp}.png", shot.frame.color)
         write_image(self._target.path / "depth" / f"{stamp}.png", depth)
         self._lines.append(stamp)
         if len(self._lines) == 1:
-            _write_intrinsics(self._target.path, shot.frame.intrinsics)
+            _write_intrinsics(self._target.path, intrinsics)
 
     def finish(self) -> list[str]:
         """Write the lists; say which pixels do not fit."""

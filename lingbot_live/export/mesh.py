@@ -1,9 +1,10 @@
 """Format ``mesh``: a moving camera's frames fused into one surface, by Open3D.
 
 The camera's way is found frame by frame: each depth image is laid on the last key frame (Open3D's
-multi-scale RGB-D odometry), starting from where the frame before it lay. A frame that moved far
-enough becomes the next key frame, so errors add up per key frame, not per frame. Depth is fused
-into a truncated signed distance field (voxel block grid), from which the surface is taken.
+multi-scale RGB-D odometry), starting from where it would lie if the camera went on as it did. A
+frame that moved far enough becomes the next key frame, so errors add up per key frame, not per
+frame. Depth is fused into a truncated signed distance field (voxel block grid), from which the
+surface is taken.
 """
 
 from __future__ import annotations
@@ -18,22 +19,19 @@ import numpy as np
 
 from lingbot_live.errors import ExportError
 from lingbot_live.export.images import TUM_SCALE_M, in_units
-from lingbot_live.export.shot import Shot, Target
+from lingbot_live.export.shot import OneCalibration, Shot, Target
 from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Matrix
 
 if TYPE_CHECKING:
     import open3d as o3d
 
 _FAR_ODOMETRY_M, _LEAST_FITNESS = 8.0, 0.5
-_KEY_M, _KEY_DEGREES, _KEY_FITNESS = (
-    0.15,
-    9.0,
-    0.8,
-)  # a key frame this far from the last, or less overlap
-_ITERATIONS = {"geometry": (10, 5, 3), "color": (20, 20, 20)}  # coarse to fine
+# A key frame so far from the last, or with so little in common, is followed by a new one.
+_KEY_M, _KEY_DEGREES, _KEY_FITNESS = 0.15, 9.0, 0.8
+_ITERATIONS = (20, 10, 5)  # coarse to fine
 _OUTLIER_M, _HUBER, _HUBER_M = 0.07, 0.05, 0.05  # of odometry; Open3D's own defaults
 _BLOCK, _BLOCKS = 16, 2000  # voxels along a block's edge; blocks to begin with
-_LEAST_WEIGHT = 3.0  # seen by so many frames, or it is noise; fewer in a short recording
+_SEEN = 3  # by so many frames, or it is noise; fewer in a short recording
 
 
 class MeshWriter:
@@ -43,27 +41,26 @@ class MeshWriter:
         self._target = target
         self._way: _Way | None = None
         self._grid: Any = None
-        self._intrinsics: Intrinsics | None = None
+        self._calibration = OneCalibration("mesh")
         self._fused = self._lost = 0
 
     def add(self, shot: Shot) -> None:
         """Find where the camera was, and fuse its depth; a frame that fits nowhere is left out."""
         color, depth_m = undistorted(shot.frame, shot.depth_m)
+        intrinsics = self._calibration.of(shot)
         if self._way is None:
-            self._intrinsics = shot.frame.intrinsics
-            self._way = _Way(self._intrinsics, self._target.text("tracking"))
-        if shot.frame.intrinsics != self._intrinsics:
-            raise ExportError(f"mesh: frame {shot.number} has another calibration than the first")
+            self._way = _Way(intrinsics)
         pose = self._way.follow(color, depth_m)
         if pose is None:
             self._lost += 1
         else:
-            self._fuse(color, depth_m, pose)
+            self._fuse(color, depth_m, intrinsics, pose)
             self._fused += 1
 
     def finish(self) -> list[str]:
         """Take the surface and write it."""
-        surface = self._grid.extract_triangle_mesh(min(_LEAST_WEIGHT, self._fused)).to_legacy()
+        least = min(_SEEN, self._fused) - 0.5  # the weights taken are those above
+        surface = self._grid.extract_triangle_mesh(least).to_legacy()
         if not surface.has_triangles():
             raise ExportError("mesh: no surface came of it; is there depth within far_m?")
         surface.compute_vertex_normals()
@@ -77,15 +74,16 @@ class MeshWriter:
         """Let the memory go."""
         self._grid = None
 
-    def _fuse(self, color: ColorImage, depth_m: DepthMap, pose: Matrix) -> None:
+    def _fuse(
+        self, color: ColorImage, depth_m: DepthMap, intrinsics: Intrinsics, pose: Matrix
+    ) -> None:
         import open3d as o3d
 
         if self._grid is None:
             self._grid = self._new_grid()
-        assert self._intrinsics is not None
         far_m = self._target.number("far_m")
         depth = o3d.t.geometry.Image(in_units(depth_m, TUM_SCALE_M))
-        matrix = _tensor(self._intrinsics.matrix)
+        matrix = _tensor(intrinsics.matrix)
         place = _tensor(np.linalg.inv(pose))
         scale = 1 / TUM_SCALE_M
         seen = self._grid.compute_unique_block_coordinates(depth, matrix, place, scale, far_m)
@@ -106,18 +104,16 @@ class MeshWriter:
 class _Way:
     """The camera's way, pose by pose; ``T_first_camera``, 4x4."""
 
-    def __init__(self, intrinsics: Intrinsics, tracking: str) -> None:
+    def __init__(self, intrinsics: Intrinsics) -> None:
         import open3d as o3d
 
         odometry = o3d.t.pipelines.odometry
         self._matrix = _tensor(intrinsics.matrix)
-        self._method = {
-            "geometry": odometry.Method.PointToPlane, "color": odometry.Method.Hybrid,
-        }[tracking]  # fmt: skip
-        self._steps = [odometry.OdometryConvergenceCriteria(n) for n in _ITERATIONS[tracking]]
+        self._steps = [odometry.OdometryConvergenceCriteria(n) for n in _ITERATIONS]
         self._key: Any = None
         self._T_first_key = np.eye(4)
         self._T_key_last = np.eye(4)
+        self._T_last_now = np.eye(4)
         self.length_m = 0.0
 
     def follow(self, color: ColorImage, depth_m: DepthMap) -> Matrix | None:
@@ -134,7 +130,8 @@ class _Way:
         if found is None or found.fitness < _LEAST_FITNESS:
             return None
         T_key_now = found.transformation.numpy()
-        self.length_m += float(np.linalg.norm(T_key_now[:3, 3] - self._T_key_last[:3, 3]))
+        self._T_last_now = np.linalg.inv(self._T_key_last) @ T_key_now
+        self.length_m += float(np.linalg.norm(self._T_last_now[:3, 3]))
         pose: Matrix = self._T_first_key @ T_key_now
         self._T_key_last = T_key_now
         if _is_far(T_key_now) or found.fitness < _KEY_FITNESS:
@@ -146,11 +143,11 @@ class _Way:
 
         odometry = o3d.t.pipelines.odometry
         limits = odometry.OdometryLossParams(_OUTLIER_M, _HUBER, _HUBER_M)
-        start = _tensor(self._T_key_last)
+        start = _tensor(self._T_key_last @ self._T_last_now)
         try:
             return odometry.rgbd_odometry_multi_scale(
                 image, self._key, self._matrix, start, 1.0, _FAR_ODOMETRY_M, self._steps,
-                self._method, limits,
+                odometry.Method.PointToPlane, limits,
             )  # fmt: skip
         except RuntimeError:  # too little depth in common: its equations have no solution
             return None

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from lingbot_live.camera import CameraInfo
 from lingbot_live.controls import ControlValue
-from lingbot_live.frame import DepthMap, Frame
+from lingbot_live.errors import ExportError
+from lingbot_live.frame import DepthMap, Frame, Intrinsics
 
 Settings = Mapping[str, ControlValue]  # a format's options by name, checked
 
@@ -76,3 +77,25 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Let go of all files; called once in any case, must not raise."""
+
+
+class OneCalibration:
+    """Remembers the first frame's intrinsics, for formats that hold one calibration."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+        self._known: Intrinsics | None = None
+
+    def of(self, shot: Shot) -> Intrinsics:
+        """Return the intrinsics of all frames.
+
+        Raises:
+            ExportError: this frame has others than the first.
+        """
+        self._known = self._known or shot.frame.intrinsics
+        if shot.frame.intrinsics != self._known:
+            raise ExportError(
+                f"{self._form}: frame {shot.number} has another calibration than the first, and "
+                "the format holds one; choose a span with --frames, or write images"
+            )
+        return self._known

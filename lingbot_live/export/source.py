@@ -13,6 +13,7 @@ from lingbot_live.camera import Camera, CameraInfo
 from lingbot_live.errors import ExportError, LingbotLiveError
 from lingbot_live.frame import Frame, RecordedDepth
 from lingbot_live.reading import OFFLINE, frame_count, readings
+from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.format import split_target
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
@@ -75,8 +76,8 @@ def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
         info = registry.find_camera(address)
         if info.driver == "session":
             path, named = split_target(info.target)
-            recording = stack.enter_context(Recording(path))
             wanted = named or camera
+            recording = stack.enter_context(Recording(path, Topics.parse(wanted)))
             tracks = [recording.track(wanted)] if wanted else list(recording.tracks.values())
             yield [_SessionSource(track, info) for track in tracks]
             return

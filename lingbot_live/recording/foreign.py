@@ -33,11 +33,20 @@ _FAR_APART_NS = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Names for what cannot be matched by itself."""
+    """Names for what cannot be matched by itself; as text ``DEPTH,COLOR,CAMERA_INFO``."""
 
     depth: str
     color: str
     camera_info: str
+
+    @classmethod
+    def parse(cls, text: str) -> Topics | None:
+        """Read three topics with commas between; None where the text is something else."""
+        parts = text.split(",")
+        return cls(*parts) if len(parts) == 3 and text.startswith("/") else None
+
+    def __str__(self) -> str:
+        return f"{self.depth},{self.color},{self.camera_info}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +68,12 @@ def foreign_tracks(reader: MessageReader, topics: Topics | None = None) -> list[
     streams = list(_streams(reader))
     if topics is not None:
         chosen = [_named(streams, t) for t in (topics.depth, topics.color, topics.camera_info)]
-        return [ForeignTrack(reader, *chosen)]
+        return [ForeignTrack(str(topics), reader, *chosen)]
     tracks: list[Track] = []
     for depth in (stream for stream in streams if stream.kind == "depth"):
         color, info = _partner(depth, streams, "color"), _partner(depth, streams, "info")
         if color is not None and info is not None:
-            tracks.append(ForeignTrack(reader, depth, color, info))
+            tracks.append(ForeignTrack(depth.topic, reader, depth, color, info))
     return tracks
 
 
@@ -72,14 +81,14 @@ class ForeignTrack(Track):
     """Depth frames with the colour nearest in time. Depth in metres is rounded to millimetres."""
 
     def __init__(
-        self, reader: MessageReader, depth: _Stream, color: _Stream, info: _Stream
+        self, name: str, reader: MessageReader, depth: _Stream, color: _Stream, info: _Stream
     ) -> None:
         self._reader, self._streams = reader, (depth, color, info)
         times, others = reader.entries(depth.channel).times_ns, reader.entries(color.channel)
         self._color_rows = _nearest(others.times_ns, times)
         near = np.abs(others.times_ns[self._color_rows] - times) <= _FAR_APART_NS
         self._rows = np.flatnonzero(near)
-        super().__init__(depth.topic, times[near])
+        super().__init__(name, times[near])
 
     @property
     def info(self) -> CameraInfo | None:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from sessions import NoisyCamera, record
 
+from lingbot_live import registry
 from lingbot_live.cli import app
-from lingbot_live.errors import ConfigError, RecordingError, RefinerError
+from lingbot_live.errors import BadRecordingError, ConfigError, RecordingError, RefinerError
 from lingbot_live.frame import RefinerInfo
+from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.format import TOPICS, Role, expand_name, slug
 from lingbot_live.recording.offline import refine_file
@@ -206,6 +208,12 @@ def test_topics_may_be_named(foreign):
         check_foreign(recording, depths, colors)
     with pytest.raises(RecordingError, match="there are: /head"):
         Recording(path, Topics("/nope", *topics[1:]))
+    with registry.create_camera(f"session:{path}#{','.join(topics)}", OFFLINE) as camera:
+        played = [frame.depth_raw for frame in every_frame(camera)]
+    with Recording(path) as recording:
+        assert np.array_equal(played, [frame.depth_raw for frame in recording])
+    with pytest.raises(BadRecordingError, match="there are: /head"):
+        registry.find_camera(f"session:{path}#/nope,/rgb,/info")
 
 
 def test_a_foreign_file_can_be_refined_into_ours(foreign, tmp_path):
