@@ -293,11 +293,13 @@ def test_only_the_newest_thumbnail_is_decoded(window, take):
 def test_marks_are_found_under_the_mouse(show):
     track = show(TimelineTrack(), 400, 28)
     track.show_position(0.0, 100.0)
-    track.set_marks([Mark(50.2, "drop", "disk too slow", 12), Mark(50.0, "marker", "cup moved")])
+    track.set_marks(
+        [Mark(50.2, "drop", "not recorded: disk too slow", 12), Mark(50.0, "marker", "cup moved")]
+    )
     assert describe(track.mark_near(50.0)) == "⚑ cup moved"
     assert track.mark_near(80.0) is None
-    track.set_marks([Mark(50.0, "drop", "disk too slow", 12)])
-    assert describe(track.mark_near(50.5)) == "12 frames lost: disk too slow"
+    track.set_marks([Mark(50.0, "drop", "not recorded: disk too slow", 12)])
+    assert describe(track.mark_near(50.5)) == "12 frames not recorded: disk too slow"
     assert track.time_at(track.x_of(30.0)) == pytest.approx(30.0)
     assert not track.grab().toImage().isNull()
 
