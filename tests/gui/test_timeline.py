@@ -6,17 +6,14 @@ import time
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 from sessions import NoisyCamera, record
 
-from lingbot_live.config import RefinerConfig
 from lingbot_live.playback import Mark
-from ui.main_window import MainWindow
-from ui.settings import Settings
 from ui.timeline import clock, parse_clock
 from ui.timeline_track import TimelineTrack, describe
 
@@ -44,19 +41,6 @@ def take(tmp_path_factory):
         during=during,
     )
     return path, witness
-
-
-@pytest.fixture
-def window(qapp):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.resize(1280, 720)
-    made.show()
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def show_paused(window, path):
