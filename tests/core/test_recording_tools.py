@@ -96,6 +96,24 @@ def test_mcap_package_validates_the_file(take):
         assert sum(1 for _ in reader.iter_messages()) == summary.statistics.message_count
 
 
+def test_the_readmes_example_runs(take, capsys):
+    path, _ = take
+    readme = (DOC.parents[1] / "README.md").read_text("utf-8")
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", readme, re.S) if "Recording(" in c)
+    for there, here in {
+        "desk.mcap": str(path),
+        "realsense:f1234567": "noisy:left",
+        "100": "3",
+        "2_000_000_000": "1_000_000",
+    }.items():
+        assert there in code
+        code = code.replace(there, here)
+    found: dict[str, object] = {}
+    exec(code, found)
+    assert "16 frames of ['noisy:" in capsys.readouterr().out
+    assert len(found["arrays"]["color"]) == 1  # each tenth of eight
+
+
 def test_the_document_names_every_topic_and_field(take):
     path, _ = take
     text = DOC.read_text("utf-8")
