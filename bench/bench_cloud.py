@@ -12,8 +12,9 @@ from bench.timing import interleaved_ms
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from ui.cloud_link import CloudProcess
 from ui.cloud_points import Cloud
-from ui.cloud_scene import ViewSettings
+from ui.cloud_scene import Layer, ViewSettings
 
+Row = tuple[str, float, str, float]
 INTRINSICS = Intrinsics(640, 480, 460.0, 460.0, 319.5, 239.5)
 VIEW = ViewSettings(width=960, height=720)
 
@@ -52,57 +53,68 @@ def _open3d_cloud(refined: RefinedFrame, stride: int = 1) -> Any:
 class _BareVisualizer:
     """Open3D's non-blocking example, off screen, in the process that asks."""
 
-    def __init__(self, refined: RefinedFrame, stride: int) -> None:
+    def __init__(self, refined: RefinedFrame, stride: int, cameras: int) -> None:
         self._refined, self._stride = refined, stride
         self._window = o3d.visualization.Visualizer()
         self._window.create_window(width=VIEW.width, height=VIEW.height, visible=False)
         self._window.get_render_option().point_size = float(VIEW.point_size_px)
-        self._cloud = _open3d_cloud(refined, stride)
-        self._window.add_geometry(self._cloud)
+        self._clouds = [_open3d_cloud(refined, stride) for _ in range(cameras)]
+        for cloud in self._clouds:
+            self._window.add_geometry(cloud)
         control = self._window.get_view_control()
         control.set_front([0.0, 0.0, -1.0])
         control.set_up([0.0, -1.0, 0.0])
         control.set_zoom(0.6)
 
     def draw(self) -> None:
-        new = _open3d_cloud(self._refined, self._stride)
-        self._cloud.points, self._cloud.colors = new.points, new.colors
-        self._window.update_geometry(self._cloud)
+        for cloud in self._clouds:
+            new = _open3d_cloud(self._refined, self._stride)
+            cloud.points, cloud.colors = new.points, new.colors
+            self._window.update_geometry(cloud)
         np.asarray(self._window.capture_screen_float_buffer(True))
 
     def close(self) -> None:
         self._window.destroy_window()
 
 
-def _draw(process: CloudProcess, refined: RefinedFrame) -> None:
-    """Hand a frame over and wait for its picture."""
+def _draw(process: CloudProcess, refined: RefinedFrame, cameras: int) -> None:
+    """Hand a frame of each camera over and wait until all are drawn."""
     seen = process.status.pictures
-    process.submit(refined)
+    process.set_active(False)  # so that all come in one job
+    for slot in range(cameras):
+        process.submit(refined, slot)
+    process.set_active(True)
     while process.status.pictures == seen:
         time.sleep(0.0005)
 
 
-def _picture_row(refined: RefinedFrame, stride: int) -> tuple[str, float, str, float]:
-    view = ViewSettings(width=VIEW.width, height=VIEW.height, stride=stride)
+def _picture_row(refined: RefinedFrame, stride: int, cameras: int) -> Row:
+    view = ViewSettings(
+        width=VIEW.width, height=VIEW.height, stride=stride, layers=(Layer(),) * cameras
+    )
     process = CloudProcess(view, max_fps=1000.0)
     process.start()
-    bare = _BareVisualizer(refined, stride)
+    bare = _BareVisualizer(refined, stride, cameras)
     try:
-        _draw(process, refined)
-        ours_ms, peer_ms = interleaved_ms(lambda: _draw(process, refined), bare.draw, rounds=20)
+        _draw(process, refined, cameras)
+        ours_ms, peer_ms = interleaved_ms(
+            lambda: _draw(process, refined, cameras), bare.draw, rounds=20
+        )
         points = process.status.points
     finally:
         process.close()
         bare.close()
-    what = f"cloud picture, {points // 1000}k points ({1000 / ours_ms:.0f} fps)"
+    who = f" of {cameras} cameras" if cameras > 1 else ""
+    what = f"cloud picture, {points // 1000}k points{who} ({1000 / ours_ms:.0f} fps)"
     return what, ours_ms, "Open3D Visualizer in the same process", peer_ms
 
 
-def run() -> list[tuple[str, float, str, float]]:
+def run() -> list[Row]:
     o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
     refined, cloud = _frame(), Cloud()
     ours_ms, peer_ms = interleaved_ms(
         lambda: _ours_cloud(cloud, refined), lambda: _open3d_cloud(refined), rounds=40
     )
     cloud_row = ("cloud from 640x480", ours_ms, "Open3D create_from_rgbd_image", peer_ms)
-    return [cloud_row, *(_picture_row(refined, stride) for stride in (2, 1))]
+    pictures = [_picture_row(refined, *case) for case in ((2, 1), (1, 1), (2, 3))]
+    return [cloud_row, *pictures]

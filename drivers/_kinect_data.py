@@ -48,7 +48,9 @@ def check_matroska(path: Path) -> None:
     """
     with path.open("rb") as file:
         if file.read(len(_EBML)) != _EBML:
-            raise BadRecordingError(f"{path}: not a Matroska recording (its first bytes say so)")
+            raise BadRecordingError(
+                f"{path}: not a Matroska recording (its first bytes say so); choose another"
+            )
 
 
 def offered() -> dict[StreamProfile, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class KinectRecording(KinectCamera):
         self._file = file
         self._describe(path)
         self._first_us, last_us = self._span()
-        self._rewind(self._first_us)
+        self._rewind(0)
         assert self._color is not None
         duration_s = (last_us - self._first_us) / 1e6
         self.playback = self._pace = Pace(self, self, duration_s, 1 / self._color.fps)
@@ -108,15 +109,45 @@ class KinectRecording(KinectCamera):
 
     def play_seek(self, position_s: float) -> None:
         """Go on at a time."""
-        assert self._first_us is not None
         self._imu.clear()
-        self._rewind(self._first_us + round(position_s * 1e6))
+        self._rewind(position_s)
+
+    def count_images(self) -> dict[str, int]:
+        """Return how many images it holds by stream, reading but not decoding all."""
+        self._rewind(0)
+        counts = Counter({"color": 0, "depth": 0, "imu": 0})
+        try:
+            while True:
+                got, _ = self._next_stamped()
+                counts["color"] += got.color is not None
+                counts["depth"] += got.depth is not None
+        except EOFError:
+            counts["imu"] = self._count_imu()
+            return dict(counts)
+        except self._k4a.K4AException as error:
+            raise self._damaged() from error
+
+    def _count_imu(self) -> int:
+        count = 0
+        try:
+            while self._has_imu:
+                with self._lock:
+                    self._file.get_next_imu_sample()
+                count += 1
+        except EOFError:
+            pass
+        return count
 
     # ---- the SDK -------------------------------------------------------------------------------
 
-    def _rewind(self, stamp_us: int) -> None:
+    def _rewind(self, position_s: float) -> None:
+        assert self._first_us is not None
+        origin = self._k4a.SeekOrigin
         with self._lock:
-            self._file.seek(stamp_us, self._k4a.SeekOrigin.DEVICE_TIME)
+            if position_s > 0:
+                self._file.seek(self._first_us + round(position_s * 1e6), origin.DEVICE_TIME)
+            else:  # also before the first image: inertial readings
+                self._file.seek(0, origin.BEGIN)
         self._next_imu = None
 
     def _next_stamped(self) -> tuple[Any, int]:

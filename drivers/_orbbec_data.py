@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from drivers._pixels import FORMATS
-from drivers._recording import check_rosbag
+from drivers._recording import check_rosbag, rosbag_counts
 from lingbot_live.camera import CameraInfo, StreamProfile
 from lingbot_live.errors import (
     BadRecordingError,
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 DEPTH_FORMATS = ("Y16", "Z16")
 _DEVICE_TOPIC = "/cam/deviceInfo"
 _PROFILE_TOPIC = "/cam/streamProfileType_"
+_IMAGE_TOPIC = "/cam/sensor_"
 _COLOR_AND_DEPTH = ("2", "3")  # the SDK's stream numbers
 _BAG_HEADER = 13  # bytes of the magic line
 _CHUNK, _CONNECTION, _MESSAGE = 5, 7, 2  # op codes, see wiki.ros.org/Bags/Format/2.0
@@ -69,6 +70,13 @@ def is_orbbec_bag(path: Path) -> bool:
         return _DEVICE_TOPIC in check_rosbag(path)
     except BadRecordingError:
         return False
+
+
+def image_counts(path: Path) -> dict[str, int]:
+    """Return how many images a sound recording holds by stream, from its index."""
+    counts = rosbag_counts(path)
+    named = zip(_COLOR_AND_DEPTH, ("color", "depth"), strict=True)
+    return {name: counts.get(f"{_IMAGE_TOPIC}{n}/frameType_{n}", 0) for n, name in named}
 
 
 def check_bag(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,14 @@ from typing import Any
 
 from drivers import _realsense_data as data
 from drivers._realsense_camera import RealSenseCamera, sdk
-from drivers._recording import check_rosbag, check_sqlite, existing_file, probe
+from drivers._recording import (
+    check_rosbag,
+    check_sqlite,
+    existing_file,
+    probe,
+    rosbag_counts,
+    sqlite_counts,
+)
 from lingbot_live.camera import CameraInfo, Capture
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, EndOfStreamError
@@ -28,6 +35,7 @@ _MOST_PASSES = 3
 _FIRST_S = 5.0
 _EARLY_FRAMES = 3
 _MOST_STALE = 6  # frame sets around a seek
+_STREAMS = (("/Color_", "color"), ("/Depth_", "depth"), ("/Accel_", "imu"), ("/Gyro_", "imu"))
 _TOPIC = "/file_version"  # every librealsense recording has it
 
 
@@ -39,6 +47,22 @@ def is_ours(path: Path) -> bool:
     """
     check = check_rosbag if path.suffix.lower() == ".bag" else check_sqlite
     return _TOPIC in check(path)
+
+
+def data_counts(path: Path) -> dict[str, int]:
+    """Return how many images a recording holds by stream, from its index.
+
+    Raises:
+        BadRecordingError: it is damaged.
+    """
+    is_ours(path)
+    count = rosbag_counts if path.suffix.lower() == ".bag" else sqlite_counts
+    totals: Counter[str] = Counter()
+    for topic, found in count(path).items():
+        for word, stream in _STREAMS:
+            if word in topic and "/data" in topic:
+                totals[stream] += found
+    return dict(totals)
 
 
 class RealSenseRecording(RealSenseCamera):

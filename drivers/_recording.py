@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from lingbot_live.errors import (
 log = logging.getLogger(__name__)
 
 PROBE_LIMIT_S = 8.0  # a damaged file must give its error within 10 s
+_CHUNK_INFO = b"\x06"  # op code
 _BAG_MAGIC = b"#ROSBAG V2.0\n"
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _RESULT = "result.json"
@@ -68,21 +70,34 @@ def check_rosbag(path: Path) -> set[str]:
         BadRecordingError: it is no bag, was not closed, or is cut short.
     """
     try:
-        with path.open("rb") as file:
-            if file.read(len(_BAG_MAGIC)) != _BAG_MAGIC:
-                raise BadRecordingError(f"{path}: not a ROS bag (its first bytes say so)")
-            index_pos = struct.unpack("<Q", _fields(_block(file.read(4096)))[b"index_pos"])[0]
-            if index_pos == 0:
-                raise BadRecordingError(
-                    f"{path}: the bag was never closed; repair it with `rosbag reindex`"
-                )
-            file.seek(index_pos)
-            index = file.read()
-        return set(_topics(index))
+        found = (fields for fields, _ in _records(_bag_index(path)))
+        return {_text(fields[b"topic"]) for fields in found if b"topic" in fields}
     except (struct.error, KeyError, ValueError, OverflowError) as error:
         raise BadRecordingError(
             f"{path}: the bag is damaged or cut short; copy it again"
         ) from error
+
+
+def rosbag_counts(path: Path) -> dict[str, int]:
+    """Return the number of messages of each topic of a sound ROS 1 bag, from its index."""
+    topics: dict[int, str] = {}
+    counts: Counter[int] = Counter()
+    for fields, data in _records(_bag_index(path)):
+        if b"topic" in fields:
+            topics[struct.unpack("<I", fields[b"conn"])[0]] = _text(fields[b"topic"])
+        elif fields[b"op"] == _CHUNK_INFO:
+            counts.update(dict(struct.iter_unpack("<II", data)))
+    return {topic: counts[number] for number, topic in topics.items()}
+
+
+def sqlite_counts(path: Path) -> dict[str, int]:
+    """Return the number of messages of each topic of a sound ROS 2 SQLite recording."""
+    query = (
+        "SELECT topics.name, COUNT(messages.id) FROM topics "
+        "LEFT JOIN messages ON messages.topic_id = topics.id GROUP BY topics.id"
+    )
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        return {str(name): int(count) for name, count in database.execute(query)}
 
 
 def check_sqlite(path: Path) -> set[str]:
@@ -94,7 +109,9 @@ def check_sqlite(path: Path) -> set[str]:
     with path.open("rb") as file:
         head = file.read(100)
     if head[:16] != _SQLITE_MAGIC or len(head) < 100:
-        raise BadRecordingError(f"{path}: not an SQLite recording (its first bytes say so)")
+        raise BadRecordingError(
+            f"{path}: not an SQLite recording (its first bytes say so); choose another"
+        )
     # Page size and count: sqlite.org/fileformat2.html, sections 1.3.2 and 1.3.8.
     page_size, pages = struct.unpack_from(">H", head, 16)[0], struct.unpack_from(">I", head, 28)[0]
     if path.stat().st_size < (65536 if page_size == 1 else page_size) * pages:
@@ -179,16 +196,33 @@ def _fields(header: bytes) -> dict[bytes, bytes]:
     return fields
 
 
-def _topics(index: bytes) -> Iterator[str]:
+def _bag_index(path: Path) -> bytes:
+    with path.open("rb") as file:
+        if file.read(len(_BAG_MAGIC)) != _BAG_MAGIC:
+            raise BadRecordingError(
+                f"{path}: not a ROS bag (its first bytes say so); choose another"
+            )
+        index_pos = struct.unpack("<Q", _fields(_block(file.read(4096)))[b"index_pos"])[0]
+        if index_pos == 0:
+            raise BadRecordingError(
+                f"{path}: the bag was never closed; repair it with `rosbag reindex`"
+            )
+        file.seek(index_pos)
+        return file.read()
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _records(index: bytes) -> Iterator[tuple[dict[bytes, bytes], bytes]]:
     at = 0
     if not index:
         raise ValueError("the index is missing")
     while at < len(index):
         header = _block(index, at)
         data = _block(index, at + 4 + len(header))
-        fields = _fields(header)
-        if b"topic" in fields:
-            yield fields[b"topic"].decode("utf-8", "replace")
+        yield _fields(header), data
         at += 8 + len(header) + len(data)
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from drivers import _kinect_controls as controls
 from drivers import _kinect_data as data
 from drivers._kinect_camera import KinectCamera, sdk
 from drivers._kinect_playback import SUFFIXES, KinectRecording
@@ -23,9 +24,11 @@ from drivers._profiles import choose
 from drivers._recording import existing_file
 from lingbot_live.camera import Camera, CameraInfo, Capture, Driver
 from lingbot_live.config import CameraConfig
+from lingbot_live.controls import Control, ControlValue
 from lingbot_live.errors import (
     CameraBusyError,
     CameraDisconnectedError,
+    CameraError,
     CameraNotFoundError,
 )
 
@@ -65,6 +68,15 @@ class AzureKinectDriver(Driver):
             f"kinect:{target}: no such camera; "
             + (f"attached: {there}" if there else "none is attached. Check power, cable and port")
         )
+
+    def frame_counts(self, path: Path) -> dict[str, int]:
+        """Return how many images a recording holds by stream; walks through it."""
+        recording = KinectRecording(self.find(str(path)), CameraConfig())
+        recording.open()
+        try:
+            return recording.count_images()
+        finally:
+            recording.close()
 
     def create(self, info: CameraInfo, config: CameraConfig) -> Camera:
         """Return the camera or recording, not yet open."""
@@ -142,6 +154,17 @@ class LiveKinect(KinectCamera):
             raise CameraDisconnectedError(
                 f"{self.info.address}: the camera was unplugged; plug it in again"
             ) from error
+
+    def _cam_controls(self) -> list[Control]:
+        try:
+            with self._lock:
+                return controls.controls(self._k4a, self._device)
+        except self._k4a.K4AException as error:
+            raise CameraError(f"{self.info.address}: its settings cannot be read") from error
+
+    def _cam_set_control(self, name: str, value: ControlValue) -> None:
+        with self._lock:
+            controls.set_control(self._k4a, self._device, name, value, self.info.address)
 
     def _take_imu(self) -> None:
         """Keep the readings that have come, 54 a frame, for the frame that is due."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from drivers import _realsense_data as data
 from drivers._realsense_camera import RealSenseCamera, sdk
-from drivers._realsense_playback import SUFFIXES, RealSenseRecording, is_ours
+from drivers._realsense_playback import SUFFIXES, RealSenseRecording, data_counts, is_ours
 from drivers._recording import existing_file
 from lingbot_live.camera import Camera, CameraInfo, Driver
 from lingbot_live.config import CameraConfig
@@ -102,6 +102,10 @@ class RealSenseDriver(Driver):
             return is_ours(path)
         except BadRecordingError:
             return True  # damaged: opening it says how
+
+    def frame_counts(self, path: Path) -> dict[str, int]:
+        """Return how many images a recording holds by stream."""
+        return data_counts(path)
 
     def _info(self, device: Any) -> CameraInfo:
         return data.camera_info(sdk(), device, self.scheme)

@@ -333,6 +333,21 @@ class Driver(ABC):
     def create(self, info: CameraInfo, config: CameraConfig) -> Camera:
         """Return the camera, not yet open."""
 
+    def profiles(self, info: CameraInfo) -> tuple[StreamProfile, ...]:
+        """Return what an attached camera offers; may open it for a moment.
+
+        Raises:
+            CameraError: it is gone, or another program has it.
+        """
+        return info.profiles or self.find(info.target).profiles
+
+    def frame_counts(self, path: Path) -> dict[str, int]:
+        """Return how many images a recording holds by stream, without decoding any.
+
+        Empty where that is not known. Raises BadRecordingError for a damaged file.
+        """
+        return {}
+
     def members(self, target: str) -> list[CameraInfo]:
         """Return the cameras in a recording that holds several; none for anything else.
 

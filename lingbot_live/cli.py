@@ -199,7 +199,8 @@ def _run_headless(
     from lingbot_live import registry
     from lingbot_live.session import Session
 
-    session = Session.of(addresses or [registry.default_address()], refiner, camera)
+    named = registry.with_members(addresses or [registry.default_address()])
+    session = Session.of(named, refiner, camera)
     session.start(max_frames=frames)
     ended = False
     try:

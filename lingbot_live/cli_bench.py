@@ -28,13 +28,13 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="Median of so many.")] = 20,
 ) -> None:
     """Measure LingBot-Depth on this machine: each stage, frames a second, share of the peak."""
+    if gpu == cpu:
+        raise ConfigError("bench: say either --gpu or --cpu")
     from lingbot_live.config import RefinerConfig
     from lingbot_live.model import gpu_bench
     from lingbot_live.model.device import has_cuda, pick_device
     from lingbot_live.model.precision import Precision
 
-    if gpu == cpu:
-        raise ConfigError("bench: say either --gpu or --cpu")
     if gpu and not has_cuda():
         raise ConfigError(
             "bench --gpu: this torch finds no CUDA device (lingbot-live doctor says why); "

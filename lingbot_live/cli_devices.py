@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,9 +25,15 @@ from lingbot_live.cli_options import (
     refiner_config,
 )
 
+if TYPE_CHECKING:
+    from lingbot_live.camera import CameraInfo, StreamProfile
+
 
 def devices(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    profiles: Annotated[
+        bool, typer.Option("--profiles", help="Also sizes and rates; opens cameras for a moment.")
+    ] = False,
 ) -> None:
     """List the cameras that can be opened now, and why a make has none."""
     import json
@@ -33,6 +41,8 @@ def devices(
     from lingbot_live import registry
 
     found, unavailable = registry.discover()
+    if profiles:
+        found = [_with_profiles(info) for info in found]
     if as_json:
         rows = [
             {
@@ -41,6 +51,7 @@ def devices(
                 "serial": info.serial,
                 "simulated": info.is_simulated,
                 "details": info.details,
+                **({"profiles": [asdict(p) for p in info.profiles]} if profiles else {}),
             }
             for info in found
         ]
@@ -50,10 +61,37 @@ def devices(
     width = max((len(info.address) for info in found), default=0)
     for info in found:
         print(f"{info.address:<{width}}  {info.name}  {info.serial}".rstrip())
+        for line in _profile_lines(info.profiles) if profiles else ():
+            print(f"{'':<{width}}  {line}")
     for scheme, error in unavailable.items():
         print(f"{scheme}: {error}")
     if not found:
         print("No camera found. Try: lingbot-live run synthetic:stereo")
+
+
+def _with_profiles(info: CameraInfo) -> CameraInfo:
+    from lingbot_live import registry
+    from lingbot_live.errors import CameraError
+
+    try:
+        return replace(info, profiles=registry.driver(info.driver).profiles(info))
+    except CameraError as error:  # such as busy: the others are listed nevertheless
+        typer.echo(f"lingbot-live: {error}", err=True)
+        return info
+
+
+def _profile_lines(profiles: Sequence[StreamProfile]) -> list[str]:
+    """Return one line for each stream and size, with its rates and formats."""
+    found: dict[tuple[str, int, int], tuple[set[float], set[str]]] = {}
+    for p in profiles:
+        rates, formats = found.setdefault((p.stream, p.width, p.height), (set(), set()))
+        rates.add(p.fps)
+        formats.add(p.format)
+    return [
+        f"{stream} {width}x{height} at {', '.join(f'{r:g}' for r in sorted(rates))} fps"
+        f" {' '.join(sorted(formats))}".rstrip()
+        for (stream, width, height), (rates, formats) in sorted(found.items())
+    ]
 
 
 def snapshot(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lingbot_live.session import Session
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
+AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A session, .bag, .db3 or .mkv.")]
 _TICK_S = 0.2
 
 
@@ -65,6 +66,7 @@ def record(
     """Record cameras into a session file, until Ctrl-C."""
     from lingbot_live.recording.format import expand_name
     from lingbot_live.recording.recorder import Recorder
+    from lingbot_live.registry import with_members
     from lingbot_live.session import Session
 
     config = refiner_config(
@@ -73,7 +75,7 @@ def record(
     camera = camera_config(fps, size, seed, controls, loop=duration is not None)
     path = Path(expand_name(output, addresses[0], datetime.now())).expanduser()
     options = _options(raw_only, lossless, quality, split)
-    session = Session.of(addresses, config, camera)
+    session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, _settings(addresses, config, controls))
     recorder.start(session)
     try:
@@ -91,14 +93,19 @@ def record(
 
 
 def info(
-    file: File,
+    file: AnyFile,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Say what is in a session file, damaged or not."""
-    from lingbot_live.recording.info import describe
+    """Say what is in a session file, damaged or not, or in a vendor's recording."""
+    if file.suffix.lower() == ".mcap":
+        from lingbot_live.recording.info import describe
 
-    found = describe(file.expanduser())
-    print(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
+        found, lines = describe(file.expanduser()), _lines
+    else:
+        from lingbot_live.about import describe as describe_recording
+
+        found, lines = describe_recording(str(file)), _recording_lines
+    print(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
 
 
 def repair(
@@ -215,6 +222,30 @@ def _status() -> Iterator[Callable[[str], None]]:
 
 
 # ---- info --------------------------------------------------------------------------------------
+
+
+def _recording_lines(found: dict[str, Any]) -> Iterator[str]:
+    size = f"{found['bytes'] / 1e6:.1f} MB, " if found["bytes"] is not None else ""
+    span = "" if found["duration_s"] is None else f"{found['duration_s']:.3f} s, "
+    yield f"{found['file']}: {size}{span}played by {found['driver']}"
+    details = "".join(f", {name} {value}" for name, value in found["details"].items())
+    yield f"  {found['name']}, serial {found['serial'] or 'not told'}{details}"
+    for stream in found["streams"]:
+        count = found["frames"].get(stream["stream"])
+        yield (
+            f"  {stream['stream']} {stream['width']}x{stream['height']} at {stream['fps']:g} fps"
+            f" {stream['format']}" + ("" if count is None else f": {count} images")
+        )
+    if found["frames"].get("imu"):
+        yield f"  inertial readings: {found['frames']['imu']}"
+    yield f"  depth in units of {found['depth_scale_m'] * 1000:g} mm, aligned: {found['alignment']}"
+    for name in ("color", "depth"):
+        k = found["calibration"].get(name)
+        if k is not None:
+            yield (
+                f"  {name} lens: fx {k['fx']:.3f} fy {k['fy']:.3f} cx {k['cx']:.3f} "
+                f"cy {k['cy']:.3f}, distortion {[round(v, 6) for v in k['distortion']] or 'none'}"
+            )
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from lingbot_live import doctor_system, registry, usb
 from lingbot_live.doctor import (
     Check,
     ChildError,
+    ChildSlowError,
     Finding,
     ask_child,
     fail,
@@ -104,6 +105,9 @@ def check_torch() -> list[Finding]:
     driver = _nvidia_driver()
     try:
         told = ask_child(_TORCH)
+    except ChildSlowError as error:
+        fix = "wait until the machine is idle and try again"
+        return [warn("torch", f"{error} to its import", fix), _gpu(driver, {})]
     except ChildError as error:
         fix = "pip install torch" if "No module" in str(error) else "reinstall torch"
         return [fail("torch", f"cannot be imported: {error}", fix), _gpu(driver, {})]

@@ -255,7 +255,7 @@ class Pace(Generic[T]):
     def _wait_until_due(self, position_s: float, deadline_s: float) -> bool:
         """Whether the frame is to be shown now; False when that changed or is after the end."""
         with self._changed:
-            if self._steps or not self._camera.config.realtime:
+            if self._steps or self._held is None or not self._camera.config.realtime:
                 return True
             while self._jump_s is None and not self._is_paused:
                 now_s = time.monotonic()

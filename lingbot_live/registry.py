@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from lingbot_live.camera import Camera, CameraInfo, Driver
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import (
+    CameraError,
     CameraNotFoundError,
     ConfigError,
     DriverUnavailableError,
@@ -145,6 +148,21 @@ def members(address: str) -> list[CameraInfo]:
         return driver(scheme).members(target)
     found, path = _recording_driver(address)
     return found.members(str(path))
+
+
+def with_members(addresses: Sequence[str]) -> list[str]:
+    """Return addresses with those of all its cameras in place of a session file's.
+
+    A file that cannot be read stays as it is: who opens it will say why.
+    """
+    found: list[str] = []
+    for address in addresses:
+        infos: list[CameraInfo] = []
+        if may_have_members(address):
+            with suppress(CameraError):
+                infos = members(address)
+        found += [info.address for info in infos] or [address]
+    return found
 
 
 def _split(address: str) -> tuple[str, str]:

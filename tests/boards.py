@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 
@@ -66,3 +68,25 @@ def standings(board: Board, count: int, seed: int = 0, distance_m: float = 1.0):
         shift = move_of(rng.uniform([-0.15, -0.12, -0.15], [0.15, 0.12, 0.15]))
         out.append(move_of((0, 0, distance_m)) @ shift @ turn @ middle)
     return out
+
+
+def write_folder(folder, pictures, camera: Intrinsics):
+    """Write a plain RGB-D folder."""
+    for name in ("color", "depth"):
+        (folder / name).mkdir(parents=True)
+    for n, (color, depth_m) in enumerate(pictures):
+        cv2.imwrite(str(folder / f"color/{n:03}.png"), cv2.cvtColor(color, cv2.COLOR_RGB2BGR))
+        raw = np.rint(depth_m * 1000).astype(np.uint16)
+        cv2.imwrite(str(folder / f"depth/{n:03}.png"), raw)
+    k = {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
+    (folder / "intrinsics.json").write_text(json.dumps(k))
+    return f"folder:{folder}"
+
+
+def write_board_pair(base, T_left_right: Extrinsics, camera: Intrinsics = LEFT, **where):
+    """Write what two cameras recorded of a ChArUco that was held still in seven places."""
+    sides: dict[str, list] = {"left": [], "right": []}
+    for n, pose in enumerate(standings(CHARUCO, 7, seed=4, **where)):
+        for side, T in (("left", pose), ("right", T_left_right.inverse() @ pose)):
+            sides[side] += [picture(CHARUCO, T, camera, n)] * 20
+    return [write_folder(base / side, pictures, camera) for side, pictures in sides.items()]

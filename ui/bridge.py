@@ -51,6 +51,11 @@ class FeedView:
         return f"{self.number + 1}  {self.name}"
 
     @property
+    def knows_truth(self) -> bool:
+        """Whether its frames come with their true depth."""
+        return self.frame is not None and self.frame.reference_m is not None
+
+    @property
     def is_matched(self) -> bool:
         """Whether the refined depth belongs to the frame shown beside it."""
         return self.refined is not None and self.refined.frame is self.frame

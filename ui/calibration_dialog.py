@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -219,6 +218,7 @@ class CalibrationDialog(QDialog):
         self.table.show_rig(rig, self._names)
         if rig is not self.nudging.rig:
             self.nudging.set_rig(rig)
+        self.save_button.setEnabled(rig is not None)
 
     def _show_error(self, error: BaseException) -> None:
         if self._work is not None:
@@ -237,7 +237,6 @@ class CalibrationDialog(QDialog):
         self.look_button.setEnabled(work is not None and not busy)
         self.icp_button.setEnabled(work is not None)
         self.clock_button.setEnabled(work is not None and not busy)
-        self.save_button.setEnabled(self._window.feeds.rig is not None)
         least = work.watch.weakest() if work is not None and is_looking else 0
         self.solve_button.setEnabled(is_looking and not busy and least >= LEAST_VIEWS)
         if work is None:
@@ -268,12 +267,8 @@ class CalibrationDialog(QDialog):
             )
         return f"{least} views: press Calibrate. More views from other places make it better."
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
-        """End what runs."""
+    def done(self, result: int) -> None:
+        """End what runs, however the dialog is closed."""
         self._timer.stop()
         self._end_work()
-        super().closeEvent(event)
-
-    def reject(self) -> None:
-        """Close, by Escape too."""
-        self.close()
+        super().done(result)

@@ -184,8 +184,10 @@ class CloudCanvas(QWidget):
             self._settle.start(0)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Ask for the point under the cursor."""
-        if self._aim is Aim.NOTHING:
+        """Ask for the point under the cursor; quick choices are choices, one after the other."""
+        if self._aim is not Aim.NOTHING:
+            self.mousePressEvent(event)
+        else:
             self.pointRequested.emit(self._fraction(event.position()))
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802

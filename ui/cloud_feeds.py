@@ -11,7 +11,7 @@ from lingbot_live.ruler import Vector, probe
 from ui import theme
 from ui.bridge import FeedView
 from ui.cloud_chips import Chip
-from ui.cloud_scene import MAX_CLOUDS, Coloring, Layer
+from ui.cloud_scene import MAX_CLOUDS, Layer
 from ui.readout import metres, millimetres
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class CloudFeeds(QObject):
         self._cloud.chips.changed.connect(self.follow)
         window.newsShown.connect(self._show_news)
         window.statusDue.connect(self.follow)
+        window.statusDue.connect(self._cloud.tools.refresh)
         self._feeds.rowsChanged.connect(self.follow)
         self._feeds.rigChanged.connect(self.follow)
 
@@ -46,8 +47,7 @@ class CloudFeeds(QObject):
         for gone in self._slots - slots:
             self._cloud.forget(gone)
         if (len(slots) > 1) != (len(self._slots) > 1):
-            # Clouds of several cameras cannot be told apart by their true colours.
-            self._cloud.set_coloring(Coloring.CAMERA if len(slots) > 1 else Coloring.RGB)
+            self._cloud.suit(len(slots))
         self._slots = slots
         chips = self._cloud.chips
         chips.show_chips([self._chip(view) for view in views])
@@ -98,7 +98,7 @@ class CloudFeeds(QObject):
         found = probe(point_m, pose.inverse(), frame.intrinsics, frame.depth_m, refined.depth_m)
         if found is None:
             return "outside its picture"
-        parts = [f"{found.true_m:.3f} m from it"]
+        parts = [f"{found.true_m:.3f} m away"]
         for name, depth_m in (("raw", found.raw_m), ("refined", found.refined_m)):
             text = metres(depth_m or None)
             away = f" ({millimetres(1000 * (depth_m - found.true_m)).strip()})" if depth_m else ""

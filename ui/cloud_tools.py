@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt
 from PySide6.QtGui import QAction, QActionGroup, QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton
 
@@ -49,19 +49,21 @@ _KEPT = " · right drag: pan · wheel: zoom · Esc: end"
 
 
 class CloudTools(QFrame):
-    """The line below the cloud that tells what was measured; there only while a tool is chosen.
+    """The strip over the cloud that tells what was measured; there only while a tool is chosen.
 
     ``titles`` returns number and name of the camera in a slot, ``values`` a line per camera about a
     point in the common axes; the owner sets both.
     """
 
     def __init__(self, view: CloudView) -> None:
-        super().__init__(view)
+        super().__init__(view.canvas)
+        self.setObjectName("tools")
         self._view = view
         self.tool = Tool.NONE
         self.titles: Callable[[int], str] = lambda slot: f"{slot + 1}"
         self.values: Callable[[Vector], list[tuple[int, str]]] = lambda point: []
         self._first: Vector | None = None  # of a distance
+        self._point: tuple[Vector, int] | None = None  # the last, and whose it is
         self._box: Box | None = None
         self.label = QLabel(wordWrap=True, textFormat=Qt.TextFormat.RichText)
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -79,6 +81,7 @@ class CloudTools(QFrame):
         view.canvas.pointChosen.connect(self._on_point)
         view.canvas.regionChosen.connect(self._on_region)
         view.answered.connect(self._on_answer)
+        view.canvas.installEventFilter(self)
         self.hide()
 
     # ---- commands ----------------------------------------------------------------------------
@@ -88,7 +91,7 @@ class CloudTools(QFrame):
         if tool in (self.tool, Tool.NONE):
             self.end()
             return
-        self.tool, self._first = tool, None
+        self.tool, self._first, self._point = tool, None, None
         about = _ABOUT[tool]
         self.actions_[tool].setChecked(True)
         self._view.canvas.set_aim(about.aim)
@@ -115,7 +118,7 @@ class CloudTools(QFrame):
 
     def end(self) -> None:
         """Measure no more, show everything."""
-        self.tool, self._first = Tool.NONE, None
+        self.tool, self._first, self._point = Tool.NONE, None, None
         for action in self.actions_.values():
             action.setChecked(False)
         self._set_box(None)
@@ -123,6 +126,21 @@ class CloudTools(QFrame):
         self._view.canvas.set_marks(())
         self._view.set_hint("")
         self.hide()
+
+    def refresh(self) -> None:
+        """Show the newest values at the chosen point."""
+        if self._point is not None:
+            point_m, slot = self._point
+            head = f"Point of {self._title(slot)} at {_metres(point_m)}"
+            values = self.values(point_m)
+            lines = [f"{self._title(other)}: {html.escape(text)}" for other, text in values]
+            self._say("<br>".join([head, *lines]))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Stay at the foot of the picture."""
+        if event.type() == QEvent.Type.Resize:
+            self._settle()
+        return super().eventFilter(watched, event)
 
     # ---- parts -------------------------------------------------------------------------------
 
@@ -144,7 +162,8 @@ class CloudTools(QFrame):
 
     def _lay_out(self) -> None:
         self.setAutoFillBackground(True)
-        self.setBackgroundRole(QPalette.ColorRole.AlternateBase)
+        self.setBackgroundRole(QPalette.ColorRole.Button)
+        self.setCursor(Qt.CursorShape.ArrowCursor)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, theme.GRID_PX // 2)
         row.addWidget(self.label, 1)
@@ -174,11 +193,8 @@ class CloudTools(QFrame):
 
     def _show_point(self, point_m: Vector, slot: int) -> None:
         self._mark(Mark((point_m,), text=f"{point_m[2]:.3f} m"))
-        head = f"Point of {self._title(slot)} at {_metres(point_m)}"
-        lines = [
-            f"{self._title(other)}: {html.escape(text)}" for other, text in self.values(point_m)
-        ]
-        self._say("<br>".join([head, *lines]))
+        self._point = (point_m, slot)
+        self.refresh()
 
     def _show_length(self, point_m: Vector) -> None:
         first, self._first = self._first, None
@@ -197,7 +213,8 @@ class CloudTools(QFrame):
         if not planes:
             self._say("No plane there: drag over a flat region of a cloud.")
             return
-        marks = tuple(_plane_mark(plane) for _, plane in planes)
+        # Needles of several cameras stand on one spot: their numbers would hide each other.
+        marks = tuple(_plane_mark(plane, with_text=len(planes) == 1) for _, plane in planes)
         self._mark(*marks)
         lines = [f"{self._title(slot)}: {_plane_text(plane)}" for slot, plane in planes]
         (base_slot, base), *others = planes
@@ -237,6 +254,15 @@ class CloudTools(QFrame):
 
     def _say(self, text: str) -> None:
         self.label.setText(text)
+        self._settle()
+
+    def _settle(self) -> None:
+        canvas = self._view.canvas
+        width = canvas.width()
+        inner = width - self.clear_button.sizeHint().width() - 4 * theme.GRID_PX
+        needed = self.label.heightForWidth(inner) + theme.GRID_PX
+        height = min(max(needed, self.clear_button.sizeHint().height() + 8), canvas.height())
+        self.setGeometry(0, canvas.height() - height, width, height)
 
 
 def _metres(point_m: Vector) -> str:
@@ -251,14 +277,15 @@ def _plane_text(plane: Plane) -> str:
     )
 
 
-def _plane_mark(plane: Plane) -> Mark:
+def _plane_mark(plane: Plane, *, with_text: bool) -> Mark:
     """A needle on the plane, 15 cm along its normal towards the camera."""
     tip = (
         plane.centre_m[0] - 0.15 * plane.normal[0],
         plane.centre_m[1] - 0.15 * plane.normal[1],
         plane.centre_m[2] - 0.15 * plane.normal[2],
     )
-    return Mark((plane.centre_m, tip), ((0, 1),), f"{plane.rms_mm:.1f} mm")
+    text = f"{plane.rms_mm:.1f} mm" if with_text else ""
+    return Mark((plane.centre_m, tip), ((0, 1),), text)
 
 
 def _along(plane: Plane, point_m: Vector) -> float:

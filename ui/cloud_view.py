@@ -94,9 +94,18 @@ class CloudView(QFrame):
         """Show only what lies inside, or everything."""
         self._change(replace(self._view, box=box))
 
-    def set_coloring(self, coloring: Coloring) -> None:
-        """Choose where the points' colours come from."""
+    def suit(self, cameras: int) -> None:
+        """Choose what suits one camera or several; the user may choose otherwise afterwards.
+
+        Several clouds cannot be told apart by their true colours, and a quarter of their points
+        is drawn as fast as all of one.
+        """
+        several = cameras > 1
+        coloring = Coloring.CAMERA if several else Coloring.RGB
         self.coloring_box.setCurrentIndex(self.coloring_box.findData(coloring))
+        for group, value in ((self.stride_actions, 1 + several), (self.size_actions, 2 + several)):
+            next(a for a in group.actions() if a.data() == value).setChecked(True)
+        self._on_choice()
 
     def set_hint(self, text: str) -> None:
         """Show another hint below the cloud, or with an empty text the usual one."""
@@ -178,7 +187,7 @@ class CloudView(QFrame):
         self.orbit_action = self.menu.addAction("Auto-orbit")
         self.orbit_action.setCheckable(True)
         self.reset_button = QToolButton()
-        self.reset_button.setText("Reset view")
+        self.reset_button.setText("Reset")
         self.reset_button.setToolTip("Look from the camera again, with the whole scene in view")
         self.reset_button.clicked.connect(self.reset_view)
 
@@ -207,11 +216,11 @@ class CloudView(QFrame):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         parts = (self.which_box, self.coloring_box, self.tools.button, options, self.reset_button)
-        column.addWidget(_bar(self.chips, *parts))
+        self.bars = (_bar(self.chips, *parts), _bar(self.hint_label, self.stat_label))
+        column.addWidget(self.bars[0])
         column.addWidget(self.notice)
         column.addWidget(self.canvas, 1)
-        column.addWidget(self.tools)
-        column.addWidget(_bar(self.hint_label, self.stat_label))
+        column.addWidget(self.bars[1])
 
     # ---- what happens ------------------------------------------------------------------------
 

@@ -56,10 +56,11 @@ class CompareView(QWidget):
         self._link = feeds.link
         self._scale, self._colormap = DepthRange(), "viridis"
         self._last: Comparison | None = None
+        self._listed: list[tuple[str, bool]] = []
         self._due_s = 0.0
         self._work = Background("compare", _compare, self)
         self._work.done.connect(self._show)
-        self._work.failed.connect(self._say_failed)
+        self._work.failed.connect(self._say)
         self._timer = QTimer(self, interval=_TICK_MS)
         self._timer.timeout.connect(self._tick)
         self._make_parts()
@@ -67,6 +68,7 @@ class CompareView(QWidget):
         self._link.cursorChanged.connect(self._on_cursor)
         feeds.rowsChanged.connect(self._list_bases)
         feeds.selectedChanged.connect(self._on_selected)
+        feeds.rigChanged.connect(self._submit)
         self._on_choice()
 
     # ---- for the window ----------------------------------------------------------------------
@@ -97,6 +99,8 @@ class CompareView(QWidget):
 
     def show_news(self, fresh: Sequence[FeedView]) -> None:
         """Take new results; drawn a few times a second, and only while visible."""
+        if self._listed != self._listing():
+            self._list_bases()
         shown = self._feeds.view
         if shown is not None and shown in fresh and time.monotonic() >= self._due_s:
             self._submit()
@@ -110,6 +114,7 @@ class CompareView(QWidget):
 
     def _make_parts(self) -> None:
         self.image = PairView("", self._link)
+        self.image.set_compact(True)
         self.image.set_readout(self._readout)
         self.image.regionDrawn.connect(self._pass_region)
         self.mode_box = _box([mode.value for mode in Mode], "How to compare")
@@ -166,15 +171,21 @@ class CompareView(QWidget):
         chosen = self.base_box.currentText()
         self.base_box.blockSignals(True)
         self.base_box.clear()
-        for source in (Source.RAW, Source.TRUTH):
-            self.base_box.addItem(source.value, (None, source))
-        for panel in self._feeds.panels:
-            if panel is not self._feeds.selected:
-                for source in Source:
-                    name = f"{panel.view.title}, {source.value}"
-                    self.base_box.addItem(name, (panel.view, source))
+        own = self._feeds.view
+        self.base_box.addItem(Source.RAW.value, (None, Source.RAW))
+        if own is None or own.knows_truth:
+            self.base_box.addItem(Source.TRUTH.value, (None, Source.TRUTH))
+        for view in [panel.view for panel in self._feeds.panels if panel.view is not own]:
+            for source in Source:
+                if source is not Source.TRUTH or view.knows_truth:
+                    self.base_box.addItem(f"{view.title}, {source.value}", (view, source))
+        self._listed = self._listing()
         self.base_box.setCurrentIndex(max(0, self.base_box.findText(chosen)))
         self.base_box.blockSignals(False)
+
+    def _listing(self) -> list[tuple[str, bool]]:
+        """What the choice depends on."""
+        return [(panel.view.title, panel.view.knows_truth) for panel in self._feeds.panels]
 
     # ---- what happens ------------------------------------------------------------------------
 
@@ -222,8 +233,7 @@ class CompareView(QWidget):
 
     def _show(self, answer: object) -> None:
         if answer is None:
-            base = self.base_box.currentText()
-            self.legend.setText(f"This camera knows no {base}: choose another depth to compare.")
+            self._say("No truth is known here: choose another depth to compare with.")
             return
         assert isinstance(answer, Comparison)
         panel = self._feeds.selected
@@ -237,10 +247,19 @@ class CompareView(QWidget):
             self.image.set_pair(*answer.pair, (task.base.name, task.shown.name))
         elif answer.single is not None:
             self.image.set_single(answer.single)
-        self.legend.setText(_legend(answer))
+        self._set_legend(_legend(answer))
 
-    def _say_failed(self, text: str) -> None:
+    def _say(self, text: str) -> None:
+        """Show words instead of a picture."""
+        self._last = None
+        self.image.set_title("")
+        self.image.set_placeholder(text)
+        self.image.set_single(None)
+        self._set_legend("")
+
+    def _set_legend(self, text: str) -> None:
         self.legend.setText(text)
+        self.legend.setVisible(bool(text))
 
     # ---- wipe and blink ----------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QKeySequence, QShortcut
-from PySide6.QtWidgets import QApplication, QDockWidget, QWidget
+from PySide6.QtWidgets import QApplication, QDockWidget, QToolBar, QWidget
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
@@ -56,10 +56,10 @@ class Demo:
         self._is_on = on
         self._escape.setEnabled(on)
         if on:
-            chrome = (
-                window.menuBar(), window.bar, window.record_bar, window.statusBar(),
-                window.compare.controls, *window.scale.controls,
-            )  # fmt: skip
+            chrome = [
+                window.menuBar(), window.statusBar(), *window.findChildren(QToolBar),
+                window.compare.controls, *window.scale.controls, *window.cloud.bars,
+            ]  # fmt: skip
             self._hidden = [part for part in chrome if not part.isHidden()]
         for part in self._hidden:
             part.setHidden(on)

@@ -83,6 +83,7 @@ class FeedPanel(QWidget):
         self._lay_out()
         self._stats_due_s = 0.0
         self._told: tuple[BaseException | None, CameraState, int] = (None, CameraState.CLOSED, 0)
+        self.refined.setToolTip("± changed, + filled, of all pixels")
         self.raw.set_readout(lambda x, y: self._reading(x, y).raw_text)
         self.refined.set_readout(lambda x, y: self._reading(x, y).refined_text)
         self.color.set_readout(lambda x, y: f"{x:4d}, {y:4d} px")
@@ -155,7 +156,9 @@ class FeedPanel(QWidget):
             self.raw.set_placeholder(text)
         if self.view.refined is None:
             self.refined.set_placeholder(f"{refiner}  {waited_s:.0f} s")
-        self.refined.set_title(f"Refined depth   {refiner}")
+        compact = self.stripe.isVisibleTo(self)
+        self.raw.set_title("Raw" if compact else "Raw depth")
+        self.refined.set_title(f"{'Refined' if compact else 'Refined depth'}   {refiner}")
 
     # ---- private ---------------------------------------------------------------------------
 
@@ -197,19 +200,22 @@ class FeedPanel(QWidget):
             stats.add_stage("until_shown", now_ns - refined.frame.timestamp_ns)
 
 
-def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> tuple[str, str]:
-    """Return kept, changed and filled, long and short; with its age where it lags behind."""
+def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> tuple[str, ...]:
+    """Return kept, changed and filled, the longest text first; with its age where it lags."""
     raw_m, refined_m = (
         depth_m[::_STAT_STEP, ::_STAT_STEP] for depth_m in (refined.frame.depth_m, refined.depth_m)
     )
     shares = change_shares(change_map(raw_m, refined_m))
-    kept, changed, filled = (shares[c] for c in (Change.KEPT, Change.CHANGED, Change.FILLED))
-    short = f"changed {_percent(changed)}  filled {_percent(filled)}"
-    text = f"kept {_percent(kept)}  {short}"
+    kept, changed, filled = (
+        _percent(shares[kind]) for kind in (Change.KEPT, Change.CHANGED, Change.FILLED)
+    )
+    some = f"changed {changed}  filled {filled}"
+    signs = (f"±{changed.strip()}", f"+{filled.strip()}")
+    texts = (f"kept {kept}  {some}", some, " ".join(t.rjust(4, FIGURE_SPACE) for t in signs))
     if live_ns is None:
-        return text, short
+        return texts
     age_s = (live_ns - refined.frame.timestamp_ns) / 1e9
-    return f"{age_s:.1f} s old  {text}", f"{age_s:.1f} s old  {short}"
+    return tuple(f"{age_s:.1f} s old  {text}" for text in texts)
 
 
 def _percent(share: float) -> str:

@@ -102,7 +102,7 @@ class Feeds(QObject):
     def ask_for_more(self) -> None:
         """Ask for another camera, recording or folder to show below the present ones."""
         dialog = AddCamera(self._window.bar.found, self._window)
-        dialog.chosen.connect(self.add)
+        dialog.chosen.connect(self._window.opening.add)
         dialog.open()
 
     def add(self, address: str) -> None:

@@ -27,6 +27,7 @@ from ui.view_link import ViewLink
 PixelText = Callable[[int, int], str]  # (x, y) of the view's own image -> text of its read-out
 
 _CROSS_GAP_PX = 6.0
+_LEAST_PX, _COMPACT_PX = (160, 120), (96, 72)  # width and height
 _WHOLE = QRectF(0, 0, 1, 1)  # of an image, as fractions
 
 
@@ -57,7 +58,7 @@ class ImageView(QWidget):
         super().__init__(parent)
         self.link = link or ViewLink(self)
         self._title = title
-        self._stat = self._short_stat = ""
+        self._stats: tuple[str, ...] = ()
         self._placeholder = placeholder
         self._readout: PixelText | None = None
         self._image: QImage | None = None
@@ -69,7 +70,7 @@ class ImageView(QWidget):
         self._is_compact = False
         self.setAccessibleName(title)
         self.setMouseTracking(True)
-        self.setMinimumSize(160, 120)
+        self.setMinimumSize(*_LEAST_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.link.viewChanged.connect(self._redraw)
@@ -89,10 +90,10 @@ class ImageView(QWidget):
         self.setAccessibleName(title)
         self.update()
 
-    def set_stat(self, text: str, short: str = "") -> None:
-        """Set the text at the right of the header, such as a fill rate; ``short`` where narrow."""
-        if text != self._stat:
-            self._stat, self._short_stat = text, short or text
+    def set_stat(self, *texts: str) -> None:
+        """Set the text at the right of the header, such as a fill rate: the first that fits."""
+        if texts != self._stats:
+            self._stats = texts
             self.update(self._header())
 
     def set_placeholder(self, text: str) -> None:
@@ -114,6 +115,7 @@ class ImageView(QWidget):
         """Spare the read-out line, where several cameras share the height."""
         if on != self._is_compact:
             self._is_compact = on
+            self.setMinimumSize(*(_COMPACT_PX if on else _LEAST_PX))
             self._redraw()
 
     @property
@@ -265,9 +267,13 @@ class ImageView(QWidget):
         inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
         metrics, gap = self.fontMetrics(), 2 * theme.GRID_PX
         reading = self.readout_text if self._is_compact else ""
-        text = reading or self._stat
-        if metrics.horizontalAdvance(self._title + text) + gap > inner.width():
-            text = reading or self._short_stat
+        texts = (reading,) if reading else self._stats
+        room = inner.width() - metrics.horizontalAdvance(self._title) - gap
+        text = next((t for t in texts if metrics.horizontalAdvance(t) <= room), "")
+        if not text and texts:  # the title gives way to its first words, but no further
+            first = metrics.horizontalAdvance(self._title.partition("   ")[0])
+            fits = metrics.horizontalAdvance(texts[-1]) + first + gap <= inner.width()
+            text = texts[-1] if fits or reading else ""
         wide = min(metrics.horizontalAdvance(text), inner.width() * 2 // 3)
         rest = inner.adjusted(0, 0, -(wide + gap if text else 0), 0)
         self._draw(painter, rest, self._title, colors.text, Qt.AlignmentFlag.AlignLeft)

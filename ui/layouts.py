@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDockWidget
 
 from ui import theme
 from ui.compare_pictures import Mode
@@ -30,6 +30,7 @@ class Layouts:
         self._quality = window.quality_dock
         self._panes = (True, True, True)
         self._is_several = False  # rows are on the screen
+        self._had_rows = False
 
     def restore(self) -> None:
         """Bring back the window's place and the arrangement left the last time."""
@@ -72,11 +73,20 @@ class Layouts:
             for pane, visible in zip(panel.views, self._panes, strict=True):
                 pane.setVisible(visible)
         if panels and (len(panels) > 1) != self._is_several:
-            self.remember()
-            self._is_several = len(panels) > 1
-            if not self._recall():
-                self._arrange()
-                self._share_out(2 / 5)
+            self._rearrange()
+        self._had_rows |= bool(panels)
+
+    def _rearrange(self) -> None:
+        """Change to the arrangement of one row or of several, as it was left."""
+        self.remember()
+        self._is_several = not self._is_several
+        shown = [(dock, dock.isHidden()) for dock in self._window.findChildren(QDockWidget)]
+        if not self._recall():
+            self._arrange()
+            self._share_out(2 / 5)
+        elif self._had_rows:  # what is open stays open where a camera comes or goes
+            for dock, hidden in shown:
+                dock.setHidden(hidden)
 
     def change(self) -> None:
         """Show which pixels were kept, changed and filled."""

@@ -218,9 +218,10 @@ class MainWindow(QMainWindow):
         """Start or stop."""
         if self.is_running:
             self.stop()
+        elif self.bar.address in self.asked[:1]:
+            self.opening.open(self.addresses or self.asked)  # with those added and removed since
         else:
-            named = self.bar.address
-            self.open_addresses(self.asked if named in self.asked[:1] else (named,))
+            self.open_address(self.bar.address)
 
     def open_address(self, address: str) -> None:
         """Stream from this camera instead of the present ones."""

@@ -69,6 +69,25 @@ class Opening:
                 can_retry=False,
             )
 
+    def add(self, address: str) -> None:
+        """Stream from one more camera, or from all cameras of a session file."""
+        window = self._window
+        if window.session is None or not registry.may_have_members(address):
+            window.feeds.add(address)
+            return
+        window.tasks.run(
+            "reading a session",
+            lambda: _members(address),
+            lambda infos: self._add_members(address, infos),
+            lambda error: window.feeds.add(address),  # its row will say why
+        )
+
+    def _add_members(self, address: str, infos: list[CameraInfo]) -> None:
+        for info in infos:
+            self._window.feeds.add(info.address)
+        if any(info.details.get("refined", "0") != "0" for info in infos):
+            self._window.actions_["as_recorded"].setVisible(True)
+
     def open_file(self) -> None:
         """Ask for a recording and play it."""
         path, _ = QFileDialog.getOpenFileName(self._window, "Open recording", "", RECORDINGS)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
+from lingbot_live.frame import ColorImage
 from ui import theme
 from ui.image_view import ImageView
 
@@ -29,8 +30,8 @@ class PairView(ImageView):
         self._image = None
         self._set_size(left)
 
-    def set_single(self, rgb: npt.NDArray[np.uint8]) -> None:
-        """Show one picture, (H, W, 3) uint8 RGB."""
+    def set_single(self, rgb: ColorImage | None) -> None:
+        """Show one picture, (H, W, 3) uint8 RGB, or the placeholder."""
         self._pair, self._left = None, None
         self.set_image(rgb)
 

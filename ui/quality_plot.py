@@ -39,15 +39,15 @@ class QualityPlot(QWidget):
         self._series: dict[tuple[FeedView, str], deque[tuple[float, float]]] = {}
         self._lines: dict[tuple[FeedView, bool], Any] = {}
         look = theme.current()
-        self.plot = pyqtgraph.PlotWidget(background=look.view)
-        self.plot.setMenuEnabled(False)
+        self.plot = pyqtgraph.PlotWidget(background=look.view, enableMenu=False)
+        # It makes a menu all the same, which nobody owns.
+        self.plot.getPlotItem().ctrlMenu.setParent(self, Qt.WindowType.Popup)
         self.plot.hideButtons()
-        self.plot.setMinimumSize(200, 100)
+        self.plot.setMinimumSize(160, 72)
         self.plot.showGrid(x=False, y=True, alpha=0.2)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setTextPen(look.dim)
-        self.plot.setLabel("bottom", "seconds ago")
-        self.plot.setTitle("solid: refined   dashed: raw", color=look.dim, size="9pt")
+        self.plot.setLabel("bottom", "seconds ago; refined solid, raw dashed")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plot)

@@ -36,7 +36,7 @@ class QualityTable(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setShowGrid(False)
         self.setAlternatingRowColors(True)
-        self.setMinimumSize(240, 120)
+        self.setMinimumSize(240, 72)
         for row, key in enumerate(ROWS):
             metric = METRICS[key]
             unit = f", {metric.unit}" if metric.unit else ""

@@ -203,15 +203,20 @@ class SeekField(QLineEdit):
 
     def show_value(self, text: str) -> None:
         """Show where playback stands, unless the user is typing."""
-        if not self.hasFocus() and text != self.text():
+        if not (self.hasFocus() or self.isModified()) and text != self.text():
             self.setText(text)
 
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802, D102
         super().focusInEvent(event)
         self.selectAll()
 
+    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802, D102
+        super().focusOutEvent(event)
+        self.setModified(False)  # what was typed and not entered is given up
+
     def _enter(self) -> None:
         text = self.text().strip()
+        self.setModified(False)
         self.clearFocus()
         self.entered.emit(text)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lingbot_live.errors import ConfigError, CorruptRecordingError
+from lingbot_live.errors import ConfigError, CorruptRecordingError, RecordingError
 from lingbot_live.playback import Mark, Preview
 from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.recording import Recording
@@ -41,6 +41,7 @@ class Playback:
         self.path, self._topics = path, topics
         self.recording = Recording(path, topics)
         self.lead: Track = self.recording.track()
+        self._cameras: set[str] = set()
         self._condition = threading.Condition()
         self._speed = 1.0
         self._loop = False
@@ -54,19 +55,27 @@ class Playback:
     def for_file(cls, path: Path, camera: str = "") -> Playback:
         """Return the file's playback, opened if no one has; `release` it when done.
 
-        The first to ask decides which camera leads. Of another program's file, ``camera`` may
-        name `Topics`.
+        Of the cameras asked for, the first in the file leads. Of another program's file, ``camera``
+        may name `Topics`.
         """
         topics = Topics.parse(camera)
         key = path.expanduser().resolve(), topics
         with _lock:
-            playback = _open.get(key)
-            if playback is None:
-                playback = cls(*key)
-                playback.lead = playback.recording.track(camera)
-                _open[key] = playback
+            playback = _open.get(key) or cls(*key)
+            try:
+                playback._follow(camera)
+            except RecordingError:
+                if not playback._users:
+                    playback.recording.close()
+                raise
+            _open[key] = playback
             playback._users += 1
             return playback
+
+    def _follow(self, camera: str) -> None:
+        # Cameras open on threads of their own, in any order.
+        self._cameras.add(self.recording.track(camera).name)
+        self.lead = next(t for t in self.recording.tracks.values() if t.name in self._cameras)
 
     def release(self) -> None:
         """End one use of `for_file`; the last closes the file."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from command import command
 from made_network import made_config, save_made
 
 from lingbot_live.model import gpu_bench
@@ -19,8 +19,7 @@ from lingbot_live.model.preprocess import Grid
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lingbot_live", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return command("bench", *arguments)
 
 
 def test_report_on_the_cpu(tmp_path: Path):

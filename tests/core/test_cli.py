@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from command import command
 
 from lingbot_live.cli import app
 from lingbot_live.cli_light import command_names, only
@@ -41,8 +42,8 @@ def test_help_answers_without_heavy_imports(arguments):
 def test_commands_that_are_only_listed_cost_no_options():
     whole, light = (typer.main.get_command(a) for a in (app, only(app, "measure")))
     assert command_names(app) == set(whole.commands) == set(light.commands)
-    for name, command in whole.commands.items():
-        assert command.get_short_help_str() == light.commands[name].get_short_help_str()
+    for name, one in whole.commands.items():
+        assert one.get_short_help_str() == light.commands[name].get_short_help_str()
     assert len(light.commands["measure"].params) == len(whole.commands["measure"].params) > 5
     assert len(light.commands["compare"].params) == 0
     group = typer.main.get_command(only(app, "models")).commands["models"]
@@ -123,12 +124,17 @@ def test_snapshot_of_a_simulated_camera(tmp_path):
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(arguments, words):
-    done = cli(*arguments, "--headless")
+    done = command(*arguments, "--headless")
     assert done.returncode == 2, done.stdout
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_bad_input_ends_a_real_process_the_same_way():
+    done = cli("run", "syntetic:stereo", "--headless")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
 def test_debug_shows_the_traceback():

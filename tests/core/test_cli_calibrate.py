@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import cv2
 import numpy as np
 import pytest
-from boards import CHARUCO, LEFT, picture, standings
+from boards import CHARUCO, LEFT, picture, standings, write_board_pair, write_folder
 from rig_scene import CAMERA, TRUE, shot
 
 from lingbot_live.calibration.board import Board
@@ -17,22 +15,9 @@ from lingbot_live.cli import app, main
 from lingbot_live.comparison import measure_camera
 from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.errors import CalibrationError, ConfigError
-from lingbot_live.frame import Calibration, Frame, Intrinsics
+from lingbot_live.frame import Calibration, Frame
 
 BESIDE = move_of((0.2, 0.01, 0.02), (1.0, -10.0, 2.0))
-
-
-def write_folder(folder, pictures, camera: Intrinsics):
-    """Write a plain RGB-D folder."""
-    for name in ("color", "depth"):
-        (folder / name).mkdir(parents=True)
-    for n, (color, depth_m) in enumerate(pictures):
-        cv2.imwrite(str(folder / f"color/{n:03}.png"), cv2.cvtColor(color, cv2.COLOR_RGB2BGR))
-        raw = np.rint(depth_m * 1000).astype(np.uint16)
-        cv2.imwrite(str(folder / f"depth/{n:03}.png"), raw)
-    k = {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
-    (folder / "intrinsics.json").write_text(json.dumps(k))
-    return f"folder:{folder}"
 
 
 def run(*words: str) -> int:
@@ -43,12 +28,7 @@ def run(*words: str) -> int:
 @pytest.fixture(scope="module")
 def board_addresses(tmp_path_factory):
     """Two recordings of a board that is held still in seven places."""
-    base = tmp_path_factory.mktemp("board")
-    sides: dict[str, list] = {"left": [], "right": []}
-    for n, pose in enumerate(standings(CHARUCO, 7, seed=4)):
-        for side, T in (("left", pose), ("right", BESIDE.inverse() @ pose)):
-            sides[side] += [picture(CHARUCO, T, LEFT, n)] * 20
-    return [write_folder(base / side, pictures, LEFT) for side, pictures in sides.items()]
+    return write_board_pair(tmp_path_factory.mktemp("board"), BESIDE)
 
 
 def test_calibrate_writes_a_rig_that_is_true(board_addresses, tmp_path, capsys):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from command import command
 from made_network import save_made
 
 from lingbot_live.config import CameraConfig, RefinerConfig
@@ -20,8 +20,7 @@ from lingbot_live.session import Session
 
 
 def refine(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lingbot_live", "refine", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return command("refine", *arguments)
 
 
 def write_example(folder: Path, millimetres: int) -> Path:
@@ -185,13 +184,10 @@ def test_input_that_is_not_there(tmp_path):
 
 def test_run_takes_the_same_options(tmp_path):
     model, stats = save_made(tmp_path / "model.pt"), tmp_path / "s.json"
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "lingbot_live", "run", "synthetic:stereo", "--size", "64x48",
-            "--headless", "--frames", "2", "--refiner", f"lingbot:{model}", "--level", "0",
-            "--precision", "fp32", "--device", "cpu", "--no-mask", "--stats", str(stats),
-        ],
-        capture_output=True, text=True, check=False,
+    done = command(
+        "run", "synthetic:stereo", "--size", "64x48", "--headless", "--frames", "2",
+        "--refiner", f"lingbot:{model}", "--level", "0", "--precision", "fp32", "--device", "cpu",
+        "--no-mask", "--stats", stats,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     refiner = json.loads(stats.read_text())["refiner"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
+from command import command
 from scripted import ScriptedCamera
 
 from lingbot_live.camera import _controls_for, first_frame
@@ -142,9 +141,10 @@ def test_what_the_device_refuses_is_not_remembered():
 
 
 def cli(*arguments):
-    command = [sys.executable, "-m", "lingbot_live", "run", "synthetic:stereo", "--size", "64x48",
-               "--headless", "--frames", "2", "--refiner", "none", *arguments]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = command(
+        "run", "synthetic:stereo", "--size", "64x48", "--headless", "--frames", 2,
+        "--refiner", "none", *arguments,
+    )  # fmt: skip
     return done.returncode, done.stdout, " ".join(done.stderr.split())
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from command import command
 
 from lingbot_live import doctor, doctor_checks, doctor_system, usb
 from lingbot_live.doctor import ChildError, Status
@@ -166,9 +167,6 @@ def test_the_command_reports_everything_and_its_status(tmp_path):
 
 
 def test_a_folder_that_is_not_there():
-    done = subprocess.run(
-        [sys.executable, "-m", "lingbot_live", "doctor", "--folder", "/nowhere"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = command("doctor", "--folder", "/nowhere")
     assert done.returncode == 2
     assert "--folder /nowhere" in done.stderr

@@ -259,3 +259,9 @@ def test_with_hold_the_last_frame_stays_and_can_be_left():
         assert numbers(film, 3) == [3, 4, 4]
         film.playback.play()
         assert numbers(film, 2) == [0, 1], "from the start where it had ended"
+
+
+def test_paused_before_its_first_frame_it_shows_that_one():
+    with Film() as film:
+        film.playback.pause()
+        assert numbers(film, 2) == [0, 0]

@@ -250,7 +250,17 @@ def test_frames_are_those_of_the_camera_that_leads(take):
                 playback.seek_frame(number)
                 assert playback.frame == number
                 assert np.array_equal(held(camera).depth_raw, given[number].depth_raw)
-            assert not playback.marks() or playback.marks()[0].kind != "marker"
+
+
+def test_the_first_camera_of_the_file_leads_in_whatever_order_they_open(take):
+    path, _ = take
+    names = next(info.details["cameras"].split(", ") for info in registry.members(str(path)))
+    first, last = (registry.create_camera(f"session:{path}#{name}") for name in names)
+    with last:
+        assert last.playback.lead.name == names[1]
+        with first:
+            assert first.playback is last.playback
+            assert last.playback.lead.name == names[0]
 
 
 def test_previews_are_the_frames_made_small(take):
@@ -295,3 +305,12 @@ def test_with_hold_all_cameras_stay_at_their_last_frame(take):
         cameras[0].playback.play()
         held(cameras[0])
         assert cameras[0].playback.position_s < 0.3
+
+
+def test_a_session_named_on_the_command_line_brings_all_its_cameras(take, tmp_path):
+    path, witness = take
+    missing = str(tmp_path / "none.mcap")
+    named = registry.with_members(["synthetic:stereo", str(path), missing])
+    assert named[0] == "synthetic:stereo"
+    assert {address.partition("#")[2] for address in named[1:3]} == set(witness.frames)
+    assert named[3] == missing, "who opens it says why"

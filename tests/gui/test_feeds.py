@@ -7,13 +7,14 @@ import time
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QDialog, QLabel
 from rgbd_folder import write_examples
 
 from lingbot_live.camera import CameraState
 from lingbot_live.config import RefinerConfig
 from ui import theme
 from ui.add_camera import AddCamera
+from ui.keys import KeysDialog
 from ui.main_window import MainWindow
 from ui.settings import Settings
 
@@ -150,3 +151,100 @@ def test_a_region_is_drawn_with_the_mouse(window, folders):
     assert [place.x(), place.y()] == pytest.approx([0.2, 0.3], abs=0.01)
     assert [place.right(), place.bottom()] == pytest.approx([0.6, 0.7], abs=0.01)
     assert window.link.zoom == 1.0
+
+
+def test_it_fits_a_small_screen_with_everything_open(window, folders):
+    window.open_addresses(folders)
+    wait_for(lambda: len(window.panels) == 3 and all_shown(window))
+    window.layouts.everything()
+    window.quality_dock.show()
+    QTest.qWait(50)
+    least = window.minimumSizeHint()
+    assert least.width() <= 1280
+    assert least.height() <= 720
+    assert all(panel.color.picture_rect().height() >= 40 for panel in window.panels)
+
+
+def test_a_demo_shows_views_only_with_large_letters_and_comes_back(window, folders):
+    window.layouts.wipe()
+    window.open_addresses(folders[:2])
+    wait_for(lambda: len(window.panels) == 2 and all_shown(window))
+    normal = window.panels[0].color.fontMetrics().height()
+    legend = window.scale.fontMetrics().height()
+    chrome = (window.menuBar(), window.bar, window.record_bar, window.statusBar())
+    window.actions_["full_screen"].trigger()
+    assert window.isFullScreen()
+    assert not any(part.isVisible() for part in (*chrome, window.compare.controls))
+    height = window.screen().geometry().height()
+    assert window.scale.fontMetrics().height() > height / 30
+    assert window.panels[0].color.fontMetrics().height() > normal
+    wait_for(lambda: window.compare.image.split not in (0.5, 0.0))  # the wipe sweeps by itself
+    window.feeds.add(folders[2])
+    wait_for(lambda: len(window.panels) == 3)
+    assert window.panels[2].color.fontMetrics().height() > normal, "new rows have them too"
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.isFullScreen()
+    assert all(part.isVisible() for part in (*chrome, window.compare.controls))
+    assert window.scale.fontMetrics().height() == legend
+    assert window.panels[2].color.fontMetrics().height() == normal
+    assert not window.compare._timer.isActive()
+
+
+def test_arrangements_of_one_row_and_of_several_are_remembered_apart(window, folders):
+    window.layouts.everything()
+    window.open_address(folders[0])
+    wait_for(lambda: window.panels and all_shown(window))
+    bottom, right = Qt.DockWidgetArea.BottomDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+    assert window.dockWidgetArea(window.compare_dock) == bottom
+    window.feeds.add(folders[1])
+    wait_for(lambda: len(window.panels) == 2)
+    assert window.dockWidgetArea(window.compare_dock) == right
+    left = Qt.DockWidgetArea.LeftDockWidgetArea
+    window.addDockWidget(left, window.compare_dock)
+    window.feeds.remove_selected()
+    wait_for(lambda: len(window.panels) == 1)
+    assert window.dockWidgetArea(window.compare_dock) == bottom
+    window.feeds.add(folders[1])
+    wait_for(lambda: len(window.panels) == 2)
+    assert window.dockWidgetArea(window.compare_dock) == left
+    window.close()
+    again = MainWindow(Settings())
+    again.refining.use(RefinerConfig("none"))
+    again.show()
+    assert again.dockWidgetArea(again.compare_dock) == bottom
+    again.open_addresses(folders[:2])
+    wait_for(lambda: len(again.panels) == 2)
+    assert again.dockWidgetArea(again.compare_dock) == left
+    again.close()
+    again.deleteLater()
+
+
+def test_docks_are_closed_floated_and_brought_back(window):
+    window.quality_dock.show()
+    window.quality_dock.setFloating(True)
+    assert window.quality_dock.isWindow()
+    window.quality_dock.close()
+    assert not window.actions_["quality"].isChecked()
+    window.actions_["quality"].trigger()
+    assert window.quality_dock.isVisible()
+    window.quality_dock.setFloating(False)
+
+
+def test_the_page_of_keys_names_every_key(window):
+    window.show_keys()
+    dialog = window.findChild(KeysDialog)
+    texts = {label.text() for label in dialog.findChildren(QLabel)}
+    wanted = {info.text.rstrip(".") for info in window.actions_.infos.values() if info.shortcut}
+    assert wanted <= texts
+    dialog.close()
+
+
+def test_long_names_elide(window, folders):
+    window.open_addresses(folders[:2])
+    wait_for(lambda: len(window.panels) == 2 and all_shown(window))
+    view = window.panels[0].color
+    window.layouts.refined_large()
+    view.setVisible(True)
+    view.set_title("a very long name of a camera " * 10)
+    assert view.minimumWidth() < 200
+    assert view.grab().width() == view.width()

@@ -1,0 +1,176 @@
+"""Orbbec recordings: ``.bag`` files played through the SDK."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from drivers import _orbbec_data as data
+from drivers._orbbec_camera import WAIT_MS, OrbbecCamera
+from drivers._orbbec_sdk import context, sdk
+from drivers._profiles import choose
+from drivers._recording import existing_file, probe
+from lingbot_live.camera import CameraInfo, Capture
+from lingbot_live.config import CameraConfig
+from lingbot_live.errors import EndOfStreamError
+from lingbot_live.pace import Pace
+
+SUFFIXES = (".bag",)
+_FIRST_S = 5.0
+_PAIRING_MS = 50  # how long the last frames of a recording may still be on their way
+_RATE = 4.0  # of the SDK's playback; how fast frames are shown is decided here
+_EARLY_MS = 70  # before a place to go to: the SDK pairs what comes around it
+
+
+class OrbbecRecording(OrbbecCamera):
+    """A recording. `Pace` decides when a frame is shown.
+
+    The SDK plays by a clock of its own and drops frames that are not fetched in time. Its playback
+    therefore stands still between reads; a frame that standing still costs is brought back by a
+    seek.
+    """
+
+    def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
+        super().__init__(info, config)
+        self._pace: Pace[Any] | None = None
+        self._streams: Any = None
+        self._is_paused = False
+        self._first_us: int | None = None
+        self._last = (0, 0.0)  # number and position (ms) of the last frame handed out
+        self._retried: tuple[int, float] | None = None  # the one after which some were missing
+
+    def _cam_open(self) -> None:
+        path = existing_file(self.info.target, "orbbec", SUFFIXES)
+        data.check_bag(path)
+        ob = self._ob = sdk()
+        probe("orbbec", path)
+        context()
+        with data.explained(ob, self.info.address):
+            self._device = ob.PlaybackDevice(str(path))
+            self._identify()
+            self._pipeline = ob.Pipeline(self._device)
+            self.info = replace(self.info, profiles=tuple(data.profiles(ob, self._pipeline)))
+            color, _ = choose(self.info.address, self.info.profiles, self.config)
+            self._streams = ob.Config()
+            for sensor in (ob.OBSensorType.COLOR_SENSOR, ob.OBSensorType.DEPTH_SENSOR):
+                self._streams.enable_stream(sensor)
+            self._device.set_playback_rate(_RATE)
+            self._first_us = None
+            self._play()
+            duration_s = self._device.get_duration() / 1000
+        self.playback = self._pace = Pace(self, self, duration_s, 1 / max(color.fps, 1))
+
+    def _cam_read(self, timeout_s: float) -> Capture | None:
+        assert self._pace is not None
+        return self._pace.read(timeout_s)
+
+    def _cam_close(self) -> None:
+        self.playback = self._pace = None
+        super()._cam_close()
+
+    # ---- what the pace asks for ----------------------------------------------------------------
+
+    def play_fetch(self, timeout_s: float) -> tuple[float, Any] | None:
+        """Return the next frame set and its time."""
+        with data.explained(self._ob, self.info.address):
+            frames = self._wait(max(1, min(round(timeout_s * 1000), WAIT_MS)))
+        return None if frames is None else (self._last[1] / 1000, frames)
+
+    def play_show(self, item: Any) -> Capture | None:
+        """Register and copy a frame set."""
+        with data.explained(self._ob, self.info.address):
+            return self._capture(item)
+
+    def play_seek(self, position_s: float) -> None:
+        """Go on at a time, from a new start if the file is at its end or is to begin again."""
+        with data.explained(self._ob, self.info.address):
+            self._find_first()
+            if position_s <= 0 or self._has_stopped():
+                self._pipeline.stop()
+                self._play()
+            if position_s > 0:
+                self._jump(round(position_s * 1000))
+
+    def _find_first(self) -> None:
+        """Read the first frame set, since only stamps tell where another one stands."""
+        deadline_s = time.monotonic() + _FIRST_S
+        while self._first_us is None and time.monotonic() < deadline_s:
+            self._wait(WAIT_MS)
+
+    # ---- the SDK -------------------------------------------------------------------------------
+
+    def _play(self) -> None:
+        """Start at the first frame; a plain start may lose it."""
+        self._last, self._retried = (0, 0.0), None
+        self._is_paused = False
+        self._device.pause()
+        self._pipeline.start(self._streams)
+        self._device.resume()
+
+    def _jump(self, position_ms: int) -> None:
+        self._pause()
+        self._drain()
+        self._device.seek(max(0, position_ms - _EARLY_MS))
+        self._last, self._retried = (0, 0.0), None
+        self._device.resume()
+        self._is_paused = False
+
+    def _wait(self, timeout_ms: int) -> Any:
+        deadline = time.monotonic() + timeout_ms / 1000
+        while time.monotonic() < deadline:
+            frames = self._pipeline.wait_for_frames(1 if self._is_paused else timeout_ms)
+            if frames is None and self._has_shown_last():
+                raise EndOfStreamError(f"{self.info.address}: the recording is over")
+            if frames is None and self._is_paused:
+                self._device.seek(int(self._last[1]))
+                self._device.resume()
+                self._is_paused = False
+            elif frames is None:
+                return self._at_end()
+            elif self._is_new(frames):
+                return frames
+        return None
+
+    def _is_new(self, frames: Any) -> bool:
+        """Note where playback stands; False for a frame that a seek brings up again."""
+        color, depth = frames.get_color_frame(), frames.get_depth_frame()
+        number, stamp_us = (depth or color).get_index(), (depth or color).get_timestamp_us()
+        if number <= self._last[0]:
+            return False
+        self._pause()
+        follows = self._last[0] in (0, number - 1)
+        if not (follows and color and depth) and self._retried != self._last:
+            self._retried = self._last  # once: it may be so in the file
+            self._drain()
+            return False
+        if self._first_us is None:
+            self._first_us = stamp_us
+        self._last = (number, (stamp_us - self._first_us) / 1000)
+        return True
+
+    def _pause(self) -> None:
+        if not self._is_paused:
+            self._device.pause()
+            self._is_paused = True
+
+    def _drain(self) -> None:
+        while self._pipeline.wait_for_frames(1) is not None:
+            pass
+
+    def _at_end(self) -> Any:
+        """Having waited in vain: nothing yet, the last frames, or the end."""
+        if not self._has_stopped():
+            return None
+        frames = self._pipeline.wait_for_frames(_PAIRING_MS)
+        if frames is None:
+            raise EndOfStreamError(f"{self.info.address}: the recording is over")
+        return frames if self._is_new(frames) else None
+
+    def _has_stopped(self) -> bool:
+        status = self._device.get_playback_status()
+        return bool(status == self._ob.OBPlaybackStatus.STOPPED)
+
+    def _has_shown_last(self) -> bool:
+        """Known before the status says so, which after a seek near the end it never does."""
+        return self._first_us is not None and self._last[1] >= self._device.get_duration() - 1

@@ -1,0 +1,29 @@
+"""The command line within this process: its output and exit status, without a new Python."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from unittest import mock
+
+from lingbot_live.cli import main
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Do as ``lingbot-live ARGUMENTS`` does."""
+    words = [str(argument) for argument in arguments]
+    out, err = io.StringIO(), io.StringIO()
+    status: object = 0
+    with (
+        mock.patch.object(sys, "argv", ["lingbot-live", *words]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code or 0
+    assert isinstance(status, int), status
+    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())

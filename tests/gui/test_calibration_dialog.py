@@ -1,0 +1,144 @@
+"""The calibration dialog on recordings of a board, as a user works with it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from boards import LEFT, write_board_pair
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
+from rgbd_folder import write_examples
+
+from lingbot_live.calibration.rig import Rig, RigCamera, move_of
+from lingbot_live.config import RefinerConfig
+from lingbot_live.geometry import scaled
+from ui.main_window import MainWindow
+from ui.nudging import Nudging
+from ui.settings import Settings
+
+BESIDE = move_of((0.12, 0.01, 0.02), (1.0, -9.0, 2.0))
+
+
+def until(condition, timeout_s=60.0):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        QTest.qWait(20)
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory):
+    small = scaled(LEFT, 320, 240)
+    return write_board_pair(tmp_path_factory.mktemp("pair"), BESIDE, small, distance_m=0.55)
+
+
+@pytest.fixture
+def window(qapp):
+    made = MainWindow(Settings())
+    made.refining.use(RefinerConfig("none"))
+    made.layouts.pictures()
+    made.resize(1280, 720)
+    made.show()
+    yield made
+    made.close()
+    made.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def opened(window, addresses):
+    window.open_addresses(tuple(addresses))
+    until(lambda: all(panel.refined.has_image for panel in window.panels))
+    window.actions_["calibrate"].trigger()
+    return window.rigging.dialog
+
+
+def test_a_board_before_two_cameras_gives_their_rig(window, addresses, tmp_path, monkeypatch):
+    dialog = opened(window, addresses)
+    assert not dialog.solve_button.isEnabled()
+    dialog.look_button.click()
+    until(lambda: any("corners" in dialog.table.texts(0)[1] for _ in (0,)))
+    until(lambda: dialog.solve_button.isEnabled() and int(dialog.table.texts(1)[2]) >= 5)
+    assert "views" in dialog.status.text()
+    dialog.solve_button.click()
+    until(lambda: window.feeds.rig is not None)
+    found = window.feeds.rig.camera(addresses[1])
+    assert np.linalg.norm(np.subtract(found.pose.translation_m, BESIDE.translation_m)) < 0.004
+    assert (found.pose.inverse() @ BESIDE).angle_deg < 0.2
+    texts = dialog.table.texts(1)
+    assert texts[5] == f"{found.residual_px:.2f}"
+    assert texts[3].split() == [f"{1000 * n:+.1f}" for n in found.pose.translation_m]
+
+    dialog.nudging.boxes[1].setValue(5.0)
+    moved = window.feeds.rig.camera(addresses[1]).pose.translation_m
+    assert moved[1] == pytest.approx(found.pose.translation_m[1] + 0.005)
+    path = tmp_path / "rig.toml"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(path), ""))
+    dialog.save_button.click()
+    assert Rig.load(path).camera(addresses[1]).pose.translation_m == pytest.approx(moved)
+    dialog.nudging.zero_button.click()
+    assert window.feeds.rig.camera(addresses[1]).pose == found.pose
+
+    until(lambda: len(dialog._work.watch.frames()) == 2)
+    dialog.close()
+    assert window.rigging.dialog is None
+    assert window.session._taps == ()
+
+
+def test_icp_runs_in_a_child_and_can_be_cancelled(window, addresses):
+    dialog = opened(window, addresses)
+    window.rigging.use(Rig((RigCamera(addresses[0]), RigCamera(addresses[1], BESIDE))))
+    until(lambda: len(dialog._work.watch.frames()) == 2)
+    dialog.icp_button.click()
+    until(lambda: dialog.icp_button.text() == "Cancel")
+    dialog.icp_button.click()
+    until(lambda: "cancelled" in dialog.notice.text)
+    assert window.feeds.rig.camera(addresses[1]).pose == BESIDE
+    until(lambda: dialog.icp_button.text() == "Refine by ICP")
+    dialog.close()
+
+
+def test_it_says_what_is_missing(window, tmp_path):
+    window.open_address(f"folder:{write_examples(tmp_path / 'one', 2)}")
+    until(lambda: window.panels and window.panels[0].refined.has_image)
+    window.actions_["calibrate"].trigger()
+    dialog = window.rigging.dialog
+    assert "at least two cameras" in dialog.status.text()
+    assert not dialog.look_button.isEnabled()
+    window.feeds.add(f"folder:{write_examples(tmp_path / 'two', 2)}")
+    until(lambda: dialog.look_button.isEnabled())
+    dialog.board_box.setEditText("chessboard:8x6:20mm")
+    dialog.look_button.click()
+    assert "upside down" in dialog.notice.text
+    dialog.clock_button.click()
+    until(lambda: "seen for" in dialog.notice.text)
+    window.stop()
+    assert "at least two cameras" in dialog.status.text()
+    dialog.close()
+
+
+def test_the_boards_picture_is_saved(window, tmp_path, monkeypatch):
+    window.actions_["calibrate"].trigger()
+    dialog = window.rigging.dialog
+    path = tmp_path / "board.png"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(path), ""))
+    dialog.draw_button.click()
+    until(path.exists)
+    until(lambda: window.tasks.finish(0.1))
+    dialog.close()
+
+
+def test_nudges_of_two_cameras_add_up(qapp):
+    nudging, told = Nudging(), []
+    nudging.nudged.connect(told.append)
+    nudging.set_rig(Rig((RigCamera("a"), RigCamera("b", BESIDE), RigCamera("c"))))
+    nudging.boxes[0].setValue(2.0)
+    nudging.camera_box.setCurrentText("c")
+    assert nudging.boxes[0].value() == 0
+    nudging.boxes[4].setValue(1.5)
+    rig = told[-1]
+    assert rig.camera("b").pose.translation_m[0] == pytest.approx(0.122)
+    assert rig.camera("c").pose.angle_deg == pytest.approx(1.5)
+    nudging.deleteLater()
