@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from typing import Any
@@ -16,8 +17,12 @@ from lingbot_live.config import CameraConfig
 from lingbot_live.errors import EndOfStreamError
 from lingbot_live.pace import Pace
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = (".bag",)
 _FIRST_S = 5.0
+_STUCK_S = 0.4  # without a frame while it should play
+_MOST_NUDGES = 5
 _PAIRING_MS = 50  # how long the last frames of a recording may still be on their way
 _RATE = 4.0  # of the SDK's playback; how fast frames are shown is decided here
 _EARLY_MS = 70  # before a place to go to: the SDK pairs what comes around it
@@ -39,6 +44,8 @@ class OrbbecRecording(OrbbecCamera):
         self._first_us: int | None = None
         self._last = (0, 0.0)  # number and position (ms) of the last frame handed out
         self._retried: tuple[int, float] | None = None  # the one after which some were missing
+        self._moved_s = 0.0  # when a frame came last, or playback was set going
+        self._nudges = 0  # since then
 
     def _cam_open(self) -> None:
         path = existing_file(self.info.target, "orbbec", SUFFIXES)
@@ -103,18 +110,22 @@ class OrbbecRecording(OrbbecCamera):
     def _play(self) -> None:
         """Start at the first frame; a plain start may lose it."""
         self._last, self._retried = (0, 0.0), None
-        self._is_paused = False
+        self._is_paused, self._moved_s = False, time.monotonic()
         self._device.pause()
         self._pipeline.start(self._streams)
         self._device.resume()
 
     def _jump(self, position_ms: int) -> None:
+        self._last, self._retried = (0, 0.0), None
+        self._go_on(position_ms - _EARLY_MS)
+
+    def _go_on(self, position_ms: float) -> None:
+        """Play from a place in the file, whatever is under way."""
         self._pause()
         self._drain()
-        self._device.seek(max(0, position_ms - _EARLY_MS))
-        self._last, self._retried = (0, 0.0), None
+        self._device.seek(max(0, int(position_ms)))
         self._device.resume()
-        self._is_paused = False
+        self._is_paused, self._moved_s = False, time.monotonic()
 
     def _wait(self, timeout_ms: int) -> Any:
         deadline = time.monotonic() + timeout_ms / 1000
@@ -147,6 +158,7 @@ class OrbbecRecording(OrbbecCamera):
         if self._first_us is None:
             self._first_us = stamp_us
         self._last = (number, (stamp_us - self._first_us) / 1000)
+        self._moved_s, self._nudges = time.monotonic(), 0
         return True
 
     def _pause(self) -> None:
@@ -160,12 +172,28 @@ class OrbbecRecording(OrbbecCamera):
 
     def _at_end(self) -> Any:
         """Having waited in vain: nothing yet, the last frames, or the end."""
-        if not self._has_stopped():
-            return None
-        frames = self._pipeline.wait_for_frames(_PAIRING_MS)
-        if frames is None:
-            raise EndOfStreamError(f"{self.info.address}: the recording is over")
-        return frames if self._is_new(frames) else None
+        # A new pass still tells the end of the one before.
+        if self._has_stopped() and self._last[0]:
+            frames = self._pipeline.wait_for_frames(_PAIRING_MS)
+            if frames is None:
+                raise EndOfStreamError(f"{self.info.address}: the recording is over")
+            return frames if self._is_new(frames) else None
+        if time.monotonic() - self._moved_s > _STUCK_S:
+            self._nudge()
+        return None
+
+    def _nudge(self) -> None:
+        """Set playback going that got stuck, as it does at times after a seek near the end."""
+        self._nudges += 1
+        if self._nudges > _MOST_NUDGES:
+            self._nudges = 0
+            raise EndOfStreamError(f"{self.info.address}: the SDK does not play on from here")
+        log.debug("%s: stuck after frame %d", self.info.address, self._last[0])
+        if self._last[0]:
+            self._go_on(self._last[1] - self._nudges * _EARLY_MS)
+        else:
+            self._pipeline.stop()
+            self._play()
 
     def _has_stopped(self) -> bool:
         status = self._device.get_playback_status()

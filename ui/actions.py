@@ -73,6 +73,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("mark", "Mark", "M", "recording.mark", "Note this moment in the recording"),
     ActionInfo("snapshot", "Snapshot", "S", "saving.take_snapshot", "Write this frame to a folder"),
+    ActionInfo("report", "Report...", "Ctrl+Shift+R", "reporting.ask", "Tables, plots, pictures"),
     ActionInfo("export", "Export...", "Ctrl+E", "exporting.ask", "To clouds, images, video, ..."),
     ActionInfo("quit", "Quit", "Ctrl+Q", "close"),
     ActionInfo("layout_all", "Everything", "1", "layouts.everything"),
@@ -122,7 +123,8 @@ ACTIONS: tuple[ActionInfo, ...] = (
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
         "add_camera", "remove_camera", "next_camera", "controls", "-",
-        "record", "pause_recording", "mark", "record_options", "snapshot", "export", "-", "quit"),
+        "record", "pause_recording", "mark", "record_options", "snapshot", "-",
+        "export", "report", "-", "quit"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop"),
     "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw"),

@@ -55,6 +55,7 @@ class Demo:
         window = self._window
         self._is_on = on
         self._escape.setEnabled(on)
+        window.actions_["end_measuring"].setEnabled(not on)  # it has the same key
         if on:
             chrome = [
                 window.menuBar(), window.statusBar(), *window.findChildren(QToolBar),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -113,9 +114,15 @@ class Feeds(QObject):
         if window.session is None:
             window.open_address(address)
             return
-        config = window.camera_config
-        window.session.add(address, lambda: registry.create_camera(address, config))
-        self._follow()
+        if registry.may_have_members(address):  # a session file may hold several cameras
+            window.tasks.run(
+                "reading a session",
+                lambda: [info.address for info in registry.members(address)],
+                lambda found: self._add_all(found or [address]),
+                lambda error: self._add_all([address]),  # its row will say why
+            )
+        else:
+            self._add_all([address])
 
     def remove_selected(self) -> None:
         """Close the selected camera; the others stream on."""
@@ -126,6 +133,8 @@ class Feeds(QObject):
             window.stop()
         else:
             session, feed = window.session, view.feed
+            at = next(i for i, other in enumerate(session.feeds) if other is feed)
+            window.addresses = (*window.addresses[:at], *window.addresses[at + 1 :])
             window.tasks.run(
                 f"closing {feed.name}", lambda: session.remove(feed), lambda _: self._follow()
             )
@@ -138,12 +147,22 @@ class Feeds(QObject):
 
     # ---- private -----------------------------------------------------------------------------
 
+    def _add_all(self, addresses: list[str]) -> None:
+        window = self._window
+        if window.session is None:
+            return  # stopped meanwhile
+        config = window.camera_config
+        for address in addresses:
+            window.session.add(address, partial(registry.create_camera, address, config))
+            window.addresses = (*window.addresses, address)
+        self._follow()
+
     def _follow(self) -> None:
         window = self._window
         if window.session is None:
             return
         window.bridge.follow(window.session)
-        window.addresses = tuple(feed.name for feed in window.session.feeds)
+        window.asked = window.addresses
         self.show(window.bridge.views)
         window.sessionChanged.emit()
 

@@ -291,9 +291,11 @@ class ImageView(QWidget):
 
     @staticmethod
     def _draw(painter: QPainter, box: QRect, text: str, color: str, side: Qt.AlignmentFlag) -> None:
-        """Draw one elided line."""
+        """Draw one elided line; a remark in brackets at its end stays."""
         metrics: QFontMetrics = painter.fontMetrics()
-        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width() + 1)
+        modes = Qt.TextElideMode
+        mode = modes.ElideMiddle if text.endswith(")") else modes.ElideRight
+        shown = metrics.elidedText(text, mode, box.width() + 1)
         painter.setPen(QColor(color))
         painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
 

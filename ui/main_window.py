@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -19,6 +20,7 @@ from lingbot_live import __version__
 from lingbot_live.camera import CameraState
 from lingbot_live.config import CameraConfig
 from lingbot_live.session import Session
+from lingbot_live.worker import Worker
 from ui.actions import Actions
 from ui.bridge import Bridge, FeedView, StallMeter, Tasks
 from ui.camera_bar import CameraBar
@@ -35,12 +37,13 @@ from ui.feeds import Feeds
 from ui.keys import KeysDialog
 from ui.layouts import Layouts
 from ui.notice import Notice
-from ui.opening import Opening, dropped_paths
+from ui.opening import CLOSE_S, Opening, after, dropped_paths
 from ui.palette import CommandPalette
 from ui.quality_panel import QualityPanel
 from ui.record_bar import RecordBar, Recording
 from ui.refining import Refining
 from ui.replay import Replay
+from ui.report_dialog import Reporting
 from ui.rigging import Rigging
 from ui.saving import Saving
 from ui.settings import Settings
@@ -79,6 +82,7 @@ class MainWindow(QMainWindow):
         self._has_shown = False
         self._started_s = 0.0
         self._closing = False
+        self._closer: Worker | None = None  # of the session before
         self._build()
         self._connect()
         self._restore()
@@ -121,6 +125,7 @@ class MainWindow(QMainWindow):
         self.opening = Opening(self)
         self.saving = Saving(self)
         self.exporting = Exporting(self)
+        self.reporting = Reporting(self)
         self.replay = Replay(self)
         self.actions_ = Actions(self)
         self.actions_.fill(self.menuBar())
@@ -193,6 +198,8 @@ class MainWindow(QMainWindow):
         self.session = Session.of(
             self.addresses, self.refining.running, self.camera_config, on_update=self.bridge.wake
         )
+        for feed in self.session.feeds:
+            feed.create = after(self._closer, feed.create)
         self.bridge.follow(self.session)
         self.feeds.show(self.bridge.views)
         self.session.start(self.max_frames)
@@ -203,16 +210,21 @@ class MainWindow(QMainWindow):
 
     def stop(self) -> None:
         """Close the cameras on a thread of their own: an SDK may take its time."""
-        if self.session is None:
-            return
+        if self.session is not None:
+            self._closer = self.tasks.run("closing the session", self.release())
+
+    def release(self) -> Callable[[], bool]:
+        """Take the session off the screen; returns what closes its cameras, for a thread."""
         session, self.session = self.session, None
+        if session is None:
+            return lambda: True
         self.recording.stop()
         self.stall.stop()
         self.last_stats = session.stats()
         self.bridge.follow(None)
         self.bar.set_running(False)
-        self.tasks.run("closing the session", session.stop)
         self.sessionChanged.emit()
+        return session.stop
 
     def toggle_streaming(self) -> None:
         """Start or stop."""
@@ -363,7 +375,7 @@ class MainWindow(QMainWindow):
             self.quality.stop()
             self.controls.stop()
             self.devices.stop()
-            self.tasks.finish(15.0)
+            self.tasks.finish(CLOSE_S)
         event.accept()
 
     def _remember(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,13 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog
 
 from lingbot_live import registry
-from lingbot_live.camera import CameraInfo
+from lingbot_live.camera import Camera, CameraInfo
+from lingbot_live.worker import Worker
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
 
+CLOSE_S = 15.0  # the longest that an SDK is waited for
 RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
 
 
@@ -103,6 +105,19 @@ class Opening:
         self._window.devices.look()
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
-        """Stream from the first of these files and folders."""
+        """Stream from these files and folders, a row each."""
         if paths:
-            self._window.open_address(f"folder:{paths[0]}" if paths[0].is_dir() else str(paths[0]))
+            self._window.open_addresses(
+                tuple(f"folder:{path}" if path.is_dir() else str(path) for path in paths)
+            )
+
+
+def after(closer: Worker | None, create: Callable[[], Camera]) -> Callable[[], Camera]:
+    """Have a camera made once the session before let go of it, for it may be the same one."""
+
+    def make() -> Camera:
+        if closer is not None:
+            closer.join(CLOSE_S)
+        return create()
+
+    return make

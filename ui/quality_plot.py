@@ -23,7 +23,7 @@ PLOTTED = (
     "changed_median_mm",
 )  # fmt: skip
 _POINTS = 600  # five minutes at two a second
-_SPAN_S = 60.0  # of the time axis
+_LEAST_S, _SPAN_S = 10.0, 60.0  # of the time axis
 
 
 class QualityPlot(QWidget):
@@ -82,7 +82,8 @@ class QualityPlot(QWidget):
             for column, is_refined in enumerate((False, True)):
                 line = self._line(view, is_refined)
                 line.setData(ago_s, raw_refined[:, column], connect="finite")
-        self.plot.setXRange(-_SPAN_S, 0, padding=0)
+        oldest_s = max((now_s - times[0] for times in self._times.values()), default=0.0)
+        self.plot.setXRange(-min(max(oldest_s, _LEAST_S), _SPAN_S), 0, padding=0)
 
     def _line(self, view: FeedView, is_refined: bool) -> Any:
         if (view, is_refined) not in self._lines:

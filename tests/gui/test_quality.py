@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, Qt
 from PySide6.QtTest import QTest
@@ -12,11 +11,10 @@ from rgbd_folder import write_examples
 
 from lingbot_live.calibration.rig import Rig, RigCamera
 from lingbot_live.config import RefinerConfig
-from lingbot_live.frame import Extrinsics, Intrinsics
+from lingbot_live.frame import Extrinsics
 from lingbot_live.meter import QualitySnapshot
 from ui.main_window import MainWindow
 from ui.quality_table import ROWS
-from ui.regions import Place, place_in_view
 from ui.settings import Settings
 
 
@@ -119,19 +117,6 @@ def test_where_cameras_stand_is_known_a_region_is_the_same_place_in_space(window
     moved = window.panels[1].region
     assert moved.left() == pytest.approx(0.3 - 0.1 / 0.8 * 150 / 160, abs=0.01)
     assert moved.width() == pytest.approx(0.15, abs=0.02)
-
-
-def test_a_region_without_depth_or_outside_goes_nowhere():
-    view = Intrinsics(80, 60, 80.0, 80.0, 39.5, 29.5)
-    place = Place(0.4, 0.4, 0.6, 0.6)
-    wall = np.ones((60, 80), np.float32)
-    assert place_in_view(place, 0 * wall, Extrinsics(), view, view) is None
-    away = Extrinsics(translation_m=(5.0, 0.0, 0.0))
-    behind = Extrinsics(translation_m=(0.0, 0.0, -2.0))
-    assert place_in_view(place, wall, away, view, view) is None
-    assert place_in_view(place, wall, behind, view, view) is None
-    same = place_in_view(place, wall, Extrinsics(), view, view)
-    assert same == pytest.approx(place, abs=0.02)
 
 
 def test_a_scale_that_disagrees_is_warned_of(window, folders):

@@ -1,0 +1,75 @@
+"""A report from the window: the cameras are freed for it and stream again afterwards."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QProcess
+from PySide6.QtTest import QTest
+from rgbd_folder import write_examples
+
+from lingbot_live.config import RefinerConfig
+from ui.main_window import MainWindow
+from ui.report_dialog import ReportDialog
+from ui.settings import Settings
+
+
+def wait_for(condition, timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        QTest.qWait(10)
+
+
+@pytest.fixture
+def window(qapp, tmp_path):
+    made = MainWindow(Settings())
+    made.refining.use(RefinerConfig("none"))
+    made.layouts.pictures()
+    made.show()
+    made.open_address(f"folder:{write_examples(tmp_path / 'examples', 2)}")
+    wait_for(lambda: made.panels and made.panels[0].refined.has_image)
+    yield made
+    made.close()
+    made.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def test_it_is_written_and_streaming_goes_on(window, tmp_path):
+    window.reporting.ask()
+    dialog = window.findChild(ReportDialog)
+    dialog.folder.setText(str(tmp_path / "out"))
+    dialog.duration.setValue(1)
+    dialog.start_button.click()
+    assert not window.is_running, "the cameras are free for the other process"
+    wait_for(lambda: dialog.open_button.isEnabled(), 90)
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    assert "Written" in dialog.text.text()
+    wait_for(lambda: window.is_running and window.panels[0].refined.has_image)
+    dialog.close()
+
+
+def test_closing_it_ends_the_measuring(window, tmp_path):
+    window.reporting.ask()
+    dialog = window.findChild(ReportDialog)
+    dialog.folder.setText(str(tmp_path / "out"))
+    dialog.duration.setValue(600)
+    process = dialog.process
+    dialog.start_button.click()
+    wait_for(lambda: process.state() is QProcess.ProcessState.Running)
+    dialog.close()
+    wait_for(lambda: window.is_running)
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said(window, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    window.reporting.ask()
+    dialog = window.findChild(ReportDialog)
+    dialog.folder.setText(str(blocker))
+    dialog.start_button.click()
+    wait_for(lambda: "it is a file" in dialog.text.text(), 60)
+    wait_for(lambda: window.is_running)
+    dialog.close()
