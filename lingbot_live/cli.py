@@ -215,7 +215,9 @@ def _run_headless(
 def _wait(session: Session, duration_s: float | None) -> None:
     from contextlib import suppress
 
-    with suppress(KeyboardInterrupt):  # how a run without a duration ends
+    from lingbot_live.cli_live import typed_commands
+
+    with suppress(KeyboardInterrupt), typed_commands(session):  # Ctrl-C is how a run may end
         session.wait(duration_s)
 
 
