@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from lingbot_live.calibration.rig import Rig
 from lingbot_live.comparison import SensorRun, StreamResult, growth_exponent
 from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.temporal import LEAST_FRAMES
@@ -40,7 +41,17 @@ def rules(settings: ComparisonSettings) -> str:
             "depth 0, so its error is the whole reference depth. “Valid pixels” leaves holes out, "
             "which flatters sensors that skip what is hard."
         )
+    if settings.reference is not None and settings.rig is not None:
+        text += (
+            " The reference stands elsewhere: its depth was registered into each camera's view by "
+            f"a rig{_how_well(settings.rig)}; what that is off counts as error."
+        )
     return escape(text)
+
+
+def _how_well(rig: Rig) -> str:
+    residuals = [c.residual_px for c in rig.cameras if math.isfinite(c.residual_px)]
+    return f" (board residual {max(residuals):.2f} px)" if residuals else ""
 
 
 def _of_camera(run: SensorRun) -> list[str]:
