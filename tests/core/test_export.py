@@ -15,10 +15,16 @@ import cv2
 import numpy as np
 import pytest
 from fixtures_folder import plain
-from sessions import NoisyCamera, record
+from sessions import HalfRefiner, NoisyCamera, record
 
 from lingbot_live import cli_export
-from lingbot_live.errors import ConfigError, ExportCancelledError, ExportError, RecordingError
+from lingbot_live.errors import (
+    ConfigError,
+    ExportCancelledError,
+    ExportError,
+    RecordingError,
+    RefinerError,
+)
 from lingbot_live.export.child import ExportJob, ExportState
 from lingbot_live.export.formats import FORMATS, format_named
 from lingbot_live.export.job import ExportRequest, run_export
@@ -336,6 +342,32 @@ def test_depth_too_far_for_a_format_is_said(take, tmp_path):
     assert (written[far] == 0).all()
     assert np.array_equal(written[~far], raw[~far] * 5)
     assert report.remarks == [f"{far.sum()} pixels lie beyond 13.1 m: 0"]
+
+
+class Sleepy(HalfRefiner):
+    """Gives nothing for its first two frames, nor for the fourth."""
+
+    def _refine(self, frame):
+        if frame.index in (0, 1, 3):
+            raise RefinerError("not awake")
+        return super()._refine(frame)
+
+
+def test_in_a_video_the_last_refined_depth_stays(tmp_path):
+    import av
+
+    take = tmp_path / "a.mcap"
+    camera = NoisyCamera("left", 5, scale_m=1e-4, period_s=0.1)
+    record(take, camera, refiner=Sleepy)
+    run_export(ask(take, "mp4", tmp_path / "a.mp4", options={"quality": 0, "colors": "grey"}))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        pictures = [p.to_ndarray(format="rgb24") for p in container.decode(video=0)]
+    assert [picture.shape for picture in pictures] == [(30, 120, 3)] * 5
+    refined = [picture[:, 82:].astype(int) for picture in pictures]
+    assert max(refined[0].std(), refined[1].std()) < 8  # dark all over: nothing yet
+    assert refined[2].std() > 30
+    assert np.abs(refined[3] - refined[2]).mean() < 8
+    assert np.abs(refined[4] - refined[3]).mean() > 30
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".glb"])
