@@ -37,7 +37,9 @@ StartOption = Annotated[float, typer.Option("--start", help="Begin S seconds int
 EveryFrameOption = Annotated[
     bool, typer.Option("--every-frame", help="Recordings as fast as they are read.")
 ]
-HeadlessOption = Annotated[bool, typer.Option("--headless", help="Without a window.")]
+HeadlessOption = Annotated[
+    bool, typer.Option("--headless", help="Without a window; type 'tokens N' or 'level N'.")
+]
 ScreenshotOption = Annotated[
     Path | None, typer.Option(help="Write a picture of the window when it ends.")
 ]

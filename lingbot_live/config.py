@@ -85,6 +85,13 @@ class RefinerConfig:
     def __str__(self) -> str:
         return f"{self.name}:{self.model}" if self.model else self.name
 
+    def loads_like(self, other: RefinerConfig) -> bool:
+        """Whether the same refiner is made for both, however fine it computes and what it shows."""
+        mine, theirs = (
+            (config.name, config.model, config.precision, config.device) for config in (self, other)
+        )
+        return mine == theirs
+
     @classmethod
     def parse(cls, text: str) -> RefinerConfig:
         """Read ``name`` or ``name:model``."""

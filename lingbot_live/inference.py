@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import LingbotLiveError, NothingRecordedError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.latest import Latest
@@ -25,6 +26,14 @@ class RefinerState(str, Enum):
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A refiner to be made, and the settings it is made for where they are known."""
+
+    create: Callable[[], Refiner]
+    config: RefinerConfig | None
 
 
 @dataclass(slots=True)
@@ -53,12 +62,15 @@ class InferenceWorker:
         self,
         create: Callable[[], Refiner],
         on_change: Callable[[], None] = lambda: None,
+        config: RefinerConfig | None = None,
     ) -> None:
         self.state = RefinerState.LOADING
         self.info: RefinerInfo | None = None
         self.error: BaseException | None = None
         self.condition = threading.Condition()
-        self._create: Callable[[], Refiner] | None = create
+        self._wanted: Wanted | None = Wanted(create, config)
+        self._loaded: RefinerConfig | None = None  # what the present refiner was made for
+        self._tokens: Callable[[Refiner], int | None] | None = None  # asked for while it loads
         self._on_change = on_change
         self._inlets: Sequence[Inlet] = ()
         self._busy = False
@@ -77,17 +89,32 @@ class InferenceWorker:
         with self.condition:
             self._inlets = inlets
 
-    def set_refiner(self, create: Callable[[], Refiner]) -> None:
-        """Have another refiner made in place of the present one; returns at once."""
+    def set_refiner(
+        self, create: Callable[[], Refiner], config: RefinerConfig | None = None
+    ) -> None:
+        """Have another refiner take over; returns at once.
+
+        Where ``config`` differs from the present one's in nothing that a refiner is made for, the
+        present one goes on under it, if it can.
+        """
         with self.condition:
-            self._create = create
+            self._wanted, self._tokens = Wanted(create, config), None
             self.condition.notify_all()
 
     def set_tokens(self, tokens: int) -> None:
         """Have the refiner compute finer or coarser from its next frame on, if it can."""
-        refiner = self._refiner
-        if refiner is not None and refiner.tokens is not None:
-            refiner.tokens = tokens
+        self._choose_tokens(lambda refiner: tokens)
+
+    def set_level(self, level: int) -> None:
+        """The same by resolution level, from 0 to 9."""
+        self._choose_tokens(lambda refiner: refiner.tokens_at(level))
+
+    def _choose_tokens(self, choose: Callable[[Refiner], int | None]) -> None:
+        with self.condition:
+            if self._refiner is None or self._wanted is not None:
+                self._tokens = choose
+            elif self._refiner.tokens is not None:
+                self._refiner.tokens = choose(self._refiner)
 
     def stop(self, timeout_s: float) -> bool:
         """End the thread after the frame in work; waiting frames become drops."""
@@ -111,23 +138,23 @@ class InferenceWorker:
     def _run(self, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
-                create, inlet = self._next(stop)
-                if create is not None:
-                    self._load(create)
+                wanted, inlet = self._next(stop)
+                if wanted is not None:
+                    self._take_over(wanted)
                 elif inlet is not None:
                     self._serve(inlet)
         finally:
             self._close()
 
-    def _next(self, stop: threading.Event) -> tuple[Callable[[], Refiner] | None, Inlet | None]:
+    def _next(self, stop: threading.Event) -> tuple[Wanted | None, Inlet | None]:
         """Wait for a refiner to make, a frame to refine, or the end."""
         with self.condition:
             self._busy = False
             while not stop.is_set():
-                create, self._create = self._create, None
-                if create is not None:
+                wanted, self._wanted = self._wanted, None
+                if wanted is not None:
                     self._busy = True
-                    return create, None
+                    return wanted, None
                 full = [inlet for inlet in self._inlets if inlet.slot.is_full]
                 if full:
                     inlet = min(full, key=lambda candidate: candidate.served)
@@ -136,12 +163,21 @@ class InferenceWorker:
                 self.condition.wait()
         return None, None
 
-    def _load(self, create: Callable[[], Refiner]) -> None:
+    def _take_over(self, wanted: Wanted) -> None:
+        before, after = self._loaded, wanted.config
+        same = before is not None and after is not None and after.loads_like(before)
+        if same and after and self._refiner is not None and self._refiner.adopt(after):
+            self._adjust(self._refiner)
+            self._on_change()
+        else:
+            self._load(wanted)
+
+    def _load(self, wanted: Wanted) -> None:
         self._close()
         self.info, self.error = None, None
         self._enter(RefinerState.LOADING)
         try:
-            self._refiner = create()
+            refiner = wanted.create()
         except Exception as error:
             log.log(
                 logging.DEBUG if isinstance(error, LingbotLiveError) else logging.ERROR,
@@ -150,8 +186,18 @@ class InferenceWorker:
             self.error = error
             self._enter(RefinerState.FAILED)
             return
-        self.info = self._refiner.info
+        with self.condition:
+            self._adjust(refiner)
+            self._refiner, self._loaded = refiner, wanted.config
+        self.info = refiner.info
         self._enter(RefinerState.READY)
+
+    def _adjust(self, refiner: Refiner) -> None:
+        """Apply the tokens that were asked for meanwhile."""
+        with self.condition:
+            choose, self._tokens = self._tokens, None
+            if choose is not None and refiner.tokens is not None:
+                refiner.tokens = choose(refiner)
 
     def _serve(self, inlet: Inlet) -> None:
         taken = inlet.slot.take()
@@ -196,9 +242,10 @@ class InferenceWorker:
         self._on_change()
 
     def _close(self) -> None:
-        if self._refiner is not None:
-            self._refiner.close()
-            self._refiner = None
+        with self.condition:
+            refiner, self._refiner, self._loaded = self._refiner, None, None
+        if refiner is not None:
+            refiner.close()
 
     def _fail(self, error: BaseException) -> None:
         self.error = error

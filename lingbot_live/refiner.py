@@ -38,6 +38,17 @@ class Refiner(ABC):
         depth_m, mask = self._refine(frame)
         return RefinedFrame(frame, depth_m, mask, self.info, started_ns, time.monotonic_ns())
 
+    def adopt(self, config: RefinerConfig) -> bool:
+        """Go on under settings that differ in tokens, mask or raw depth kept.
+
+        Returns False, as here, if a new refiner has to be made for that.
+        """
+        return False
+
+    def tokens_at(self, level: int) -> int | None:
+        """Return the tokens of a resolution level from 0 to 9; None where that means nothing."""
+        return None
+
     @abstractmethod
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
         """Return depth (H, W) float32 metres, 0 = invalid and finite, and its mask (H, W) bool."""

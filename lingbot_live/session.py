@@ -90,6 +90,7 @@ class Session:
         create_refiner: Callable[[], Refiner],
         config: SessionConfig | None = None,
         on_update: Callable[[], None] = lambda: None,
+        refiner_config: RefinerConfig | None = None,
     ) -> None:
         self.config = config or SessionConfig()
         self.on_update = on_update
@@ -98,7 +99,7 @@ class Session:
             for name, create in _with_unique_names(cameras)
         ]
         self._taps: tuple[Tap, ...] = ()
-        self._inference = InferenceWorker(create_refiner, self._changed)
+        self._inference = InferenceWorker(create_refiner, self._changed, refiner_config)
         self._inlets: dict[str, Inlet] = {}  # by the feed's name
         self._started_s: float | None = None
         self._stopped_s: float | None = None
@@ -118,7 +119,7 @@ class Session:
             return lambda: registry.create_camera(address, camera)
 
         cameras = [(address, opener(address)) for address in addresses]
-        return cls(cameras, lambda: registry.create_refiner(refiner), config, on_update)
+        return cls(cameras, lambda: registry.create_refiner(refiner), config, on_update, refiner)
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -249,13 +250,22 @@ class Session:
 
     # ---- while it runs -----------------------------------------------------------------------
 
-    def set_refiner(self, create: Callable[[], Refiner]) -> None:
-        """Have another refiner take over; frames wait or drop while it loads."""
-        self._inference.set_refiner(create)
+    def set_refiner(
+        self, create: Callable[[], Refiner], config: RefinerConfig | None = None
+    ) -> None:
+        """Have another refiner take over; frames wait or drop while it loads.
+
+        With ``config`` nothing is loaded anew where the present refiner can go on under it.
+        """
+        self._inference.set_refiner(create, config)
 
     def set_tokens(self, tokens: int) -> None:
         """Have the network compute finer or coarser from its next frame on."""
         self._inference.set_tokens(tokens)
+
+    def set_level(self, level: int) -> None:
+        """The same by resolution level, from 0 to 9."""
+        self._inference.set_level(level)
 
     @property
     def refiner_state(self) -> RefinerState:

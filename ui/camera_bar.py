@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QToolBar, QToolButton, QWidget
 
 from lingbot_live import registry
 from lingbot_live.camera import CameraInfo
+from lingbot_live.config import PRECISIONS
+from lingbot_live.model.zoo import FILE_NAMES
 from ui.actions import Actions
 
 # Steps of the token slider; the published range is 1200 to 3600, fewer suit a CPU.
@@ -16,11 +19,12 @@ TOKENS = (48, 100, 200, 300, 600, 900, 1200, 1800, 2400, 3000, 3600)
 
 
 class CameraBar(QToolBar):
-    """Sends ``cameraChosen(str)``, ``refinerChosen(str)`` and ``tokensChosen(int)``."""
+    """Sends what is chosen: a camera's address, a refiner's name, tokens, a precision."""
 
     cameraChosen = Signal(str)  # noqa: N815
     refinerChosen = Signal(str)  # noqa: N815
     tokensChosen = Signal(int)  # noqa: N815
+    precisionChosen = Signal(str)  # noqa: N815
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__("Camera and refiner", parent)
@@ -40,9 +44,13 @@ class CameraBar(QToolBar):
             line.returnPressed.connect(self._on_typed)
         self.camera_box.activated.connect(self._on_picked)
         self.refiner_box = QComboBox()
-        self.refiner_box.setToolTip("What refines the depth")
-        self.refiner_box.addItems(registry.refiner_names())
-        self.refiner_box.textActivated.connect(self.refinerChosen)
+        self.refiner_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.refiner_box.setMaximumWidth(180)
+        for name in registry.refiner_names():
+            self.refiner_box.addItem(name, name)
+        self.refiner_box.activated.connect(
+            lambda at: self.refinerChosen.emit(self.refiner_box.itemData(at))
+        )
         self.addWidget(self.start_button)
         self.addWidget(QLabel("Camera"))
         self.addWidget(self.camera_box)
@@ -51,6 +59,7 @@ class CameraBar(QToolBar):
         self.addWidget(QLabel("Refiner"))
         self.addWidget(self.refiner_box)
         self._add_buttons(actions, ("as_recorded",))
+        self._shown_tokens: int | None = None
         self._token_parts = [self.addWidget(part) for part in self._make_tokens()]
         self.show_tokens(None, None)
         self._add_buttons(actions, ("models",))
@@ -87,19 +96,30 @@ class CameraBar(QToolBar):
 
     def set_refiner(self, name: str) -> None:
         """Show which refiner is chosen, listed or not."""
-        if self.refiner_box.findText(name) < 0:
-            self.refiner_box.addItem(name)
-        self.refiner_box.setCurrentText(name)
+        if self.refiner_box.findData(name) < 0:
+            self.refiner_box.addItem(_short(name), name)
+        self.refiner_box.setCurrentIndex(self.refiner_box.findData(name))
+        self.refiner_box.setToolTip(f"What refines the depth: {name}")
+
+    def set_precision(self, name: str) -> None:
+        """Show which precision is chosen."""
+        self.precision_box.setCurrentText(name)
 
     def show_tokens(self, tokens: int | None, refine_ms: float | None) -> None:
         """Show how fine the network computes and what a frame costs; hidden where it has none."""
         for part in self._token_parts:
             part.setVisible(tokens is not None)
-        if tokens is not None:
-            cost = "" if refine_ms is None else f" · {refine_ms:.0f} ms"
-            self.token_label.setText(f"{tokens} tokens{cost}")
+        if tokens is None:
+            return
+        cost = "" if refine_ms is None else f" · {refine_ms:.0f} ms"
+        self.token_label.setText(f"{tokens} tokens{cost}")
+        if tokens != self._shown_tokens and not self.token_slider.isSliderDown():
+            nearest = min(range(len(TOKENS)), key=lambda at: abs(TOKENS[at] - tokens))
+            with QSignalBlocker(self.token_slider):
+                self.token_slider.setValue(nearest)
+        self._shown_tokens = tokens
 
-    def _make_tokens(self) -> tuple[QSlider, QLabel]:
+    def _make_tokens(self) -> tuple[QWidget, ...]:
         self.token_slider = QSlider(Qt.Orientation.Horizontal)
         self.token_slider.setRange(0, len(TOKENS) - 1)
         self.token_slider.setValue(TOKENS.index(1200))
@@ -108,7 +128,13 @@ class CameraBar(QToolBar):
         self.token_slider.valueChanged.connect(lambda at: self.tokensChosen.emit(TOKENS[at]))
         self.token_label = QLabel()
         self.token_label.setMinimumWidth(140)
-        return self.token_slider, self.token_label
+        self.precision_box = QComboBox()
+        self.precision_box.addItems(PRECISIONS)
+        self.precision_box.setToolTip(
+            "Precision of the network's products; auto is fp16 on a GPU and fp32 on a CPU"
+        )
+        self.precision_box.textActivated.connect(self.precisionChosen)
+        return self.token_slider, self.token_label, self.precision_box
 
     def set_running(self, running: bool) -> None:
         """Word the start button."""
@@ -123,3 +149,10 @@ class CameraBar(QToolBar):
 
     def _on_picked(self, at: int) -> None:
         self.cameraChosen.emit(str(self.camera_box.itemData(at) or self.camera_box.itemText(at)))
+
+
+def _short(name: str) -> str:
+    """Return a refiner's name with a word for its model's path, where it has one."""
+    refiner, colon, model = name.partition(":")
+    path = Path(model)
+    return f"{refiner}{colon}{path.parent.name if path.name in FILE_NAMES else path.name}"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
+    QDialog,
     QDockWidget,
     QLabel,
     QMainWindow,
@@ -155,6 +156,7 @@ class MainWindow(QMainWindow):
         self.bar.cameraChosen.connect(self.open_address)
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
+        self.bar.precisionChosen.connect(self.refining.set_precision)
         self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
@@ -164,6 +166,7 @@ class MainWindow(QMainWindow):
         )
         self.recording.written.connect(self.saving.show_written)
         self.notice.retry.connect(self.refining.again)
+        self.notice.dismissed.connect(self.refining.note_dismissed)
         self.statusDue.connect(self.quality.on_tick)
         self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
         self.controls_dock.visibilityChanged.connect(self.actions_["controls"].setChecked)
@@ -370,6 +373,8 @@ class MainWindow(QMainWindow):
             self._status_timer.stop()
             self.hide()
             self.rigging.close()
+            for dialog in self.findChildren(QDialog):
+                dialog.close()  # ends a download
             self.cloud.stop()
             self.compare.stop()
             self.quality.stop()
@@ -385,5 +390,5 @@ class MainWindow(QMainWindow):
             self.settings.depth_range = self.scale.range
         self.settings.set_text("colormap", self.scale.colormap)
         self.settings.set_text("address", self.bar.address)
-        self.settings.set_text("refiner", self.bar.refiner_box.currentText())
+        self.settings.set_text("refiner", str(self.refining.config))
         self.settings.save()

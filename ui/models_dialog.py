@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
+    QComboBox,
     QDialog,
+    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -19,18 +22,22 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from lingbot_live.errors import DownloadCancelledError
 from lingbot_live.model import weights, zoo
 from ui.bridge import Tasks
 from ui.notice import Notice
 
+T = TypeVar("T")
 _SHOWN_EVERY_S = 0.2
 _COLUMNS = ("Model", "For", "Here", "Size")
+_HUBS = {"Hugging Face": "huggingface", "ModelScope": "modelscope"}
+_WEIGHTS = "Weights (*.pt *.pth *.safetensors);;All files (*)"
 
 
 class ModelsDialog(QDialog):
-    """Lists the models; ``chosen(str)`` is sent with the name of the one to use.
+    """Lists the models; ``chosen(str)`` is sent with the name or path of the one to use.
 
     A download runs on a thread; closing the dialog cancels it, and the next one goes on from
     where it stopped.
@@ -62,6 +69,12 @@ class ModelsDialog(QDialog):
         self.bar.hide()
         self.get_button = QPushButton()
         self.get_button.clicked.connect(self._get_or_cancel)
+        self.hub_box = QComboBox()
+        self.hub_box.addItems(list(_HUBS))
+        self.hub_box.setToolTip("Where the download comes from")
+        self.file_button = QPushButton("File...")
+        self.file_button.setToolTip("Use weights that lie elsewhere on this machine")
+        self.file_button.clicked.connect(self._use_file)
         self.use_button = QPushButton("Use")
         self.use_button.clicked.connect(self._use)
         self._progress.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
@@ -69,9 +82,17 @@ class ModelsDialog(QDialog):
         self.refresh()
 
     def refresh(self) -> None:
-        """Read again what is on the disk."""
+        """Read again what is on the disk; on a thread, as it may import a hub's library."""
+        self._tasks.run("models on disk", weights.known, self._alive(self._show))
+
+    # ---- private ---------------------------------------------------------------------------
+
+    def _alive(self, call: Callable[[T], None]) -> Callable[[T], None]:
+        """Return ``call`` as something that does nothing once the dialog is gone."""
+        return lambda argument: call(argument) if isValid(self) else None
+
+    def _show(self, found: Sequence[weights.Status]) -> None:
         row = max(0, self.table.currentRow())
-        found = weights.known()
         self.table.setRowCount(len(found))
         for at, status in enumerate(found):
             entry = zoo.published(status.name)
@@ -82,8 +103,6 @@ class ModelsDialog(QDialog):
         self.table.selectRow(row)
         self._show_buttons()
 
-    # ---- private ---------------------------------------------------------------------------
-
     def _lay_out(self) -> None:
         text = QLabel(
             "LingBot-Depth refines depth with a neural network; live use needs an NVIDIA GPU. "
@@ -93,6 +112,8 @@ class ModelsDialog(QDialog):
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addStretch(0)
+        row.addWidget(self.file_button)
+        row.addWidget(self.hub_box)
         row.addWidget(self.get_button)
         row.addWidget(self.use_button)
         column = QVBoxLayout(self)
@@ -112,27 +133,36 @@ class ModelsDialog(QDialog):
         busy = self._cancel is not None
         self.get_button.setText("Cancel" if busy else "Download")
         self.get_button.setEnabled(busy or (bool(name) and state != "present"))
+        self.hub_box.setEnabled(self.get_button.isEnabled() and not busy)
         self.use_button.setEnabled(state == "present" and not busy)
+        self.file_button.setEnabled(not busy)
 
     def _use(self) -> None:
         name, _ = self._selected()
         self.chosen.emit(name)
         self.accept()
 
+    def _use_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open weights", "", _WEIGHTS)
+        if path:
+            self.chosen.emit(path)
+            self.accept()
+
     def _get_or_cancel(self) -> None:
         if self._cancel is not None:
             self._cancel.set()
             return
         name, _ = self._selected()
+        hub = _HUBS[self.hub_box.currentText()]
         cancel = self._cancel = threading.Event()
         self.notice.clear()
         self.bar.setValue(0)
         self.bar.show()
         self._tasks.run(
             f"download {name}",
-            lambda: weights.download(name, progress=self._on_progress, cancel=cancel),
-            lambda _path: self._finished(None),
-            self._finished,
+            lambda: weights.download(name, hub, progress=self._on_progress, cancel=cancel),
+            self._alive(lambda _path: self._finished(None)),
+            self._alive(self._finished),
         )
         self._show_buttons()
 
@@ -141,7 +171,8 @@ class ModelsDialog(QDialog):
         now_s = time.monotonic()
         if now_s - self._shown_s > _SHOWN_EVERY_S:
             self._shown_s = now_s
-            self._progress.emit(float(done), float(whole))
+            if isValid(self):
+                self._progress.emit(float(done), float(whole))
 
     def _show_progress(self, done: float, whole: float) -> None:
         self.bar.setValue(round(1000 * done / whole) if whole else 0)
@@ -154,7 +185,8 @@ class ModelsDialog(QDialog):
             self.notice.show_error(str(error), can_retry=False)
         self.refresh()
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802, D102
+    def done(self, result: int) -> None:
+        """Close, by whatever button or key, and end a download."""
         if self._cancel is not None:
             self._cancel.set()
-        super().closeEvent(event)
+        super().done(result)

@@ -62,6 +62,16 @@ class Notice(QFrame):
         """Show what went wrong and, on a second line, what to do next."""
         self._show(f"{text}\n{fix}" if fix else text, "Retry" if can_retry else "", "notice")
 
+    def show_mendable(self, text: str, button: str, do: Callable[[], object]) -> None:
+        """Show what went wrong, with a button that mends it."""
+        self._show(text, button, "notice")
+        self._offer = do
+
+    def show_busy(self, text: str) -> None:
+        """Show what is waited for; it goes by itself."""
+        self._show(text, "", "message")
+        self._close.hide()
+
     def show_offer(self, text: str, button: str, do: Callable[[], object]) -> None:
         """Show good news, with a button for what may come next."""
         self._show(text, button, "message")
@@ -81,6 +91,7 @@ class Notice(QFrame):
         self._label.setText(text)
         self._retry.setText(button)
         self._retry.setVisible(bool(button))
+        self._close.show()
         if self.objectName() != look:
             self.setObjectName(look)
             self.style().unpolish(self)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog
 from lingbot_live import registry
 from lingbot_live.camera import Camera, CameraInfo
 from lingbot_live.worker import Worker
+from ui.refining import is_checkpoint
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
@@ -105,8 +106,10 @@ class Opening:
         self._window.devices.look()
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
-        """Stream from these files and folders, a row each."""
-        if paths:
+        """Stream from these files and folders, a row each; weights refine instead."""
+        if paths and is_checkpoint(paths[0]):
+            self._window.refining.choose(f"lingbot:{paths[0]}")
+        elif paths:
             self._window.open_addresses(
                 tuple(f"folder:{path}" if path.is_dir() else str(path) for path in paths)
             )

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lingbot_live import registry
 from lingbot_live.config import RefinerConfig
+from lingbot_live.errors import WeightsError
 from lingbot_live.inference import RefinerState
+from lingbot_live.model.auto import reason_in
+from lingbot_live.model.zoo import FILE_NAMES
+from lingbot_live.session import Session
 from ui.models_dialog import ModelsDialog
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
 
+CHECKPOINTS = {".pt", ".pth", ".safetensors"}
+_QUIET_S = 0.5  # a refiner that is there sooner needs no word
+_OFFER = "offer"  # in the settings: the offer that was last turned down
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file or folder holds weights, to all appearance."""
+    if path.is_dir():
+        return any((path / name).is_file() for name in FILE_NAMES)
+    return path.suffix.lower() in CHECKPOINTS
+
 
 class Refining:
-    """Holds the refiner's settings and hands changes to the running session."""
+    """Holds the refiner's settings, hands changes to the session, and says how it goes.
+
+    The window's first notice shows a refiner that loads, one that failed, and what ``auto`` lacks.
+    """
 
     def __init__(self, window: MainWindow) -> None:
         self.config = RefinerConfig()
         self.prefers_recorded = True  # where a session file has refined depth
         self._window = window
+        self._loading_since_s: float | None = None
+        self._dismissed = ""
 
     @property
     def running(self) -> RefinerConfig:
@@ -39,18 +61,21 @@ class Refining:
         """Show refined depth as it was recorded, or have the chosen refiner make it anew."""
         config, session = self.running, self._window.session
         if session is not None:
-            session.set_refiner(lambda: registry.create_refiner(config))
+            session.set_refiner(lambda: registry.create_refiner(config), config)
 
     def use(self, config: RefinerConfig) -> None:
         """Have a refiner take over while the cameras stream on."""
         self.config = config
+        self._dismissed = ""
         self._window.actions_["as_recorded"].setChecked(False)
-        self._window.bar.set_refiner(str(config))
+        bar = self._window.bar
+        bar.set_refiner(str(config))
+        bar.set_precision(config.precision)
         self._window.actions_["mask"].setChecked(config.apply_mask)
         self._window.actions_["keep_raw"].setChecked(config.keep_raw)
         session = self._window.session
         if session is not None:
-            session.set_refiner(lambda: registry.create_refiner(config))
+            session.set_refiner(lambda: registry.create_refiner(config), config)
 
     def choose(self, name: str) -> None:
         """Change to the refiner of this name, with the settings in force."""
@@ -66,6 +91,10 @@ class Refining:
         self.config = replace(self.config, tokens=tokens)
         if self._window.session is not None:
             self._window.session.set_tokens(tokens)
+
+    def set_precision(self, precision: str) -> None:
+        """Load the network in another precision."""
+        self.use(replace(self.config, precision=precision))
 
     def show_models(self) -> None:
         """Open the list of LingBot-Depth's weights."""
@@ -84,18 +113,65 @@ class Refining:
         self.use(replace(self.config, keep_raw=on))
 
     def show_state(self) -> None:
-        """Show tokens and their cost in the tool bar, a failure above the pictures."""
+        """Show tokens and their cost in the tool bar, and how the refiner fares above the panes."""
         window, session = self._window, self._window.session
+        if session is None:
+            window.notice.clear()
+            return
+        info = session.refiner_info
+        view = window.feeds.view
+        refined = view.refined if view is not None else None
+        ms = None
+        if refined is not None and info is not None and refined.refiner.name == info.name:
+            ms = (refined.finished_ns - refined.started_ns) / 1e6
+        window.bar.show_tokens(info.tokens if info else None, ms)
+        window.status.setToolTip(info.note if info else "")
+        self._show_notice(session)
+
+    def note_dismissed(self) -> None:
+        """Say the same thing no more; what ``auto`` lacks not even after the next start."""
+        session = self._window.session
         if session is None:
             return
         info, error = session.refiner_info, session.refiner_error
-        view = window.feeds.view
-        refined = view.refined if view is not None else None
-        ms = (refined.finished_ns - refined.started_ns) / 1e6 if refined is not None else None
-        window.bar.show_tokens(info.tokens if info else None, ms)
-        window.status.setToolTip(info.note if info else "")
-        if error is None:
-            window.notice.clear()
-        elif window.notice.text != str(error):
-            failed = session.refiner_state is RefinerState.FAILED
-            window.notice.show_error(str(error), can_retry=failed)
+        lacks = reason_in(info.note) if info is not None else ""
+        self._dismissed = str(error) if error is not None else lacks
+        if error is None and lacks:
+            self._window.settings.set_text(_OFFER, lacks)
+
+    # ---- private ---------------------------------------------------------------------------
+
+    def _show_notice(self, session: Session) -> None:
+        error, info = session.refiner_error, session.refiner_info
+        if session.refiner_state is RefinerState.LOADING:
+            self._show_loading()
+            return
+        self._loading_since_s = None
+        lacks = reason_in(info.note) if info is not None else ""
+        if error is not None:
+            self._show_error(error, session.refiner_state is RefinerState.FAILED)
+        elif lacks and lacks not in (self._dismissed, self._window.settings.text(_OFFER)):
+            text = f"Depth is refined by {info.name if info else ''}, not LingBot-Depth: {lacks}"
+            self._window.notice.show_offer(text, "Models...", self.show_models)
+        else:
+            self._window.notice.clear()
+
+    def _show_loading(self) -> None:
+        now_s = time.monotonic()
+        if self._loading_since_s is None:
+            self._loading_since_s = now_s
+            self._window.notice.clear()
+        waited_s = now_s - self._loading_since_s
+        if waited_s >= _QUIET_S:
+            self._window.notice.show_busy(
+                f"Loading {self.config}: {waited_s:.0f} s. The cameras stream on meanwhile."
+            )
+
+    def _show_error(self, error: BaseException, has_failed: bool) -> None:
+        text, notice = str(error), self._window.notice
+        if text in (self._dismissed, notice.text):
+            return
+        if isinstance(error, WeightsError):
+            notice.show_mendable(text, "Models...", self.show_models)
+        else:
+            notice.show_error(text, can_retry=has_failed)

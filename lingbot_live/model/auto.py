@@ -9,41 +9,59 @@ from dataclasses import replace
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import RefinerError
 from lingbot_live.model import weights
+from lingbot_live.model.start import create_lingbot, import_torch
 from lingbot_live.refiner import Refiner
 from lingbot_live.refiners.guided import create_guided
 
+_NOT_USED = ". LingBot-Depth is not used: "
+
 
 def why_not_lingbot(device: str = "auto") -> str:
-    """Return in plain words why LingBot-Depth cannot run live here, empty if it can.
+    """Return in plain words all that LingBot-Depth lacks to run live here, empty for nothing.
 
     Looks at files and the NVIDIA driver first, so that torch (seconds to import) is loaded only
     where it will be used.
     """
+    missing = [_missing_device(device), _missing_weights()]
+    if not any(missing):
+        import_torch()
+        from lingbot_live.model.device import has_cuda
+
+        if not has_cuda():
+            missing = ["this torch finds no CUDA device (lingbot-live doctor tells more)"]
+    return "; ".join(reason for reason in missing if reason)
+
+
+def reason_in(note: str) -> str:
+    """Return why ``auto`` did not take LingBot-Depth, from its refiner's note; "" if it did."""
+    return note.partition(_NOT_USED)[2]
+
+
+def _missing_device(device: str) -> str:
     if device == "cpu":
         return "the CPU was asked for, on which it takes seconds (--refiner lingbot runs it there)"
-    if weights.status(weights.RECOMMENDED).state != "present":
-        download = f"lingbot-live models download {weights.RECOMMENDED}"
-        return f"its weights are not on this machine ({download})"
     if not _has_nvidia_driver():
         return "no NVIDIA driver, and without a GPU it takes seconds (--refiner lingbot tries)"
-    from lingbot_live.model.device import has_cuda
+    return ""
 
-    return "" if has_cuda() else "this torch finds no CUDA device (lingbot-live doctor tells more)"
+
+def _missing_weights() -> str:
+    if weights.status(weights.RECOMMENDED).state == "present":
+        return ""
+    download = f"lingbot-live models download {weights.RECOMMENDED}"
+    return f"its weights are not on this machine ({download})"
 
 
 def create_auto(config: RefinerConfig) -> Refiner:
     """Entry point of ``auto``; nothing is downloaded without being asked."""
     reason = why_not_lingbot(config.device)
     if not reason:
-        from lingbot_live.model.lingbot import create_lingbot
-
         try:
             return create_lingbot(replace(config, name="lingbot", model=weights.RECOMMENDED))
         except RefinerError as error:
             reason = str(error)
     refiner = create_guided(config)
-    note = f"{refiner.info.note}. LingBot-Depth is not used: {reason}"
-    refiner.info = replace(refiner.info, note=note)
+    refiner.info = replace(refiner.info, note=f"{refiner.info.note}{_NOT_USED}{reason}")
     return refiner
 
 

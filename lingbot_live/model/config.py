@@ -170,6 +170,11 @@ class ModelConfig:
     remap_depth_out: str  # exp or linear
     num_tokens_range: tuple[int, int]  # at resolution levels 0 and 9
 
+    def tokens_at(self, level: float) -> int:
+        """Return the number of tokens of a resolution level, meant from 0 to 9."""
+        least, most = self.num_tokens_range
+        return int(least + level / 9 * (most - least))
+
     @classmethod
     def parse(cls, raw: object) -> ModelConfig:
         """Read ``model_config`` of a checkpoint.

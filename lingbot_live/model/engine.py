@@ -83,11 +83,13 @@ class Plan:
 
     buffers: Buffers
     prepare: Callable[[], None]
-    runs: dict[int, Callable[[], tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    runs: dict[tuple[int, OutputPolicy], Callable[[], tuple[Tensor, Tensor]]] = field(
+        default_factory=dict
+    )
 
 
 class Engine:
-    """A network on a device. Made and used on one thread."""
+    """A network on a device. Made and used on one thread; ``policy`` may change between frames."""
 
     def __init__(
         self,
@@ -126,14 +128,15 @@ class Engine:
         self.upload(held)
         plan.prepare()
         length = self.length(held)
-        if length not in plan.runs:
-            plan.runs[length] = self._captured_run(held, length)
-        refined, mask = plan.runs[length]()
+        kind = length, self.policy
+        if kind not in plan.runs:
+            plan.runs[kind] = self._captured_run(held, length)
+        refined, mask = plan.runs[kind]()
         self.device.download([(held.refined_host, refined), (held.mask_host, mask)])
         return held.refined_host.numpy().copy(), held.mask_host.numpy().copy(), held.grid.cells
 
     @torch.inference_mode()
-    def is_finite(self, num_tokens: int = 48) -> bool:
+    def is_finite(self, num_tokens: int = 12) -> bool:
         """Whether a made-up scene passes the network without inf or nan in this precision."""
         grid = token_grid(4, 3, num_tokens)
         noise = torch.Generator().manual_seed(0)

@@ -52,7 +52,7 @@ def write_half_cache(
 
     stamp = _stamp(source)
     halved = {name: _halved(name, tensor, name in keep) for name, tensor in state.items()}
-    arrays = ((name, tensor.numpy()) for name, tensor in halved.items())
+    arrays = ((name, halved[name].numpy()) for name in sorted(halved))
     text = json.dumps(config)
     metadata = {**stamp, "model_config": text, "content_sha256": _digest(text, arrays)}
     target = half_cache_path(source)
@@ -91,8 +91,9 @@ def _halved(name: str, tensor: torch.Tensor, keep: bool) -> torch.Tensor:
 
 
 def _digest(config: str, arrays: Iterable[tuple[str, Any]]) -> str:
+    """Return the checksum of arrays in the order of their names, holding one at a time."""
     total = hashlib.sha256(config.encode())
-    for name, array in sorted(arrays, key=lambda item: item[0]):
+    for name, array in arrays:
         total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         total.update(array.reshape(-1).view("u1").data)
     return total.hexdigest()

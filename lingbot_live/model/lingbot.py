@@ -55,6 +55,19 @@ class LingBotRefiner(Refiner):
             self.info = replace(self.info, tokens=used)
         return depth_m, mask
 
+    def adopt(self, config: RefinerConfig) -> bool:
+        """Change the output policy and the tokens; the network stays as it is."""
+        self._engine.policy = OutputPolicy(config.apply_mask, config.keep_raw)
+        if config.tokens is not None:
+            self.tokens = config.tokens
+        elif config.level is not None:
+            self.tokens = self.tokens_at(config.level)
+        return True
+
+    def tokens_at(self, level: int) -> int:
+        """Return the tokens of a resolution level, over the range that the model was made for."""
+        return self._engine.network.config.tokens_at(level)
+
     def close(self) -> None:
         """Give buffers and graphs back."""
         self._engine.forget()
@@ -87,7 +100,7 @@ class LingBotRefiner(Refiner):
 
 
 def create_lingbot(config: RefinerConfig) -> Refiner:
-    """Entry point of ``lingbot``: ``lingbot``, ``lingbot:NAME`` or ``lingbot:/path/model.pt``.
+    """Make the refiner that is called ``lingbot``, ``lingbot:NAME`` or ``lingbot:/path/model.pt``.
 
     Raises:
         WeightsError: the checkpoint is not here, damaged, or does not fit.
@@ -154,11 +167,10 @@ def _write_half(source: Path, network: LingBotDepth) -> None:
 
 def _tokens(config: RefinerConfig, engine: Engine) -> tuple[int, str]:
     """Return how many tokens to begin with, and why in words where time decided."""
-    least, most = engine.network.config.num_tokens_range
     if config.tokens is not None:
         return config.tokens, ""
     if config.level is not None:
-        return int(least + config.level / 9 * (most - least)), ""
+        return engine.network.config.tokens_at(config.level), ""
     if engine.device.where.type == "cuda":
         return LIVE_TOKENS, ""
     seconds = _probe_s(engine) / LEAST_TOKENS  # per token

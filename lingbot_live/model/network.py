@@ -209,8 +209,7 @@ class LingBotDepth(nn.Module):
 
     def _tokens(self, num_tokens: int | None, level: float) -> int:
         if num_tokens is None:
-            least, most = self.config.num_tokens_range
-            num_tokens = int(least + level / 9 * (most - least))
+            num_tokens = self.config.tokens_at(level)
         if num_tokens < 1:
             raise ValueError(
                 f"num_tokens: {num_tokens} (resolution level {level}) must be positive"

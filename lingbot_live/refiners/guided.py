@@ -67,6 +67,11 @@ class GuidedRefiner(Refiner):
         # threshold); giving them back would cost 2500 page faults a frame, a third of the time.
         np.empty(16 << 20, np.uint8)
 
+    def adopt(self, config: RefinerConfig) -> bool:
+        """Change what is shown of the result."""
+        self._config = config
+        return True
+
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
         depth_m, mask = refine_depth(frame.color, frame.depth_raw, frame.depth_scale_m)
         if self._config.keep_raw:

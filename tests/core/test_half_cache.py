@@ -175,3 +175,18 @@ def test_metadata_names_the_source(source, state):
     path = weights.write_half_cache(source, state, CONFIG)
     with safe_open(path, framework="numpy") as file:
         assert file.metadata()["source"] == str(source)
+
+
+def test_checking_holds_one_tensor_at_a_time(source, cache):
+    """The copy is made to save memory, so that looking at it must not take the whole."""
+    import tracemalloc
+
+    many = {f"{i}.weight": torch.full((1000, 1000), float(i)) for i in range(8)}
+    weights.write_half_cache(source, many, CONFIG)
+    tracemalloc.start()
+    try:
+        assert weights.find_half_cache(source) is not None
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 3 * 2_000_000

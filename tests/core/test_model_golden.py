@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lingbot_live.model import LingBotDepth, TokenPacking
 pytestmark = pytest.mark.testdata
 
 TOLERANCE = 5e-5  # relative, fp32
+FEW_TOKENS = 48  # PyTorch's convolutions in half precision take 40 times as long on a CPU
 
 
 def calls() -> list[Any]:
@@ -31,6 +33,15 @@ def calls() -> list[Any]:
         for path in sorted(Path(folder, "model", "golden").glob("*/case.json"))
         for call in json.loads(path.read_text())["calls"]
     ]
+
+
+@pytest.fixture(autouse=True)
+def all_threads() -> Iterator[None]:
+    """Tests of the refiner, which leaves a thread to the window, may have come before."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @functools.lru_cache(maxsize=1)  # pytest runs the calls of a case one after the other
@@ -59,9 +70,25 @@ def relative(mine: Any, golden: Any, scale: Any) -> Any:
     return np.abs(mine[both] - golden[both]) / scales
 
 
+def packed_calls() -> list[Any]:
+    """Each call by dropping, and by buckets where a depth token is left out.
+
+    Where none is, a bucket holds the same sequence; one such call shows that (no_depth_mask).
+    """
+    pairs = []
+    for parameters in calls():
+        folder, call = parameters.values
+        rows, columns = call.get("token_grid", (0, 0))
+        for packing in TokenPacking:
+            whole = call.get("depth_tokens_kept") == [rows * columns]
+            if packing is TokenPacking.DROP or not whole:
+                name = f"{parameters.id}-{packing.value}"
+                pairs.append(pytest.param(folder, call, packing, id=name, marks=parameters.marks))
+    return pairs
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("packing", list(TokenPacking))
-@pytest.mark.parametrize(("folder", "call"), calls())
+@pytest.mark.parametrize(("folder", "call", "packing"), packed_calls())
 def test_fp32_equals_the_reference(folder, call, packing):
     golden, out = run(folder, call, packing=packing)
     assert {f"out_{name}" for name in out} == {n for n in golden.files if n.startswith("out_")}
@@ -80,8 +107,8 @@ def test_fp32_equals_the_reference(folder, call, packing):
         assert relative(mine, points, np.maximum(norm, 0.05)).max() <= TOLERANCE
 
 
-HALF = {"A-real_level4_nomask", "A-dirty_depth", "B-batch2", "B-dirty_depth"}
-HALF |= {"C-depth_exactly_one", "C-no_depth_mask", "C-same_size_as_grid", "A-all_invalid"}
+# The small ones; A-real_default_level has a test of its own, and docs/performance.md tells of all.
+HALF = {"A-all_invalid", "A-dirty_depth", "B-dirty_depth", "C-depth_exactly_one", "C-no_depth_mask"}
 
 
 @pytest.mark.parametrize(("folder", "call"), [c for c in calls() if c.id in {*HALF, "golden"}])
@@ -100,6 +127,7 @@ def test_fp16_leaves_no_terraces(testdata):
     golden, out = run(*half_call("A-real_default_level"), use_fp16=True, apply_mask=False)
     depth = golden["out_depth"]
     errors = relative(out["depth"], depth, np.abs(depth))
+    assert np.quantile(errors, 0.999) <= 5e-3
     assert len(np.unique(out["depth"])) >= 100_000
     assert np.median(errors) < 5e-4
 
@@ -110,19 +138,19 @@ def test_halving_everything_is_worse(testdata, dtype):
     from bench.textbook import Textbook
 
     folder, call = half_call("A-unbatched")
-    golden, ours = run(folder, call, use_fp16=True, apply_mask=False)
+    golden = np.load(folder / call["file"])
+    image, depth = picture(golden["image"])[None], torch.from_numpy(golden["depth_in"])[None]
     model = network(folder)
     naive = Textbook(model.config)
     naive.load_state_dict(model.state_dict())
-    depth = torch.from_numpy(golden["depth_in"])[None]
-    plain = naive.to(dtype).infer(
-        picture(golden["image"])[None], depth, call["infer_kwargs"]["num_tokens"]
-    )[0]
-    truth = golden["out_depth"]
-    worse = relative(plain.numpy(), truth, np.abs(truth))
-    better = relative(ours["depth"], truth, np.abs(truth))
+    plain = naive.to(dtype).infer(image, depth, FEW_TOKENS).numpy()
+    truth, ours = (
+        model.infer(image, depth, FEW_TOKENS, apply_mask=False, use_fp16=half)["depth"].numpy()
+        for half in (False, True)
+    )
+    worse, better = relative(plain, truth, truth), relative(ours, truth, truth)
     assert np.median(worse) > 1.5 * np.median(better)
-    assert len(np.unique(plain)) < 0.2 * len(np.unique(ours["depth"]))
+    assert len(np.unique(plain)) < 0.2 * len(np.unique(ours))
 
 
 # VmHWM is the most that was ever resident, anonymous and mapped pages alike, Python and PyTorch
