@@ -57,6 +57,7 @@ class Timeline(QToolBar):
     def show_state(self) -> None:
         """Show where the recording stands now."""
         lead = self._replay.lead
+        self.setVisible(lead is not None and not self.window().isFullScreen())
         if lead is None:
             return
         self._shown_s = time.monotonic()
@@ -143,7 +144,6 @@ class Timeline(QToolBar):
         if lead is not None:
             self.frame_field.fit("0" * len(str(lead.frames)))
             self.time_field.fit("0" * len(clock(lead.duration_s)))
-        self.setVisible(lead is not None)
         self.show_state()
 
     def _on_news(self) -> None:

@@ -18,7 +18,7 @@ def summary(runs: Sequence[SensorRun], settings: ComparisonSettings) -> str:
     lines += _growth(runs)
     if len(runs) > 1:
         lines += _ranking(runs)
-    lines += _missing(runs, settings)
+    lines += missing(runs, settings)
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     warnings = "".join(
         f'<li class="warning">{escape(f"{run.title}, {stream.label}: {text}")}</li>'
@@ -116,7 +116,8 @@ def _ranking(runs: Sequence[SensorRun]) -> list[str]:
     return [f"Least RMSE over all pixels: {address}, {label}, with {_mm(error_m)}."]
 
 
-def _missing(runs: Sequence[SensorRun], settings: ComparisonSettings) -> list[str]:
+def missing(runs: Sequence[SensorRun], settings: ComparisonSettings) -> list[str]:
+    """Return why numbers are not given, a sentence each."""
     lines = []
     moving = [r.title for r in runs if r.streams[0].numbers["still_frames"] < LEAST_FRAMES]
     if moving:
