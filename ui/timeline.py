@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QImage, QPixmap
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
@@ -69,7 +69,8 @@ class Timeline(QToolBar):
         self.time_field.show_value(clock(lead.position_s))
         self.duration_label.setText(f"/ {clock(lead.duration_s)}")
         if not self.speed_box.hasFocus():
-            self.speed_box.setValue(lead.speed)
+            with QSignalBlocker(self.speed_box):  # it rounds, and must not set what it shows
+                self.speed_box.setValue(lead.speed)
 
     # ---- building ------------------------------------------------------------------------------
 
