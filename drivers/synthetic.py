@@ -35,11 +35,12 @@ import numpy.typing as npt
 
 from drivers._loop import SIGMA_FINE, Pose, Sweep, cache_root, pose_index
 from drivers._sensors import FINE_M, SENSORS, Sensor
-from lingbot_live.camera import Camera, CameraInfo, Capture, Driver, Pacer, StreamProfile
+from lingbot_live.camera import Camera, CameraInfo, Capture, Driver, StreamProfile
 from lingbot_live.config import CameraConfig
 from lingbot_live.controls import Control, ControlKind, ControlValue
 from lingbot_live.errors import CameraNotFoundError, ConfigError, did_you_mean
 from lingbot_live.frame import Calibration, Intrinsics, RawDepth
+from lingbot_live.pace import Pacer
 from lingbot_live.worker import Worker
 
 _SIZE = (640, 480)

@@ -361,31 +361,6 @@ class Driver(ABC):
         return path.suffix.lower() in self.suffixes
 
 
-class Pacer:
-    """Hands out frame times at a fixed rate, for sources without a clock of their own.
-
-    A consumer that comes late loses no rate as long as it is less than one period behind; after a
-    longer pause the clock starts anew instead of delivering a burst.
-    """
-
-    def __init__(self, fps: float) -> None:
-        self._period_s = 1.0 / fps
-        self._due_s: float | None = None
-
-    def wait(self, timeout_s: float) -> bool:
-        """Sleep until the next frame is due; False if that is later than ``timeout_s`` from now."""
-        now = time.monotonic()
-        due = now if self._due_s is None else self._due_s
-        if due - now > timeout_s:
-            time.sleep(timeout_s)
-            return False
-        if due > now:
-            time.sleep(due - now)
-        late = now - due > self._period_s
-        self._due_s = (now if late else due) + self._period_s
-        return True
-
-
 def first_frame(camera: Camera, timeout_s: float = 10.0) -> Frame:
     """Read one frame, waiting up to ``timeout_s`` in short steps.
 

@@ -121,19 +121,11 @@ def run(
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(screenshot, stats)
     looping = loop if loop is not None else (not headless or duration is not None)
-    camera = replace(
-        camera_config(
-            fps,
-            size,
-            seed,
-            controls,
-            loop=looping,
-            realtime=not every_frame,
-            depth_size=depth_size,
-        ),
-        speed=speed,
-        start_s=start,
-    )
+    camera = camera_config(
+        fps, size, seed, controls,
+        loop=looping, realtime=not every_frame, depth_size=depth_size,
+    )  # fmt: skip
+    camera = replace(camera, speed=speed, start_s=start)
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
         keep_raw=keep_raw, no_mask=no_mask,
@@ -148,18 +140,10 @@ def run(
     from ui.app import WindowOptions, run_window
 
     options = WindowOptions(
-        addresses=tuple(addresses or []),
-        refiner=refining,
-        is_refiner_given=refiner is not None,
-        camera=camera,
-        frames=frames,
-        duration_s=duration,
-        screenshot=screenshot,
-        snapshot=snapshot_to,
-        stats=stats,
-        reset=reset,
-        rig=rig,
-    )
+        tuple(addresses or []), refining, refiner is not None, camera,
+        frames=frames, duration_s=duration, screenshot=screenshot, snapshot=snapshot_to,
+        stats=stats, reset=reset, rig=rig,
+    )  # fmt: skip
     raise typer.Exit(run_window(options))
 
 

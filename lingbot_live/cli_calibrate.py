@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +16,11 @@ from lingbot_live.cli_options import SeedOption, SizeOption, camera_config, prog
 from lingbot_live.errors import CalibrationError, ConfigError
 
 if TYPE_CHECKING:
-    from lingbot_live.calibration.board import Board
     from lingbot_live.calibration.rig import Rig
     from lingbot_live.calibration.watch import Watch
+    from lingbot_live.camera import Camera
+    from lingbot_live.config import CameraConfig
+    from lingbot_live.frame import Frame
     from lingbot_live.session import Session
 
 BOARD = "charuco:7x5:40mm:30mm"
@@ -53,6 +58,7 @@ def calibrate(
     """Find where cameras stand by a board that they see together; writes a rig file."""
     from lingbot_live.calibration.board import Board
     from lingbot_live.calibration.rig import Rig
+    from lingbot_live.calibration.watch import Watch
 
     chosen = Board.parse(board or BOARD)
     if draw is not None:
@@ -61,27 +67,34 @@ def calibrate(
             f"{draw}: print it at 300 dpi without scaling, then measure a square and say its size"
         )
         return
-    if addresses is None or len(addresses) < 2:
-        raise ConfigError("calibrate: name at least two cameras, the first is the reference")
+    names = _checked(addresses, output)
     start = Rig.load(rig) if rig else None
     if start is not None and board is None and not (icp or time_offset):
         raise ConfigError("calibrate --rig: say what to do with it: --icp, --time-offset, --board")
-    _check_folder(output)
-    use_board = chosen if start is None or board is not None else None
-    session, watch = _open(addresses, use_board, size, seed)
-    with session:
-        _look(session, watch, views, duration, _MOTION_S if time_offset else 0.0)
-        found = watch.solve() if use_board else _known(start, watch, session)
-        found = _with_serials(found, session)
-        if icp:
-            from lingbot_live.calibration.icp import refine_rig
-
-            found = refine_rig(found, watch.shots())
-        if time_offset:
-            found = watch.with_time_offsets(found)
+    watch = Watch(names, chosen if start is None or board is not None else None)
+    limits = _Limits(views, duration, _MOTION_S if time_offset else 0.0)
+    serials = _look(watch, limits, camera_config(None, size, seed, loop=False))
+    found = watch.solve() if watch.boards else _known(start, watch, serials)
+    for address, serial in serials.items():
+        found = found.with_camera(address, serial=serial)
+    if watch.boards:
+        found.save(output)  # minutes of work that a failure below must not lose
+    try:
+        found = _improved(found, watch, icp, time_offset)
+    except CalibrationError as error:
+        kept = f". {output} holds what the board gave" if watch.boards else ""
+        raise CalibrationError(f"{error}{kept}") from error
     found.save(output)
     print("\n".join(table(found)))
     print(output)
+
+
+def _improved(rig: Rig, watch: Watch, icp: bool, time_offset: bool) -> Rig:
+    if icp:
+        from lingbot_live.calibration.icp import refine_rig
+
+        rig = refine_rig(rig, watch.shots())
+    return watch.with_time_offsets(rig) if time_offset else rig
 
 
 def table(rig: Rig) -> list[str]:
@@ -107,41 +120,70 @@ def table(rig: Rig) -> list[str]:
     return lines
 
 
-def _check_folder(path: Path) -> None:
-    if not path.expanduser().absolute().parent.is_dir():
-        raise ConfigError(f"{path}: its folder does not exist; make it first")
+def _checked(addresses: list[str] | None, output: Path) -> list[str]:
+    if addresses is None or len(addresses) < 2:
+        raise ConfigError("calibrate: name at least two cameras, the first is the reference")
+    if len(set(addresses)) < len(addresses):
+        raise ConfigError("calibrate: a camera is named twice; leave one out")
+    if not output.expanduser().absolute().parent.is_dir():
+        raise ConfigError(f"{output}: its folder does not exist; make it first")
+    return addresses
 
 
-def _open(
-    addresses: list[str], board: Board | None, size: str | None, seed: int
-) -> tuple[Session, Watch]:
-    from lingbot_live.calibration.watch import Watch
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """When there is enough."""
+
+    views: int  # of the board
+    most_s: float  # to look for
+    least_s: float  # to watch motion for
+
+    def are_met(self, watch: Watch, passed_s: float) -> bool:
+        if passed_s < self.least_s or len(watch.frames()) < len(watch.names):
+            return False
+        return watch.boards is None or watch.weakest() >= self.views
+
+    def progress(self, watch: Watch, passed_s: float) -> tuple[int, int]:
+        if watch.boards:
+            return watch.weakest(), self.views
+        return int(passed_s), int(self.least_s)
+
+
+def _look(watch: Watch, limits: _Limits, config: CameraConfig) -> dict[str, str]:
+    """Watch until the limits are met or the cameras end; returns the serial numbers."""
+    from lingbot_live import registry
+
+    infos = [registry.find_camera(address) for address in watch.names]
+    with stoppable() as stop, progress_bar("views" if watch.boards else "seconds") as show:
+
+        def is_done(passed_s: float) -> bool:
+            show(*limits.progress(watch, passed_s))
+            return limits.are_met(watch, passed_s) or stop.is_set()
+
+        in_step = all(info.is_recording for info in infos)
+        serials = (_look_at_recordings if in_step else _look_live)(watch, limits, config, is_done)
+    if stop.is_set():
+        raise CalibrationError("calibrate: interrupted; nothing was written")
+    return serials
+
+
+def _look_live(
+    watch: Watch, limits: _Limits, config: CameraConfig, is_done: Callable[[float], bool]
+) -> dict[str, str]:
     from lingbot_live.config import RefinerConfig
     from lingbot_live.session import Session
 
-    camera = camera_config(None, size, seed, loop=False)
-    session = Session.of(addresses, RefinerConfig("none"), camera)
-    watch = Watch([feed.name for feed in session.feeds], board)
+    session = Session.of(watch.names, RefinerConfig("none"), config)
     session.add_tap(watch.see)
-    return session, watch
-
-
-def _look(session: Session, watch: Watch, views: int, most_s: float, least_s: float) -> None:
-    """Watch until there are enough views and enough motion, the time is over, or cameras end."""
     started_s = time.monotonic()
-    what = "views of the board" if watch.boards else "seconds"
-    with stoppable() as stop, progress_bar(what) as show:
-        while not stop.is_set() and (passed_s := time.monotonic() - started_s) < most_s:
+    with session:
+        while (passed_s := time.monotonic() - started_s) < limits.most_s:
             looked = watch.look()
-            if _is_enough(watch, views, passed_s, least_s):
-                return
-            show(*((watch.weakest(), views) if watch.boards else (int(passed_s), int(least_s))))
+            if is_done(passed_s) or not _goes_on(session):
+                break
             if not looked:
-                stop.wait(_TICK_S)
-            if not _goes_on(session):
-                return
-    if stop.is_set():
-        raise CalibrationError("calibrate: interrupted; nothing was written")
+                time.sleep(_TICK_S)
+        return {feed.name: feed.info.serial for feed in session.feeds if feed.info is not None}
 
 
 def _goes_on(session: Session) -> bool:
@@ -154,21 +196,42 @@ def _goes_on(session: Session) -> bool:
     return any(feed.state is not CameraState.ENDED for feed in session.feeds)
 
 
-def _is_enough(watch: Watch, views: int, passed_s: float, least_s: float) -> bool:
-    if passed_s < least_s or len(watch.frames()) < len(watch.names):
-        return False
-    return watch.boards is None or watch.weakest() >= views
+def _look_at_recordings(
+    watch: Watch, limits: _Limits, config: CameraConfig, is_done: Callable[[float], bool]
+) -> dict[str, str]:
+    """Read recordings in step by their own times, each from its first frame, without haste."""
+    import heapq
+
+    from lingbot_live import registry
+
+    config = replace(config, realtime=False)
+    with ExitStack() as stack:
+        cameras = {
+            address: stack.enter_context(registry.create_camera(address, config))
+            for address in watch.names
+        }
+        streams = [_from_zero(address, camera) for address, camera in cameras.items()]
+        for passed_s, address, frame in heapq.merge(*streams, key=lambda item: item[0]):
+            watch.see(address, frame)
+            watch.look()
+            if is_done(passed_s) or passed_s > limits.most_s:
+                break
+        return {address: camera.info.serial for address, camera in cameras.items()}
 
 
-def _known(start: Rig | None, watch: Watch, session: Session) -> Rig:
-    """Return the given rig with this session's cameras only, the first as the reference."""
+def _from_zero(address: str, camera: Camera) -> Iterator[tuple[float, str, Frame]]:
+    """Yield frames with the time since the first, by the device's clock."""
+    from lingbot_live.reading import every_frame
+
+    first_us: int | None = None
+    for frame in every_frame(camera):
+        first_us = frame.device_timestamp_us if first_us is None else first_us
+        passed_us = frame.device_timestamp_us - first_us
+        yield passed_us / 1e6, address, replace(frame, timestamp_ns=1000 * passed_us)
+
+
+def _known(start: Rig | None, watch: Watch, serials: dict[str, str]) -> Rig:
+    """Return the given rig with these cameras only, the first as the reference."""
     assert start is not None
     watch.shots()  # a camera without a frame is told here
-    return start.among([(f.name, f.info.serial if f.info else "") for f in session.feeds])
-
-
-def _with_serials(rig: Rig, session: Session) -> Rig:
-    for feed in session.feeds:
-        if feed.info is not None and feed.info.serial:
-            rig = rig.with_camera(feed.name, serial=feed.info.serial)
-    return rig
+    return start.among([(name, serials.get(name, "")) for name in watch.names])

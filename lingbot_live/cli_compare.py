@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli_options import RigOption, SizeOption, parse_size, progress_bar
+from lingbot_live.cli_options import RigOption, SizeOption, parse_size, progress_bar, stoppable
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def measure(
         reference=reference,
         camera=_camera_config(size),
     )
-    with progress_bar(f"{address}: frames measured") as show:
-        run = measure_camera(address, refiner or ["none"], settings, show)
+    with stoppable() as stop, progress_bar(f"{address}: frames measured") as show:
+        run = measure_camera(address, refiner or ["none"], settings, show, stop=stop)
     columns = {stream.label: dict(stream.numbers) for stream in run.streams}
     columns["raw"] |= run.rs_compatible
     if as_json:
@@ -88,7 +88,10 @@ def compare(
     rig: RigOption = None,
     size: SizeOption = None,
 ) -> None:
-    """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json."""
+    """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json.
+
+    Ctrl-C ends the measuring; the report is of what was measured until then.
+    """
     from lingbot_live.calibration.rig import Rig
     from lingbot_live.comparison_frames import ComparisonSettings
     from lingbot_live.quality import Roi
@@ -156,10 +159,14 @@ def _run_all(
     for text in refiners:
         registry.check_refiner_name(RefinerConfig.parse(text).name)
     runs: list[SensorRun] = []
-    for address in addresses:
-        first = runs[0] if runs else None
-        with progress_bar(f"{address}: frames measured") as show:
-            runs.append(measure_camera(address, refiners, settings, show, first))
+    with stoppable() as stop:
+        for address in addresses:
+            if stop.is_set():
+                print(f"{address}: not measured", file=sys.stderr)
+                continue
+            first = runs[0] if runs else None
+            with progress_bar(f"{address}: frames measured") as show:
+                runs.append(measure_camera(address, refiners, settings, show, first, stop))
     return runs
 
 

@@ -94,6 +94,11 @@ def refine(
     if output.suffix.lower() == ".mcap":
         if frames is not None or force:
             raise ConfigError("refine: --frames and --force are for folders, not for FILE.mcap")
+        if Path(source).suffix.lower() != ".mcap":
+            raise ConfigError(
+                f"refine: {source} is no session, and {output.name} would be one; record it first: "
+                f"lingbot-live record {source} -o FILE.mcap --raw-only"
+            )
         cli_session.refine_session(Path(source), output, config, lossless)
         return
     tally = Tally()

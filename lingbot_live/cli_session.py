@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lingbot_live.cli_options import progress_bar, stoppable
+from lingbot_live.cli_options import (
+    DeviceOption,
+    FpsOption,
+    PrecisionOption,
+    SeedOption,
+    SetOption,
+    SizeOption,
+    TokensOption,
+    camera_config,
+    progress_bar,
+    refiner_config,
+    stoppable,
+)
 from lingbot_live.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -43,23 +55,28 @@ def record(
         bool, typer.Option("--lossless", help="Colour and refined depth without any loss.")
     ] = False,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of colour's JPEG.")] = 95,
-    fps: Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of simulated cameras.")] = 0,
+    fps: FpsOption = None,
+    size: SizeOption = None,
+    seed: SeedOption = 0,
+    controls: SetOption = None,
+    tokens: TokensOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
-    from lingbot_live.config import CameraConfig, RefinerConfig
     from lingbot_live.recording.format import expand_name
     from lingbot_live.recording.recorder import Recorder
-    from lingbot_live.registry import check_refiner_name, with_members
+    from lingbot_live.registry import with_members
     from lingbot_live.session import Session
 
-    config = RefinerConfig.parse("none" if raw_only else refiner)
-    check_refiner_name(config.name)
+    config = refiner_config(
+        "none" if raw_only else refiner, tokens=tokens, precision=precision, device=device
+    )
+    camera = camera_config(fps, size, seed, controls, loop=duration is not None)
     path = Path(expand_name(output, addresses[0], datetime.now())).expanduser()
     options = _options(raw_only, lossless, quality, split)
-    camera = CameraConfig(fps=fps, seed=seed, loop=duration is not None)
     session = Session.of(with_members(addresses), config, camera)
-    recorder = Recorder(path, options, {"refiner": refiner, "addresses": " ".join(addresses)})
+    recorder = Recorder(path, options, _settings(addresses, config, controls))
     recorder.start(session)
     try:
         session.start(max_frames=frames)
@@ -152,11 +169,28 @@ def _options(raw_only: bool, lossless: bool, quality: int, split: str | None) ->
     )
 
 
+def _settings(
+    addresses: list[str], config: RefinerConfig, controls: list[str] | None
+) -> dict[str, str]:
+    """What the recording's metadata says of how it was made."""
+    settings = {"addresses": " ".join(addresses), "refiner": str(config)}
+    if config.tokens is not None:
+        settings["tokens"] = str(config.tokens)
+    if controls:
+        settings["controls"] = " ".join(controls)
+    return settings
+
+
 def _watch(session: Session, recorder: Recorder, duration_s: float | None) -> None:
     """Wait for the end, a signal, or the recorder's own end; show figures meanwhile."""
+    is_warned = False
     with stoppable() as stop, _status() as show:
         while not stop.is_set() and recorder.is_active:
-            show(_line(recorder.stats()))
+            stats = recorder.stats()
+            show(_line(stats))
+            if stats.is_space_low and not is_warned:
+                is_warned = True
+                typer.echo(f"the disk has room for {stats.minutes_left:.0f} minutes", err=True)
             elapsed_s = session.elapsed_s
             if duration_s is not None and elapsed_s >= duration_s:
                 return
@@ -223,11 +257,23 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             f"{camera['frames']} frames at {camera['fps']:g} fps, "
             f"{camera['refined']} refined at {camera['fps_refined']:g} fps"
         )
+        if "calibration" in camera:
+            yield f"    {_camera_line(camera)}"
+        if camera["imu"]:
+            yield f"    {camera['imu']} readings of inertial sensors at {camera['imu_hz']:g} Hz"
         for cause, count in camera["drops"].items():
             yield f"    {count} frames {cause}"
     for refiner in found["refiners"]:
         yield f"  refined by {refiner}"
+    for name, value in found["settings"].items():
+        yield f"  {name}: {value}"
     for marker in found["markers"]:
         yield f"  marker at {marker['at_s']:g} s: {marker['text']}"
     for text in found["damage"]:
         yield f"  damaged: {text}"
+
+
+def _camera_line(camera: dict[str, Any]) -> str:
+    color = camera["calibration"]["color"]
+    values = ", ".join(f"{name} {color[name]:.6g}" for name in ("fx", "fy", "cx", "cy"))
+    return f"{values}; a raw unit is {1000 * camera['depth_scale_m']:.6g} mm"

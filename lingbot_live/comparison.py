@@ -7,10 +7,12 @@ same frames.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,11 +173,13 @@ def measure_camera(
     settings: ComparisonSettings,
     progress: Callable[[int, int | None], None] = lambda _done, _all: None,
     first: SensorRun | None = None,
+    stop: threading.Event | None = None,
 ) -> SensorRun:
     """Open one camera, run every refiner on its frames, and return all numbers.
 
     ``progress`` hears how many frames are measured, and of how many if that is known. With a rig,
     the region is the one that shows the same place in space as in the run of the ``first`` camera.
+    ``stop`` ends it after the frame at hand, with what was measured until then.
 
     Raises:
         ConfigError: an unknown refiner; no reference where one is asked for; a camera that the rig
@@ -193,21 +197,24 @@ def measure_camera(
             for text, engine in zip(refiners, engines, strict=True)
             if engine.info.name != "none"
         ]
-        return _run(address, named, settings, progress, first)
+        reader = FrameReader(address, settings)
+        with contextlib.closing(reader.frames()) as frames:
+            wanted = itertools.takewhile(lambda _: stop is None or not stop.is_set(), frames)
+            return _run(reader, wanted, named, settings, progress, first)
     finally:
         for engine in engines:
             engine.close()
 
 
 def _run(
-    address: str,
+    reader: FrameReader,
+    frames: Iterator[Frame],
     refiners: list[tuple[str, Refiner]],
     settings: ComparisonSettings,
     progress: Callable[[int, int | None], None],
     first: SensorRun | None,
 ) -> SensorRun:
-    reader = FrameReader(address, settings)
-    frames = reader.frames()
+    address = reader.address
     opening = next(frames, None)
     if opening is None:
         raise ConfigError(f"{address}: no frame within {settings.duration_s:g} s; nothing measured")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,6 +64,7 @@ class FrameReader:
 
     def __init__(self, address: str, settings: ComparisonSettings) -> None:
         self._settings = settings
+        self.address = address
         self.info = registry.find_camera(address)
         self.is_live = not (self.info.is_recording or self.info.is_simulated)
         self.read = self.measured = 0
@@ -72,30 +73,33 @@ class FrameReader:
         self.controls: tuple[Control, ...] = ()
         self.is_past_middle = False  # whether the frame handed out last is
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """Open the camera and yield what is to be measured, until the settings say enough.
 
         Raises:
             ConfigError: a reference is asked for that the camera does not have.
             CameraError: the camera or recording fails.
         """
-        settings = self._settings
-        camera = _open_camera(self.info, settings.camera, self.is_live)
-        with camera:
+        with _open_camera(self.info, self._settings.camera, self.is_live) as camera:
             self.info, self.controls = camera.info, camera.controls()
-            due_s = 0.0
-            for frame, time_s in self._timed(camera):
-                self.span_s = time_s
-                # Labelled frames are single pictures, each worth a look.
-                if time_s < due_s - 1e-6 and not frame.label:
-                    continue
-                due_s += (1 / settings.rate_hz) if settings.rate_hz else 0.0
-                self.is_past_middle = time_s >= settings.duration_s / 2
-                self.measured += 1
-                yield frame
-                if self.measured == settings.most_frames:
-                    break
-            self.missed = camera.missed
+            try:
+                yield from self._due(camera)
+            finally:
+                self.missed = camera.missed
+
+    def _due(self, camera: Camera) -> Iterator[Frame]:
+        settings, due_s = self._settings, 0.0
+        for frame, time_s in self._timed(camera):
+            self.span_s = time_s
+            # Labelled frames are single pictures, each worth a look.
+            if time_s < due_s - 1e-6 and not frame.label:
+                continue
+            due_s += (1 / settings.rate_hz) if settings.rate_hz else 0.0
+            self.is_past_middle = time_s >= settings.duration_s / 2
+            self.measured += 1
+            yield frame
+            if self.measured == settings.most_frames:
+                break
 
     def _timed(self, camera: Camera) -> Iterator[tuple[Frame, float]]:
         """Frames with their time since the first, until the duration is over."""

@@ -18,6 +18,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+_TITLES = {"sdk": "SDK", "opengl": "OpenGL"}
 LIMIT_S = 20.0  # a child that has not answered by then is stopped
 
 
@@ -57,11 +58,16 @@ def fail(name: str, found: str, fix: str) -> Finding:
     return Finding(name, Status.FAIL, found, fix)
 
 
+def slow(name: str, error: ChildSlowError) -> Finding:
+    """Return the finding of a check that a busy machine kept from its end."""
+    return warn(name, str(error), "wait until the machine is idle and try again")
+
+
 class ChildError(Exception):
     """A child process died or held; its text says how."""
 
 
-class ChildSlowError(ChildError):
+class ChildSlowError(Exception):
     """A child process did not answer in time; that may be the machine's load alone."""
 
 
@@ -69,7 +75,8 @@ def ask_child(code: str, limit_s: float = LIMIT_S, **environment: str) -> Any:
     """Run Python code in a process of its own; return the JSON on its last line of output.
 
     Raises:
-        ChildError: it died (with the last line it wrote to stderr) or was still busy at the limit.
+        ChildError: it died; the text is the last line that it wrote to stderr.
+        ChildSlowError: it was still busy at the limit.
     """
     # Its own working directory: SDKs leave log folders there, and `import` would look there first.
     with tempfile.TemporaryDirectory(prefix="lingbot-live-", ignore_cleanup_errors=True) as folder:
@@ -108,11 +115,18 @@ def examine(checks: list[Check]) -> list[Finding]:
 def _guarded(check: Check) -> list[Finding]:
     try:
         return check()
+    except ChildSlowError as error:
+        return [slow(_name(check), error)]
     except Exception as error:  # noqa: BLE001 - delivered as a finding: one check ends, not all
-        function = check.func if isinstance(check, partial) else check
-        name = function.__name__.removeprefix("check_").replace("_", " ")
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        return [fail(name, f"the check itself failed: {text}", "report this line")]
+        return [fail(_name(check), f"the check itself failed: {text}", "report this line")]
+
+
+def _name(check: Check) -> str:
+    function = check.func if isinstance(check, partial) else check
+    about = f" {check.args[-1]}" if isinstance(check, partial) else ""
+    name = function.__name__.removeprefix("check_")
+    return _TITLES.get(name, name.replace("_", " ")) + about
 
 
 def worst(findings: list[Finding]) -> Status:

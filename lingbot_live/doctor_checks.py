@@ -23,6 +23,7 @@ from lingbot_live.doctor import (
     ask_child,
     fail,
     ok,
+    slow,
     warn,
 )
 
@@ -106,8 +107,7 @@ def check_torch() -> list[Finding]:
     try:
         told = ask_child(_TORCH)
     except ChildSlowError as error:
-        fix = "wait until the machine is idle and try again"
-        return [warn("torch", f"{error} to its import", fix), _gpu(driver, {})]
+        return [slow("torch", error), _gpu(driver, {})]
     except ChildError as error:
         fix = "pip install torch" if "No module" in str(error) else "reinstall torch"
         return [fail("torch", f"cannot be imported: {error}", fix), _gpu(driver, {})]

@@ -52,7 +52,9 @@ def check_libraries() -> list[Finding]:
     missing = set(ask_child(_LOAD.format(names=[name for name, *_ in LIBRARIES])))
     found = [
         (fail if vital else warn)(
-            f"library {package}", f"{name} is missing; {user} need it", f"apt-get install {package}"
+            f"library {package}",
+            f"{name} is missing; needed by {user}",
+            f"apt-get install {package}",
         )
         for name, package, user, vital in LIBRARIES
         if name in missing

@@ -46,6 +46,8 @@ def every_frame(camera: Camera) -> Iterator[Frame]:
 
 
 def frame_count(camera: Camera) -> int | None:
-    """Return how many frames its driver says there are; None where it does not."""
+    """Return how many frames an open recording has, as far as is known; None where it is not."""
     known = camera.info.details.get("frames", "")
-    return int(known) if known.isdigit() else None
+    if known.isdigit():
+        return int(known)
+    return None if camera.playback is None else camera.playback.frames

@@ -83,10 +83,10 @@ def write_folder(folder, pictures, camera: Intrinsics):
     return f"folder:{folder}"
 
 
-def write_board_pair(base, T_left_right: Extrinsics, camera: Intrinsics = LEFT, **where):
-    """Write what two cameras recorded of a ChArUco that was held still in seven places."""
+def write_board_pair(base, T_left_right: Extrinsics, camera: Intrinsics = LEFT, hold=4, **where):
+    """Write what two cameras recorded of a ChArUco, held still for ``hold`` frames in 7 places."""
     sides: dict[str, list] = {"left": [], "right": []}
     for n, pose in enumerate(standings(CHARUCO, 7, seed=4, **where)):
         for side, T in (("left", pose), ("right", T_left_right.inverse() @ pose)):
-            sides[side] += [picture(CHARUCO, T, camera, n)] * 20
+            sides[side] += [picture(CHARUCO, T, camera, n)] * hold
     return [write_folder(base / side, pictures, camera) for side, pictures in sides.items()]

@@ -78,7 +78,9 @@ class CalibrationDialog(QDialog):
         self.draw_button = self._button("Save picture...", self._save_board, "To print the board")
         self.solve_button = self._button("Calibrate", self._solve, "By the views so far")
         self.icp_button = self._button(
-            "Refine by ICP", self._refine, "By shape and colour of the scene"
+            "Refine by ICP",
+            self._refine,
+            "By shape and colour of the scene; between sensors of different kinds, trust the board",
         )
         self.clock_button = self._button(
             "Compare clocks", self._clocks, "By what has moved before the cameras"

@@ -45,8 +45,16 @@ class CalibrationWork:
         return self._error
 
     def look_for(self, board: Board | None) -> None:
-        """Watch for this board from now on, with no views yet; None: for motion alone."""
+        """Watch for this board from now on, with no views yet; None: for motion alone.
+
+        Recordings begin anew together, so that they show one moment.
+        """
         self._end_watch()
+        playbacks = [feed.playback for feed in self._session.feeds]
+        if board is not None and all(playbacks):
+            for playback in playbacks:
+                if playback is not None:
+                    playback.seek(0.0)
         self.watch = self._begin(board)
 
     def solve(self, done: Callable[[Rig], None], failed: Callable[[BaseException], None]) -> None:

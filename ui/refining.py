@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +152,8 @@ class Refining:
         if error is not None:
             self._show_error(error, session.refiner_state is RefinerState.FAILED)
         elif lacks and lacks not in (self._dismissed, self._window.settings.text(_OFFER)):
-            text = f"Depth is refined by {info.name if info else ''}, not LingBot-Depth: {lacks}"
+            why = re.sub(r" \([^)]*\)", "", lacks)  # commands, where buttons do the same
+            text = f"Depth is refined by {info.name if info else ''}, not LingBot-Depth: {why}."
             self._window.notice.show_offer(text, "Models...", self.show_models)
         else:
             self._window.notice.clear()

@@ -43,7 +43,7 @@ class Rigging:
         try:
             rig = Rig.load(path)
         except LingbotLiveError as error:
-            self._window.notice.show_error(str(error), can_retry=False)
+            self._window.message.show_error(str(error), can_retry=False)
             return
         self.use(rig)
         self._window.statusBar().showMessage(f"Rig of {len(rig.cameras)} cameras: {path}", 8000)
@@ -63,7 +63,7 @@ class Rigging:
         try:
             rig.save(path)
         except OSError as error:
-            self._window.notice.show_error(f"{path}: not written: {error}", can_retry=False)
+            self._window.message.show_error(f"{path}: not written: {error}", can_retry=False)
         else:
             self._window.statusBar().showMessage(f"Rig written to {path}", 8000)
 

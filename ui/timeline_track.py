@@ -60,9 +60,11 @@ class TimelineTrack(QWidget):
             self.update()
 
     def mark_near(self, position_s: float) -> Mark | None:
-        """Return the mark under the mouse, markers before drops."""
+        """Return the mark under the mouse: a marker, else a loss, else any."""
         near = [m for m in self.marks if abs(self.x_of(m.position_s - position_s, 0)) <= _NEAR_PX]
-        near.sort(key=lambda m: (m.kind != "marker", abs(m.position_s - position_s)))
+        near.sort(
+            key=lambda m: (m.kind != "marker", not _is_loss(m), abs(m.position_s - position_s))
+        )
         return near[0] if near else None
 
     def x_of(self, position_s: float, left: int = _PAD_PX) -> float:
@@ -129,13 +131,13 @@ class TimelineTrack(QWidget):
     def _paint_marks(self, painter: QPainter, middle: float) -> None:
         colors = theme.current()
         columns: set[int] = set()  # a thousand drops are a few hundred pixels
-        for mark in self.marks:
+        for mark in sorted(self.marks, key=_is_loss, reverse=True):
             x = self.x_of(mark.position_s)
             if mark.kind == "marker":
                 _paint_flag(painter, x, middle, QColor(colors.text))
             elif mark.kind in ("drop", "pause") and int(x) not in columns:
                 columns.add(int(x))
-                color = colors.warning if mark.kind == "drop" else colors.dim
+                color = colors.warning if _is_loss(mark) else colors.dim
                 painter.fillRect(QRectF(int(x) - 1, middle - 6, 2, 12), QColor(color))
 
 
@@ -150,10 +152,15 @@ def _paint_flag(painter: QPainter, x: float, middle: float, color: QColor) -> No
     )
 
 
+def _is_loss(mark: Mark) -> bool:
+    """Whether frames are missing; one that only was not refined is there."""
+    return mark.kind == "drop" and not mark.text.startswith("not refined")
+
+
 def describe(mark: Mark) -> str:
     """Return a mark in words."""
     if mark.kind == "drop":
-        return f"{mark.count} frames lost: {mark.text}"
+        return f"{mark.count} frames {mark.text}"
     if mark.kind == "marker":
         return f"⚑ {mark.text}" if mark.text else "⚑ marker"
     return f"{mark.kind} {mark.text}".strip()

@@ -24,6 +24,7 @@ View = Mapping[str, Sighting]  # camera -> where it saw the board, at one standi
 
 LEAST_VIEWS = 3  # of a pair
 _OUTLIER = 3.0  # times the median error of all views
+_MOST_SHARE = 0.003  # of the picture's width, as the RMS of a solution that can be right
 _NONE: npt.NDArray[np.intp] = np.empty(0, np.intp)
 _TINY_PX = 0.02  # below, errors are the detector's own
 
@@ -88,10 +89,10 @@ def solve_pair(
         if good.all() or good.sum() < LEAST_VIEWS:
             break
         shared = [s for s, keep in zip(shared, good, strict=True) if keep]
-    if rms_px > 0.01 * first.width:
+    if rms_px > _MOST_SHARE * first.width:
         raise CalibrationError(
             f"{pair[0]} and {pair[1]}: corners are {rms_px:.1f} px off; is the board really "
-            f"{board}, and does each camera keep its own calibration?"
+            f"{board}, and do both cameras show one moment? Hold it still, look again"
         )
     return PairResult(pose, rms_px, len(shared))
 

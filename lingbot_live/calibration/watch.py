@@ -17,6 +17,7 @@ from lingbot_live.frame import Frame, RefinedFrame
 
 _STILL_SHARE = 0.0012  # of the picture's width: a held board moves less from one look to the next
 _NEW_SHARE = 0.03  # by which a view must differ from all kept ones, in at least one picture
+_SILENT_NS = 1_000_000_000
 _APART_NS = 250_000_000  # between frames that count as one moment
 
 
@@ -75,11 +76,12 @@ class Watch:
                 self._motion[name].add(item)
 
     def look(self) -> bool:
-        """Search the newest frames for the board, if every camera has a new one."""
-        frames = self.frames()
+        """Search the newest frames for the board, if every camera that streams has a new one."""
+        if self.boards is None:
+            return False
+        frames = _streaming(self.frames())
         now = {name: frame.index for name, frame in frames.items()}
-        is_new = all(now.get(name) != self._looked.get(name) for name in self.names)
-        if not is_new or self.boards is None:
+        if len(now) < 2 or any(self._looked.get(name) == index for name, index in now.items()):
             return False
         self._looked = now
         self.seen = self.boards.offer(frames)
@@ -150,6 +152,12 @@ class Watch:
         missing = [name for name in self.names if name not in frames]
         if missing:
             raise CalibrationError(f"{missing[0]}: it has delivered no frame yet; is it connected?")
+
+
+def _streaming(frames: Mapping[str, Frame]) -> dict[str, Frame]:
+    """Leave out cameras that have delivered nothing for a while, whatever ails them."""
+    newest_ns = max((frame.timestamp_ns for frame in frames.values()), default=0)
+    return {n: f for n, f in frames.items() if newest_ns - f.timestamp_ns < _SILENT_NS}
 
 
 def _moved(before: Sighting | None, now: Sighting, width_px: int) -> float:

@@ -59,6 +59,8 @@ def _track(track: Track) -> dict[str, object]:
         "fps": _rate_hz(track.times_ns),
         "refined": len(track.refined_times_ns),
         "fps_refined": _rate_hz(track.refined_times_ns),
+        "imu": len(track.imu_times_ns),
+        "imu_hz": _rate_hz(track.imu_times_ns),
         "gap_max_ms": round(float(np.diff(track.times_ns).max(initial=0)) / 1e6, 3),
     }
     first = next(track.readable(), None)

@@ -77,6 +77,11 @@ class Track(ABC):
         return np.zeros(0, np.int64)
 
     @property
+    def imu_times_ns(self) -> Times:
+        """Time of the frame that each reading of the inertial sensors came with."""
+        return np.zeros(0, np.int64)
+
+    @property
     def roles(self) -> tuple[Role, ...]:
         """Of the messages that `messages` returns."""
         return (Role.COLOR, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME)
@@ -140,6 +145,11 @@ class OwnTrack(Track):
     def refined_times_ns(self) -> Times:
         """Times of the frames that have refined depth."""
         return self._refined_times
+
+    @property
+    def imu_times_ns(self) -> Times:
+        """Time of the frame that each reading of the inertial sensors came with."""
+        return self._times(Role.IMU)
 
     def frame(self, index: int) -> Frame:
         """Return the frame at ``index``, as it was recorded."""

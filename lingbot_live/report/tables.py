@@ -59,7 +59,8 @@ def conditions(runs: Sequence[SensorRun], settings: ComparisonSettings, date: st
         for stream in run.streams:
             if stream.refiner is not None:
                 info = stream.refiner
-                seen[stream.label] = f"{info}, {info.precision}. {info.note}".strip()
+                precision = f", {info.precision}" if info.tokens is None else ""  # named with it
+                seen[stream.label] = f"{info}{precision}. {info.note}".strip()
     rows += [(f"refiner {label}", words) for label, words in seen.items()]
     rate = f"{settings.rate_hz:g} frames a second" if settings.rate_hz else "every frame"
     rows.append((

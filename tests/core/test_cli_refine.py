@@ -201,3 +201,10 @@ def test_the_published_examples(testdata, tmp_path):
     done = refine(source, "-o", tmp_path / "out", "--refiner", "none", "--frames", 1)
     assert done.returncode == 0, done.stderr
     assert set(names(tmp_path / "out" / "0")) == set(FILES)
+
+
+def test_only_a_session_becomes_a_session(examples, tmp_path):
+    done = refine(examples, "-o", tmp_path / "out.mcap", "--refiner", "none")
+    assert done.returncode == 2
+    assert "record it first" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ import html.parser
 import json
 import math
 import re
+import threading
 import time
 
 import cv2
@@ -347,3 +348,18 @@ def test_all_cameras_of_a_session_are_compared(tmp_path):
     cameras = compared(tmp_path, str(path))
     names = {camera["address"].rpartition("#")[2] for camera in cameras}
     assert names == {"noisy:left", "noisy:right"}
+
+
+def test_measuring_can_be_stopped():
+    stop, told = threading.Event(), []
+
+    def progress(done, total):
+        told.append((done, total))
+        if done == 3:
+            stop.set()
+
+    settings = ComparisonSettings(duration_s=60, camera=SMALL)
+    result = measure_camera("synthetic:tof", ["guided"], settings, progress, stop=stop)
+    assert told == [(1, 600), (2, 600), (3, 600)]
+    assert [stream.frames for stream in result.streams] == [3, 3]
+    assert result.missed == {}

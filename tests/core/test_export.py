@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -242,6 +243,13 @@ def test_the_document_says_what_the_table_says():
             assert option.help in text, option.name
             assert option.span in text, option.name
     assert ", ".join(FORMATS) == cli_export.NAMES
+
+
+def test_the_readme_lists_the_formats():
+    readme = (DOC.parents[1] / "README.md").read_text("utf-8")
+    table = readme.split("| `--to` |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == list(FORMATS)
 
 
 def test_unknown_formats_and_options():

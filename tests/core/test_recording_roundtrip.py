@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sessions import TURN, HalfRefiner, NoisyCamera, calibration, record
 
+from lingbot_live import registry
 from lingbot_live.errors import RecordingError
+from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.recording.format import join_depth, split_depth
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions, RecorderState
@@ -61,6 +63,16 @@ def test_refined_depth_comes_back_within_four_thousandths_of_a_millimetre(tmp_pa
             assert got.refiner == HalfRefiner().info
             assert (got.started_ns, got.finished_ns) == (refined.started_ns, refined.finished_ns)
             assert np.array_equal(got.frame.depth_raw, refined.frame.depth_raw)
+
+
+def test_inertial_readings_come_back_with_their_frames(tmp_path):
+    witness, _ = record(tmp_path / "a.mcap", NoisyCamera("left", 6, with_imu=True))
+    given = [frame.imu for frame in witness.frames["noisy:left"]]
+    assert all(given)
+    with Recording(tmp_path / "a.mcap") as recording:
+        assert [frame.imu for frame in recording] == given
+    with registry.create_camera(str(tmp_path / "a.mcap"), OFFLINE) as camera:
+        assert [frame.imu for frame in every_frame(camera)] == given
 
 
 def test_refined_depth_beyond_the_range_is_kept_at_its_end():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures_folder import plain
 from sessions import NoisyCamera, record
 
 from lingbot_live import registry
@@ -72,6 +73,12 @@ def test_rosbags_reads_every_message(take):
                 assert given.angular_velocity_rad_s == (
                     (turn.x, turn.y, turn.z) if has_turn else None
                 )
+            if connection.topic == "/noisy_left/imu":
+                reading = witness.frames["noisy:left"][row // 3].imu[row % 3]
+                turn, pull = message.angular_velocity, message.linear_acceleration
+                found = [(v.x, v.y, v.z) for v in (turn, pull)]
+                given = [reading.angular_velocity_rad_s, reading.acceleration_m_s2]
+                assert found == [vector or (0.0, 0.0, 0.0) for vector in given]
             if connection.topic == "/tf_static":
                 rotation = message.transforms[0].transform.rotation
                 assert (rotation.z, rotation.w) == pytest.approx((0.5**0.5, 0.5**0.5))
@@ -87,6 +94,24 @@ def test_mcap_package_validates_the_file(take):
         summary = reader.get_summary()
         assert reader.get_header().profile == "ros2"
         assert sum(1 for _ in reader.iter_messages()) == summary.statistics.message_count
+
+
+def test_the_readmes_example_runs(take, capsys):
+    path, _ = take
+    readme = (DOC.parents[1] / "README.md").read_text("utf-8")
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", readme, re.S) if "Recording(" in c)
+    for there, here in {
+        "desk.mcap": str(path),
+        "realsense:f1234567": "noisy:left",
+        "100": "3",
+        "2_000_000_000": "1_000_000",
+    }.items():
+        assert there in code
+        code = code.replace(there, here)
+    found: dict[str, object] = {}
+    exec(code, found)
+    assert "16 frames of ['noisy:" in capsys.readouterr().out
+    assert len(found["arrays"]["color"]) == 1  # each tenth of eight
 
 
 def test_the_document_names_every_topic_and_field(take):
@@ -309,6 +334,30 @@ def test_record_info_repair_and_refine_commands(tmp_path, capsys):
         assert all(again.refined(row) is not None for row in range(4))
 
 
+def test_info_tells_of_inertial_sensors_calibration_and_settings(tmp_path, capsys):
+    record(tmp_path / "a.mcap", NoisyCamera("left", 5, with_imu=True))
+    with Recording(tmp_path / "a.mcap") as recording:
+        readings = sum(len(frame.imu) for frame in recording)
+    assert readings > 0
+    run("info", tmp_path / "a.mcap")
+    text = capsys.readouterr().out
+    assert f"{readings} readings of inertial sensors" in text
+    assert "fx 33.1, fy 33.7, cx 19.4, cy 14.6; a raw unit is 1 mm" in text
+    assert "model: none" in text
+    run("info", tmp_path / "a.mcap", "--json")
+    camera = json.loads(capsys.readouterr().out)["cameras"]["noisy:left"]
+    assert camera["imu"] == readings
+    assert camera["imu_hz"] > 0
+
+
+def test_record_warns_when_the_disk_is_nearly_full(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lingbot_live.recording.disk.WARN_MINUTES", 1e9)
+    folder = plain(tmp_path / "in")
+    run("record", f"folder:{folder}", "-o", tmp_path / "a.mcap", "--duration", 3, "--raw-only")
+    err = capsys.readouterr().err
+    assert err.count("the disk has room for") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
@@ -317,6 +366,7 @@ def test_record_info_repair_and_refine_commands(tmp_path, capsys):
         (("record", "synthetic:stereo", "-o", "no/x.mcap"), RecordingError, "does not exist"),
         (("record", "synthetic:stereo", "-o", "{x}.mcap"), ConfigError, "known fields"),
         (("record", "synthetic:stereo", "--split", "often"), ConfigError, "4G, 500M"),
+        (("record", "synthetic:stereo", "--size", "big"), ConfigError, "WIDTHxHEIGHT"),
     ],
 )
 def test_mistakes_are_told_in_one_line(tmp_path, monkeypatch, arguments, error, words):

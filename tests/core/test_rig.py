@@ -30,7 +30,8 @@ angles = st.tuples(*[st.floats(-50, 50)] * 3)
 
 @given(angles)
 def test_turns_go_there_and_back(turn):
-    np.testing.assert_allclose(turn_deg_of(move_of(turn_deg=turn)), turn, atol=1e-6)
+    # OpenCV takes turns below 1e-5 radians for none.
+    np.testing.assert_allclose(turn_deg_of(move_of(turn_deg=turn)), turn, atol=6e-4)
     assert move_of(turn_deg=turn).angle_deg == pytest.approx(np.linalg.norm(turn), abs=1e-6)
 
 

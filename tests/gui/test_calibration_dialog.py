@@ -32,7 +32,9 @@ def until(condition, timeout_s=60.0):
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory):
     small = scaled(LEFT, 320, 240)
-    return write_board_pair(tmp_path_factory.mktemp("pair"), BESIDE, small, distance_m=0.55)
+    return write_board_pair(
+        tmp_path_factory.mktemp("pair"), BESIDE, small, hold=25, distance_m=0.55
+    )
 
 
 @pytest.fixture

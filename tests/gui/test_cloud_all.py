@@ -358,8 +358,8 @@ def test_rigs_are_loaded_saved_and_complained_about(window, tmp_path):
     assert window.feeds.rig.camera(window.addresses[1]).pose == ASIDE
     path.write_text("version = 9")
     window.rigging.load(path)
-    assert "version 9" in window.notice.text
+    assert "version 9" in window.message.text
     window.rigging.save(rig, tmp_path / "no" / "rig.toml")
-    assert "not written" in window.notice.text
+    assert "not written" in window.message.text
     window.rigging.forget()
     assert window.feeds.rig is None

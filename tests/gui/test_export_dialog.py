@@ -7,17 +7,14 @@ import time
 import cv2
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from sessions import NoisyCamera, record
 
-from lingbot_live.config import RefinerConfig
 from lingbot_live.controls import Control, ControlKind
 from lingbot_live.export.formats import FORMATS
 from lingbot_live.export.shot import DepthSource
 from ui.export_dialog import ExportDialog, ExportInput
-from ui.main_window import MainWindow
 from ui.option_form import OptionForm
 from ui.settings import Settings
 
@@ -34,19 +31,6 @@ def take(tmp_path_factory):
     path = tmp_path_factory.mktemp("take") / "desk.mcap"
     witness, _ = record(path, NoisyCamera("left", 30), NoisyCamera("right", 30, seed=1))
     return path, witness
-
-
-@pytest.fixture
-def window(qapp):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.resize(1280, 720)
-    made.show()
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture

@@ -7,16 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog
 from rgbd_folder import write_examples
 
-from lingbot_live.config import RefinerConfig
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderState, RecorderStats
 from ui import theme
-from ui.main_window import MainWindow
 from ui.record_bar import RecordBar, describe
 from ui.record_options import RecordChoices, RecordOptionsDialog
 from ui.settings import Settings
@@ -34,19 +32,10 @@ def folder(tmp_path):
     return write_examples(tmp_path / "examples")
 
 
-@pytest.fixture
-def window(qapp, folder):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.resize(1280, 720)
-    made.show()
-    made.open_address(f"folder:{folder}")
-    wait_for(lambda: made.panels[0].refined.has_image)
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+@pytest.fixture(autouse=True)
+def streaming(window, folder):
+    window.open_address(f"folder:{folder}")
+    wait_for(lambda: window.panels[0].refined.has_image)
 
 
 def frames_of(window):

@@ -6,17 +6,14 @@ import time
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 from sessions import NoisyCamera, record
 
-from lingbot_live.config import RefinerConfig
 from lingbot_live.playback import Mark
-from ui.main_window import MainWindow
-from ui.settings import Settings
 from ui.timeline import clock, parse_clock
 from ui.timeline_track import TimelineTrack, describe
 
@@ -44,19 +41,6 @@ def take(tmp_path_factory):
         during=during,
     )
     return path, witness
-
-
-@pytest.fixture
-def window(qapp):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.resize(1280, 720)
-    made.show()
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def show_paused(window, path):
@@ -293,11 +277,13 @@ def test_only_the_newest_thumbnail_is_decoded(window, take):
 def test_marks_are_found_under_the_mouse(show):
     track = show(TimelineTrack(), 400, 28)
     track.show_position(0.0, 100.0)
-    track.set_marks([Mark(50.2, "drop", "disk too slow", 12), Mark(50.0, "marker", "cup moved")])
+    track.set_marks(
+        [Mark(50.2, "drop", "not recorded: disk too slow", 12), Mark(50.0, "marker", "cup moved")]
+    )
     assert describe(track.mark_near(50.0)) == "⚑ cup moved"
     assert track.mark_near(80.0) is None
-    track.set_marks([Mark(50.0, "drop", "disk too slow", 12)])
-    assert describe(track.mark_near(50.5)) == "12 frames lost: disk too slow"
+    track.set_marks([Mark(50.0, "drop", "not recorded: disk too slow", 12)])
+    assert describe(track.mark_near(50.5)) == "12 frames not recorded: disk too slow"
     assert track.time_at(track.x_of(30.0)) == pytest.approx(30.0)
     assert not track.grab().toImage().isNull()
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lingbot_live.camera import Camera, CameraInfo, Capture, Driver, Pacer, StreamProfile
+from lingbot_live.camera import Camera, CameraInfo, Capture, Driver, StreamProfile
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, CameraNotFoundError, EndOfStreamError
 from lingbot_live.frame import Calibration, Intrinsics
-from lingbot_live.pace import Pace
+from lingbot_live.pace import Pace, Pacer
 
 WIDTH, HEIGHT, FPS = 64, 48, 30.0
 LENS = Intrinsics(WIDTH, HEIGHT, 60.0, 60.0, (WIDTH - 1) / 2, (HEIGHT - 1) / 2)
