@@ -44,8 +44,8 @@ def soak(minutes: float, addresses: list[str]) -> int:
     for name, feed in feeds.items():
         print(f"{name}: {feed['state']}, {feed['captured']} frames, missed {feed['missed']}")
     first, last = samples[0], samples[-1]
-    most = max(s.rss_mb for s in samples)
-    print(f"memory {first.rss_mb:.1f} -> {last.rss_mb:.1f} MB, at most {most:.1f}")
+    minutely = " ".join(f"{s.rss_mb:.0f}" for s in samples[:: round(60 / _EVERY_S)])
+    print(f"memory {first.rss_mb:.1f} -> {last.rss_mb:.1f} MB; each minute {minutely}")
     print(f"threads {first.threads} -> {last.threads}, open files {first.files} -> {last.files}")
     return int(last.rss_mb - first.rss_mb > 20)
 

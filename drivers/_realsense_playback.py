@@ -174,6 +174,7 @@ class RealSenseRecording(RealSenseCamera):
                 self._while_reading(self._device.pause)
             except RuntimeError as error:
                 log.debug("%s: pause: %s", self.info.address, error)
+        self._early.clear()  # frames do not outlive what they came from
         super()._stop()
 
     def _jump(self, position_s: float) -> bool:

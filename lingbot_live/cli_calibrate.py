@@ -30,7 +30,7 @@ _MOTION_S = 8.0  # watched for a time offset, at least
 
 def calibrate(
     addresses: Annotated[
-        list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="Two to four cameras.")
+        list[str] | None, typer.Argument(metavar="ADDRESS", help="Two to four cameras.")
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The rig file.")] = Path(
         "rig.toml"

@@ -73,7 +73,7 @@ def measure(
         rows = [[key, *(_plain(n.get(key)) for n in columns.values())] for key in keys]
         _print_csv([["metric", *columns], *rows])
     else:
-        _print_measured(run, columns, roi)
+        _print_measured(run, columns, settings)
 
 
 def compare(
@@ -180,15 +180,25 @@ def _members(address: str) -> list[str]:
     return [info.address for info in members] or [address]
 
 
-def _print_measured(run: SensorRun, columns: dict[str, Numbers], roi: str) -> None:
+def _print_measured(
+    run: SensorRun, columns: dict[str, Numbers], settings: ComparisonSettings
+) -> None:
     from lingbot_live.catalogue import METRICS, RS_COMPATIBLE
+    from lingbot_live.report.words import missing
 
-    print(f"{run.info.name}: {run.frames_measured} frames, region {roi}")
-    shown = [m for m in METRICS.values() if any(m.key in n for n in columns.values())]
+    count = "1 frame" if run.frames_measured == 1 else f"{run.frames_measured} frames"
+    print(f"{run.title}, {run.info.name}: {count}, region {settings.roi}")
+    shown = [
+        m
+        for m in METRICS.values()
+        if any(_plain(numbers.get(m.key)) is not None for numbers in columns.values())
+    ]
     rows = [[m.title, m.unit, *(m.shown(n.get(m.key)) for n in columns.values())] for m in shown]
     _print_table(["", "", *columns], rows)
     if any(m in RS_COMPATIBLE for m in shown):
         print("(RealSense) = as Intel's depth-quality-tool computes it, from raw depth.")
+    for line in missing([run], settings):
+        print(line)
     for stream in run.streams:
         for warning in stream.warnings:
             print(f"warning: {stream.label}: {warning}")

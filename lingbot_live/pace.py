@@ -206,8 +206,9 @@ class Pace(Generic[T]):
             self._restart(target_s)
 
     def _restart(self, position_s: float) -> None:
+        self._pending = None  # first: SDKs' frames should not outlive what they came from
         self._source.play_seek(position_s)
-        self._pending, self._has_shown = None, position_s > 0
+        self._has_shown = position_s > 0
         self._from_s, self._most_early = position_s - self._period_s / 2, _MOST_EARLY
         self._anchor = None
         self._camera.forget_number()

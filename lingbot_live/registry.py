@@ -123,19 +123,8 @@ def find_camera(address: str) -> CameraInfo:
 
 
 def may_have_members(address: str) -> bool:
-    """Whether an address may name a session file, judged by its text alone."""
-    scheme, target = _split(address)
-    if scheme:
-        return _has_members(scheme)
-    suffix = Path(target).suffix.lower()
-    return any(_has_members(name) and suffix in driver(name).suffixes for name in driver_names())
-
-
-def _has_members(scheme: str) -> bool:
-    try:
-        return type(driver(scheme)).members is not Driver.members
-    except (ConfigError, DriverUnavailableError):
-        return False  # who opens it will say so
+    """Whether an address may name a session file, judged by its text alone: it names a file."""
+    return Path(_split(address)[1].partition("#")[0]).suffix != ""
 
 
 def members(address: str) -> list[CameraInfo]:

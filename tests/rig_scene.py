@@ -11,7 +11,7 @@ from lingbot_live.calibration.rig import move_of
 from lingbot_live.frame import Extrinsics, Intrinsics
 from lingbot_live.geometry import rays
 
-CAMERA = Intrinsics(320, 240, 260.0, 260.0, 159.5, 119.5)
+CAMERA = Intrinsics(240, 180, 195.0, 195.0, 119.5, 89.5)
 TRUE = move_of((0.3, -0.02, 0.06), (2.0, -12.0, 2.0))  # T_left_right
 
 

@@ -18,6 +18,7 @@ from lingbot_live import registry
 from lingbot_live.camera import CameraState
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import LingbotLiveError
+from ui.garbage import MainThreadGarbage
 from ui.main_window import MainWindow
 from ui.settings import Settings
 from ui.theme import apply_theme, asset_path
@@ -67,7 +68,7 @@ def run_window(options: WindowOptions) -> int:
     runner = _Runner(app, window, options)
     window.show()
     QTimer.singleShot(0, runner.start)
-    with _CtrlC(app):
+    with _CtrlC(app), MainThreadGarbage():
         app.exec()
     window.close()
     return runner.finish()

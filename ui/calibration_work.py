@@ -14,6 +14,7 @@ from lingbot_live.session import Session
 from lingbot_live.worker import Worker
 from ui.bridge import Tasks
 
+_END_S = 5.0
 _PAUSE_S = (
     0.05  # between two looks, so that a chessboard's search leaves the cameras some processor
 )
@@ -104,7 +105,8 @@ class CalibrationWork:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.request_stop()
-            worker.join(5.0)
+            # A search under way may take half a second, which the window must not wait for.
+            self._tasks.run("ending the search", lambda: worker.join(_END_S))
 
     def _died(self, error: BaseException) -> None:
         self._error = f"looking for the board failed: {error}"

@@ -41,7 +41,8 @@ class CloudCanvas(QWidget):
     """Shows pictures and turns mouse work into orbits.
 
     Left drag: orbit. Right, middle or shift and left drag: pan. Wheel: zoom. Double click: centre.
-    While `aim` is a point, a left click chooses one; while it is a region, a left drag does.
+    While the aim is a point, a left click chooses one; while it is a region, a left drag does, and
+    with control it orbits as ever.
 
     ``orbitChanged`` carries the new `Orbit` and whether a hand is still moving it,
     ``pictureSizeChanged`` the size that a picture should have now. Places in the picture are
@@ -155,9 +156,10 @@ class CloudCanvas(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Take hold of the scene, or begin a choice."""
-        left = event.button() == Qt.MouseButton.LeftButton
-        self._pressed = event.position() if left and self._aim is not Aim.NOTHING else None
-        self._grabbed = None if left and self._aim is Aim.REGION else event.position()
+        controlled = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        chooses = event.button() == Qt.MouseButton.LeftButton and not controlled
+        self._pressed = event.position() if chooses and self._aim is not Aim.NOTHING else None
+        self._grabbed = None if chooses and self._aim is Aim.REGION else event.position()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Orbit or pan by the way the mouse went, or draw the region."""

@@ -45,7 +45,10 @@ _ABOUT = {
     Tool.PLANE: _About("Plane", Aim.REGION, "Drag over a flat region: a plane for each camera."),
     Tool.CROP: _About("Crop box", Aim.REGION, "Drag over what is to be kept; the rest is hidden."),
 }
-_KEPT = " · right drag: pan · wheel: zoom · Esc: end"
+_KEPT = {
+    Aim.POINT: " · drag: orbit · right drag: pan · wheel: zoom · Esc: end",
+    Aim.REGION: " · Ctrl drag: orbit · right drag: pan · wheel: zoom · Esc: end",
+}
 
 
 class CloudTools(QFrame):
@@ -96,7 +99,7 @@ class CloudTools(QFrame):
         self.actions_[tool].setChecked(True)
         self._view.canvas.set_aim(about.aim)
         self._view.canvas.set_marks(self._box_marks())
-        self._view.set_hint(about.name + _KEPT)
+        self._view.set_hint(about.name + _KEPT[about.aim])
         self._say(about.how)
         self.show()
 
@@ -233,7 +236,7 @@ class CloudTools(QFrame):
         self._set_box(box)
         self._mark()
         sides = " × ".join(f"{b - a:.2f}" for a, b in zip(box.low_m, box.high_m, strict=True))
-        self._say(f"Only a box of {sides} m is shown. Drag again to cut more, Esc to show all.")
+        self._say(f"Only a box of {sides} m is shown. Drag again to cut more, from any side.")
 
     def _set_box(self, box: Box | None) -> None:
         self._box = box

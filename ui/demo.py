@@ -79,7 +79,7 @@ class Demo:
         # Under a style sheet, letters do not go from a widget to those inside it.
         for part in (window.compare, *window.compare.findChildren(QWidget)):
             part.setFont(labels)
-        for part in (window.scale, *window.scale.findChildren(QWidget)):
+        for part in (*window.scale.findChildren(QWidget), window.scale):
             part.setFont(legend)
 
     def _font(self, share: float) -> QFont:

@@ -96,7 +96,10 @@ class ColorBar(QWidget):
         """Return the round depths to mark, clear of the ends, whose values stand in boxes."""
         near, far = self.range.near_m, self.range.far_m
         length = max(self.width() if self._is_horizontal else self.height(), 1)
-        step = round_step((far - near) * min(6 * theme.GRID_PX / length, 1))
+        text = self.fontMetrics()
+        wide = text.horizontalAdvance("00.00") if self._is_horizontal else text.height()
+        apart = max(6 * theme.GRID_PX, wide + 2 * theme.GRID_PX)
+        step = round_step((far - near) * min(apart / length, 1))
         clear = (far - near) * min(2 * theme.GRID_PX / length, 0.5)
         steps = range(math.ceil((near + clear) / step), math.floor((far - clear) / step) + 1)
         return [i * step for i in steps]

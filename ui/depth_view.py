@@ -76,9 +76,9 @@ class DepthView(ImageView):
         return self._image
 
     def _step(self) -> int:
-        """Return how many pixels lie in one that is coloured: two of these a screen pixel."""
+        """Return every how many pixels one is coloured: no fewer than the screen shows."""
         width = self.image_rect().width() * self.devicePixelRatioF()
-        return max(1, int(self.image_size[0] / (2 * max(width, 1)))) if self.image_size else 1
+        return max(1, int(self.image_size[0] / max(width, 1))) if self.image_size else 1
 
     def _recolor(self) -> None:
         self._image = None

@@ -68,6 +68,7 @@ class ImageView(QWidget):
         self._corner: QPointF | None = None  # where a region began to be drawn
         self._region: tuple[QRectF, QColor] | None = None
         self._is_compact = False
+        self._bar_px: int | None = None  # height of header and read-out line
         self.setAccessibleName(title)
         self.setMouseTracking(True)
         self.setMinimumSize(*_LEAST_PX)
@@ -177,8 +178,10 @@ class ImageView(QWidget):
         return QSize(426, 360)
 
     def _bar_height(self) -> int:
-        line = self.fontMetrics().height() + theme.GRID_PX
-        return -(-line // theme.GRID_PX) * theme.GRID_PX
+        if self._bar_px is None:  # asked a dozen times a picture
+            line = self.fontMetrics().height() + theme.GRID_PX
+            self._bar_px = -(-line // theme.GRID_PX) * theme.GRID_PX
+        return self._bar_px
 
     def _header(self) -> QRect:
         return QRect(0, 0, self.width(), self._bar_height())
@@ -319,6 +322,7 @@ class ImageView(QWidget):
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802, D102
         kinds = (QEvent.Type.PaletteChange, QEvent.Type.FontChange, QEvent.Type.StyleChange)
         if event.type() in kinds:
+            self._bar_px = None
             self._redraw()
         super().changeEvent(event)
 

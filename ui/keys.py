@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
 from ui import theme
 from ui.actions import MENUS, Actions
 
+_COLUMNS = 4
 _MOUSE = (
     ("Wheel", "Zoom all pictures at the cursor"),
     ("Drag", "Move all pictures"),
@@ -29,11 +30,15 @@ class KeysDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         grid = QGridLayout(self)
         grid.setHorizontalSpacing(4 * theme.GRID_PX)
-        for column, (title, keys) in enumerate(MENUS.items()):
+        grid.setVerticalSpacing(2 * theme.GRID_PX)
+        tables: list[tuple[str, Sequence[tuple[str, str]]]] = []
+        for title, keys in MENUS.items():
             infos = [actions.infos[key] for key in keys if key != "-"]
             rows = [(_key(info.shortcut), info.text) for info in infos if info.shortcut]
-            grid.addLayout(_table(title.replace("&", ""), rows), 0, column)
-        grid.addLayout(_table("Mouse", _MOUSE), 0, len(MENUS))
+            tables.append((title.replace("&", ""), rows))
+        tables.append(("Mouse", _MOUSE))
+        for number, table in enumerate(sorted(tables, key=lambda t: -len(t[1]))):
+            grid.addLayout(_table(*table), *divmod(number, _COLUMNS))
 
 
 def _key(shortcut: str) -> str:
@@ -44,6 +49,7 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> QVBoxLayout:
     head = QLabel(f"<b>{title}</b>")
     grid = QGridLayout()
     grid.setVerticalSpacing(theme.GRID_PX // 2)
+    grid.setHorizontalSpacing(theme.GRID_PX)
     for row, (key, text) in enumerate(rows):
         name = QLabel(key)
         name.setStyleSheet(f"color: {theme.current().accent}; font-weight: bold")

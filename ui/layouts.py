@@ -40,12 +40,16 @@ class Layouts:
             window.resize(QSize(1440, 900).boundedTo(window.screen().availableSize()))
         if not self._recall():
             self.everything()
+        mode = window.settings.text("compare")
+        if mode in Mode.__members__:
+            window.compare.set_mode(Mode[mode])
 
     def remember(self) -> None:
         """Keep place and arrangement for the next time."""
         if not self._window.isFullScreen():
             self._window.settings.set_state("geometry", self._window.saveGeometry())
         self._window.settings.set_state(self._key, self._window.saveState(_VERSION))
+        self._window.settings.set_text("compare", self._window.compare.mode.name)
 
     def everything(self) -> None:
         """Pictures with the cloud and the comparison."""

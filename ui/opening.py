@@ -93,7 +93,11 @@ class Opening:
 
     def open_file(self) -> None:
         """Ask for a recording and play it."""
-        path, _ = QFileDialog.getOpenFileName(self._window, "Open recording", "", RECORDINGS)
+        settings = self._window.settings
+        start = settings.text("open_folder") or str(self._window.saving.choices.recordings)
+        path, _ = QFileDialog.getOpenFileName(self._window, "Open recording", start, RECORDINGS)
+        if path:
+            settings.set_text("open_folder", str(Path(path).parent))
         self._window.open_address(path)
 
     def open_folder(self) -> None:

@@ -76,7 +76,12 @@ class RecordChoices:
 
     def path(self, camera: str, now: datetime) -> Path:
         """Return the file of a recording begun now. Raises ConfigError for a wrong template."""
-        return folder_or_default(self.folder) / expand_name(self.name, camera, now)
+        return self.recordings / expand_name(self.name, camera, now)
+
+    @property
+    def recordings(self) -> Path:
+        """The folder they go to."""
+        return folder_or_default(self.folder)
 
     @property
     def fault(self) -> str:

@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QImage, QPixmap
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
@@ -57,6 +57,7 @@ class Timeline(QToolBar):
     def show_state(self) -> None:
         """Show where the recording stands now."""
         lead = self._replay.lead
+        self.setVisible(lead is not None and not self.window().isFullScreen())
         if lead is None:
             return
         self._shown_s = time.monotonic()
@@ -68,7 +69,8 @@ class Timeline(QToolBar):
         self.time_field.show_value(clock(lead.position_s))
         self.duration_label.setText(f"/ {clock(lead.duration_s)}")
         if not self.speed_box.hasFocus():
-            self.speed_box.setValue(lead.speed)
+            with QSignalBlocker(self.speed_box):  # it rounds, and must not set what it shows
+                self.speed_box.setValue(lead.speed)
 
     # ---- building ------------------------------------------------------------------------------
 
@@ -143,7 +145,6 @@ class Timeline(QToolBar):
         if lead is not None:
             self.frame_field.fit("0" * len(str(lead.frames)))
             self.time_field.fit("0" * len(clock(lead.duration_s)))
-        self.setVisible(lead is not None)
         self.show_state()
 
     def _on_news(self) -> None:

@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lingbot_live.errors import ExportCancelledError, ExportError, LingbotLiveError
 from lingbot_live.export.job import ExportReport, ExportRequest, run_export
 from lingbot_live.export.shot import DepthSource
@@ -170,7 +172,16 @@ def _to_report(data: dict[str, Any]) -> ExportReport:
 # ---- in the child --------------------------------------------------------------------------------
 
 
+def _give_way() -> None:
+    """Leave the processor to cameras and window where there is not enough of it."""
+    if sys.platform == "win32":
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        psutil.Process().nice(10)
+
+
 def _main() -> None:
+    _give_way()
     request = _to_request(json.loads(sys.stdin.readline()))
     stop = threading.Event()
     threading.Thread(target=_wait_for_end, args=(stop,), name="stdin", daemon=True).start()

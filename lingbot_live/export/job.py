@@ -126,7 +126,7 @@ class _Run:
         return self._report
 
     def _one_camera(self, source: Source, path: Path) -> None:
-        target = Target(path, source.info, self._settings, self._request.source)
+        target = Target(path, source.info, self._settings, self._request.source, source.has_refined)
         before = self._report.frames
         writer = self._kind.create(target)
         try:

@@ -52,6 +52,7 @@ class Target:
     camera: CameraInfo
     settings: Settings
     source: DepthSource
+    has_refined: bool = False  # whether any frame of the recording is known to hold refined depth
 
     def flag(self, name: str) -> bool:
         """Return an option that is on or off."""

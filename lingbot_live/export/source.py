@@ -56,8 +56,11 @@ class Span:
 class Source(ABC):
     """One camera of the input."""
 
-    def __init__(self, name: str, info: CameraInfo, total: int | None) -> None:
+    def __init__(
+        self, name: str, info: CameraInfo, total: int | None, has_refined: bool = False
+    ) -> None:
         self.name, self.info, self.total = name, info, total
+        self.has_refined = has_refined
 
     @abstractmethod
     def frames(self, span: Span) -> Iterator[Numbered]:
@@ -90,7 +93,7 @@ def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
 class _SessionSource(Source):
     def __init__(self, track: Track, info: CameraInfo) -> None:
         known = track.info or replace(info, details={})
-        super().__init__(track.name, known, len(track))
+        super().__init__(track.name, known, len(track), len(track.refined_times_ns) > 0)
         self._track = track
 
     def frames(self, span: Span) -> Iterator[Numbered]:

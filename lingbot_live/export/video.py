@@ -22,8 +22,8 @@ _CODECS = ("libx264", "mpeg4")  # the first that PyAV was built with
 class VideoWriter:
     """Writes one video; each picture is shown when the device took it, so gaps stay gaps.
 
-    The refined column is there if the first frame holds refined depth; where a later one does not,
-    it is dark. Both depths share one colour scale: the options', or the first frame's range.
+    The refined column is there if the recording holds refined depth; where a frame does not, the
+    last one stays. Both depths share one colour scale: the options', or the first frame's range.
     """
 
     def __init__(self, target: Target) -> None:
@@ -31,7 +31,7 @@ class VideoWriter:
         self._container: OutputContainer | None = None
         self._stream: Any = None
         self._scale = DepthRange()
-        self._has_refined = False
+        self._refined_m: DepthMap | None = None  # shown last
         self._size: tuple[int, ...] = ()
         self._start_s = 0.0
 
@@ -70,7 +70,8 @@ class VideoWriter:
         import av
 
         self._start_s, self._size = shot.time_s, shot.frame.depth_raw.shape
-        self._has_refined = shot.refined_m is not None
+        if self._target.has_refined or shot.refined_m is not None:
+            self._refined_m = np.zeros(self._size, np.float32)
         self._scale = self._chosen_scale(shot)
         height, width, _ = _even(self._row(shot)).shape
         codec = next(name for name in _CODECS if name in av.codecs_available)
@@ -92,10 +93,9 @@ class VideoWriter:
 
     def _row(self, shot: Shot) -> ColorImage:
         columns = [shot.frame.color, self._colors(shot.frame.depth_m)]
-        if self._has_refined:
-            refined_m = shot.refined_m
-            nothing = np.zeros(self._size, np.float32)
-            columns.append(self._colors(nothing if refined_m is None else refined_m))
+        if self._refined_m is not None:
+            self._refined_m = self._refined_m if shot.refined_m is None else shot.refined_m
+            columns.append(self._colors(self._refined_m))
         return np.hstack(columns)
 
     def _colors(self, depth_m: DepthMap) -> ColorImage:

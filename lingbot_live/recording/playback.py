@@ -52,23 +52,25 @@ class Playback:
         self._users = 0
 
     @classmethod
-    def for_file(cls, path: Path, camera: str = "") -> Playback:
+    def for_file(cls, path: Path, camera: str = "", *, shared: bool = True) -> Playback:
         """Return the file's playback, opened if no one has; `release` it when done.
 
         Of the cameras asked for, the first in the file leads. Of another program's file, ``camera``
-        may name `Topics`.
+        may name `Topics`. One that is not ``shared`` neither follows nor moves the clock of others,
+        as is right for reading a file through.
         """
         topics = Topics.parse(camera)
         key = path.expanduser().resolve(), topics
         with _lock:
-            playback = _open.get(key) or cls(*key)
+            playback = (_open.get(key) if shared else None) or cls(*key)
             try:
                 playback._follow(camera)
             except RecordingError:
                 if not playback._users:
                     playback.recording.close()
                 raise
-            _open[key] = playback
+            if shared:
+                _open[key] = playback
             playback._users += 1
             return playback
 
@@ -82,7 +84,9 @@ class Playback:
         with _lock:
             self._users -= 1
             if self._users <= 0:
-                _open.pop((self.path, self._topics), None)
+                key = self.path, self._topics
+                if _open.get(key) is self:
+                    del _open[key]
                 self.recording.close()
 
     # ---- what a window does --------------------------------------------------------------------
@@ -145,10 +149,16 @@ class Playback:
         except CorruptRecordingError:
             return None
 
-    def hold_end(self) -> None:
-        """Pause at the last frame once it is reached; nothing before."""
+    def follow(self, track: Track, index: int) -> None:
+        """Stand where the lead camera is that reads at its own pace."""
         with self._condition:
-            if self._now_ns() >= self._length_ns and not self._paused:
+            if track is self.lead and not self._paused:
+                self._set(float(track.times_ns[index] - self.recording.start_ns), jumped=False)
+
+    def hold_end(self, *, reached: bool = False) -> None:
+        """Pause at the last frame, once the clock (or the caller) has ``reached`` it."""
+        with self._condition:
+            if (reached or self._now_ns() >= self._length_ns) and not self._paused:
                 self._set(float(self._length_ns))
                 self._paused = True
 

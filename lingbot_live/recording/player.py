@@ -25,7 +25,8 @@ class Player(Camera):
     """Plays a track in step with the other cameras of its file.
 
     With ``config.realtime`` the shared `playback` clock decides, and frames whose time has passed
-    are left out (``missed["late"]``); without it every frame comes as fast as it is read.
+    are left out (``missed["late"]``); without it every frame comes as fast as it is read. Without
+    ``config.hold`` as well it is alone with the file, whoever else plays it.
     `missed` also counts ``damaged`` frames. `playback` is None while the player is closed.
     """
 
@@ -40,7 +41,8 @@ class Player(Camera):
 
     def _cam_open(self) -> None:
         try:
-            self.playback = Playback.for_file(self._path, self._camera)
+            is_steered = self.config.realtime or self.config.hold
+            self.playback = Playback.for_file(self._path, self._camera, shared=is_steered)
             self._track = self.playback.recording.track(self._camera)
         except RecordingError as error:
             raise BadRecordingError(str(error)) from error
@@ -57,20 +59,28 @@ class Player(Camera):
         if self.playback is None or self._track is None:
             raise SessionStateError(f"{self.info.address}: it is not open")
         if not self.config.realtime:
-            return self._read_next(self._track)
+            return self._read_next(self.playback, self._track, timeout_s)
         return self._read_due(self.playback, self._track, timeout_s)
 
     # ---- every frame -------------------------------------------------------------------------
 
-    def _read_next(self, track: Track) -> Capture:
+    def _read_next(self, playback: Playback, track: Track, timeout_s: float) -> Capture | None:
+        position = playback.position()
+        if position.is_paused or position.serial != self._serial:
+            return self._read_due(playback, track, timeout_s)
         for _ in range(len(track)):
             if self._next >= len(track):
-                if not self.config.loop:
+                if playback.loop:
+                    self._next = 0
+                elif self.config.hold and self._next:
+                    playback.hold_end(reached=True)
+                    return None
+                else:
                     break
-                self._next = 0
             self._next += 1
             capture = self._capture(track, self._next - 1)
             if capture is not None:
+                playback.follow(track, self._next - 1)
                 return capture
         raise EndOfStreamError(f"{self.info.address}: the recording is over")
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from lingbot_live.calibration.rig import Rig
 from lingbot_live.comparison import SensorRun, StreamResult, growth_exponent
 from lingbot_live.comparison_frames import ComparisonSettings
 from lingbot_live.temporal import LEAST_FRAMES
@@ -17,7 +18,7 @@ def summary(runs: Sequence[SensorRun], settings: ComparisonSettings) -> str:
     lines += _growth(runs)
     if len(runs) > 1:
         lines += _ranking(runs)
-    lines += _missing(runs, settings)
+    lines += missing(runs, settings)
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     warnings = "".join(
         f'<li class="warning">{escape(f"{run.title}, {stream.label}: {text}")}</li>'
@@ -40,7 +41,17 @@ def rules(settings: ComparisonSettings) -> str:
             "depth 0, so its error is the whole reference depth. “Valid pixels” leaves holes out, "
             "which flatters sensors that skip what is hard."
         )
+    if settings.reference is not None and settings.rig is not None:
+        text += (
+            " The reference stands elsewhere: its depth was registered into each camera's view by "
+            f"a rig{_how_well(settings.rig)}; what that is off counts as error."
+        )
     return escape(text)
+
+
+def _how_well(rig: Rig) -> str:
+    residuals = [c.residual_px for c in rig.cameras if math.isfinite(c.residual_px)]
+    return f" (board residual {max(residuals):.2f} px)" if residuals else ""
 
 
 def _of_camera(run: SensorRun) -> list[str]:
@@ -105,7 +116,8 @@ def _ranking(runs: Sequence[SensorRun]) -> list[str]:
     return [f"Least RMSE over all pixels: {address}, {label}, with {_mm(error_m)}."]
 
 
-def _missing(runs: Sequence[SensorRun], settings: ComparisonSettings) -> list[str]:
+def missing(runs: Sequence[SensorRun], settings: ComparisonSettings) -> list[str]:
+    """Return why numbers are not given, a sentence each."""
     lines = []
     moving = [r.title for r in runs if r.streams[0].numbers["still_frames"] < LEAST_FRAMES]
     if moving:

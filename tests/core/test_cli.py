@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import typer
 from command import command
@@ -120,6 +121,7 @@ def test_snapshot_of_a_simulated_camera(tmp_path):
         (["run", "folder:/nowhere/at/all"], "/nowhere/at/all"),
         (["run", "synthetic:stereo", "--refiner", "giuded"], "Did you mean 'guided'"),
         (["run", "synthetic:stereo", "--size", "640"], "WIDTHxHEIGHT"),
+        (["run", "synthetic:stereo", "--depth-size", "x"], "--depth-size x: write WIDTHxHEIGHT"),
         (["run", "synthetic:stereo", "--stats", "/nowhere/s.json"], "folder does not exist"),
         (["run", "synthetic:stereo", "--screenshot", "a.png"], "--headless"),
     ],
@@ -167,7 +169,10 @@ def test_ctrl_c_ends_a_headless_run_cleanly(tmp_path):
         "--headless", "--duration", "60", "--refiner", "none", "--stats", str(path),
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4)
+        while psutil.Process(process.pid).num_threads() < 3:  # capture and refiner
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(2)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=20)
     assert process.returncode == 0, stderr

@@ -94,6 +94,10 @@ def test_a_rig_brings_a_reference_camera_into_the_view(tmp_path):
     raw = measure_camera(addresses[0], ["none"], settings).streams[0]
     assert raw.numbers["bias_m"] == pytest.approx(0.02, abs=0.012)
     assert raw.numbers["mae_m"] < 0.06
+    folder = tmp_path / "report"
+    words = ["--refiner", "none", "--rig", str(path), "-o", str(folder)]
+    run("compare", addresses[0], "--reference", addresses[1], *words)
+    assert "registered into each camera" in (folder / "report.html").read_text()
     unknown = ComparisonSettings(reference=addresses[1], rig=Rig.of(["a:1", "b:2"]))
     with pytest.raises(ConfigError, match="rig: it does not know"):
         measure_camera(addresses[0], ["none"], unknown)

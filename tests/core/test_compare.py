@@ -181,6 +181,12 @@ def test_measure_prints_tables_json_and_csv():
     assert table.exit_code == 0, table.output
     assert "Fill rate (RealSense)" in table.output
     assert "Temporal noise" in table.output
+    assert "synthetic:stereo, Synthetic stereo" in table.output
+    assert "No reference was given" in table.output
+    whole = run(*common, "--roi", "100%")
+    assert "shows no plane" in whole.output
+    assert "Plane-fit RMS (RealSense)" in whole.output
+    assert "Sub-pixel RMS  " not in whole.output, "rows without a number are left out"
     data = json.loads(run(*common, "--json").output)
     assert data["frames"] == 12
     assert 0.5 < data["metrics"]["raw"]["fill_share"] <= 1

@@ -15,15 +15,22 @@ import cv2
 import numpy as np
 import pytest
 from fixtures_folder import plain
-from sessions import NoisyCamera, record
+from sessions import HalfRefiner, NoisyCamera, record
 
 from lingbot_live import cli_export
-from lingbot_live.errors import ConfigError, ExportCancelledError, ExportError, RecordingError
+from lingbot_live.errors import (
+    ConfigError,
+    ExportCancelledError,
+    ExportError,
+    RecordingError,
+    RefinerError,
+)
 from lingbot_live.export.child import ExportJob, ExportState
 from lingbot_live.export.formats import FORMATS, format_named
 from lingbot_live.export.job import ExportRequest, run_export
 from lingbot_live.export.shot import DepthSource
 from lingbot_live.export.source import Span
+from lingbot_live.recording.offline import refine_file
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions
 
@@ -33,9 +40,11 @@ DOC = Path(__file__).parents[2] / "docs" / "export.md"
 @pytest.fixture(scope="module")
 def take(tmp_path_factory) -> Path:
     """Two cameras, of 12 and 8 frames, the second in steps of 0.25 mm; refined."""
-    path = tmp_path_factory.mktemp("take") / "desk.mcap"
+    folder = tmp_path_factory.mktemp("take")
+    raw, path = folder / "raw.mcap", folder / "desk.mcap"
     cameras = NoisyCamera("left", 12), NoisyCamera("right", 8, 0.00025, seed=1)
-    record(path, *cameras, options=RecorderOptions(lossless=True))
+    record(raw, *cameras, options=RecorderOptions(lossless=True, refined=False))
+    refine_file(raw, path, HalfRefiner(), exact=True)  # every frame, however busy the machine
     return path
 
 
@@ -336,6 +345,33 @@ def test_depth_too_far_for_a_format_is_said(take, tmp_path):
     assert (written[far] == 0).all()
     assert np.array_equal(written[~far], raw[~far] * 5)
     assert report.remarks == [f"{far.sum()} pixels lie beyond 13.1 m: 0"]
+
+
+class Sleepy(HalfRefiner):
+    """Gives nothing for its first two frames, nor for the fourth."""
+
+    def _refine(self, frame):
+        if frame.index in (0, 1, 3):
+            raise RefinerError("not awake")
+        return super()._refine(frame)
+
+
+def test_in_a_video_the_last_refined_depth_stays(tmp_path):
+    import av
+
+    raw, take = tmp_path / "raw.mcap", tmp_path / "a.mcap"
+    camera = NoisyCamera("left", 5, scale_m=1e-4)
+    record(raw, camera, options=RecorderOptions(refined=False))
+    assert refine_file(raw, take, Sleepy()) == 3
+    run_export(ask(take, "mp4", tmp_path / "a.mp4", options={"quality": 0, "colors": "grey"}))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        pictures = [p.to_ndarray(format="rgb24") for p in container.decode(video=0)]
+    assert [picture.shape for picture in pictures] == [(30, 120, 3)] * 5
+    refined = [picture[:, 82:].astype(int) for picture in pictures]
+    assert max(refined[0].std(), refined[1].std()) < 8  # dark all over: nothing yet
+    assert refined[2].std() > 30
+    assert np.abs(refined[3] - refined[2]).mean() < 8
+    assert np.abs(refined[4] - refined[3]).mean() > 30
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".glb"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -32,21 +31,24 @@ def shots():
     return {"left": shot(move_of(), 1), "right": shot(TRUE, 2)}
 
 
-def test_icp_mends_a_start_that_is_centimetres_off(shots):
+@pytest.fixture(scope="module")
+def refined(shots):
+    return refine_rig(rig_at(START), shots)
+
+
+def test_icp_mends_a_start_that_is_centimetres_off(refined):
     before_mm, before_deg = away(START, TRUE)
     assert before_mm > 25
-    refined = refine_rig(rig_at(START), shots).camera("right")
-    mm, degrees = away(refined.pose, TRUE)
+    found = refined.camera("right")
+    mm, degrees = away(found.pose, TRUE)
     assert mm < before_mm / 8
     assert degrees < before_deg / 8
-    assert 0.5 < refined.icp_rms_mm < 12
+    assert 0.5 < found.icp_rms_mm < 12
 
 
-def test_the_child_does_the_same_and_tells_errors(shots):
-    here, there = refine_rig(rig_at(START), shots), refine_in_child(rig_at(START), shots)
-    np.testing.assert_allclose(
-        there.camera("right").pose.matrix, here.camera("right").pose.matrix, atol=2e-3
-    )
+def test_the_child_does_the_same_and_tells_errors(shots, refined):
+    there = refine_in_child(rig_at(START), shots).camera("right")
+    np.testing.assert_allclose(there.pose.matrix, refined.camera("right").pose.matrix, atol=2e-3)
     assert not psutil.Process().children()
     apart = rig_at(move_of((0, 30.0, 0)))
     with pytest.raises(CalibrationError, match="right: less than 10% of its points"):
@@ -55,8 +57,7 @@ def test_the_child_does_the_same_and_tells_errors(shots):
 
 def test_a_third_camera_joins_those_already_placed(shots):
     beside = move_of((0.1, 0, 0)) @ TRUE
-    rig = replace(rig_at(TRUE))
-    rig = Rig((*rig.cameras, RigCamera("third", move_of((0.015, 0, 0)) @ beside)))
+    rig = Rig((*rig_at(TRUE).cameras, RigCamera("third", move_of((0.015, 0, 0)) @ beside)))
     refined = refine_rig(rig, {**shots, "third": shot(beside, 3)})
     assert away(refined.camera("third").pose, beside)[0] < 6
     assert not math.isnan(refined.camera("third").icp_rms_mm)

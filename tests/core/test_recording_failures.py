@@ -25,7 +25,7 @@ from lingbot_live.refiner import PassthroughRefiner
 from lingbot_live.session import Session
 
 CHILD = Path(__file__).parents[1] / "kill_child.py"
-KILLS = int(os.environ.get("LINGBOT_LIVE_KILLS", "6"))
+KILLS = int(os.environ.get("LINGBOT_LIVE_KILLS", "4"))
 
 
 @pytest.mark.timeout(60 + 6 * KILLS)

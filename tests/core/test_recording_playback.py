@@ -195,8 +195,8 @@ def test_speed(take):
 
 def test_players_of_one_file_share_a_clock_and_close_it(take):
     path, _ = take
-    left = registry.create_camera(f"session:{path}#noisy:left", EVERY)
-    right = registry.create_camera(f"session:{path}#noisy:right", EVERY)
+    left = registry.create_camera(f"session:{path}#noisy:left", CameraConfig())
+    right = registry.create_camera(f"session:{path}#noisy:right", CameraConfig())
     with left:
         with right:
             assert left.playback is right.playback
@@ -314,3 +314,40 @@ def test_a_session_named_on_the_command_line_brings_all_its_cameras(take, tmp_pa
     assert named[0] == "synthetic:stereo"
     assert {address.partition("#")[2] for address in named[1:3]} == set(witness.frames)
     assert named[3] == missing, "who opens it says why"
+
+
+def test_every_frame_is_steered_too(take):
+    path, witness = take
+    config = CameraConfig(realtime=False, loop=False, hold=True)
+    given = witness.frames["noisy:left"]
+
+    def is_frame(frame, number):
+        return np.array_equal(frame.depth_raw, given[number].depth_raw)
+
+    with registry.create_camera(f"session:{path}#noisy:left", config) as camera:
+        playback = camera.playback
+        assert [is_frame(camera.read(1), n) for n in range(5)] == [True] * 5
+        assert playback.frame == 4
+        playback.pause()
+        assert is_frame(held(camera), 4)
+        playback.step(3)
+        assert is_frame(held(camera), 7)
+        playback.play()
+        assert [is_frame(camera.read(1), n) for n in range(8, 30)] == [True] * 22
+        assert is_frame(held(camera), 29)
+        assert playback.is_paused
+        playback.play()
+        assert is_frame(held(camera), 0)
+
+
+def test_who_reads_a_file_through_does_not_disturb_who_plays_it(take):
+    path, _ = take
+    address = f"session:{path}#noisy:left"
+    with registry.create_camera(address, CameraConfig()) as playing:
+        playing.playback.pause()
+        playing.playback.seek_frame(20)
+        assert len(read_all(registry.create_camera(address, EVERY))) == 30
+        assert (playing.playback.frame, playing.playback.loop) == (20, True)
+    with registry.create_camera(address, CameraConfig(realtime=False, start_s=0.2)) as camera:
+        camera.read(1)
+        assert camera.playback.frame > 3

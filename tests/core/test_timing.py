@@ -19,7 +19,7 @@ def motion(seed=0):
     return lambda t: sum(a / f * np.sin(2 * np.pi * f * t + p) for f, p, a in waves)
 
 
-def watched(place, offset_s=0.0, fps=30.0, phase_s=0.0, span_s=8.0, seed=0, view=1.0):
+def watched(place, offset_s=0.0, fps=30.0, phase_s=0.0, span_s=6.5, seed=0, view=1.0):
     """Film a disc that follows ``place``, in front of a pattern, with noise."""
     rng = np.random.default_rng(seed)
     series = MotionSeries()

@@ -250,6 +250,12 @@ def test_a_drag_fits_planes_and_says_how_they_differ(pane):
     assert text.count("RMS 0.00 mm") == 2
     assert "2 against 1: +200.0 mm, 0.00° apart" in text
     assert pane.view.orbit == orbit, "a drag that chooses a region does not orbit"
+    control, left = Qt.KeyboardModifier.ControlModifier, Qt.MouseButton.LeftButton
+    QTest.mousePress(pane.canvas, left, control, QPoint(100, 100))
+    QTest.mouseMove(pane.canvas, QPoint(150, 100))
+    QTest.qWait(20)
+    QTest.mouseRelease(pane.canvas, left, control, QPoint(150, 100))
+    assert pane.view.orbit.yaw_deg == pytest.approx(20.0)
 
 
 def test_the_crop_box_stays_while_measuring_and_goes_at_the_end(pane):

@@ -75,6 +75,7 @@ def test_a_session_is_exported_while_it_plays(window, dialog, take, tmp_path):
 
 def test_a_second_export_to_the_same_place_needs_permission(dialog):
     choose(dialog, "npz")
+    dialog.depth_box.setCurrentIndex(0)  # not every frame was refined on a busy machine
     dialog.frames.setText("3")
     for can_replace, words in ((False, "2 frames"), (False, "exists"), (True, "2 frames")):
         dialog.force.setChecked(can_replace)

@@ -14,6 +14,7 @@ from lingbot_live.camera import CameraState
 from lingbot_live.config import RefinerConfig
 from ui import theme
 from ui.add_camera import AddCamera
+from ui.compare_pictures import Mode
 from ui.keys import KeysDialog
 from ui.main_window import MainWindow
 from ui.settings import Settings
@@ -207,8 +208,10 @@ def test_arrangements_of_one_row_and_of_several_are_remembered_apart(window, fol
     window.feeds.add(folders[1])
     wait_for(lambda: len(window.panels) == 2)
     assert window.dockWidgetArea(window.compare_dock) == left
+    window.layouts.blink()
     window.close()
     again = MainWindow(Settings())
+    assert again.compare.mode is Mode.BLINK
     again.refining.use(RefinerConfig("none"))
     again.show()
     assert again.dockWidgetArea(again.compare_dock) == bottom

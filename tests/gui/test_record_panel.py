@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog
 from rgbd_folder import write_examples
 
+from lingbot_live.config import CameraConfig
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderState, RecorderStats
 from ui import theme
@@ -92,11 +93,18 @@ def test_choices_reach_the_file(window, tmp_path):
 
 def test_a_failing_disk_is_said_and_streaming_goes_on(window, small_disk):
     window.saving.use(RecordChoices(folder=str(small_disk), name="a", lossless=True))
-    (small_disk / "ballast").write_bytes(bytes(9 << 20))
+    window.camera_config = CameraConfig(fps=6)  # slow enough to be warned before it is full
+    window.open_address(window.asked[0])
+    wait_for(lambda: window.panels[0].refined.has_image)
+    (small_disk / "ballast").write_bytes(bytes(10 << 20))
+    warned = []
+    window.recording.space_low.connect(warned.append)
     window.actions_["record"].trigger()
     wait_for(lambda: window.recording.is_active)
     wait_for(lambda: "Recording ended" in window.message.text, 30)
     assert not window.recording.is_active
+    assert len(warned) == 1
+    assert "more minutes of recording" in warned[0]
     text = window.message.text
     count = window.bridge.rate.count
     wait_for(lambda: window.bridge.rate.count > count + 10)

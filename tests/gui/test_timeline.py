@@ -179,6 +179,9 @@ def test_speed_and_loop(window, take):
     for _ in range(9):
         window.actions_["slower"].trigger()
     assert playback.speed == 0.1
+    window.replay.set_speed(0.333)
+    window.timeline.show_state()
+    assert playback.speed == 0.333, "shown rounded, not set to that"
     window.replay.set_speed(4.0)
     assert playback.loop
     window.actions_["loop"].trigger()
@@ -326,6 +329,7 @@ def test_ways_to_open_a_session(window, take, way, monkeypatch):
     if way == "dialog":
         monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a, **k: (str(path), ""))
         window.actions_["open_file"].trigger()
+        assert window.settings.text("open_folder") == str(path.parent)
     else:
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path))])
