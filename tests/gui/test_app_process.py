@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -46,8 +47,11 @@ def wait_for(condition, timeout_s: float = 30.0):
 
 
 def cloud_child(process: subprocess.Popen[str]) -> psutil.Process | None:
-    children = psutil.Process(process.pid).children()
-    return next((c for c in children if "ui.cloud_process" in " ".join(c.cmdline())), None)
+    for child in psutil.Process(process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # gone meanwhile, or not yet reaped
+            if "ui.cloud_process" in " ".join(child.cmdline()):
+                return child
+    return None
 
 
 def test_a_timed_run_leaves_a_screenshot_a_snapshot_and_stats(start, tmp_path):
