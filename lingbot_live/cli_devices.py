@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lingbot_live.cli_options import (
+    DepthSizeOption,
     DeviceOption,
     FpsOption,
     KeepRawOption,
@@ -107,6 +108,7 @@ def snapshot(
     frame: Annotated[int, typer.Option(min=0, help="Which frame, from 0.")] = 0,
     fps: FpsOption = None,
     size: SizeOption = None,
+    depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
 ) -> None:
@@ -115,7 +117,9 @@ def snapshot(
     from lingbot_live.camera import first_frame
     from lingbot_live.export.snapshot import write_snapshot
 
-    config = camera_config(fps, size, seed, controls, loop=False, realtime=False)
+    config = camera_config(
+        fps, size, seed, controls, loop=False, realtime=False, depth_size=depth_size
+    )
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
         keep_raw=keep_raw, no_mask=no_mask,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lingbot_live.cli_options import (
+    DepthSizeOption,
     DeviceOption,
     FpsOption,
     PrecisionOption,
@@ -57,6 +58,7 @@ def record(
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of colour's JPEG.")] = 95,
     fps: FpsOption = None,
     size: SizeOption = None,
+    depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
     tokens: TokensOption = None,
@@ -72,7 +74,9 @@ def record(
     config = refiner_config(
         "none" if raw_only else refiner, tokens=tokens, precision=precision, device=device
     )
-    camera = camera_config(fps, size, seed, controls, loop=duration is not None)
+    camera = camera_config(
+        fps, size, seed, controls, loop=duration is not None, depth_size=depth_size
+    )
     path = Path(expand_name(output, addresses[0], datetime.now())).expanduser()
     options = _options(raw_only, lossless, quality, split)
     session = Session.of(with_members(addresses), config, camera)

@@ -21,7 +21,7 @@ _COLUMNS = {
     "x, y, z mm": "Where it stands in the reference's axes",
     "pitch, yaw, roll °": "How it is turned, about the reference's x, y and z axes",
     "Residual px": "RMS distance of the board's corners from where they should be",
-    "ICP mm": "RMS distance of matched points after ICP",
+    "ICP mm": "RMS distance between matched surfaces after ICP",
     "Clock ms": "How much later it stamps an event; and how sure that is, 0 to 1",
 }
 _NOTHING = "–"

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def _cloud(shot: Shot) -> o3d.geometry.PointCloud:
 def _refined(
     source: o3d.geometry.PointCloud, target: o3d.geometry.PointCloud, start: Extrinsics, who: str
 ) -> tuple[Extrinsics, float]:
-    """Return ``T_target_source`` and the RMS distance of matched points, metres."""
+    """Return ``T_target_source`` and the RMS distance of points from their partners' planes."""
     import open3d as o3d
 
     steps = o3d.pipelines.registration
@@ -132,7 +132,16 @@ def _refined(
         matrix = found.transformation
     pose = Extrinsics.from_matrix(matrix)
     _check_way(start, pose, who)
-    return pose, float(found.inlier_rmse)
+    return pose, _rms_m(thin[0], thin[1], found)
+
+
+def _rms_m(source: o3d.geometry.PointCloud, target: o3d.geometry.PointCloud, found: Any) -> float:
+    """Along the target's normals: across them, points differ by their spacing alone."""
+    at, to = np.asarray(found.correspondence_set).T
+    points = Extrinsics.from_matrix(found.transformation).apply(np.asarray(source.points)[at])
+    apart = points - np.asarray(target.points)[to]
+    along = np.einsum("nc,nc->n", apart, np.asarray(target.normals)[to])
+    return float(np.sqrt(np.mean(along**2)))
 
 
 def _check_way(start: Extrinsics, end: Extrinsics, who: str) -> None:

@@ -38,7 +38,7 @@ class RigCamera:
     serial: str = ""
     views: int = 0  # of the board that it shares with its neighbour
     residual_px: float = math.nan  # RMS reprojection error of the board's corners
-    icp_rms_mm: float = math.nan  # RMS distance of matched points after ICP
+    icp_rms_mm: float = math.nan  # RMS distance between matched surfaces after ICP
     time_offset_ms: float = math.nan  # an event carries a later stamp here than at the reference
     time_confidence: float = math.nan  # 0 to 1
 
