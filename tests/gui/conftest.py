@@ -10,6 +10,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 
@@ -83,8 +84,10 @@ def window(qapp):
     made = MainWindow(Settings())
     made.refining.use(RefinerConfig("none"))
     made.layouts.pictures()
-    made.resize(1200, 700)
+    made.resize(1280, 720)
     made.show()
+    made.activateWindow()  # keys reach the active window alone
+    assert QTest.qWaitForWindowActive(made, 10_000)
     yield made
     made.close()
     made.deleteLater()

@@ -8,27 +8,17 @@ import time
 import numpy as np
 import pytest
 from boards import LEFT, write_board_pair
-from PySide6.QtCore import QCoreApplication, QEvent
+from gui_wait import wait_for
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
-from lingbot_live.config import RefinerConfig
 from lingbot_live.geometry import scaled
-from ui.main_window import MainWindow
 from ui.nudging import Nudging
-from ui.settings import Settings
 
 HOLD = 30  # frames of each pose
 BESIDE = move_of((0.12, 0.01, 0.02), (1.0, -9.0, 2.0))
-
-
-def until(condition, timeout_s=60.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        QTest.qWait(20)
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +29,9 @@ def addresses(tmp_path_factory):
     )
 
 
-@pytest.fixture
-def window(qapp):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.resize(1280, 720)
-    made.show()
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-
-
 def opened(window, addresses):
     window.open_addresses(tuple(addresses))
-    until(lambda: all(panel.refined.has_image for panel in window.panels))
+    wait_for(lambda: all(panel.refined.has_image for panel in window.panels))
     window.actions_["calibrate"].trigger()
     return window.rigging.dialog
 
@@ -76,11 +53,11 @@ def test_a_board_before_two_cameras_gives_their_rig(window, addresses, tmp_path,
     while len(boards.views) < 5:
         assert time.monotonic() < deadline, f"{len(boards.views)} views were taken"
         show_together(window, HOLD * next(poses))
-    until(lambda: "corners" in dialog.table.texts(0)[1])
-    until(lambda: dialog.solve_button.isEnabled() and int(dialog.table.texts(1)[2]) >= 5)
+    wait_for(lambda: "corners" in dialog.table.texts(0)[1])
+    wait_for(lambda: dialog.solve_button.isEnabled() and int(dialog.table.texts(1)[2]) >= 5)
     assert "views" in dialog.status.text()
     dialog.solve_button.click()
-    until(lambda: window.feeds.rig is not None)
+    wait_for(lambda: window.feeds.rig is not None)
     found = window.feeds.rig.camera(addresses[1])
     assert np.linalg.norm(np.subtract(found.pose.translation_m, BESIDE.translation_m)) < 0.004
     assert (found.pose.inverse() @ BESIDE).angle_deg < 0.2
@@ -98,7 +75,7 @@ def test_a_board_before_two_cameras_gives_their_rig(window, addresses, tmp_path,
     dialog.nudging.zero_button.click()
     assert window.feeds.rig.camera(addresses[1]).pose == found.pose
 
-    until(lambda: len(dialog._work.watch.frames()) == 2)
+    wait_for(lambda: len(dialog._work.watch.frames()) == 2)
     dialog.close()
     assert window.rigging.dialog is None
     assert window.session._taps == ()
@@ -107,30 +84,30 @@ def test_a_board_before_two_cameras_gives_their_rig(window, addresses, tmp_path,
 def test_icp_runs_in_a_child_and_can_be_cancelled(window, addresses):
     dialog = opened(window, addresses)
     window.rigging.use(Rig((RigCamera(addresses[0]), RigCamera(addresses[1], BESIDE))))
-    until(lambda: len(dialog._work.watch.frames()) == 2)
+    wait_for(lambda: len(dialog._work.watch.frames()) == 2)
     dialog.icp_button.click()
-    until(lambda: dialog.icp_button.text() == "Cancel")
+    wait_for(lambda: dialog.icp_button.text() == "Cancel")
     dialog.icp_button.click()
-    until(lambda: "cancelled" in dialog.notice.text)
+    wait_for(lambda: "cancelled" in dialog.notice.text)
     assert window.feeds.rig.camera(addresses[1]).pose == BESIDE
-    until(lambda: dialog.icp_button.text() == "Refine by ICP")
+    wait_for(lambda: dialog.icp_button.text() == "Refine by ICP")
     dialog.close()
 
 
 def test_it_says_what_is_missing(window, tmp_path):
     window.open_address(f"folder:{write_examples(tmp_path / 'one', 2)}")
-    until(lambda: window.panels and window.panels[0].refined.has_image)
+    wait_for(lambda: window.panels and window.panels[0].refined.has_image)
     window.actions_["calibrate"].trigger()
     dialog = window.rigging.dialog
     assert "at least two cameras" in dialog.status.text()
     assert not dialog.look_button.isEnabled()
     window.feeds.add(f"folder:{write_examples(tmp_path / 'two', 2)}")
-    until(lambda: dialog.look_button.isEnabled())
+    wait_for(lambda: dialog.look_button.isEnabled())
     dialog.board_box.setEditText("chessboard:8x6:20mm")
     dialog.look_button.click()
     assert "upside down" in dialog.notice.text
     dialog.clock_button.click()
-    until(lambda: "seen for" in dialog.notice.text)
+    wait_for(lambda: "seen for" in dialog.notice.text)
     window.stop()
     assert "at least two cameras" in dialog.status.text()
     dialog.close()
@@ -142,8 +119,8 @@ def test_the_boards_picture_is_saved(window, tmp_path, monkeypatch):
     path = tmp_path / "board.png"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(path), ""))
     dialog.draw_button.click()
-    until(path.exists)
-    until(lambda: window.tasks.finish(0.1))
+    wait_for(path.exists)
+    wait_for(lambda: window.tasks.finish(0.1))
     dialog.close()
 
 

@@ -6,16 +6,15 @@ import contextlib
 import os
 import signal
 import sys
-import time
 
 import numpy as np
 import pytest
+from gui_wait import wait_for
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from rgbd_folder import write_examples
 
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
-from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Calibration, Extrinsics, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from lingbot_live.ruler import Box
@@ -25,20 +24,11 @@ from ui.cloud_memory import Ask
 from ui.cloud_scene import Coloring, Layer, Orbit, ViewSettings
 from ui.cloud_tools import Tool
 from ui.cloud_view import CloudView
-from ui.main_window import MainWindow
-from ui.settings import Settings
 
 K = Intrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
 BACKGROUND = (10, 20, 30)
 BLUE, ORANGE = (80, 160, 240), (240, 160, 20)
 ASIDE = move_of((0.9, 0.0, 0.0))  # the second camera stands 0.9 m to the right of the first
-
-
-def until(condition, timeout_s=60.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        QTest.qWait(10)
 
 
 def wall(camera, depth_m=1.0, grey=255):
@@ -67,7 +57,7 @@ def running():
     made.submit(wall("a"), 0)
     made.submit(wall("b"), 1)
     made.start()
-    until(lambda: made.pid is not None)
+    wait_for(lambda: made.pid is not None)
     yield made
     pid = made.pid
     made.close()
@@ -85,7 +75,7 @@ def picture(process, **changes):
     count = process.status.pictures
     wanted = view(**changes, home=count + 1)
     process.set_view(wanted)
-    until(lambda: process.status.view == wanted)
+    wait_for(lambda: process.status.view == wanted)
     return process.latest_image()
 
 
@@ -127,9 +117,9 @@ def test_true_and_depth_colours_hold_for_all(process):
 def test_a_forgotten_camera_goes_and_comes_again(process):
     picture(process)
     process.forget(1)
-    until(lambda: process.status.points == 160 * 120)
+    wait_for(lambda: process.status.points == 160 * 120)
     process.submit(wall("b"), 1)
-    until(lambda: process.status.points == 2 * 160 * 120)
+    wait_for(lambda: process.status.points == 2 * 160 * 120)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sends SIGKILL")
@@ -137,8 +127,8 @@ def test_a_killed_child_draws_all_cameras_again():
     with running() as process:
         picture(process)
         os.kill(process.pid, signal.SIGKILL)
-        until(lambda: process.status.restarts == 1)
-        until(lambda: process.status.state is CloudState.RUNNING)
+        wait_for(lambda: process.status.restarts == 1)
+        wait_for(lambda: process.status.state is CloudState.RUNNING)
         assert process.status.points == 2 * 160 * 120
         np.testing.assert_allclose(shades(process.latest_image())[1], lit(ORANGE), atol=2)
 
@@ -146,7 +136,7 @@ def test_a_killed_child_draws_all_cameras_again():
 def answer(process, ask):
     count = process.status.answers
     process.ask(ask)
-    until(lambda: process.status.answers > count)
+    wait_for(lambda: process.status.answers > count)
     return process.status.answer
 
 
@@ -197,8 +187,8 @@ def pane(qapp):
     made.set_layers(layers(True, True))
     made.show_frame(wall("a"), 0)
     made.show_frame(wall("b", 1.2), 1)
-    until(lambda: made.process.status.points == 2 * 160 * 120)
-    until(lambda: made.canvas.text == "")
+    wait_for(lambda: made.process.status.points == 2 * 160 * 120)
+    wait_for(lambda: made.canvas.text == "")
     yield made
     made.stop()
     made.close()
@@ -214,7 +204,7 @@ def at(pane, x, y):
 def click(pane, x, y):
     count = pane.process.status.answers
     QTest.mouseClick(pane.canvas, Qt.MouseButton.LeftButton, pos=at(pane, x, y))
-    until(lambda: pane.process.status.answers > count)
+    wait_for(lambda: pane.process.status.answers > count)
     QTest.qWait(50)
 
 
@@ -224,7 +214,7 @@ def drag(pane, first, last):
     QTest.mouseMove(pane.canvas, at(pane, *last))
     QTest.qWait(20)
     QTest.mouseRelease(pane.canvas, Qt.MouseButton.LeftButton, pos=at(pane, *last))
-    until(lambda: pane.process.status.answers > count)
+    wait_for(lambda: pane.process.status.answers > count)
     QTest.qWait(50)
 
 
@@ -261,12 +251,12 @@ def test_a_drag_fits_planes_and_says_how_they_differ(pane):
 def test_the_crop_box_stays_while_measuring_and_goes_at_the_end(pane):
     pane.tools.choose_crop()
     drag(pane, (0.3, 0.3), (0.6, 0.7))
-    until(lambda: 0 < pane.process.status.points < 2 * 160 * 120)
+    wait_for(lambda: 0 < pane.process.status.points < 2 * 160 * 120)
     assert pane.view.box is not None
     pane.tools.choose_length()
     assert pane.view.box is not None
     pane.tools.end()
-    until(lambda: pane.process.status.points == 2 * 160 * 120)
+    wait_for(lambda: pane.process.status.points == 2 * 160 * 120)
 
 
 def test_a_point_shows_what_the_owner_knows_of_it_and_keeps_it_new(pane):
@@ -303,24 +293,17 @@ def test_marks_are_drawn_where_their_points_are(pane):
 
 
 @pytest.fixture
-def window(qapp, tmp_path):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.resize(1280, 720)
-    made.show()
-    made.cloud_dock.show()
+def window(window, tmp_path):
+    window.cloud_dock.show()
     folders = [f"folder:{write_examples(tmp_path / name, 2)}" for name in ("one", "two")]
-    made.open_addresses(tuple(folders))
-    until(lambda: len(made.panels) == 2 and all(p.refined.has_image for p in made.panels))
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    window.open_addresses(tuple(folders))
+    wait_for(lambda: len(window.panels) == 2 and all(p.refined.has_image for p in window.panels))
+    return window
 
 
 def test_the_window_gives_each_camera_its_layer_and_switch(window):
     cloud = window.cloud
-    until(lambda: len(cloud.view.layers) == 2 and cloud.view.coloring is Coloring.CAMERA)
+    wait_for(lambda: len(cloud.view.layers) == 2 and cloud.view.coloring is Coloring.CAMERA)
     first, second = cloud.view.layers
     assert QTest.qWaitForWindowExposed(window)
     assert first.color_rgb == theme.camera_color(0).getRgb()[:3]
@@ -334,7 +317,7 @@ def test_the_window_gives_each_camera_its_layer_and_switch(window):
     assert [layer.is_shown for layer in cloud.view.layers] == [False, True]
     window.feeds.select(window.panels[1])
     window.feeds.remove_selected()
-    until(lambda: len(cloud.view.layers) == 1)
+    wait_for(lambda: len(cloud.view.layers) == 1)
     assert cloud.view.coloring is Coloring.RGB
     assert not cloud.chips.buttons[0].isVisible()
 

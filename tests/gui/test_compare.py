@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF
-from PySide6.QtTest import QTest
+from gui_wait import wait_for
+from PySide6.QtCore import QPointF
 from rgbd_folder import write_examples
 
 from lingbot_live.calibration.rig import Rig, RigCamera
@@ -19,18 +18,9 @@ from lingbot_live.metrics import Change
 from ui.background import Background
 from ui.compare_pictures import CHANGE_RGB, Mode, Side, Source, Task, compare
 from ui.compare_view import UNCALIBRATED
-from ui.main_window import MainWindow
-from ui.settings import Settings
 
 WIDTH, HEIGHT = 80, 60
 INTRINSICS = Intrinsics(WIDTH, HEIGHT, 80.0, 80.0, 39.5, 29.5)
-
-
-def wait_for(condition, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
 
 
 def result(raw_mm, refined_m, reference_m=None) -> RefinedFrame:
@@ -145,17 +135,10 @@ def folders(tmp_path):
 
 
 @pytest.fixture
-def window(qapp):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("guided"))
-    made.layouts.pictures()
-    made.compare_dock.show()
-    made.resize(1280, 720)
-    made.show()
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+def window(window):
+    window.refining.use(RefinerConfig("guided"))
+    window.compare_dock.show()
+    return window
 
 
 def open_two(window, folders):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import cv2
 import numpy as np
 import pytest
+from gui_wait import wait_for
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from sessions import NoisyCamera, record
@@ -17,13 +16,6 @@ from lingbot_live.export.shot import DepthSource
 from ui.export_dialog import ExportDialog, ExportInput
 from ui.option_form import OptionForm
 from ui.settings import Settings
-
-
-def wait_for(condition, timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRectF, Qt
+from gui_wait import wait_for
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QLabel
 from rgbd_folder import write_examples
@@ -20,30 +19,10 @@ from ui.main_window import MainWindow
 from ui.settings import Settings
 
 
-def wait_for(condition, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
-
-
 @pytest.fixture
 def folders(tmp_path):
     names = ("one", "two", "three")
     return tuple(f"folder:{write_examples(tmp_path / name, 2)}" for name in names)
-
-
-@pytest.fixture
-def window(qapp):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.resize(1280, 720)
-    made.show()
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def all_shown(window) -> bool:

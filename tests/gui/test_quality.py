@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, Qt
+from gui_wait import wait_for
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtTest import QTest
 from rgbd_folder import write_examples
 
@@ -13,16 +12,7 @@ from lingbot_live.calibration.rig import Rig, RigCamera
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Extrinsics
 from lingbot_live.meter import QualitySnapshot
-from ui.main_window import MainWindow
 from ui.quality_table import ROWS
-from ui.settings import Settings
-
-
-def wait_for(condition, timeout_s: float = 15.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
 
 
 @pytest.fixture
@@ -31,16 +21,9 @@ def folders(tmp_path):
 
 
 @pytest.fixture
-def window(qapp):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("guided"))
-    made.layouts.pictures()
-    made.resize(1280, 720)
-    made.show()
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+def window(window):
+    window.refining.use(RefinerConfig("guided"))
+    return window
 
 
 def cell(window, key: str, column: int) -> str:

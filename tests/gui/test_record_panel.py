@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from gui_wait import wait_for
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog
@@ -19,13 +19,6 @@ from ui import theme
 from ui.record_bar import RecordBar, describe
 from ui.record_options import RecordChoices, RecordOptionsDialog
 from ui.settings import Settings
-
-
-def wait_for(condition, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
 
 
 @pytest.fixture

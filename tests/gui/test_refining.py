@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from gui_wait import wait_for
 from hub_server import Hub
 from made_network import save_made
-from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
@@ -20,16 +21,7 @@ from lingbot_live.config import RefinerConfig
 from lingbot_live.inference import RefinerState
 from lingbot_live.model import weights
 from ui.camera_bar import TOKENS
-from ui.main_window import MainWindow
 from ui.models_dialog import ModelsDialog
-from ui.settings import Settings
-
-
-def wait_for(condition, timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +30,10 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def window(qapp, tmp_path):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.resize(1280, 700)
-    made.show()
-    made.open_address(f"folder:{write_examples(tmp_path / 'examples')}")
-    wait_for(lambda: made.panels[0].refined.has_image)
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+def window(window, tmp_path):
+    window.open_address(f"folder:{write_examples(tmp_path / 'examples')}")
+    wait_for(lambda: window.panels[0].refined.has_image)
+    return window
 
 
 def use(window, config: RefinerConfig) -> None:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QProcess
-from PySide6.QtTest import QTest
+from gui_wait import wait_for
+from PySide6.QtCore import QProcess
 from rgbd_folder import write_examples
 
-from lingbot_live.config import RefinerConfig
-from ui.main_window import MainWindow
 from ui.report_dialog import ReportDialog
-from ui.settings import Settings
-
-
-def wait_for(condition, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
 
 
 @pytest.fixture
-def window(qapp, tmp_path):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.show()
-    made.open_address(f"folder:{write_examples(tmp_path / 'examples', 2)}")
-    wait_for(lambda: made.panels and made.panels[0].refined.has_image)
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+def window(window, tmp_path):
+    window.open_address(f"folder:{write_examples(tmp_path / 'examples', 2)}")
+    wait_for(lambda: window.panels and window.panels[0].refined.has_image)
+    return window
 
 
 def test_it_is_written_and_streaming_goes_on(window, tmp_path):

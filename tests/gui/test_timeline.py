@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from gui_wait import wait_for
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
@@ -18,13 +19,6 @@ from ui.timeline import clock, parse_clock
 from ui.timeline_track import TimelineTrack, describe
 
 COUNT = 40
-
-
-def wait_for(condition, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtTest import QTest
+from gui_wait import wait_for
 
 RECORDINGS = {
     "realsense .db3": "data/realsense/virtual_d435.db3",
@@ -12,14 +12,6 @@ RECORDINGS = {
     "kinect .mkv": "data/azure_kinect/recording.mkv",
     "folder": "data/lingbot_examples",
 }
-
-
-def wait_for(condition, timeout_s: float = 30.0) -> None:
-    for _ in range(round(timeout_s * 100)):
-        if condition():
-            return
-        QTest.qWait(10)
-    raise AssertionError("waited in vain")
 
 
 @pytest.mark.testdata

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF
+from gui_wait import wait_for
+from PySide6.QtCore import QPointF
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 from rgbd_folder import write_examples
 
 from lingbot_live.camera import CameraState
 from lingbot_live.colormap import DepthRange
-from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError
 from lingbot_live.export.snapshot import FILES
 from ui.actions import ACTIONS, MENUS, Actions
@@ -22,29 +20,9 @@ from ui.main_window import MainWindow
 from ui.settings import Settings
 
 
-def wait_for(condition, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
-
-
 @pytest.fixture
 def folder(tmp_path):
     return write_examples(tmp_path / "examples")
-
-
-@pytest.fixture
-def window(qapp):
-    made = MainWindow(Settings())
-    made.refining.use(RefinerConfig("none"))
-    made.layouts.pictures()
-    made.resize(1200, 700)
-    made.show()
-    yield made
-    made.close()
-    made.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def test_it_shows_colour_raw_and_refined_with_numbers(window, folder):
