@@ -15,6 +15,7 @@ from drivers._shapes import Floats, Material, Mesh, merged, rgb
 from drivers._textures import albedo
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, Mask
 from lingbot_live.geometry import rays as pixel_rays
+from lingbot_live.worker import IMPORTS
 
 _STRIP_ROWS = 32  # one cast holds the interpreter: strips keep that to a few milliseconds
 _FILM_STEPS = 16384
@@ -84,7 +85,8 @@ def _tensor(array: npt.NDArray[Any]) -> Any:
 
 
 def _scene_of(meshes: list[Mesh]) -> Any:
-    from open3d.t.geometry import RaycastingScene
+    with IMPORTS:
+        from open3d.t.geometry import RaycastingScene
 
     scene = RaycastingScene()
     for mesh in meshes:

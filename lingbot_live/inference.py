@@ -212,7 +212,7 @@ class InferenceWorker:
         try:
             refined = self._refiner.refine(frame)
         except NothingRecordedError:
-            inlet.stats.count_drop("not recorded")
+            inlet.stats.count_drop("without recorded depth")
             return
         except Exception as error:  # noqa: BLE001 - counted, logged and shown
             self._note_failure(inlet, error)

@@ -11,6 +11,10 @@ from collections.abc import Callable
 from lingbot_live.errors import SessionStateError
 
 log = logging.getLogger(__name__)
+
+# Held around imports of large libraries on threads. Two that import each other's parts at the same
+# time make Python hand out half-made modules ("partially initialized module") to one of them.
+IMPORTS = threading.RLock()
 _YIELD_NICE = 5  # as much lower in priority as the process that draws the cloud
 
 

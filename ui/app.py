@@ -173,6 +173,6 @@ def _install_excepthook(window: MainWindow) -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         log.error("unexpected", exc_info=(kind, error, trace))
-        window.notice.show_error(f"Unexpected: {error!r}", can_retry=False)
+        window.message.show_error(f"Unexpected: {error!r}", can_retry=False)
 
     sys.excepthook = hook

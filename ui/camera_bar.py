@@ -37,7 +37,7 @@ class CameraBar(QToolBar):
         self.camera_box = QComboBox()
         self.camera_box.setEditable(True)
         self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.camera_box.setMinimumWidth(260)
+        self.camera_box.setMinimumWidth(200)
         self.camera_box.setToolTip("A camera found, or an address such as realsense:file.bag")
         line = self.camera_box.lineEdit()
         if line is not None:
@@ -123,11 +123,11 @@ class CameraBar(QToolBar):
         self.token_slider = QSlider(Qt.Orientation.Horizontal)
         self.token_slider.setRange(0, len(TOKENS) - 1)
         self.token_slider.setValue(TOKENS.index(1200))
-        self.token_slider.setFixedWidth(96)
+        self.token_slider.setFixedWidth(80)
         self.token_slider.setToolTip("More tokens are finer and slower")
         self.token_slider.valueChanged.connect(lambda at: self.tokensChosen.emit(TOKENS[at]))
         self.token_label = QLabel()
-        self.token_label.setMinimumWidth(140)
+        self.token_label.setMinimumWidth(124)
         self.precision_box = QComboBox()
         self.precision_box.addItems(PRECISIONS)
         self.precision_box.setToolTip(

@@ -154,6 +154,7 @@ class ExportDialog(QDialog):
         self.words.setText(kind.words)
         self.options.show_options(kind.options)
         self._form.setRowVisible(self.options, bool(kind.options))
+        self.resize(self.width(), max(self.height(), self.sizeHint().height()))
         self._show_name()
 
     def _show_name(self) -> None:

@@ -71,6 +71,8 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.setWindowTitle("lingbot-live")
         self.setAcceptDrops(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # else a field would get the keys
+        self.setFocus()
         self.settings = settings
         self.session: Session | None = None
         self.camera_config = CameraConfig(hold=True)
@@ -207,6 +209,7 @@ class MainWindow(QMainWindow):
         self.feeds.show(self.bridge.views)
         self.session.start(self.max_frames)
         self.stall.start()
+        self.setFocus()
         self.bar.set_running(True)
         self.setWindowTitle(f"lingbot-live – {', '.join(self.asked)}")
         self.sessionChanged.emit()
@@ -252,17 +255,6 @@ class MainWindow(QMainWindow):
         self.bar.set_address(addresses[0])
         self.message.clear()
         self.opening.open(addresses)
-
-    def stream(self, addresses: tuple[str, ...]) -> None:
-        """Start the cameras that were found under the addresses asked for."""
-        self.addresses = addresses
-        self.start()
-
-    def show_waiting(self, text: str) -> None:
-        """Say what is being waited for, in place of pictures."""
-        self.bridge.follow(None)
-        self.feeds.show([])
-        self.feeds.empty.set_placeholder(text)
 
     def stats(self) -> dict[str, object]:
         """Return the session's statistics with the window's own under ``ui``."""

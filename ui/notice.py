@@ -67,6 +67,10 @@ class Notice(QFrame):
         self._show(text, button, "notice")
         self._offer = do
 
+    def show_note(self, text: str) -> None:
+        """Show what is good to know."""
+        self._show(text, "", "message")
+
     def show_busy(self, text: str) -> None:
         """Show what is waited for; it goes by itself."""
         self._show(text, "", "message")

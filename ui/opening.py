@@ -45,7 +45,9 @@ class Opening:
             self._stream(addresses, [])
             return
         window = self._window
-        window.show_waiting(f"reading {', '.join(addresses)}")
+        window.bridge.follow(None)
+        window.feeds.show([])
+        window.feeds.empty.set_placeholder(f"reading {', '.join(addresses)}")
         window.tasks.run(
             "reading sessions",
             lambda: [_members(address) for address in addresses],
@@ -61,9 +63,10 @@ class Opening:
             any(i.details.get("refined", "0") != "0" for i in infos)
         )
         by_address = zip(asked, found or [[] for _ in asked], strict=True)
-        self._window.stream(
-            tuple(a for one, group in by_address for a in ([i.address for i in group] or [one]))
+        self._window.addresses = tuple(
+            a for one, group in by_address for a in ([i.address for i in group] or [one])
         )
+        self._window.start()
         damage = {info.details["damage"] for info in infos if "damage" in info.details}
         if damage:
             self._window.message.show_error(

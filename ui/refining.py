@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from lingbot_live import registry
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import WeightsError
+from lingbot_live.frame import RefinerInfo
 from lingbot_live.inference import RefinerState
 from lingbot_live.model.auto import reason_in
 from lingbot_live.model.zoo import FILE_NAMES
@@ -135,7 +137,7 @@ class Refining:
             return
         info, error = session.refiner_info, session.refiner_error
         lacks = reason_in(info.note) if info is not None else ""
-        self._dismissed = str(error) if error is not None else lacks
+        self._dismissed = str(error) if error is not None else lacks or _worth_telling(info)
         if error is None and lacks:
             self._window.settings.set_text(_OFFER, lacks)
 
@@ -151,8 +153,11 @@ class Refining:
         if error is not None:
             self._show_error(error, session.refiner_state is RefinerState.FAILED)
         elif lacks and lacks not in (self._dismissed, self._window.settings.text(_OFFER)):
-            text = f"Depth is refined by {info.name if info else ''}, not LingBot-Depth: {lacks}"
+            why = re.sub(r" \([^)]*\)", "", lacks)  # commands, where buttons do the same
+            text = f"Depth is refined by {info.name if info else ''}, not LingBot-Depth: {why}."
             self._window.notice.show_offer(text, "Models...", self.show_models)
+        elif (note := _worth_telling(info)) and note != self._dismissed:
+            self._window.notice.show_note(note)
         else:
             self._window.notice.clear()
 
@@ -164,7 +169,7 @@ class Refining:
         waited_s = now_s - self._loading_since_s
         if waited_s >= _QUIET_S:
             self._window.notice.show_busy(
-                f"Loading {self.config}: {waited_s:.0f} s. The cameras stream on meanwhile."
+                f"Loading {self.running}: {waited_s:.0f} s. The cameras stream on meanwhile."
             )
 
     def _show_error(self, error: BaseException, has_failed: bool) -> None:
@@ -175,3 +180,8 @@ class Refining:
             notice.show_mendable(text, "Models...", self.show_models)
         else:
             notice.show_error(text, can_retry=has_failed)
+
+
+def _worth_telling(info: RefinerInfo | None) -> str:
+    """Return what LingBot-Depth did unasked: tokens by time or memory, another precision."""
+    return f"LingBot-Depth: {info.note}" if info and info.name == "lingbot" and info.note else ""

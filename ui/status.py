@@ -34,7 +34,7 @@ def refiner_text(state: RefinerState, info: RefinerInfo | None, error: BaseExcep
     if state is RefinerState.LOADING:
         return "refiner loading..."
     if state is RefinerState.FAILED:
-        return f"refiner failed: {error}"
+        return f"refiner failed: {str(error).partition(chr(10))[0]}"
     return str(info) if info else ""
 
 

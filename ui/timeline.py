@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QPoint, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QImage, QPixmap
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
@@ -209,7 +209,7 @@ class SeekField(QLineEdit):
 
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802, D102
         super().focusInEvent(event)
-        self.selectAll()
+        QTimer.singleShot(0, self.selectAll)  # the click that brought it here deselects
 
     def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802, D102
         super().focusOutEvent(event)

@@ -143,6 +143,8 @@ FORMATS: dict[str, ExportFormat] = {
                 _number("quality", 20.0, 51.0, "", "0 (lossless) to 51 (small), as x264's crf", 1),
             ),
             (".mp4",),
+            module="av",
+            install="pip install av",
         ),
         ExportFormat(
             "mesh",

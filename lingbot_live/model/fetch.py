@@ -26,6 +26,7 @@ from lingbot_live.model.files import (
     new_hash,
     put_in_place,
 )
+from lingbot_live.worker import IMPORTS
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +63,14 @@ def list_huggingface(repo: str, endpoint: str | None = None) -> Listing:
     Raises:
         WeightsError: offline, unreachable, or no such repository.
     """
-    from huggingface_hub import HfApi, hf_hub_url
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HTTPError,  # of requests, httpx or httpx2, whichever the installed version uses
-        RepositoryNotFoundError,
-    )
-    from huggingface_hub.utils import build_hf_headers
+    with IMPORTS:
+        from huggingface_hub import HfApi, hf_hub_url
+        from huggingface_hub.errors import (
+            GatedRepoError,
+            HTTPError,  # of requests, httpx or httpx2, whichever the installed version uses
+            RepositoryNotFoundError,
+        )
+        from huggingface_hub.utils import build_hf_headers
 
     _refuse_offline(repo)
     api = HfApi(endpoint=endpoint)

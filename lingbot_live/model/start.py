@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lingbot_live.worker import IMPORTS
+
 if TYPE_CHECKING:
     from lingbot_live.config import RefinerConfig
     from lingbot_live.refiner import Refiner
@@ -26,15 +28,20 @@ log = logging.getLogger(__name__)
 def create_lingbot(config: RefinerConfig) -> Refiner:
     """Make the refiner; says what `lingbot_live.model.lingbot.create_lingbot` says."""
     import_torch()
-    from lingbot_live.model import lingbot
+    with IMPORTS:
+        from lingbot_live.model import lingbot
 
     return lingbot.create_lingbot(config)
 
 
 def import_torch() -> None:
     """Import PyTorch without holding up other threads longer than need be."""
-    if "torch" in sys.modules:
-        return
+    with IMPORTS:
+        if "torch" not in sys.modules:
+            _import_torch()
+
+
+def _import_torch() -> None:
     if sys.platform.startswith("linux"):
         _load_libraries()
     was_enabled = gc.isenabled()

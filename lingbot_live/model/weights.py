@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +51,7 @@ from lingbot_live.model.zoo import (
     model_folder,
     published,
 )
+from lingbot_live.worker import IMPORTS
 
 __all__ = [
     "RECOMMENDED", "ZOO", "Published", "Status", "Verdict", "cache_folder", "download",
@@ -162,13 +165,34 @@ def known() -> list[Status]:
 
 
 def _in_huggingface_cache(name: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
+    if not _huggingface_folder(hub_id(name)).is_dir():
+        return None  # without the import, which takes a second
+    with IMPORTS:
+        from huggingface_hub import try_to_load_from_cache
 
     for file_name in FILE_NAMES:
         found = try_to_load_from_cache(hub_id(name), file_name)
         if isinstance(found, str):
             return Path(found)
     return None
+
+
+def _huggingface_folder(repo: str) -> Path:
+    """Return where Hugging Face's own cache keeps a model (its documented layout and variables)."""
+    imported = sys.modules.get("huggingface_hub.constants")
+    if imported is not None:
+        root = str(imported.HF_HUB_CACHE)
+    else:
+        environ = os.environ
+        home = environ.get("HF_HOME") or os.path.join(
+            environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"
+        )
+        root = (
+            environ.get("HF_HUB_CACHE")
+            or environ.get("HUGGINGFACE_HUB_CACHE")
+            or os.path.join(home, "hub")
+        )
+    return Path(os.path.expandvars(root)).expanduser() / f"models--{repo.replace('/', '--')}"
 
 
 def _read_manifest(folder: Path) -> Listing | None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -272,6 +273,14 @@ def test_unknown_formats_and_options():
     assert ply.settings({"voxel_mm": "5", "normals": "on"}) == {
         "normals": True, "voxel_mm": 5.0, "outliers": False,
     }  # fmt: skip
+
+
+def test_a_format_whose_package_is_missing_says_how_to_get_it():
+    lacking = replace(FORMATS["ply"], module="no_such_package", install="pip install it")
+    assert lacking.unavailable == (
+        "ply needs no_such_package, which is not installed. Run: pip install it"
+    )
+    assert FORMATS["ply"].unavailable == ""
 
 
 def export(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -46,8 +46,13 @@ def wait_for(condition, timeout_s: float = 30.0):
 
 
 def cloud_child(process: subprocess.Popen[str]) -> psutil.Process | None:
-    children = psutil.Process(process.pid).children()
-    return next((c for c in children if "ui.cloud_process" in " ".join(c.cmdline())), None)
+    for child in psutil.Process(process.pid).children():
+        try:
+            if "ui.cloud_process" in " ".join(child.cmdline()):
+                return child
+        except psutil.Error:  # another child, such as the one that looks for cameras, just ended
+            continue
+    return None
 
 
 def test_a_timed_run_leaves_a_screenshot_a_snapshot_and_stats(start, tmp_path):

@@ -146,6 +146,15 @@ def test_weights_that_are_not_here_offer_the_models(window):
     window.findChildren(ModelsDialog)[0].close()
 
 
+def test_what_the_network_did_unasked_is_said_until_dismissed(window, checkpoint):
+    use(window, RefinerConfig("lingbot", str(checkpoint), device="cpu"))
+    wait_for(lambda: "LingBot-Depth: without a GPU" in window.notice.text)
+    assert "tokens take about" in window.notice.text
+    window.notice._close.click()
+    QTest.qWait(600)
+    assert window.notice.text == ""
+
+
 def test_auto_says_what_it_lacks_once(window):
     window.refining.choose("auto")
     wait_for(lambda: "not LingBot-Depth" in window.notice.text)

@@ -79,6 +79,7 @@ def test_a_session_has_all_its_cameras_and_a_time_line(window, take):
     assert {address.partition("#")[2] for address in window.addresses} == set(witness.frames)
     assert window.bar.address == str(path)
     assert window.timeline.isVisible()
+    assert window.focusWidget() is window, "keys steer; no field takes them"
     assert all(feed.playback is playback for feed in window.session.feeds)
     wait_for(lambda: any(mark.kind == "marker" for mark in window.timeline.track.marks))
     window.stop()
