@@ -37,7 +37,7 @@ class CameraBar(QToolBar):
         self.camera_box = QComboBox()
         self.camera_box.setEditable(True)
         self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.camera_box.setMinimumWidth(200)
+        self.camera_box.setMinimumWidth(230)
         self.camera_box.setToolTip("A camera found, or an address such as realsense:file.bag")
         line = self.camera_box.lineEdit()
         if line is not None:
@@ -93,6 +93,9 @@ class CameraBar(QToolBar):
             self.camera_box.setCurrentIndex(at)
         else:
             self.camera_box.setEditText(address)
+        line = self.camera_box.lineEdit()
+        if line is not None:
+            line.setCursorPosition(0)  # a long name shows its beginning
 
     def set_refiner(self, name: str) -> None:
         """Show which refiner is chosen, listed or not."""

@@ -242,7 +242,7 @@ def main() -> None:
     """Run as the child process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if hasattr(os, "nice"):
-        os.nice(5)  # capture and the window come first
+        os.nice(10)  # capture, the window and the refiner come first
     answers = _own_stdout()
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(jobs,), name="cloud-jobs", daemon=True).start()
