@@ -361,7 +361,7 @@ def _change_legend(answer: Comparison) -> str:
         square = f"<span style='color:rgb{CHANGE_RGB[kind]}'>■</span>"
         parts.append(f"{square} {kind.name.lower()} {percent(answer.shares[kind])}")
     if math.isfinite(answer.changed_median_mm):
-        parts[1] += f" by {_width(f'{answer.changed_median_mm:.0f}', 4)} mm in the median"
+        parts[1] += f" by {_width(f'{answer.changed_median_mm:.0f}', 4)} mm (median)"
     parts.append(f"removed {percent(answer.removed_share)}")
     return "&nbsp;&nbsp; ".join(parts)
 
