@@ -113,11 +113,6 @@ class CloudCanvas(QWidget):
         """What stands in the middle."""
         return self._text
 
-    @property
-    def has_picture(self) -> bool:
-        """Whether a picture has come."""
-        return self._image is not None
-
     def picture_size(self) -> QSize:
         """Return the size of a picture that fills the pane sharply, within the child's limits."""
         size = self.size() * self.devicePixelRatioF()

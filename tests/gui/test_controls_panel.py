@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from gui_wait import wait_for
 from PySide6.QtTest import QTest
-from qt_wait import wait_for
 from rgbd_folder import write_examples
 
 from lingbot_live import registry

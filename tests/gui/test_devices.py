@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from qt_wait import wait_for
+from gui_wait import wait_for
 from scripted import ScriptedCamera
 
 from lingbot_live.camera import CameraInfo, CameraState
