@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -18,6 +20,8 @@ from lingbot_live.registration import Registration
 
 log = logging.getLogger(__name__)
 
+_MANY = 1 << 30  # more than years of frames take
+
 
 def sdk() -> Any:
     """Return pyk4a, its messages off the standard output.
@@ -26,7 +30,20 @@ def sdk() -> Any:
         DriverUnavailableError: it cannot be imported.
     """
     os.environ.setdefault("K4A_ENABLE_LOG_TO_STDOUT", "0")  # read once, when it is loaded
-    return import_sdk("pyk4a", "kinect")
+    k4a = import_sdk("pyk4a", "kinect")
+    _keep_none()
+    return k4a
+
+
+def _keep_none() -> None:
+    """Make None last.
+
+    pyk4a 1.5 gives away a reference to None that it does not own for every image that a capture
+    lacks and every end of a file. Before Python 3.12, where None counts none, an application holds
+    some ten thousand; with the last one Python aborts.
+    """
+    if sys.version_info < (3, 12) and sys.getrefcount(None) < _MANY:
+        ctypes.c_ssize_t.from_address(id(None)).value += _MANY  # an object begins with its count
 
 
 class KinectCamera(Camera):
