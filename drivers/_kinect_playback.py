@@ -33,16 +33,9 @@ class KinectRecording(KinectCamera):
     def _cam_open(self) -> None:
         path = existing_file(self.info.target, "kinect", SUFFIXES)
         data.check_matroska(path)
-        k4a = self._k4a = sdk()
+        self._k4a = sdk()
         probe("kinect", path)
-        file = k4a.PyK4APlayback(path, thread_safe=False)
-        try:
-            file.open()
-        except k4a.K4AException as error:
-            raise BadRecordingError(
-                f"{path}: the SDK cannot open it; the file is damaged or not a Kinect's"
-            ) from error
-        self._file = file
+        self._open_file()
         self._describe(path)
         self._first_us, last_us = self._span()
         self._rewind(0)
@@ -70,6 +63,7 @@ class KinectRecording(KinectCamera):
         """Return the stamps of the first and the last capture."""
         try:
             first_us = self._next_stamped()[1]
+            self._open_file()
             with self._lock:
                 self._file.seek(0, self._k4a.SeekOrigin.END)
             while True:
@@ -122,6 +116,7 @@ class KinectRecording(KinectCamera):
                 counts["color"] += got.color is not None
                 counts["depth"] += got.depth is not None
         except EOFError:
+            self._rewind(0)
             counts["imu"] = self._count_imu()
             return dict(counts)
         except self._k4a.K4AException as error:
@@ -141,14 +136,38 @@ class KinectRecording(KinectCamera):
     # ---- the SDK -------------------------------------------------------------------------------
 
     def _rewind(self, position_s: float) -> None:
+        """Read on from a time, 0 for all that the file holds."""
         assert self._first_us is not None
-        origin = self._k4a.SeekOrigin
-        with self._lock:
-            if position_s > 0:
-                self._file.seek(self._first_us + round(position_s * 1e6), origin.DEVICE_TIME)
-            else:  # also before the first image: inertial readings
-                self._file.seek(0, origin.BEGIN)
+        self._open_file()
+        if position_s > 0:
+            with self._lock:
+                stamp_us = self._first_us + round(position_s * 1e6)
+                self._file.seek(stamp_us, self._k4a.SeekOrigin.DEVICE_TIME)
         self._next_imu = None
+
+    def _open_file(self) -> None:
+        """Open the file, anew before every seek.
+
+        The SDK (1.4) reads ahead on threads, which share what it remembers of parts read before
+        without a lock. Whoever reads a part twice in one handle damages the heap: two of three
+        processes that did nothing else crashed within half a minute.
+        """
+        self._close_file()
+        file = self._k4a.PyK4APlayback(self.info.target, thread_safe=False)
+        try:
+            with self._lock:
+                file.open()
+        except self._k4a.K4AException as error:
+            raise BadRecordingError(
+                f"{self.info.target}: the SDK cannot open it; the file is damaged or not a Kinect's"
+            ) from error
+        self._file = file
+
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with self._lock:
+                file.close()
 
     def _next_stamped(self) -> tuple[Any, int]:
         """Return the next capture with an image in it, and its stamp; EOFError at the end."""
@@ -174,11 +193,8 @@ class KinectRecording(KinectCamera):
             self._next_imu = None
 
     def _cam_close(self) -> None:
-        file, self._file = self._file, None
         self.playback = self._pace = self._next_imu = None
-        if file is not None:
-            with self._lock:
-                file.close()
+        self._close_file()
         super()._cam_close()
 
 

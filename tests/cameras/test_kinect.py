@@ -217,6 +217,35 @@ def test_begins_again_at_its_end(tmp_path: Path) -> None:
     assert not camera.missed
 
 
+def test_no_handle_of_the_sdk_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK damages the heap where a part of the file is read twice through one handle."""
+    import pyk4a
+
+    calls: dict[int, list[str]] = {}  # by handle
+    handles = []  # kept, so that none gets the identity of another
+
+    def seen(name: str) -> None:
+        real = getattr(pyk4a.PyK4APlayback, name)
+
+        def call(self: object, *arguments: object) -> object:
+            handles.append(self)
+            calls.setdefault(id(self), []).append(name)
+            return real(self, *arguments)
+
+        monkeypatch.setattr(pyk4a.PyK4APlayback, name, call)
+
+    for name in ("seek", "get_next_capture", "get_previous_capture"):
+        seen(name)
+    path = Recording().write(tmp_path / "again.mkv", pairs(4))
+    with opened(path, replace(EVERY, loop=True)) as camera:
+        played(camera, 10)
+        assert camera.playback is not None
+        camera.playback.seek(2 * PERIOD_US / 1e6)
+        assert len(played(camera, 5)) == 5
+    assert len(calls) > 4
+    assert all("seek" not in names[1:] for names in calls.values())
+
+
 def test_any_number_of_ends_leaves_python_whole(tmp_path: Path) -> None:
     """pyk4a drops a reference to None at every end of a file; at none left, Python aborts."""
     with opened(Recording().write(tmp_path / "ends.mkv", pairs(1)), EVERY) as camera:
