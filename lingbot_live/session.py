@@ -15,6 +15,7 @@ from lingbot_live.errors import LingbotLiveError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.inference import InferenceWorker, Inlet, RefinerState
 from lingbot_live.latest import Latest
+from lingbot_live.memory import share_heaps
 from lingbot_live.playback import Playback
 from lingbot_live.refiner import Refiner
 from lingbot_live.stats import FeedStats
@@ -131,6 +132,7 @@ class Session:
         """
         if self._started_s is not None:
             raise SessionStateError("a session starts once; make a new one")
+        share_heaps()
         self._started_s = time.monotonic()
         self._inlets = {feed.name: self._inlet(feed) for feed in self.feeds}
         self._inference.start(list(self._inlets.values()))
