@@ -74,9 +74,8 @@ class OrbbecDriver(Driver):
             return tuple(data.profiles(ob, ob.Pipeline(device)))
 
     def frame_counts(self, path: Path) -> dict[str, int]:
-        """Return how many images a recording holds by stream."""
-        data.check_bag(path)
-        return data.image_counts(path)
+        """Return how many images a recording holds by stream, and inertial readings."""
+        return data.data_counts(data.check_bag(path))
 
     def plays(self, path: Path) -> bool:
         """Whether this is a bag of the Orbbec SDK (other makes write bags, too)."""
