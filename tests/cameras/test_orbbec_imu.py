@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +19,14 @@ pytest.importorskip("rosbags")
 from fixtures_orbbec import PERIOD_US, START_US, Bag, Pair
 from sessions import record
 
+from drivers._orbbec_sdk import context, sdk
 from drivers._rosbag import Bag as RosBag
-from drivers.orbbec import OrbbecDriver
+from drivers.orbbec import LiveOrbbec, OrbbecDriver
 from lingbot_live import registry
 from lingbot_live.about import describe
-from lingbot_live.camera import Camera, first_frame
+from lingbot_live.camera import Camera, CameraInfo, first_frame
 from lingbot_live.config import CameraConfig
-from lingbot_live.errors import BadRecordingError
+from lingbot_live.errors import BadRecordingError, CameraDisconnectedError
 from lingbot_live.frame import Frame, ImuSample
 from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.recording.recording import Recording
@@ -71,6 +75,9 @@ def opened(path: Path, config: CameraConfig = OFFLINE) -> Camera:
 
 def taken(frames: list[Frame]) -> list[ImuSample]:
     return [reading for frame in frames for reading in frame.imu]
+
+
+# ---- recordings --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lz4", [False, True], ids=["plain", "lz4"])
@@ -160,3 +167,70 @@ def test_damage_in_a_compressed_part_is_a_clear_error(tmp_path: Path) -> None:
     topic = "/cam/sensor_4/frameType_4"
     with pytest.raises(BadRecordingError, match=r"a\.bag: the bag is damaged"):
         [*RosBag(path).messages({topic})]
+
+
+# ---- live --------------------------------------------------------------------------------------
+
+
+class Attached(LiveOrbbec):
+    """The live camera's own code on the one kind of device that the SDK has without hardware."""
+
+    def _find_device(self) -> Any:
+        context()
+        device = sdk().PlaybackDevice(self.info.details["file"])
+        device.set_playback_rate(0.2)  # no faster than a machine with much else to do
+        return device
+
+    def _is_gone(self) -> bool:
+        return self._device.get_playback_status() == sdk().OBPlaybackStatus.STOPPED
+
+
+def attached(path: Path) -> Attached:
+    info = CameraInfo("orbbec", "TEST0000042", "Gemini", details={"file": str(path)})
+    return Attached(info, CameraConfig())
+
+
+def test_a_live_camera_reads_them_beside_the_images(moving: Path) -> None:
+    before = threading.active_count()
+    written = {
+        (r.device_timestamp_us, r.acceleration_m_s2, r.angular_velocity_rad_s) for r in readings()
+    }
+    frames = []
+    with attached(moving) as camera:
+        assert threading.active_count() == before + 1
+        with pytest.raises(CameraDisconnectedError):
+            frames.extend(first_frame(camera) for _ in itertools.count())
+    assert threading.active_count() == before
+    assert len(frames) > COUNT // 2
+    found = [
+        (r.device_timestamp_us, r.acceleration_m_s2, r.angular_velocity_rad_s)
+        for r in taken(frames)
+    ]
+    assert len(found) > 0.5 * len(written)  # the SDK's player drops some
+    assert len(found) == len(set(found))
+    # One with a zero in it the player hands over as a turn.
+    assert {f for f in found if f[1]} <= written
+    assert {f for f in found if f[2] and f[2][0] == 0.125} <= written
+    for sensor in ("acceleration_m_s2", "angular_velocity_rad_s"):
+        stamps = [r.device_timestamp_us for r in taken(frames) if getattr(r, sensor)]
+        assert stamps == sorted(stamps)
+
+
+def test_a_camera_without_inertial_sensors_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = Bag().write(tmp_path / "a.bag", pairs())
+    before = threading.active_count()
+    with attached(path) as camera:
+        assert first_frame(camera).imu == ()
+        assert threading.active_count() == before
+    assert "inertial" not in caplog.text
+
+
+def test_sensors_that_do_not_start_are_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = Bag(imu=readings(), imu_rate=99).write(tmp_path / "a.bag", pairs())
+    with caplog.at_level(logging.WARNING), attached(path) as camera:
+        assert first_frame(camera).imu == ()
+    assert "its inertial sensors do not start: Unregistered imu rate" in caplog.text
