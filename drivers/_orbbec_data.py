@@ -6,13 +6,14 @@ import contextlib
 import logging
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from drivers._pixels import FORMATS
-from drivers._recording import check_rosbag, rosbag_counts
+from drivers._rosbag import CHUNK, MAGIC, Bag, records
 from lingbot_live.camera import CameraInfo, StreamProfile
 from lingbot_live.errors import (
     BadRecordingError,
@@ -26,11 +27,11 @@ log = logging.getLogger(__name__)
 
 DEPTH_FORMATS = ("Y16", "Z16")
 _DEVICE_TOPIC = "/cam/deviceInfo"
-_PROFILE_TOPIC = "/cam/streamProfileType_"
-_IMAGE_TOPIC = "/cam/sensor_"
-_COLOR_AND_DEPTH = ("2", "3")  # the SDK's stream numbers
-_BAG_HEADER = 13  # bytes of the magic line
-_CHUNK, _CONNECTION, _MESSAGE = 5, 7, 2  # op codes, see wiki.ros.org/Bags/Format/2.0
+_PROFILE_TOPICS = {"/cam/streamProfileType_2": "colour", "/cam/streamProfileType_3": "depth"}
+_SENSOR_TOPIC = "/cam/sensor_"
+_IMAGE_TOPICS = {"/cam/sensor_2/frameType_2": "color", "/cam/sensor_3/frameType_3": "depth"}
+ACCEL_TOPIC = "/cam/sensor_4/frameType_4"
+IMU_TOPICS = (ACCEL_TOPIC, "/cam/sensor_5/frameType_7")
 
 # A part of the SDK's message, what it means, what to do.
 _ERRORS: tuple[tuple[str, type[CameraError], str], ...] = (
@@ -67,72 +68,86 @@ def explained(ob: Any, who: str) -> Iterator[None]:
 def is_orbbec_bag(path: Path) -> bool:
     """Whether a sound bag was recorded by the Orbbec SDK."""
     try:
-        return _DEVICE_TOPIC in check_rosbag(path)
+        return _DEVICE_TOPIC in Bag(path).topics
     except BadRecordingError:
         return False
 
 
-def image_counts(path: Path) -> dict[str, int]:
-    """Return how many images a sound recording holds by stream, from its index."""
-    counts = rosbag_counts(path)
-    named = zip(_COLOR_AND_DEPTH, ("color", "depth"), strict=True)
-    return {name: counts.get(f"{_IMAGE_TOPIC}{n}/frameType_{n}", 0) for n, name in named}
+def data_counts(bag: Bag) -> dict[str, int]:
+    """Return how many images a recording holds by stream, and inertial readings if any."""
+    counts = bag.counts()
+    found = {name: counts.get(topic, 0) for topic, name in _IMAGE_TOPICS.items()}
+    imu = sum(counts.get(topic, 0) for topic in IMU_TOPICS)
+    return {**found, "imu": imu} if imu else found
 
 
-def check_bag(path: Path) -> None:
-    """Refuse what the SDK would crash or hang on.
+def check_bag(path: Path) -> Bag:
+    """Return the index of a recording.
 
     Raises:
-        BadRecordingError: it is no bag, is damaged, or no Orbbec camera's.
+        BadRecordingError: it is no bag, is cut short, or no Orbbec camera's.
     """
-    topics = check_rosbag(path)
-    if _DEVICE_TOPIC not in topics:
+    bag = Bag(path)
+    if _DEVICE_TOPIC not in bag.topics:
         raise BadRecordingError(f"{path}: not recorded by an Orbbec camera; try another driver")
-    for number, name in zip(_COLOR_AND_DEPTH, ("colour", "depth"), strict=True):
-        if _PROFILE_TOPIC + number not in topics:
+    for topic, name in _PROFILE_TOPICS.items():
+        if topic not in bag.topics:
             raise BadRecordingError(f"{path}: no {name} stream in it; record colour and depth")
+    return bag
+
+
+def check_records(path: Path) -> None:
+    """Refuse what the SDK would crash or hang on; takes a second for 200,000 records.
+
+    Raises:
+        BadRecordingError: a record is damaged.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(_BAG_HEADER)
-            _walk(file, path.stat().st_size)
+            file.seek(len(MAGIC))
+            _check_records(file, path.stat().st_size)
     except (struct.error, KeyError, ValueError) as error:
         raise BadRecordingError(f"{path}: the bag is damaged ({error}); copy it again") from error
 
 
-def _walk(file: BinaryIO, end: int) -> None:
-    """Step over the records up to ``end``, looking into uncompressed chunks."""
-    while file.tell() < end:
-        fields = _header(file, end)
-        (size,) = struct.unpack("<I", file.read(4))
-        after = file.tell() + size
-        if after > end:
-            raise ValueError("a record reaches past its end")
-        if fields[b"op"][0] == _CHUNK:
-            packing = fields[b"compression"]
-            if packing == b"bz2":
-                raise ValueError("the SDK cannot read bz2; rewrite it with `rosbag decompress`")
-            if packing not in (b"none", b"lz4"):
-                raise ValueError("unknown compression")
-            if packing == b"none":
-                if struct.unpack("<I", fields[b"size"])[0] != size:
-                    raise ValueError("a chunk has two sizes")
-                _walk(file, after)
-        file.seek(after)
+def _check_records(file: BinaryIO, end: int) -> None:
+    """Step over all records, also those in uncompressed chunks."""
+    for fields, size in records(file, end):
+        if fields[b"op"][0] != CHUNK:
+            continue
+        packing = fields[b"compression"]
+        if packing == b"bz2":
+            raise ValueError("the SDK cannot read bz2; rewrite it with `rosbag decompress`")
+        if packing not in (b"none", b"lz4"):
+            raise ValueError("unknown compression")
+        if packing == b"none":
+            if struct.unpack("<I", fields[b"size"])[0] != size:
+                raise ValueError("a chunk has two sizes")
+            for _ in records(file, file.tell() + size):
+                pass
 
 
-def _header(file: BinaryIO, end: int) -> dict[bytes, bytes]:
-    (size,) = struct.unpack("<I", file.read(4))
-    if file.tell() + size > end:
-        raise ValueError("a header reaches past its end")
-    data, fields, at = file.read(size), {}, 0
-    while at < size:
-        (length,) = struct.unpack_from("<I", data, at)
-        name, sign, value = data[at + 4 : at + 4 + length].partition(b"=")
-        if not sign or at + 4 + length > size:
-            raise ValueError("a header's field is broken")
-        fields[name] = value
-        at += 4 + length
-    return fields
+@dataclass(frozen=True)
+class Span:
+    """Times of a recording on the device's clock."""
+
+    zero_us: int  # of the first data of any sensor, from where the SDK counts its positions
+    first_us: int  # of the images
+    last_us: int
+
+
+def span(bag: Bag) -> Span:
+    """Return where a recording begins and ends.
+
+    Raises:
+        BadRecordingError: there are no images in it.
+    """
+    images = bag.span_ns(_IMAGE_TOPICS)
+    every = bag.span_ns({topic for topic in bag.topics if topic.startswith(_SENSOR_TOPIC)})
+    if images is None or every is None:
+        raise BadRecordingError(f"{bag.path}: no colour and depth in it")
+    first_us, last_us = (round(time_ns / 1000) for time_ns in images)
+    return Span(round(every[0] / 1000), first_us, last_us)
 
 
 # ---- calibration and images --------------------------------------------------------------------

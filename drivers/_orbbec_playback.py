@@ -9,9 +9,10 @@ from typing import Any
 
 from drivers import _orbbec_data as data
 from drivers._orbbec_camera import WAIT_MS, OrbbecCamera
+from drivers._orbbec_imu import RecordedMotion
 from drivers._orbbec_sdk import context, sdk
 from drivers._profiles import choose
-from drivers._recording import existing_file, probe
+from drivers._recording import existing_file, is_sound, probe
 from lingbot_live.camera import CameraInfo, Capture
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import EndOfStreamError
@@ -20,12 +21,11 @@ from lingbot_live.pace import Pace
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".bag",)
-_FIRST_S = 5.0
 _STUCK_S = 0.4  # without a frame while it should play
 _MOST_NUDGES = 5
 _PAIRING_MS = 50  # how long the last frames of a recording may still be on their way
 _RATE = 4.0  # of the SDK's playback; how fast frames are shown is decided here
-_EARLY_MS = 70  # before a place to go to: the SDK pairs what comes around it
+_EARLY_US = 70_000  # before a place to go to: the SDK pairs what comes around it
 
 
 class OrbbecRecording(OrbbecCamera):
@@ -41,15 +41,20 @@ class OrbbecRecording(OrbbecCamera):
         self._pace: Pace[Any] | None = None
         self._streams: Any = None
         self._is_paused = False
-        self._first_us: int | None = None
-        self._last = (0, 0.0)  # number and position (ms) of the last frame handed out
-        self._retried: tuple[int, float] | None = None  # the one after which some were missing
+        self._span = data.Span(0, 0, 0)
+        self._motion: RecordedMotion | None = None
+        self._period_us = 0
+        self._last = (0, 0)  # number and stamp of the last frame handed out
+        self._retried: tuple[int, int] | None = None  # the one after which some were missing
         self._moved_s = 0.0  # when a frame came last, or playback was set going
         self._nudges = 0  # since then
 
     def _cam_open(self) -> None:
         path = existing_file(self.info.target, "orbbec", SUFFIXES)
-        data.check_bag(path)
+        bag = data.check_bag(path)
+        if not is_sound("orbbec", path):
+            data.check_records(path)
+        self._span, self._motion = data.span(bag), RecordedMotion(bag)
         ob = self._ob = sdk()
         probe("orbbec", path)
         context()
@@ -63,10 +68,11 @@ class OrbbecRecording(OrbbecCamera):
             for sensor in (ob.OBSensorType.COLOR_SENSOR, ob.OBSensorType.DEPTH_SENSOR):
                 self._streams.enable_stream(sensor)
             self._device.set_playback_rate(_RATE)
-            self._first_us = None
             self._play()
-            duration_s = self._device.get_duration() / 1000
-        self.playback = self._pace = Pace(self, self, duration_s, 1 / max(color.fps, 1))
+        self._period_us = round(1e6 / max(color.fps, 1))
+        # Not the SDK's, which counts inertial readings before and after the images.
+        duration_s = (self._span.last_us - self._span.first_us) / 1e6
+        self.playback = self._pace = Pace(self, self, duration_s, self._period_us / 1e6)
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
         assert self._pace is not None
@@ -74,6 +80,9 @@ class OrbbecRecording(OrbbecCamera):
 
     def _cam_close(self) -> None:
         self.playback = self._pace = None
+        motion, self._motion = self._motion, None
+        if motion is not None:
+            motion.close()
         super()._cam_close()
 
     # ---- what the pace asks for ----------------------------------------------------------------
@@ -82,48 +91,51 @@ class OrbbecRecording(OrbbecCamera):
         """Return the next frame set and its time."""
         with data.explained(self._ob, self.info.address):
             frames = self._wait(max(1, min(round(timeout_s * 1000), WAIT_MS)))
-        return None if frames is None else (self._last[1] / 1000, frames)
+        return None if frames is None else ((self._last[1] - self._span.first_us) / 1e6, frames)
 
     def play_show(self, item: Any) -> Capture | None:
-        """Register and copy a frame set."""
+        """Register and copy a frame set, with the inertial readings since the one before."""
+        assert self._motion is not None
+        _, stamp_us = _stamped(item)
+        is_last = stamp_us >= self._span.last_us
+        self._imu.extend(self._motion.until() if is_last else self._motion.until(stamp_us))
         with data.explained(self._ob, self.info.address):
             return self._capture(item)
 
     def play_seek(self, position_s: float) -> None:
         """Go on at a time, from a new start if the file is at its end or is to begin again."""
+        stamp_us = self._span.first_us + round(position_s * 1e6)
         with data.explained(self._ob, self.info.address):
-            self._find_first()
             if position_s <= 0 or self._has_stopped():
                 self._pipeline.stop()
                 self._play()
             if position_s > 0:
-                self._jump(round(position_s * 1000))
-
-    def _find_first(self) -> None:
-        """Read the first frame set, since only stamps tell where another one stands."""
-        deadline_s = time.monotonic() + _FIRST_S
-        while self._first_us is None and time.monotonic() < deadline_s:
-            self._wait(WAIT_MS)
+                self._jump(stamp_us)
+        self._imu.clear()
+        assert self._motion is not None
+        self._motion.seek(stamp_us - self._period_us + 1 if position_s > 0 else 0)
 
     # ---- the SDK -------------------------------------------------------------------------------
 
     def _play(self) -> None:
         """Start at the first frame; a plain start may lose it."""
-        self._last, self._retried = (0, 0.0), None
+        self._last, self._retried = (0, 0), None
         self._is_paused, self._moved_s = False, time.monotonic()
         self._device.pause()
         self._pipeline.start(self._streams)
+        if self._span.first_us - self._span.zero_us > _EARLY_US:
+            self._seek(self._span.first_us)  # past inertial readings that came before the images
         self._device.resume()
 
-    def _jump(self, position_ms: int) -> None:
-        self._last, self._retried = (0, 0.0), None
-        self._go_on(position_ms - _EARLY_MS)
+    def _jump(self, stamp_us: int) -> None:
+        self._last, self._retried = (0, 0), None
+        self._go_on(stamp_us - _EARLY_US)
 
-    def _go_on(self, position_ms: float) -> None:
-        """Play from a place in the file, whatever is under way."""
+    def _go_on(self, stamp_us: int) -> None:
+        """Play from a time in the file, whatever is under way."""
         self._pause()
         self._drain()
-        self._device.seek(max(0, int(position_ms)))
+        self._seek(stamp_us)
         self._device.resume()
         self._is_paused, self._moved_s = False, time.monotonic()
 
@@ -134,7 +146,7 @@ class OrbbecRecording(OrbbecCamera):
             if frames is None and self._has_shown_last():
                 raise EndOfStreamError(f"{self.info.address}: the recording is over")
             if frames is None and self._is_paused:
-                self._device.seek(int(self._last[1]))
+                self._seek(self._last[1])
                 self._device.resume()
                 self._is_paused = False
             elif frames is None:
@@ -145,19 +157,17 @@ class OrbbecRecording(OrbbecCamera):
 
     def _is_new(self, frames: Any) -> bool:
         """Note where playback stands; False for a frame that a seek brings up again."""
-        color, depth = frames.get_color_frame(), frames.get_depth_frame()
-        number, stamp_us = (depth or color).get_index(), (depth or color).get_timestamp_us()
+        number, stamp_us = _stamped(frames)
         if number <= self._last[0]:
             return False
         self._pause()
+        is_whole = frames.get_color_frame() and frames.get_depth_frame()
         follows = self._last[0] in (0, number - 1)
-        if not (follows and color and depth) and self._retried != self._last:
+        if not (follows and is_whole) and self._retried != self._last:
             self._retried = self._last  # once: it may be so in the file
             self._drain()
             return False
-        if self._first_us is None:
-            self._first_us = stamp_us
-        self._last = (number, (stamp_us - self._first_us) / 1000)
+        self._last = (number, stamp_us)
         self._moved_s, self._nudges = time.monotonic(), 0
         return True
 
@@ -190,10 +200,13 @@ class OrbbecRecording(OrbbecCamera):
             raise EndOfStreamError(f"{self.info.address}: the SDK does not play on from here")
         log.debug("%s: stuck after frame %d", self.info.address, self._last[0])
         if self._last[0]:
-            self._go_on(self._last[1] - self._nudges * _EARLY_MS)
+            self._go_on(self._last[1] - self._nudges * _EARLY_US)
         else:
             self._pipeline.stop()
             self._play()
+
+    def _seek(self, stamp_us: int) -> None:
+        self._device.seek(max(0, stamp_us - self._span.zero_us) // 1000)
 
     def _has_stopped(self) -> bool:
         status = self._device.get_playback_status()
@@ -201,4 +214,10 @@ class OrbbecRecording(OrbbecCamera):
 
     def _has_shown_last(self) -> bool:
         """Known before the status says so, which after a seek near the end it never does."""
-        return self._first_us is not None and self._last[1] >= self._device.get_duration() - 1
+        return self._last[1] >= self._span.last_us - 1000
+
+
+def _stamped(frames: Any) -> tuple[int, int]:
+    """Return the number and the time (us) of a frame set."""
+    one = frames.get_depth_frame() or frames.get_color_frame()
+    return one.get_index(), one.get_timestamp_us()

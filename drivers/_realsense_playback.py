@@ -12,14 +12,8 @@ from typing import Any
 
 from drivers import _realsense_data as data
 from drivers._realsense_camera import RealSenseCamera, sdk
-from drivers._recording import (
-    check_rosbag,
-    check_sqlite,
-    existing_file,
-    probe,
-    rosbag_counts,
-    sqlite_counts,
-)
+from drivers._recording import check_sqlite, existing_file, probe, sqlite_counts
+from drivers._rosbag import Bag
 from lingbot_live.camera import CameraInfo, Capture
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, EndOfStreamError
@@ -45,8 +39,8 @@ def is_ours(path: Path) -> bool:
     Raises:
         BadRecordingError: it is damaged.
     """
-    check = check_rosbag if path.suffix.lower() == ".bag" else check_sqlite
-    return _TOPIC in check(path)
+    is_bag = path.suffix.lower() == ".bag"
+    return _TOPIC in (Bag(path).topics if is_bag else check_sqlite(path))
 
 
 def data_counts(path: Path) -> dict[str, int]:
@@ -56,9 +50,9 @@ def data_counts(path: Path) -> dict[str, int]:
         BadRecordingError: it is damaged.
     """
     is_ours(path)
-    count = rosbag_counts if path.suffix.lower() == ".bag" else sqlite_counts
+    is_bag = path.suffix.lower() == ".bag"
     totals: Counter[str] = Counter()
-    for topic, found in count(path).items():
+    for topic, found in (Bag(path).counts() if is_bag else sqlite_counts(path)).items():
         for word, stream in _STREAMS:
             if word in topic and "/data" in topic:
                 totals[stream] += found

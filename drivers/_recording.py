@@ -1,8 +1,8 @@
 """Look at a recording before an SDK does: by its first bytes here, then in a child process.
 
-SDKs crash, hang or read gigabytes on damaged files. `check_rosbag` and `check_sqlite` find the
-common damage in a millisecond; `probe` lets the driver read one frame in a child process, once per
-file, so that whatever happens there leaves the app alive.
+SDKs crash, hang or read gigabytes on damaged files. `check_sqlite` and `_rosbag.Bag` find common
+damage in a millisecond; `probe` lets the driver read one frame in a child process, once per file,
+so that whatever happens there leaves the app alive.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from lingbot_live import errors
@@ -33,8 +31,6 @@ from lingbot_live.errors import (
 log = logging.getLogger(__name__)
 
 PROBE_LIMIT_S = 8.0  # a damaged file must give its error within 10 s
-_CHUNK_INFO = b"\x06"  # op code
-_BAG_MAGIC = b"#ROSBAG V2.0\n"
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _RESULT = "result.json"
 _IN_CHILD = "LINGBOT_LIVE_PROBE"
@@ -61,33 +57,6 @@ def existing_file(target: str, who: str, suffixes: tuple[str, ...]) -> Path:
     if path.stat().st_size == 0:
         raise BadRecordingError(f"{who}: {path} is empty; record it again")
     return path
-
-
-def check_rosbag(path: Path) -> set[str]:
-    """Return the topics of a ROS 1 bag (format: wiki.ros.org/Bags/Format/2.0).
-
-    Raises:
-        BadRecordingError: it is no bag, was not closed, or is cut short.
-    """
-    try:
-        found = (fields for fields, _ in _records(_bag_index(path)))
-        return {_text(fields[b"topic"]) for fields in found if b"topic" in fields}
-    except (struct.error, KeyError, ValueError, OverflowError) as error:
-        raise BadRecordingError(
-            f"{path}: the bag is damaged or cut short; copy it again"
-        ) from error
-
-
-def rosbag_counts(path: Path) -> dict[str, int]:
-    """Return the number of messages of each topic of a sound ROS 1 bag, from its index."""
-    topics: dict[int, str] = {}
-    counts: Counter[int] = Counter()
-    for fields, data in _records(_bag_index(path)):
-        if b"topic" in fields:
-            topics[struct.unpack("<I", fields[b"conn"])[0]] = _text(fields[b"topic"])
-        elif fields[b"op"] == _CHUNK_INFO:
-            counts.update(dict(struct.iter_unpack("<II", data)))
-    return {topic: counts[number] for number, topic in topics.items()}
 
 
 def sqlite_counts(path: Path) -> dict[str, int]:
@@ -124,6 +93,11 @@ def check_sqlite(path: Path) -> set[str]:
         raise BadRecordingError(f"{path}: no ROS recording inside ({error})") from error
 
 
+def is_sound(scheme: str, path: Path) -> bool:
+    """Whether `probe` has passed this file as it is now, or is just about it."""
+    return _IN_CHILD in os.environ or _mark(scheme, path).exists()
+
+
 def probe(scheme: str, path: Path, limit_s: float = PROBE_LIMIT_S) -> None:
     """Let the driver of ``scheme`` read one frame of ``path`` in a child process.
 
@@ -134,11 +108,9 @@ def probe(scheme: str, path: Path, limit_s: float = PROBE_LIMIT_S) -> None:
         BadRecordingError: the child crashed, or had no frame within ``limit_s``.
         CameraError: whatever the driver said of the file.
     """
-    if _IN_CHILD in os.environ:
+    if is_sound(scheme, path):
         return
     mark = _mark(scheme, path)
-    if mark.exists():
-        return
     with tempfile.TemporaryDirectory(prefix="lingbot-live-") as folder:
         _run_child(scheme, path, Path(folder), limit_s)
     try:
@@ -177,53 +149,6 @@ def _run_child(scheme: str, path: Path, folder: Path, limit_s: float) -> None:
     answer = json.loads(result.read_text("utf-8"))
     if answer:
         raise getattr(errors, answer["error"])(answer["message"])
-
-
-def _block(data: bytes, at: int = 0) -> bytes:
-    (size,) = struct.unpack_from("<I", data, at)
-    if at + 4 + size > len(data):
-        raise ValueError("a record reaches past the end")
-    return data[at + 4 : at + 4 + size]
-
-
-def _fields(header: bytes) -> dict[bytes, bytes]:
-    fields, at = {}, 0
-    while at < len(header):
-        field = _block(header, at)
-        name, _, value = field.partition(b"=")
-        fields[name] = value
-        at += 4 + len(field)
-    return fields
-
-
-def _bag_index(path: Path) -> bytes:
-    with path.open("rb") as file:
-        if file.read(len(_BAG_MAGIC)) != _BAG_MAGIC:
-            raise BadRecordingError(
-                f"{path}: not a ROS bag (its first bytes say so); choose another"
-            )
-        index_pos = struct.unpack("<Q", _fields(_block(file.read(4096)))[b"index_pos"])[0]
-        if index_pos == 0:
-            raise BadRecordingError(
-                f"{path}: the bag was never closed; repair it with `rosbag reindex`"
-            )
-        file.seek(index_pos)
-        return file.read()
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
-
-
-def _records(index: bytes) -> Iterator[tuple[dict[bytes, bytes], bytes]]:
-    at = 0
-    if not index:
-        raise ValueError("the index is missing")
-    while at < len(index):
-        header = _block(index, at)
-        data = _block(index, at + 4 + len(header))
-        yield _fields(header), data
-        at += 8 + len(header) + len(data)
 
 
 def main(scheme: str, path: str) -> None:

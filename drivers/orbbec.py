@@ -18,6 +18,7 @@ from typing import Any
 
 from drivers import _orbbec_data as data
 from drivers._orbbec_camera import WAIT_MS, OrbbecCamera
+from drivers._orbbec_imu import LiveMotion, start_motion
 from drivers._orbbec_playback import SUFFIXES, OrbbecRecording
 from drivers._orbbec_sdk import context, sdk
 from drivers._profiles import choose
@@ -74,9 +75,8 @@ class OrbbecDriver(Driver):
             return tuple(data.profiles(ob, ob.Pipeline(device)))
 
     def frame_counts(self, path: Path) -> dict[str, int]:
-        """Return how many images a recording holds by stream."""
-        data.check_bag(path)
-        return data.image_counts(path)
+        """Return how many images a recording holds by stream, and inertial readings."""
+        return data.data_counts(data.check_bag(path))
 
     def plays(self, path: Path) -> bool:
         """Whether this is a bag of the Orbbec SDK (other makes write bags, too)."""
@@ -97,6 +97,7 @@ class LiveOrbbec(OrbbecCamera):
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
         self._heard_s = 0.0
+        self._motion: LiveMotion | None = None
 
     def _cam_open(self) -> None:
         ob = self._ob = sdk()
@@ -111,6 +112,7 @@ class LiveOrbbec(OrbbecCamera):
             self.info = replace(self.info, profiles=tuple(offered))
             pipeline.start(config)
             self._pipeline = pipeline
+        self._motion = start_motion(ob, self._device, self.info.address)
         self._heard_s = time.monotonic()
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
@@ -134,11 +136,18 @@ class LiveOrbbec(OrbbecCamera):
         frames = self._pipeline.wait_for_frames(timeout_ms)
         if frames is not None:
             self._heard_s = time.monotonic()
+            self._imu.extend(() if self._motion is None else self._motion.readings())
         elif self._is_gone():
             raise CameraDisconnectedError(
                 f"{self.info.address}: the camera was unplugged; plug it in again"
             )
         return frames
+
+    def _cam_close(self) -> None:
+        motion, self._motion = self._motion, None
+        if motion is not None:
+            motion.stop()
+        super()._cam_close()
 
     def _is_gone(self) -> bool:
         """Whether the camera is no longer listed; asked only when no frame came."""

@@ -101,13 +101,14 @@ class Capture:
 
 
 class Camera(ABC):
-    """One opened device or recording. Owns SDK handles and no thread.
+    """One opened device or recording. Owns SDK handles.
 
-    Use it from one thread at a time, and as a context manager; only `controls`, `set_control` and
+    It has no thread, or one between open and close where an SDK must be asked all the time. Use it
+    from one thread at a time, and as a context manager; only `controls`, `set_control` and
     `playback` may be used from others meanwhile. `missed` counts by cause what never became a
     Frame: ``sensor`` (gaps in the device's numbers) and whatever the driver adds, such as
-    ``mispaired``. A driver appends inertial readings to `_imu` as they come; the next frame takes
-    them along.
+    ``mispaired``. A driver appends inertial readings to `_imu` as they come, on the thread that
+    reads; the next frame takes them along.
     """
 
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:

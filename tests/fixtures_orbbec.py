@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +20,22 @@ from rosbags.rosbag1 import Writer
 
 from lingbot_live.camera import Camera
 from lingbot_live.config import CameraConfig
-from lingbot_live.frame import Extrinsics, Intrinsics
+from lingbot_live.frame import Extrinsics, ImuSample, Intrinsics
 
 PERIOD_US = 33_333
 START_US = 2_000_000
 _WALL_US = 1_750_000_000_000_000
+_LATE_US = (
+    40_000  # images come, and are written, so much later than inertial readings of their time
+)
 
 _FILLER = "std_msgs/Header header\n"
 _IMAGE = ("sensor_msgs/msg/Image", "060021388200f6f0f447d0fcd9c64743")
 _DEVICE = ("custom_msg/msg/OBDeviceInfo", "afef5328bb4abebd1a309e1ea8b26b3a")
 _PROFILE = ("custom_msg/msg/OBStreamProfileInfo", "0123456789abcdef" * 2)
 _PROPERTY = ("custom_msg/msg/OBProperty", "0123456789abcdef" * 2)
+_INERTIAL = ("sensor_msgs/msg/Imu", "6a62c6daae103f4ff57a132d6f95cec2")
+_INERTIAL_PROFILE = ("custom_msg/msg/OBImuStreamProfileInfo", "0123456789abcdef" * 2)
 _DISPARITY = ("custom_msg/msg/OBDisparityParam", "abcdef0123456789" * 2)
 
 # Format -> number in the SDK, name in the bag, valid bits.
@@ -79,6 +85,8 @@ class Bag:
     lz4: bool = False
     without: tuple[str, ...] = ()  # parts left out: "device", "depth profile"
     lost: tuple[int, ...] = ()  # numbers of pairs that the sensor lost
+    imu: tuple[ImuSample, ...] = ()  # each of one sensor, in the order of their times
+    imu_rate: int = 10  # the SDK's number of 1 kHz
 
     def write(self, path: Path, pairs: Sequence[Pair]) -> Path:
         writer = Writer(path)
@@ -104,34 +112,48 @@ class Bag:
             yield (
                 "/cam/property",
                 _PROPERTY,
-                START_US,
-                _head(START_US)
+                _WALL_US,  # of these alone the SDK notes when they were written
+                _head(_WALL_US)
                 + struct.pack("<I", number)
                 + _blob(value)
                 + struct.pack("<I", len(value)),
             )
-        numbered = [(i, pair) for i, pair in enumerate(pairs, 1) if i not in self.lost]
-        for number, (rgb, raw) in numbered:
-            at_us = START_US + (number - 1) * PERIOD_US
-            color = _encoded(rgb, self.color_format)
-            yield (
-                "/cam/sensor_2/frameType_2",
-                _IMAGE,
-                at_us,
-                _image(self.color, self.color_format, color, number, at_us),
-            )
-            yield (
-                "/cam/sensor_3/frameType_3",
-                _IMAGE,
-                at_us + self.skew_us,
-                _image(self.depth, self.depth_format, raw.tobytes(), number, at_us + self.skew_us),
-            )
+        for _, topic, kind, at_us, message in sorted(
+            [*self._images(pairs), *self._readings()], key=lambda written: written[0]
+        ):
+            yield topic, kind, at_us, message
         if "device" not in self.without:
             yield "/cam/deviceInfo", _DEVICE, START_US, self._device()
         yield "/cam/streamProfileType_2", _PROFILE, START_US, self._profile(2)
         if "depth profile" not in self.without:
             yield "/cam/streamProfileType_3", _PROFILE, START_US, self._profile(3)
+        for sensor in (4, 5) if self.imu else ():
+            profile = _inertial_profile(sensor, self.imu_rate)
+            yield f"/cam/streamProfileType_{sensor}", _INERTIAL_PROFILE, START_US, profile
         yield "/cam/disparityParam", _DISPARITY, START_US, _disparity()
+
+    def _images(
+        self, pairs: Sequence[Pair]
+    ) -> Iterable[tuple[int, str, tuple[str, str], int, bytes]]:
+        for number, (rgb, raw) in enumerate(pairs, 1):
+            color_us = START_US + (number - 1) * PERIOD_US
+            depth_us = color_us + self.skew_us
+            images = (
+                (2, color_us, self.color, self.color_format, _encoded(rgb, self.color_format)),
+                (3, depth_us, self.depth, self.depth_format, raw.tobytes()),
+            )
+            for sensor, at_us, k, form, data in images if number not in self.lost else ():
+                topic = f"/cam/sensor_{sensor}/frameType_{sensor}"
+                yield at_us + _LATE_US, topic, _IMAGE, at_us, _image(k, form, data, number, at_us)
+
+    def _readings(self) -> Iterable[tuple[int, str, tuple[str, str], int, bytes]]:
+        count = Counter[str]()
+        for reading in self.imu:
+            is_pull = reading.acceleration_m_s2 is not None
+            topic = "/cam/sensor_4/frameType_4" if is_pull else "/cam/sensor_5/frameType_7"
+            count[topic] += 1
+            at_us = reading.device_timestamp_us
+            yield at_us, topic, _INERTIAL, at_us, _inertial(reading, count[topic])
 
     def _properties(self) -> dict[int, bytes]:
         number = struct.Struct("<i").pack
@@ -200,6 +222,36 @@ def _image(k: Intrinsics, form: str, data: bytes, number: int, at_us: int) -> by
     )
 
 
+def _inertial(reading: ImuSample, number: int) -> bytes:
+    at_us, nowhere = reading.device_timestamp_us, (0.0, 0.0, 0.0)
+    pull, turn = reading.acceleration_m_s2 or nowhere, reading.angular_velocity_rad_s or nowhere
+    measured = struct.pack("<4f", *(reading.acceleration_m_s2 or turn), 30.0)
+    return b"".join(
+        (
+            _head(at_us),
+            struct.pack("<4d9d", *[0.0] * 13),
+            struct.pack("<3d9d", *turn, *[0.0] * 9),
+            struct.pack("<3d9d", *pull, *[0.0] * 9),
+            _blob(measured),
+            struct.pack("<IQf", len(measured), number, 30.0),
+            struct.pack("<3Q", at_us, _WALL_US + at_us, _WALL_US + at_us),
+        )
+    )
+
+
+def _inertial_profile(sensor: int, rate: int) -> bytes:
+    """Of 4 g, or 1000 degrees a second."""
+    accel, gyro = ((2, rate), (0, 0)) if sensor == 4 else ((0, 0), (7, rate))
+    return b"".join(
+        (
+            _head(START_US),
+            struct.pack("<6B", sensor, 12 + sensor, *accel, *gyro),
+            struct.pack("<12f", 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0),
+            struct.pack("<27d", *[0.0] * 27),
+        )
+    )
+
+
 def _disparity() -> bytes:
     values = (0.0, 0.0, 50.0, 600.0, 14, 0.1, 0.0, 0, 0.0, 0, 0, 1)
     return _head(START_US) + struct.pack("<ddfdBffBfiiB", *values)
@@ -234,7 +286,8 @@ def contract_cameras(folder: Path) -> Iterator[dict[str, Callable[[CameraConfig]
 
     rgb = np.full((240, 320, 3), (60, 120, 200), np.uint8)
     pairs = [(rgb + np.uint8(i), np.full((240, 320), 1200 + i, np.uint16)) for i in range(20)]
-    stereo = Bag(color_format="MJPG").write(folder / "stereo.bag", pairs)
+    imu = tuple(ImuSample(START_US + 5_000 * k, (0.5, -9.75, 0.125)) for k in range(-20, 150))
+    stereo = Bag(color_format="MJPG", imu=imu).write(folder / "stereo.bag", pairs)
     flight = Bag(FEMTO_BOLT, COLOR, COLOR, Extrinsics()).write(folder / "flight.bag", pairs)
     yield {
         "registered": lambda config: registry.create_camera(f"orbbec:{stereo}", config),
