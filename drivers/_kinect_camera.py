@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 import os
@@ -13,7 +14,8 @@ from typing import Any
 from drivers import _kinect_data as data
 from drivers._pixels import prepare, to_rgb
 from drivers._sdk import import_sdk
-from lingbot_live.camera import Camera, CameraInfo, Capture, StreamProfile
+from drivers._sdk_log import RoutedCamera, SdkLog
+from lingbot_live.camera import CameraInfo, Capture, StreamProfile
 from lingbot_live.config import CameraConfig, cache_folder
 from lingbot_live.frame import Alignment, Calibration
 from lingbot_live.registration import Registration
@@ -21,16 +23,37 @@ from lingbot_live.registration import Registration
 log = logging.getLogger(__name__)
 
 _MANY = 1 << 30  # more than years of frames take
+_FILES = {  # of its library for cameras and that for recordings
+    "K4A_ENABLE_LOG_TO_A_FILE": "k4a.log",
+    "K4A_RECORD_ENABLE_LOG_TO_A_FILE": "k4arecord.log",
+}
+SDK_LOG = SdkLog(
+    "kinect",
+    [*_FILES.values()],
+    # Without the folders of the machine that built it, after which comes "usb.c (12): ...".
+    head=r"\[[^]]*\] \[(?P<level>\w+)\] \[t=\d+\] (?:\S*[/\\](?=\S+ \(\d+\): ))?(?P<text>.*)",
+    harmless="No devices found",  # at each look for cameras
+)
+_lock = threading.Lock()
+_is_routed = False
 
 
 def sdk() -> Any:
-    """Return pyk4a, its messages off the standard output.
+    """Return pyk4a, its messages routed into our log.
 
     Raises:
         DriverUnavailableError: it cannot be imported.
     """
-    os.environ.setdefault("K4A_ENABLE_LOG_TO_STDOUT", "0")  # read once, when it is loaded
+    global _is_routed
     k4a = import_sdk("pyk4a", "kinect")
+    with _lock:
+        if not _is_routed:
+            # Each library looks here when it has something to say for the first time.
+            folder = SDK_LOG.folder()
+            os.environ.update((variable, str(folder / name)) for variable, name in _FILES.items())
+            os.environ["K4A_LOG_LEVEL"] = "i" if SDK_LOG.is_wordy else "w"
+            atexit.register(_silence)
+            _is_routed = True
     _keep_none()
     return k4a
 
@@ -46,8 +69,17 @@ def _keep_none() -> None:
         ctypes.c_ssize_t.from_address(id(None)).value += _MANY  # an object begins with its count
 
 
-class KinectCamera(Camera):
+def _silence() -> None:
+    """Libraries that had nothing to say look when they are unloaded; the folder is gone then."""
+    os.environ["K4A_ENABLE_LOG_TO_STDOUT"] = "0"
+    for variable in _FILES:
+        os.environ.pop(variable, None)
+
+
+class KinectCamera(RoutedCamera):
     """What live cameras and recordings share: captures in, registered and checked pairs out."""
+
+    _sdk_log = SDK_LOG
 
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)

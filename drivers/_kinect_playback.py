@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers import _kinect_data as data
-from drivers._kinect_camera import KinectCamera, sdk
+from drivers._kinect_camera import SDK_LOG, KinectCamera, sdk
 from drivers._profiles import choose
 from drivers._recording import existing_file, probe
 from lingbot_live.camera import CameraInfo, Capture
@@ -34,7 +34,7 @@ class KinectRecording(KinectCamera):
         path = existing_file(self.info.target, "kinect", SUFFIXES)
         data.check_matroska(path)
         self._k4a = sdk()
-        probe("kinect", path)
+        probe("kinect", path, SDK_LOG)
         self._open_file()
         self._describe(path)
         self._first_us, last_us = self._span()

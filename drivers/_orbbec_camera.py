@@ -9,8 +9,10 @@ from typing import Any
 
 from drivers import _orbbec_controls as controls
 from drivers import _orbbec_data as data
+from drivers._orbbec_sdk import SDK_LOG
 from drivers._pixels import FORMATS, prepare, to_rgb
-from lingbot_live.camera import Camera, CameraInfo, Capture
+from drivers._sdk_log import RoutedCamera
+from lingbot_live.camera import CameraInfo, Capture
 from lingbot_live.config import CameraConfig
 from lingbot_live.controls import Control, ControlValue
 from lingbot_live.errors import BadRecordingError, CameraError, ConfigError
@@ -22,8 +24,10 @@ log = logging.getLogger(__name__)
 WAIT_MS = 100  # one wait of the SDK; a stop from another thread waits for it
 
 
-class OrbbecCamera(Camera):
+class OrbbecCamera(RoutedCamera):
     """What live cameras and recordings share: frame sets in, registered and checked pairs out."""
+
+    _sdk_log = SDK_LOG
 
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)

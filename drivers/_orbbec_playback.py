@@ -10,7 +10,7 @@ from typing import Any
 from drivers import _orbbec_data as data
 from drivers._orbbec_camera import WAIT_MS, OrbbecCamera
 from drivers._orbbec_imu import RecordedMotion
-from drivers._orbbec_sdk import context, sdk
+from drivers._orbbec_sdk import SDK_LOG, context, sdk
 from drivers._profiles import choose
 from drivers._recording import existing_file, is_sound, probe
 from lingbot_live.camera import CameraInfo, Capture
@@ -56,7 +56,7 @@ class OrbbecRecording(OrbbecCamera):
             data.check_records(path)
         self._span, self._motion = data.span(bag), RecordedMotion(bag)
         ob = self._ob = sdk()
-        probe("orbbec", path)
+        probe("orbbec", path, SDK_LOG)
         context()
         with data.explained(ob, self.info.address):
             self._device = ob.PlaybackDevice(str(path))

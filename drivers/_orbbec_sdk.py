@@ -1,4 +1,4 @@
-"""The Orbbec SDK, imported on first use, kept silent and off the network."""
+"""The Orbbec SDK, imported on first use, its messages in our log, kept off the network."""
 
 from __future__ import annotations
 
@@ -12,34 +12,52 @@ from pathlib import Path
 from typing import Any
 
 from drivers._sdk import import_sdk
+from drivers._sdk_log import SdkLog
 
 _SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <Config>
   <ConfigStandardVersion>1.1</ConfigStandardVersion>
-  <Log><FileLogLevel>5</FileLogLevel><ConsoleLogLevel>5</ConsoleLogLevel></Log>
   <Device><EnumerateNetDevice>false</EnumerateNetDevice></Device>
 </Config>
 """
 
+_HARMLESS = (
+    "Execute failure!",  # says again what the message before it said
+    "[Uu]sb pal",  # follows from "libusb_init failed"
+    'NULL pointer passed for argument "device"',  # after a recording that it could not open
+    "Wait for frame timeout",  # we wait in short steps
+    "config item HardwareD2CProcessor",  # the camera does not align, we do
+    "is a playback device and does not support",
+    "Failed to get recorded struct data",
+    "Playback Device: Invalid depth work mode",
+)
+SDK_LOG = SdkLog(
+    "orbbec",
+    ["OrbbecSDK.log.txt"],
+    head=r"\[[^]]*\]\[(?P<level>\w+)\]\[\d+\](?P<text>.*)",
+    harmless="|".join(_HARMLESS),
+)
 _lock = threading.Lock()
 _context: Any = None
-_is_silent = False
+_is_routed = False
 
 
 def sdk() -> Any:
-    """Return pyorbbecsdk, silenced.
+    """Return pyorbbecsdk, its messages routed into our log.
 
     Raises:
         DriverUnavailableError: it cannot be imported.
     """
-    global _is_silent
+    global _is_routed
     with _lock:
         is_new = "pyorbbecsdk" not in sys.modules
         with _muted_stdout() if is_new else contextlib.nullcontext():
             ob = import_sdk("pyorbbecsdk", "orbbec")
-        if not _is_silent:
-            _silence(ob)
-            _is_silent = True
+        if not _is_routed:  # not later: its logger may not change while another thread logs
+            level = ob.OBLogLevel.INFO if SDK_LOG.is_wordy else ob.OBLogLevel.WARNING
+            ob.Context.set_logger_to_console(ob.OBLogLevel.NONE)
+            ob.Context.set_logger_to_file(level, str(SDK_LOG.folder()))
+            _is_routed = True
     return ob
 
 
@@ -69,15 +87,3 @@ def context() -> Any:
                 settings.write_text(_SETTINGS, "utf-8")
                 _context = ob.Context(str(settings))
     return _context
-
-
-def _silence(ob: Any) -> None:
-    """Keep the SDK's messages out of the terminal and its log folder out of the working one.
-
-    A Python callback, its other way out, aborts the process at exit. With
-    ``LINGBOT_LIVE_ORBBEC_LOG=FOLDER`` it writes its log there.
-    """
-    folder = os.environ.get("LINGBOT_LIVE_ORBBEC_LOG", "")
-    level = ob.OBLogLevel.INFO if folder else ob.OBLogLevel.NONE
-    ob.Context.set_logger_to_console(ob.OBLogLevel.NONE)
-    ob.Context.set_logger_to_file(level, folder)

@@ -19,6 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from drivers._sdk_log import FOLDER as SDK_LOG_FOLDER
+from drivers._sdk_log import SdkLog
 from lingbot_live import errors
 from lingbot_live.config import CameraConfig, cache_folder
 from lingbot_live.errors import (
@@ -98,11 +100,13 @@ def is_sound(scheme: str, path: Path) -> bool:
     return _IN_CHILD in os.environ or _mark(scheme, path).exists()
 
 
-def probe(scheme: str, path: Path, limit_s: float = PROBE_LIMIT_S) -> None:
+def probe(
+    scheme: str, path: Path, sdk_log: SdkLog | None = None, limit_s: float = PROBE_LIMIT_S
+) -> None:
     """Let the driver of ``scheme`` read one frame of ``path`` in a child process.
 
     Files that passed are remembered by path, size and time of change, so this costs nothing the
-    next time.
+    next time. Of others, what the SDK wrote in the child comes into ``sdk_log``.
 
     Raises:
         BadRecordingError: the child crashed, or had no frame within ``limit_s``.
@@ -112,7 +116,12 @@ def probe(scheme: str, path: Path, limit_s: float = PROBE_LIMIT_S) -> None:
         return
     mark = _mark(scheme, path)
     with tempfile.TemporaryDirectory(prefix="lingbot-live-") as folder:
-        _run_child(scheme, path, Path(folder), limit_s)
+        try:
+            _run_child(scheme, path, Path(folder), limit_s)
+        except CameraError:
+            if sdk_log is not None:
+                sdk_log.hand_on_from(Path(folder))
+            raise
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
@@ -131,7 +140,7 @@ def _run_child(scheme: str, path: Path, folder: Path, limit_s: float) -> None:
     # The temporary folder is the child's working directory: SDKs leave log folders there, and
     # Python would import a stranger's `drivers` from the user's.
     command = [sys.executable, "-m", "drivers._recording", scheme, str(path)]
-    environment = {**os.environ, _IN_CHILD: "1"}
+    environment = {**os.environ, _IN_CHILD: "1", SDK_LOG_FOLDER: str(folder)}
     try:
         done = subprocess.run(
             command, cwd=folder, env=environment, timeout=limit_s, capture_output=True, check=False

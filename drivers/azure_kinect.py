@@ -18,7 +18,7 @@ from typing import Any
 
 from drivers import _kinect_controls as controls
 from drivers import _kinect_data as data
-from drivers._kinect_camera import KinectCamera, sdk
+from drivers._kinect_camera import SDK_LOG, KinectCamera, sdk
 from drivers._kinect_playback import SUFFIXES, KinectRecording
 from drivers._profiles import choose
 from drivers._recording import existing_file
@@ -49,9 +49,11 @@ class AzureKinectDriver(Driver):
     def discover(self) -> list[CameraInfo]:
         """List attached cameras by index; a serial number is known only to who opens one."""
         offered = tuple(data.offered())
+        with SDK_LOG.handed_on():
+            count = sdk().connected_device_count()
         return [
             CameraInfo(self.scheme, str(i), f"Azure Kinect {i}", profiles=offered)
-            for i in range(sdk().connected_device_count())
+            for i in range(count)
         ]
 
     def find(self, target: str) -> CameraInfo:
@@ -88,8 +90,9 @@ def _serial(index: int) -> str:
     k4a = sdk()
     device = k4a.PyK4A(device_id=index, thread_safe=False)
     try:
-        device.open()
-        return str(device.serial)
+        with SDK_LOG.handed_on():
+            device.open()
+            return str(device.serial)
     except k4a.K4AException as error:
         log.info("kinect:%d: its serial number cannot be read: %r", index, error)
         return ""

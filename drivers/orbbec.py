@@ -20,7 +20,7 @@ from drivers import _orbbec_data as data
 from drivers._orbbec_camera import WAIT_MS, OrbbecCamera
 from drivers._orbbec_imu import LiveMotion, start_motion
 from drivers._orbbec_playback import SUFFIXES, OrbbecRecording
-from drivers._orbbec_sdk import context, sdk
+from drivers._orbbec_sdk import SDK_LOG, context, sdk
 from drivers._profiles import choose
 from drivers._recording import existing_file
 from lingbot_live.camera import Camera, CameraInfo, Capture, Driver, StreamProfile
@@ -42,7 +42,7 @@ class OrbbecDriver(Driver):
 
     def discover(self) -> list[CameraInfo]:
         """List cameras on USB; those on the network are named by address."""
-        with data.explained(sdk(), "orbbec"):
+        with SDK_LOG.handed_on(), data.explained(sdk(), "orbbec"):
             return data.listed(context().query_devices(), self.scheme)
 
     def find(self, target: str) -> CameraInfo:
@@ -70,7 +70,7 @@ class OrbbecDriver(Driver):
     def profiles(self, info: CameraInfo) -> tuple[StreamProfile, ...]:
         """Return what an attached camera offers; opens it for a moment."""
         ob = sdk()
-        with data.explained(ob, info.address):
+        with SDK_LOG.handed_on(), data.explained(ob, info.address):
             device = context().query_devices().get_device_by_serial_number(info.serial)
             return tuple(data.profiles(ob, ob.Pipeline(device)))
 

@@ -81,6 +81,7 @@ class ChildLook:
         self._limit_s = limit_s
         self._lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._is_closed = False
 
     def __call__(self) -> Listing:
@@ -115,16 +116,19 @@ class ChildLook:
         if child is not None:
             child.kill()
             self._end(child)
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _started(self) -> subprocess.Popen[str]:
         with self._lock:
             if self._is_closed:
                 raise OSError("closed")
             if self._child is None or self._child.poll() is not None:
-                # Not the user's folder: SDKs leave log folders, and Python would import from it.
+                folder = self._own_folder()
                 self._child = subprocess.Popen(
                     [sys.executable, "-m", "lingbot_live.discovery"],
-                    cwd=tempfile.gettempdir(),
+                    cwd=folder,
+                    env={**os.environ, "TMPDIR": folder},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
@@ -132,6 +136,15 @@ class ChildLook:
                     encoding="utf-8",
                 )
             return self._child
+
+    def _own_folder(self) -> str:
+        # Not the user's: SDKs leave logs, also when the child is killed, and Python would import
+        # from it.
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(
+                prefix="lingbot-live-", ignore_cleanup_errors=True
+            )
+        return self._folder.name
 
     @staticmethod
     def _end(child: subprocess.Popen[str]) -> None:

@@ -78,13 +78,14 @@ def ask_child(code: str, limit_s: float = LIMIT_S, **environment: str) -> Any:
         ChildError: it died; the text is the last line that it wrote to stderr.
         ChildSlowError: it was still busy at the limit.
     """
-    # Its own working directory: SDKs leave log folders there, and `import` would look there first.
+    # Its own folder, to work and for temporary files: SDKs leave logs there, also when the child is
+    # killed, and `import` would look there first.
     with tempfile.TemporaryDirectory(prefix="lingbot-live-", ignore_cleanup_errors=True) as folder:
         try:
             done = subprocess.run(
                 [sys.executable, "-c", code],
                 cwd=folder,
-                env={**os.environ, **environment},
+                env={**os.environ, "TMPDIR": folder, **environment},
                 timeout=limit_s,
                 capture_output=True,
                 stdin=subprocess.DEVNULL,

@@ -148,15 +148,16 @@ def _inertial(kind: str) -> dict[str, Any]:
 
 @cache
 def _libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
-    os.environ.setdefault("K4A_ENABLE_LOG_TO_STDOUT", "0")
-    import pyk4a
+    from drivers._kinect_camera import sdk
 
-    folder = Path(pyk4a.__file__).parent.parent / "pyk4a_bundle.libs"
+    # As the drivers do: where its messages go is settled by its first use.
+    folder = Path(sdk().__file__).parent.parent / "pyk4a_bundle.libs"
     camera, recorder = (
         ctypes.CDLL(str(next(folder.glob(f"{name}-*")))) for name in ("libk4a", "libk4arecord")
     )
     signatures: dict[ctypes.CDLL, dict[str, tuple[Any, ...]]] = {
         recorder: {
+            "k4a_playback_open": (c_char_p, POINTER(Handle)),
             "k4a_record_create": (c_char_p, Handle, _Settings, POINTER(Handle)),
             "k4a_record_add_attachment": (Handle, c_char_p, c_char_p, c_size_t),
             "k4a_record_add_imu_track": (Handle,),
@@ -262,6 +263,12 @@ class Recording:
         getattr(camera, f"k4a_capture_set_{kind}_image")(capture, out)
         camera.k4a_image_release(out)
         return data
+
+
+def complain(path: str) -> None:
+    """Make the SDK log an error that names this path; lets other threads run meanwhile."""
+    _, recorder = _libraries()
+    assert recorder.k4a_playback_open(os.fsencode(path), byref(Handle())) != 0
 
 
 def _write_reading(recording: Handle, sample: ImuSample) -> None:

@@ -404,7 +404,8 @@ def test_the_sdk_keeps_silent(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     path.write_bytes(Recording().write(tmp_path / "b.mkv", pairs(2)).read_bytes()[:5000])
     script = (
-        "import sys; from drivers.azure_kinect import AzureKinectDriver\n"
+        "import logging, sys; from drivers.azure_kinect import AzureKinectDriver\n"
+        "logging.getLogger('lingbot_live').addHandler(logging.NullHandler())\n"
         "from lingbot_live.config import CameraConfig\n"
         "from lingbot_live.errors import BadRecordingError\n"
         "driver = AzureKinectDriver(); driver.discover()\n"

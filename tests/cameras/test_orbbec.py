@@ -386,7 +386,8 @@ def test_without_the_sdk_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch)
 def test_the_sdk_keeps_silent(tmp_path: Path) -> None:
     path = Bag().write(tmp_path / "a.bag", pairs(2))
     script = (
-        "import sys; from drivers.orbbec import OrbbecDriver\n"
+        "import logging, sys; from drivers.orbbec import OrbbecDriver\n"
+        "logging.getLogger('lingbot_live').addHandler(logging.NullHandler())\n"
         "from lingbot_live.config import CameraConfig\n"
         "driver = OrbbecDriver(); driver.discover()\n"
         "with driver.create(driver.find(sys.argv[1]), CameraConfig()) as camera: camera.read(2)\n"
