@@ -15,7 +15,7 @@ from lingbot_live.config import CameraConfig
 from lingbot_live.controls import Control, ControlValue
 from lingbot_live.errors import BadRecordingError, CameraError, ConfigError
 from lingbot_live.frame import Alignment, Calibration
-from lingbot_live.registration import Registration
+from lingbot_live.registration import LiveRegistration
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class OrbbecCamera(Camera):
         self._device: Any = None
         self._pipeline: Any = None
         self._calibration: Calibration | None = None
-        self._registration: Registration | None = None
+        self._registration: LiveRegistration | None = None
         self._most_skew_us = 0.0
 
     def _identify(self) -> None:
@@ -119,10 +119,10 @@ class OrbbecCamera(Camera):
                 log.debug("%s: stop: %s", self.info.address, error)
 
 
-def _registration(found: Calibration) -> Registration | None:
+def _registration(found: Calibration) -> LiveRegistration | None:
     """Return what moves depth onto colour, None where it lies there already."""
     assert found.depth is not None
     assert found.T_color_depth is not None
     if found.depth == found.color and found.T_color_depth.is_identity:
         return None
-    return Registration(found.depth, found.color, found.T_color_depth, keep_values=True)
+    return LiveRegistration(found.depth, found.color, found.T_color_depth, keep_values=True)
