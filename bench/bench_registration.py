@@ -88,6 +88,17 @@ def _against_realsense(path: Path) -> Row:
     return "registration 640x480, RealSense recording", ours_ms, "rs.align", peer_ms
 
 
+def _against_torch(what: str, depth: Intrinsics, color: Intrinsics) -> Row:
+    from lingbot_live.model.device import CpuDevice
+    from lingbot_live.model.registration import TorchRegistration
+
+    raw = scene(depth.width, depth.height)
+    ours = Registration(depth, color, POSE, keep_values=False)
+    peer = TorchRegistration(ours, CpuDevice().where)
+    times_ms = interleaved_ms(lambda: ours(raw, SCALE_M), lambda: peer(raw, SCALE_M))
+    return f"registration {what}", times_ms[0], "the same in torch, CPU", times_ms[1]
+
+
 def run() -> list[Row]:
     rows = []
     testdata = os.environ.get("LINGBOT_LIVE_TESTDATA")
@@ -100,10 +111,15 @@ def run() -> list[Row]:
     hd = Intrinsics(1280, 720, 640, 640, 639, 361)
     hd_color = Intrinsics(1280, 720, 920, 920, 640, 360)
     hd_lens = Intrinsics(1280, 720, 612, 612, 640, 360, LENS)
-    rows.append(_against_textbook("640x480 -> 640x480", vga, vga_color))
-    rows.append(_against_textbook("1280x720 -> 1280x720", hd, hd_color))
-    rows.append(
-        _against_textbook("640x576 -> 1280x720, rational lens",
-                          Intrinsics(640, 576, 505, 505, 333, 349), hd_lens)
-    )  # fmt: skip
+    kinds = (
+        ("640x480 -> 640x480", vga, vga_color),
+        ("1280x720 -> 1280x720", hd, hd_color),
+        (
+            "640x576 -> 1280x720, rational lens",
+            Intrinsics(640, 576, 505, 505, 333, 349),
+            hd_lens,
+        ),
+    )
+    for against in (_against_textbook, _against_torch):
+        rows.extend(against(*kind) for kind in kinds)
     return rows

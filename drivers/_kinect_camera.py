@@ -18,7 +18,7 @@ from drivers._sdk_log import RoutedCamera, SdkLog
 from lingbot_live.camera import CameraInfo, Capture, StreamProfile
 from lingbot_live.config import CameraConfig, cache_folder
 from lingbot_live.frame import Alignment, Calibration
-from lingbot_live.registration import Registration
+from lingbot_live.registration import LiveRegistration
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class KinectCamera(RoutedCamera):
         self._k4a: Any = None
         self._color: StreamProfile | None = None
         self._calibration: Calibration | None = None
-        self._registration: Registration | None = None
+        self._registration: LiveRegistration | None = None
         self._first_us: int | None = None
 
     def _calibrate(self, source: Any, color: StreamProfile, depth: StreamProfile) -> None:
@@ -96,7 +96,7 @@ class KinectCamera(RoutedCamera):
         found = data.calibration(self._k4a, source, color, depth)
         assert found.depth is not None
         assert found.T_color_depth is not None
-        self._registration = Registration(
+        self._registration = LiveRegistration(
             found.depth, found.color, found.T_color_depth, keep_values=False, cache=cache_folder()
         )
         self._calibration = found

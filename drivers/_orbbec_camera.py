@@ -17,7 +17,7 @@ from lingbot_live.config import CameraConfig
 from lingbot_live.controls import Control, ControlValue
 from lingbot_live.errors import BadRecordingError, CameraError, ConfigError
 from lingbot_live.frame import Alignment, Calibration
-from lingbot_live.registration import Registration
+from lingbot_live.registration import LiveRegistration
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class OrbbecCamera(RoutedCamera):
         self._device: Any = None
         self._pipeline: Any = None
         self._calibration: Calibration | None = None
-        self._registration: Registration | None = None
+        self._registration: LiveRegistration | None = None
         self._most_skew_us = 0.0
 
     def _identify(self) -> None:
@@ -123,10 +123,10 @@ class OrbbecCamera(RoutedCamera):
                 log.debug("%s: stop: %s", self.info.address, error)
 
 
-def _registration(found: Calibration) -> Registration | None:
+def _registration(found: Calibration) -> LiveRegistration | None:
     """Return what moves depth onto colour, None where it lies there already."""
     assert found.depth is not None
     assert found.T_color_depth is not None
     if found.depth == found.color and found.T_color_depth.is_identity:
         return None
-    return Registration(found.depth, found.color, found.T_color_depth, keep_values=True)
+    return LiveRegistration(found.depth, found.color, found.T_color_depth, keep_values=True)

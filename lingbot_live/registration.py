@@ -4,6 +4,11 @@ Every depth pixel is a small square. Its two opposite corners are sent through t
 distance, the rigid transform and the colour lens; the colour pixels between them take its value
 unless something nearer has them. The rays through the corners depend on the calibration alone, so
 they are computed once (`corner_rays`) and kept, on request also on disk.
+
+`Registration` works in NumPy. Its arithmetic is written with operators and methods that arrays of
+other libraries have too, so that a faster implementation repeats it exactly. One that was announced
+(`announce`) serves every camera's `LiveRegistration` from the next frame on; nothing here imports a
+library for it.
 """
 
 from __future__ import annotations
@@ -13,7 +18,10 @@ import hashlib
 import logging
 import os
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,21 +34,24 @@ log = logging.getLogger(__name__)
 Plane = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.intp]
+Register = Callable[[RawDepth, float], RawDepth]  # depth and metres per unit, as `Registration`
+Maker = Callable[["Registration"], Register]
+A = TypeVar("A", bound=Any)  # a float32 array of NumPy, or a tensor
 
 _ROWS = 48  # of depth at a time, so that temporaries stay in the processor's cache
-_FOOTPRINT_PX = 16  # of one depth pixel at most
+FOOTPRINT_PX = 16  # of one depth pixel at most
 _WIDEST = 8.0  # |x/z| of a projected point at most
-_NEAREST = np.float32(0.1)  # of its depth; what comes nearer to the colour camera is out of view
-_ANY = np.uint16(1000)  # stands for no measurement where a depth must be projected
+_NEAREST = 0.1  # of its depth; what comes nearer to the colour camera is out of view
+ANY = 1000  # stands for no measurement where a depth must be projected
 
 
-def distort(x: Plane, y: Plane, values: tuple[float, ...]) -> tuple[Plane, Plane]:
+def distort(x: A, y: A, values: tuple[float, ...]) -> tuple[A, A]:
     """Return x/z and y/z after the lens; ``values`` as in `Intrinsics.distortion`.
 
     The rational Brown-Conrady model, see "Camera Calibration and 3D Reconstruction" in OpenCV's
     reference.
     """
-    k1, k2, p1, p2, k3, k4, k5, k6 = (np.float32(v) for v in (*values, *[0.0] * 8)[:8])
+    k1, k2, p1, p2, k3, k4, k5, k6 = (float(v) for v in (*values, *[0.0] * 8)[:8])
     r2 = x * x + y * y
     radial = ((k3 * r2 + k2) * r2 + k1) * r2 + 1
     if k4 or k5 or k6:
@@ -147,9 +158,10 @@ class Registration:
         self.depth, self.color, self.keep_values = depth, color, keep_values
         x, y = corner_rays(depth, cache)
         turn = np.asarray(T_color_depth.rotation, np.float32)
-        self._rays: Plane = np.stack([r[0] * x + r[1] * y + r[2] for r in turn])
-        self._shift_m = np.asarray(T_color_depth.translation_m, np.float32)
-        self._radius = np.float32(valid_radius(color.distortion))
+        # (3, h + 1, w + 1): the pixels' corners at 1 m, in the colour camera's axes
+        self.rays: Plane = np.stack([r[0] * x + r[1] * y + r[2] for r in turn])
+        self._shift_m = [float(shift) for shift in T_color_depth.translation_m]
+        self._radius = valid_radius(color.distortion)
 
     def __call__(self, depth_raw: RawDepth, scale_m: float) -> RawDepth:
         """Return the depth on the colour image's grid, (H, W) uint16 in the units of ``depth_raw``.
@@ -159,12 +171,7 @@ class Registration:
         Raises:
             CameraError: ``depth_raw`` is not of the calibration's size.
         """
-        if depth_raw.shape != (self.depth.height, self.depth.width):
-            height, width = depth_raw.shape
-            raise CameraError(
-                f"registration: depth is {width}x{height}, its calibration is for "
-                f"{self.depth.width}x{self.depth.height}; choose a profile that is calibrated"
-            )
+        self.check(depth_raw)
         # One less than the value: no measurement wraps to the greatest and loses to everything.
         nearest = np.full(self.color.height * self.color.width, 0xFFFF, np.uint16)
         for top in range(0, self.depth.height, _ROWS):
@@ -172,18 +179,51 @@ class Registration:
         nearest += np.uint16(1)
         return nearest.reshape(self.color.height, self.color.width)
 
+    def check(self, depth_raw: RawDepth) -> None:
+        """Raise CameraError where ``depth_raw`` is not of the calibration's size."""
+        if depth_raw.shape != (self.depth.height, self.depth.width):
+            height, width = depth_raw.shape
+            raise CameraError(
+                f"registration: depth is {width}x{height}, its calibration is for "
+                f"{self.depth.width}x{self.depth.height}; choose a profile that is calibrated"
+            )
+
+    def project(self, rays: A, z_m: A) -> tuple[A, A, Any]:
+        """Return u and v plus half a pixel, and whether the colour camera can see there.
+
+        ``rays`` are (3, h, w), ``z_m`` the sensor's distance (h, w), all float32.
+        """
+        z, floor = rays[2] * z_m + self._shift_m[2], _NEAREST * z_m
+        inverse = 1 / z.clip(floor)
+        x = (rays[0] * z_m + self._shift_m[0]) * inverse
+        y = (rays[1] * z_m + self._shift_m[1]) * inverse
+        seen = z > floor
+        k = self.color
+        if k.is_distorted:
+            seen &= x * x + y * y <= self._radius**2
+            x, y = distort(x, y, k.distortion)
+        u, v = x * float(k.fx), y * float(k.fy)
+        return u + float(k.cx + 0.5), v + float(k.cy + 0.5), seen
+
+    def color_depth(self, rays_z: A, z_m: A, scale_m: Any) -> A:
+        """Return the distance from the colour camera, a whole number of ``scale_m``, float32."""
+        z: A = (rays_z * z_m + self._shift_m[2]) / scale_m
+        whole: A = z.clip(0, 0xFFFF).round()
+        return whole
+
     def _splat(self, raw: RawDepth, top: int, scale_m: float, nearest: RawDepth) -> None:
         measured = raw > 0
-        z_m = np.where(measured, raw, _ANY) * np.float32(scale_m)
-        strip = self._rays[:, top : top + len(raw) + 1]
+        z_m = np.where(measured, raw, np.uint16(ANY)) * np.float32(scale_m)
+        strip = self.rays[:, top : top + len(raw) + 1]
         first, last = strip[:, :-1, :-1], strip[:, 1:, 1:]
-        u0, v0, seen = self._project(first, z_m)
-        u1, v1, _ = self._project(last, z_m)
+        u0, v0, seen = self.project(first, z_m)
+        u1, v1, _ = self.project(last, z_m)
         x0, x1, inside_x = _between(u0, u1, self.color.width)
         y0, y1, inside_y = _between(v0, v1, self.color.height)
-        value = (
-            raw if self.keep_values else self._color_depth((first[2] + last[2]) / 2, z_m, scale_m)
-        )
+        value = raw
+        if not self.keep_values:
+            middle = (first[2] + last[2]) / 2
+            value = self.color_depth(middle, z_m, np.float32(scale_m)).astype(np.uint16)
         hit = measured & seen & inside_x & inside_y
         value = (np.where(hit, value, 0) - np.uint16(1)).ravel()
         lines = _steps(y0 * self.color.width, y1 * self.color.width, self.color.width)
@@ -191,25 +231,53 @@ class Registration:
             for line in lines:
                 np.minimum.at(nearest, (line + x).ravel(), value)
 
-    def _project(self, rays: Plane, z_m: Plane) -> tuple[Plane, Plane, Flags]:
-        """Return u, v plus half a pixel, and whether the colour camera can see there."""
-        z, floor = rays[2] * z_m + self._shift_m[2], _NEAREST * z_m
-        inverse = 1 / np.maximum(z, floor)
-        x = (rays[0] * z_m + self._shift_m[0]) * inverse
-        y = (rays[1] * z_m + self._shift_m[1]) * inverse
-        seen: Flags = z > floor
-        if self.color.is_distorted:
-            seen &= x * x + y * y <= self._radius**2
-            x, y = distort(x, y, self.color.distortion)
-        k = self.color
-        u, v = x * np.float32(k.fx), y * np.float32(k.fy)
-        return u + np.float32(k.cx + 0.5), v + np.float32(k.cy + 0.5), seen
 
-    def _color_depth(self, rays_z: Plane, z_m: Plane, scale_m: float) -> RawDepth:
-        """Return the distance from the colour camera in units of ``scale_m``."""
-        z = (rays_z * z_m + self._shift_m[2]) / np.float32(scale_m)
-        out: RawDepth = np.rint(np.clip(z, 0, 0xFFFF)).astype(np.uint16)
-        return out
+class LiveRegistration(Registration):
+    """For a camera's stream: in NumPy, or by what was announced, whichever a frame finds.
+
+    What fails is given up for the whole process, with one warning.
+    """
+
+    _maker: Maker | None = None
+    _faster: Register | None = None
+
+    def __call__(self, depth_raw: RawDepth, scale_m: float) -> RawDepth:
+        """As `Registration`."""
+        maker = _announced
+        if maker is not self._maker:
+            self._maker, self._faster = maker, None
+        if maker is not None:
+            try:
+                self._faster = self._faster or maker(self)
+                return self._faster(depth_raw, scale_m)
+            except (RuntimeError, MemoryError) as error:  # no memory left, or the device is gone
+                self._faster = None
+                _give_up(maker, error)
+        return super().__call__(depth_raw, scale_m)
+
+
+_announced: Maker | None = None
+_announcing = threading.Lock()
+
+
+def announce(maker: Maker | None) -> None:
+    """Let ``maker`` serve all live cameras from their next frame on; None takes that back.
+
+    It is called on each camera's own thread. What it returns does the same as the registration that
+    it is given, to the pixel; RuntimeError and MemoryError mean that its device failed.
+    """
+    global _announced
+    with _announcing:
+        _announced = maker
+
+
+def _give_up(maker: Maker, error: Exception) -> None:
+    global _announced
+    with _announcing:
+        if _announced is not maker:
+            return  # another camera's thread was first
+        _announced = None
+    log.warning("registration goes on in NumPy, because its device failed: %s", error)
 
 
 def _between(a: Plane, b: Plane, size: int) -> tuple[Pixels, Pixels, Flags]:
@@ -223,5 +291,5 @@ def _between(a: Plane, b: Plane, size: int) -> tuple[Pixels, Pixels, Flags]:
 
 def _steps(first: Pixels, last: Pixels, step: int) -> list[Pixels]:
     """Return the positions from ``first`` to ``last`` every ``step``; short ones stay there."""
-    count = min(int((last - first).max()) // step + 1, _FOOTPRINT_PX)
+    count = min(int((last - first).max()) // step + 1, FOOTPRINT_PX)
     return [first, *(np.minimum(first + i * step, last) for i in range(1, count))]

@@ -10,13 +10,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lingbot_live.frame import ColorImage, RawDepth
+from lingbot_live.frame import ColorImage, Extrinsics, Intrinsics, RawDepth
 from lingbot_live.model import weights
 from lingbot_live.model.checkpoint import load_network
 from lingbot_live.model.config import ModelConfig
@@ -24,7 +25,9 @@ from lingbot_live.model.device import CpuDevice, Device
 from lingbot_live.model.engine import DROPPED, Buffers, Engine, OutputPolicy
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
+from lingbot_live.model.registration import TorchRegistration
 from lingbot_live.model.tokens import DepthTokens, TokenPacking
+from lingbot_live.registration import Registration
 
 T = TypeVar("T")
 
@@ -121,6 +124,7 @@ def checks(engine: Engine) -> Iterator[tuple[str, str]]:
     if engine.device.where.type == "cuda":
         grown = _growth_bytes(engine, color, depth)
         yield f"device memory grown over {CHECK_FRAMES} frames", f"{grown} bytes"
+    yield "depth to colour, 640x480 to 1280x720", _against_numpy(engine.device, depth)
 
 
 def scene() -> tuple[ColorImage, RawDepth]:
@@ -152,6 +156,20 @@ def _network_stages(engine: Engine, held: Buffers) -> list[Callable[[], object]]
         engine.device.download([(held.refined_host, refined), (held.mask_host, mask)])
 
     return [encode, decode, finish]
+
+
+def _against_numpy(device: Device, depth: RawDepth) -> str:
+    lens = (0.33, -2.489, -0.00016, -0.00013, 1.4537, 0.2089, -2.3029, 1.3751)  # of a Kinect
+    sensor = Intrinsics(SIZE_PX[1], SIZE_PX[0], 390, 390, 321, 239)
+    camera = Intrinsics(1280, 720, 612, 612, 640, 360, lens)
+    shift = Extrinsics(translation_m=(-0.032, -0.002, 0.004))
+    plain = Registration(sensor, camera, shift, keep_values=False)
+    ours = TorchRegistration(plain, device.where)
+    differing = np.count_nonzero(ours(depth, SCALE_M) != plain(depth, SCALE_M))
+    took_ms, plain_ms = (
+        _median_ms(_clock_ms, partial(move, depth, SCALE_M), 10) for move in (ours, plain)
+    )
+    return f"{took_ms:.2f} ms, NumPy {plain_ms:.2f} ms; {differing} pixels differ"
 
 
 def _growth_bytes(engine: Engine, color: ColorImage, depth: RawDepth) -> int:

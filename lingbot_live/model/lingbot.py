@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from lingbot_live.model.device import Device, is_out_of_memory, pick_device
 from lingbot_live.model.engine import Engine, OutputPolicy
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
+from lingbot_live.model.registration import TorchRegistration
 from lingbot_live.refiner import Refiner
+from lingbot_live.registration import announce
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +105,8 @@ class LingBotRefiner(Refiner):
 def create_lingbot(config: RefinerConfig) -> Refiner:
     """Make the refiner that is called ``lingbot``, ``lingbot:NAME`` or ``lingbot:/path/model.pt``.
 
+    On a GPU the cameras' registration moves there too.
+
     Raises:
         WeightsError: the checkpoint is not here, damaged, or does not fit.
         ConfigError: the asked device is not there.
@@ -110,7 +115,7 @@ def create_lingbot(config: RefinerConfig) -> Refiner:
     path = weights.resolve(config.model)
     device = pick_device(config.device)
     try:
-        return _create(config, path, device)
+        refiner = _create(config, path, device)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -118,6 +123,9 @@ def create_lingbot(config: RefinerConfig) -> Refiner:
             f"lingbot: {device.label} has too little memory for {path}; close other programs "
             "that use it, or choose --device cpu"
         ) from error
+    if device.where.type == "cuda":  # on a CPU NumPy is faster, see docs/decisions.md
+        announce(partial(TorchRegistration, where=device.where))
+    return refiner
 
 
 def _create(config: RefinerConfig, path: Path, device: Device) -> Refiner:

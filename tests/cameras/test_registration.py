@@ -1,4 +1,4 @@
-"""Depth to colour: against geometry, against the SDKs, and the table on disk."""
+"""Depth to colour, in NumPy and in torch: against geometry, against the SDKs; the table on disk."""
 
 from __future__ import annotations
 
@@ -13,37 +13,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from registrations import (
+    COLOR,
+    DEPTH,
+    DEPTH_LENSED,
+    LENSED,
+    POSE,
+    TILTED,
+    Made,
+    every_implementation,
+    in_numpy,
+    in_torch,
+    pose,
+    scene,
+    turned,
+)
 
 from lingbot_live import registration
 from lingbot_live.errors import CameraError
 from lingbot_live.frame import Extrinsics, Intrinsics, RawDepth
-from lingbot_live.registration import Registration, corner_rays, valid_radius
-
-KINECT_LENS = (0.33, -2.489, -0.00016, -0.00013, 1.4537, 0.2089, -2.3029, 1.3751)
-DEPTH = Intrinsics(96, 72, 60.25, 60.5, 47.0, 36.5)
-COLOR = Intrinsics(128, 96, 120.5, 120.0, 63.25, 48.5)
-LENSED = Intrinsics(128, 96, 100.5, 100.0, 63.25, 48.5, KINECT_LENS)
-DEPTH_LENSED = Intrinsics(96, 72, 60.25, 60.5, 47.0, 36.5, (0.12, -0.05, 0.001, -0.002, 0.01))
-
-
-def turned(degrees: float, axis: tuple[float, float, float] = (1, 0, 0)) -> np.ndarray:
-    return cv2.Rodrigues(np.deg2rad(degrees) * np.array(axis, float))[0]
-
-
-def pose(rotation: np.ndarray, *shift_m: float) -> Extrinsics:
-    return Extrinsics.from_matrix(np.c_[rotation, shift_m])
-
-
-POSE = pose(np.eye(3), 0.03, -0.002, 0.004)
-TILTED = pose(turned(4), 0.03, -0.002, 0.004)
-
-
-def scene(seed: int = 0, size: tuple[int, int] = (72, 96)) -> RawDepth:
-    rng = np.random.default_rng(seed)
-    depth = np.full(size, 1800, np.uint16) + np.arange(size[1], dtype=np.uint16)
-    depth[20:45, 30:60] = 700
-    depth[rng.random(size) < 0.05] = 0
-    return depth
+from lingbot_live.registration import corner_rays, valid_radius
 
 
 def by_definition(
@@ -75,31 +64,35 @@ def by_definition(
     return out
 
 
+@every_implementation
 @pytest.mark.parametrize("keep_values", [True, False])
 @pytest.mark.parametrize("at", [POSE, TILTED], ids=["parallel", "tilted"])
 @pytest.mark.parametrize("color", [COLOR, LENSED], ids=["ideal", "rational"])
 @pytest.mark.parametrize("depth", [DEPTH, DEPTH_LENSED], ids=["ideal", "lens"])
 def test_lands_where_the_geometry_says(
-    depth: Intrinsics, color: Intrinsics, at: Extrinsics, keep_values: bool
+    made: Made, depth: Intrinsics, color: Intrinsics, at: Extrinsics, keep_values: bool
 ) -> None:
     raw = scene()
-    own = Registration(depth, color, at, keep_values=keep_values)(raw, 0.001)
+    own = made(depth, color, at, keep_values=keep_values)(raw, 0.001)
     expected = by_definition(depth, color, at, raw, keep_values)
     # Single precision moves an edge to the next pixel now and then.
     assert (np.abs(own.astype(int) - expected) <= 1).mean() > 0.998
     assert (expected > 0).mean() > 0.5
 
 
+@every_implementation
 @settings(max_examples=40, deadline=None)
 @given(
     value=st.integers(300, 9000),
     scale_m=st.sampled_from([0.001, 0.0001, 0.00025]),
     shift_m=st.floats(-0.05, 0.05),
 )
-def test_a_wall_keeps_its_value_everywhere(value: int, scale_m: float, shift_m: float) -> None:
+def test_a_wall_keeps_its_value_everywhere(
+    made: Made, value: int, scale_m: float, shift_m: float
+) -> None:
     at = pose(np.eye(3), shift_m, 0, 0)
     raw = np.full((72, 96), value, np.uint16)
-    out = Registration(DEPTH, COLOR, at, keep_values=False)(raw, scale_m)
+    out = made(DEPTH, COLOR, at, keep_values=False)(raw, scale_m)
     assert set(np.unique(out)) <= {0, value}
     # Where the wall's right and left end must lie, by similar triangles.
     x = (np.array([-0.5, 95.5]) - DEPTH.cx) / DEPTH.fx + shift_m / (value * scale_m)
@@ -110,10 +103,11 @@ def test_a_wall_keeps_its_value_everywhere(value: int, scale_m: float, shift_m: 
     assert (np.diff(seen) == 1).all(), "holes in a closed wall"
 
 
-def test_the_nearest_surface_hides_what_lies_behind() -> None:
+@every_implementation
+def test_the_nearest_surface_hides_what_lies_behind(made: Made) -> None:
     raw = np.full((72, 96), 3000, np.uint16)
     raw[:, 40:50] = 500
-    out = Registration(DEPTH, COLOR, pose(np.eye(3), 0.05, 0, 0), keep_values=True)(raw, 0.001)
+    out = made(DEPTH, COLOR, pose(np.eye(3), 0.05, 0, 0), keep_values=True)(raw, 0.001)
     # The post's disparity is 6 times that of the wall; it covers wall and leaves a gap.
     post = np.flatnonzero(out[48] == 500)
     expected = ((np.array([39.5, 49.5]) - DEPTH.cx) / DEPTH.fx + 0.05 / 0.5) * COLOR.fx + COLOR.cx
@@ -123,36 +117,41 @@ def test_the_nearest_surface_hides_what_lies_behind() -> None:
     assert (out[48] == 0).any(), "what the post hides from the sensor is not invented"
 
 
+@every_implementation
 @pytest.mark.parametrize("value", [1, 2, 65534, 65535])
-def test_the_whole_range_of_values_survives(value: int) -> None:
+def test_the_whole_range_of_values_survives(made: Made, value: int) -> None:
     raw = np.full((72, 96), value, np.uint16)
-    out = Registration(DEPTH, COLOR, Extrinsics(), keep_values=True)(raw, 0.001)
+    out = made(DEPTH, COLOR, Extrinsics(), keep_values=True)(raw, 0.001)
     assert out[48, 64] == value
 
 
-def test_no_measurement_stays_none() -> None:
+@every_implementation
+def test_no_measurement_stays_none(made: Made) -> None:
     raw = np.zeros((72, 96), np.uint16)
-    assert not Registration(DEPTH, COLOR, POSE, keep_values=True)(raw, 0.001).any()
-    assert not Registration(DEPTH, LENSED, TILTED, keep_values=False)(raw, 0.001).any()
+    assert not made(DEPTH, COLOR, POSE, keep_values=True)(raw, 0.001).any()
+    assert not made(DEPTH, LENSED, TILTED, keep_values=False)(raw, 0.001).any()
 
 
-def test_a_sensor_mounted_upside_down_gives_a_closed_image() -> None:
+@every_implementation
+def test_a_sensor_mounted_upside_down_gives_a_closed_image(made: Made) -> None:
     at = pose(turned(180, (0, 0, 1)), 0.0, 0.0, 0.0)
     raw = np.full((72, 96), 1500, np.uint16)
     raw[:20] = 900  # the sensor's top is the colour camera's bottom
-    out = Registration(DEPTH, COLOR, at, keep_values=True)(raw, 0.001)
+    out = made(DEPTH, COLOR, at, keep_values=True)(raw, 0.001)
     assert (out > 0).mean() > 0.95
     assert out[90, 64] == 900
     assert out[10, 64] == 1500
 
 
-def test_what_lies_behind_the_colour_camera_is_not_seen() -> None:
+@every_implementation
+def test_what_lies_behind_the_colour_camera_is_not_seen(made: Made) -> None:
     raw = np.full((72, 96), 100, np.uint16)
-    out = Registration(DEPTH, COLOR, pose(np.eye(3), 0, 0, -0.2), keep_values=True)(raw, 0.001)
+    out = made(DEPTH, COLOR, pose(np.eye(3), 0, 0, -0.2), keep_values=True)(raw, 0.001)
     assert not out.any()
 
 
-def test_a_lens_that_folds_back_shows_nothing_from_outside_its_view() -> None:
+@every_implementation
+def test_a_lens_that_folds_back_shows_nothing_from_outside_its_view(made: Made) -> None:
     folding = (-0.4, 0.0, 0.0, 0.0)  # r (1 - 0.4 r2) turns back at r = 0.913
     assert valid_radius(folding) == pytest.approx(np.sqrt(1 / 1.2), abs=0.01)
     wide = Intrinsics(96, 72, 20.0, 20.0, 47.5, 35.5)
@@ -160,13 +159,14 @@ def test_a_lens_that_folds_back_shows_nothing_from_outside_its_view() -> None:
     raw[:, 60:] = 800  # x/z above 0.6
     raw[:, 75:] = 400  # beyond the fold, nearest of all
     narrow = Intrinsics(128, 96, 120.0, 120.0, 63.5, 47.5, folding)
-    out = Registration(wide, narrow, Extrinsics(), keep_values=True)(raw, 0.001)
+    out = made(wide, narrow, Extrinsics(), keep_values=True)(raw, 0.001)
     assert set(np.unique(out)) == {0, 800, 1000} or set(np.unique(out)) == {800, 1000}
 
 
-def test_depth_of_another_size_is_refused() -> None:
+@every_implementation
+def test_depth_of_another_size_is_refused(made: Made) -> None:
     with pytest.raises(CameraError, match="depth is 10x10"):
-        Registration(DEPTH, COLOR, POSE, keep_values=True)(np.zeros((10, 10), np.uint16), 0.001)
+        made(DEPTH, COLOR, POSE, keep_values=True)(np.zeros((10, 10), np.uint16), 0.001)
 
 
 # ---- the table on disk -------------------------------------------------------------------------
@@ -225,8 +225,9 @@ def agreement(own: RawDepth, reference: RawDepth, unit_mm: float) -> float:
 
 
 @pytest.mark.testdata
+@every_implementation
 @pytest.mark.parametrize("name", ["d435_single_frame.bag", "virtual_d435.db3"])
-def test_agrees_with_the_realsense_sdk(testdata: Path, name: str) -> None:
+def test_agrees_with_the_realsense_sdk(testdata: Path, name: str, made: Made) -> None:
     rs = pytest.importorskip("pyrealsense2")
     from drivers import _realsense_data as data
 
@@ -244,7 +245,7 @@ def test_agrees_with_the_realsense_sdk(testdata: Path, name: str) -> None:
         del frames, aligned
     finally:
         pipeline.stop()
-    own = Registration(found.depth, found.color, found.T_color_depth, keep_values=True)
+    own = made(found.depth, found.color, found.T_color_depth, keep_values=True)
     assert agreement(own(raw, scale_m), reference, scale_m * 1000) >= 0.995
 
 
@@ -282,5 +283,6 @@ def test_agrees_with_the_kinects_depth_engine(testdata: Path, tmp_path: Path) ->
     color, depth = data.recorded(file.configuration)
     found = data.calibration(k4a, file.calibration, color, depth)
     file.close()
-    own = Registration(found.depth, found.color, found.T_color_depth, keep_values=False)
-    assert agreement(own(raw, 0.001), reference, 1.0) >= 0.989
+    for made in (in_numpy, in_torch):
+        own = made(found.depth, found.color, found.T_color_depth, keep_values=False)
+        assert agreement(own(raw, 0.001), reference, 1.0) >= 0.989, made
