@@ -23,7 +23,8 @@ _SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 
 _HARMLESS = (
     "Execute failure!",  # says again what the message before it said
-    "[Uu]sb pal",  # follows from "libusb_init failed"
+    "libusb_init failed",  # no USB at all, as in a container; recordings need none
+    "[Uu]sb pal",
     'NULL pointer passed for argument "device"',  # after a recording that it could not open
     "Wait for frame timeout",  # we wait in short steps
     "config item HardwareD2CProcessor",  # the camera does not align, we do
