@@ -15,7 +15,7 @@ from lingbot_live.config import RefinerConfig
 from lingbot_live.session import Session
 
 with Session.of(["synthetic:stereo", "synthetic:tof"], RefinerConfig("guided")) as session:
-    session.wait(duration_s=2)
+    session.wait(duration_s=1)
     libc = ctypes.CDLL(None)
     libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
     libc.fflush(None)

@@ -54,12 +54,12 @@ def test_torch_equals_numpy_to_the_pixel(kind: str, keep_values: bool, made: Mad
     both = [make(depth, color, at, keep_values=keep_values) for make in (made, in_numpy)]
     noise = np.random.default_rng(1).integers(0, 0x10000, size).astype(np.uint16)
     frames = [scene(0, size), scene(1, size)[::-1], noise, np.zeros(size, np.uint16)]
-    for raw in frames:
+    scales_m = (0.001, 0.0001, np.float64(0.00025), 0.001)
+    for raw, scale_m in zip(frames, scales_m, strict=True):
         raw.setflags(write=False)
-        for scale_m in (0.001, 0.0001, np.float64(0.00025)):
-            ours, expected = (register(raw, scale_m) for register in both)
-            assert (ours.dtype, ours.flags.c_contiguous) == (np.uint16, True)
-            np.testing.assert_array_equal(ours, expected)
+        ours, expected = (register(raw, scale_m) for register in both)
+        assert (ours.dtype, ours.flags.c_contiguous) == (np.uint16, True)
+        np.testing.assert_array_equal(ours, expected)
     seen = both[0](frames[0], 0.001)
     before = seen.copy()
     both[0](frames[2], 0.001)
