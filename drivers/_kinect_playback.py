@@ -25,13 +25,14 @@ class KinectRecording(KinectCamera):
 
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
+        self._path = Path()
         self._file: Any = None
         self._pace: Pace[Any] | None = None
         self._has_imu = False
         self._next_imu: ImuSample | None = None  # read, but later than the last capture
 
     def _cam_open(self) -> None:
-        path = existing_file(self.info.target, "kinect", SUFFIXES)
+        path = self._path = existing_file(self.info.target, "kinect", SUFFIXES)
         data.check_matroska(path)
         self._k4a = sdk()
         probe("kinect", path, SDK_LOG)
@@ -153,13 +154,13 @@ class KinectRecording(KinectCamera):
         processes that did nothing else crashed within half a minute.
         """
         self._close_file()
-        file = self._k4a.PyK4APlayback(self.info.target, thread_safe=False)
+        file = self._k4a.PyK4APlayback(self._path, thread_safe=False)
         try:
             with self._lock:
                 file.open()
         except self._k4a.K4AException as error:
             raise BadRecordingError(
-                f"{self.info.target}: the SDK cannot open it; the file is damaged or not a Kinect's"
+                f"{self._path}: the SDK cannot open it; the file is damaged or not a Kinect's"
             ) from error
         self._file = file
 
