@@ -35,7 +35,7 @@ SDK_LOG = SdkLog(
     harmless="No devices found",  # at each look for cameras
 )
 _lock = threading.Lock()
-_is_routed = False
+_is_set_up = False
 
 
 def sdk() -> Any:
@@ -44,17 +44,17 @@ def sdk() -> Any:
     Raises:
         DriverUnavailableError: it cannot be imported.
     """
-    global _is_routed
+    global _is_set_up
     k4a = import_sdk("pyk4a", "kinect")
     with _lock:
-        if not _is_routed:
+        if not _is_set_up:
             # Each library looks here when it has something to say for the first time.
             folder = SDK_LOG.folder()
             os.environ.update((variable, str(folder / name)) for variable, name in _FILES.items())
             os.environ["K4A_LOG_LEVEL"] = "i" if SDK_LOG.is_wordy else "w"
             atexit.register(_silence)
-            _is_routed = True
-    _keep_none()
+            _keep_none()
+            _is_set_up = True
     return k4a
 
 
@@ -65,7 +65,7 @@ def _keep_none() -> None:
     lacks and every end of a file. Before Python 3.12, where None counts none, an application holds
     some ten thousand; with the last one Python aborts.
     """
-    if sys.version_info < (3, 12) and sys.getrefcount(None) < _MANY:
+    if sys.version_info < (3, 12):
         ctypes.c_ssize_t.from_address(id(None)).value += _MANY  # an object begins with its count
 
 

@@ -142,12 +142,12 @@ def span(bag: Bag) -> Span:
     Raises:
         BadRecordingError: there are no images in it.
     """
-    images = bag.span_ns(_IMAGE_TOPICS)
-    every = bag.span_ns({topic for topic in bag.topics if topic.startswith(_SENSOR_TOPIC)})
-    if images is None or every is None:
+    zero_ns = bag.start_ns({topic for topic in bag.topics if topic.startswith(_SENSOR_TOPIC)})
+    first_ns = bag.start_ns(_IMAGE_TOPICS)
+    if zero_ns is None or first_ns is None:
         raise BadRecordingError(f"{bag.path}: no colour and depth in it")
-    first_us, last_us = (round(time_ns / 1000) for time_ns in images)
-    return Span(round(every[0] / 1000), first_us, last_us)
+    times_ns = zero_ns, first_ns, bag.end_ns(_IMAGE_TOPICS)
+    return Span(*(round(time_ns / 1000) for time_ns in times_ns))
 
 
 # ---- calibration and images --------------------------------------------------------------------

@@ -49,10 +49,13 @@ def data_counts(path: Path) -> dict[str, int]:
     Raises:
         BadRecordingError: it is damaged.
     """
-    is_ours(path)
-    is_bag = path.suffix.lower() == ".bag"
+    if path.suffix.lower() == ".bag":
+        counts = Bag(path).counts()
+    else:
+        check_sqlite(path)
+        counts = sqlite_counts(path)
     totals: Counter[str] = Counter()
-    for topic, found in (Bag(path).counts() if is_bag else sqlite_counts(path)).items():
+    for topic, found in counts.items():
         for word, stream in _STREAMS:
             if word in topic and "/data" in topic:
                 totals[stream] += found

@@ -66,19 +66,21 @@ class Bag:
             found.update(chunk.counts)
         return {topic: found[number] for number, topic in self._topics.items()}
 
-    def span_ns(self, topics: Collection[str]) -> tuple[int, int] | None:
-        """Return the times of the first and the last message of some topics; None without any."""
+    def start_ns(self, topics: Collection[str]) -> int | None:
+        """Return the time of the first message of some topics; None without any."""
         with contextlib.closing(self.messages(topics)) as found:
             first = next(found, None)
-        if first is None:
-            return None
-        wanted, last_ns = self._numbers(topics), first.time_ns
+        return None if first is None else first.time_ns
+
+    def end_ns(self, topics: Collection[str]) -> int:
+        """Return the time of the last message of some topics; 0 without any."""
+        wanted, last_ns = self._numbers(topics), 0
         with _explained(self.path), self.path.open("rb") as file:
             for chunk in sorted(self._holding(wanted), key=lambda chunk: -chunk.end_ns):
                 if chunk.end_ns > last_ns:  # which may be of another topic
                     times = (fields[b"time"] for fields, *_ in _messages(file, chunk, wanted))
                     last_ns = max(last_ns, *map(_time_ns, times))
-        return first.time_ns, last_ns
+        return last_ns
 
     def messages(self, topics: Collection[str], from_ns: int = 0) -> Generator[Message, None, None]:
         """Yield the messages of some topics from a time on, ordered by time.
