@@ -1,4 +1,4 @@
-"""The command line within this process: its output and exit status, without a new Python."""
+"""The command line within this process, and code in a Python of its own."""
 
 from __future__ import annotations
 
@@ -27,3 +27,10 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
             status = ended.code or 0
     assert isinstance(status, int), status
     return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
+
+
+def in_new_python(code: str) -> str:
+    """Run code that fails by an exception in a new Python; returns what it wrote."""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    return told.stdout

@@ -25,9 +25,7 @@ from lingbot_live.frame import Extrinsics, ImuSample, Intrinsics
 PERIOD_US = 33_333
 START_US = 2_000_000
 _WALL_US = 1_750_000_000_000_000
-_LATE_US = (
-    40_000  # images come, and are written, so much later than inertial readings of their time
-)
+_LATE_US = 40_000  # images are written so much later than inertial readings of their time
 
 _FILLER = "std_msgs/Header header\n"
 _IMAGE = ("sensor_msgs/msg/Image", "060021388200f6f0f447d0fcd9c64743")

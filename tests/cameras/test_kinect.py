@@ -32,22 +32,10 @@ from lingbot_live.errors import (
 from lingbot_live.frame import Alignment, Frame, ImuSample
 from lingbot_live.registration import corner_rays
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 EVERY = CameraConfig(loop=False, realtime=False)
 DEADLINE_S = 10.0  # for an error
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """One memory of probed files for all tests here, and no test leaves anything where it runs."""
-    cache = tmp_path_factory.getbasetemp() / "kinect-cache"
-    monkeypatch.setenv("LINGBOT_LIVE_CACHE", str(cache))
-    folder = tmp_path / "working directory"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield
-    assert [*folder.iterdir()] == []
 
 
 def pairs(count: int) -> list[Pair]:
@@ -244,6 +232,18 @@ def test_no_handle_of_the_sdk_goes_back(tmp_path: Path, monkeypatch: pytest.Monk
         assert len(played(camera, 5)) == 5
     assert len(calls) > 4
     assert all("seek" not in names[1:] for names in calls.values())
+
+
+def test_a_relative_path_holds_though_the_working_directory_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Recording().write(tmp_path / "here.mkv", pairs(2))
+    info = AzureKinectDriver().find(str(tmp_path / "here.mkv"))
+    monkeypatch.chdir(tmp_path)
+    config = replace(EVERY, loop=True)
+    with AzureKinectDriver().create(replace(info, target="here.mkv"), config) as camera:
+        monkeypatch.chdir(tmp_path / "working directory")
+        assert len(played(camera, 5)) == 5
 
 
 def test_any_number_of_ends_leaves_python_whole(tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import in_new_python
 from registrations import COLOR, DEPTH, LENSED, POSE, TILTED, scene, torch_on
 
 from lingbot_live import registration, registry
@@ -172,5 +171,4 @@ def test_a_program_that_only_records_never_imports_torch() -> None:
         "assert live(np.full((6, 8), 900, np.uint16), 0.001).all()\n"
         "assert 'torch' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_new_python(code)

@@ -6,7 +6,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,23 +41,11 @@ from lingbot_live.errors import (
 )
 from lingbot_live.frame import Alignment, Extrinsics, Frame, Intrinsics
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 ALIGNED = Bag(color=COLOR, depth=COLOR, pose=Extrinsics())
 EVERY = CameraConfig(loop=False, realtime=False)
 DEADLINE_S = 10.0  # for an error
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """One memory of probed files for all tests here, and no test leaves anything where it runs."""
-    cache = tmp_path_factory.getbasetemp() / "orbbec-cache"
-    monkeypatch.setenv("LINGBOT_LIVE_CACHE", str(cache))
-    folder = tmp_path / "working directory"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield
-    assert [*folder.iterdir()] == [], "the SDK left its log folder"
 
 
 def pairs(count: int, size: tuple[int, int] = (240, 320)) -> list[Pair]:

@@ -6,7 +6,6 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +30,10 @@ from lingbot_live.frame import Frame, ImuSample
 from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.recording.recording import Recording
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 COUNT = 12  # pairs
 LAST_US = START_US + (COUNT - 1) * PERIOD_US
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """One memory of probed files for all tests here, and no test leaves anything where it runs."""
-    cache = tmp_path_factory.getbasetemp() / "orbbec-cache"
-    monkeypatch.setenv("LINGBOT_LIVE_CACHE", str(cache))
-    folder = tmp_path / "working directory"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield
-    assert [*folder.iterdir()] == [], "the SDK left its log folder"
 
 
 def pairs() -> list[Pair]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import in_new_python
 from made_network import save_made
 
 from lingbot_live import registry
@@ -87,5 +86,4 @@ def test_the_reason_is_found_without_importing_torch():
         "import sys\nfrom lingbot_live.model.auto import why_not_lingbot\n"
         "assert why_not_lingbot()\nassert 'torch' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_new_python(code)

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 import typer
-from command import command
+from command import command, in_new_python
 from rgbd_folder import write_examples
 
 from lingbot_live.cli import app
@@ -36,9 +36,7 @@ def test_help_answers_without_heavy_imports(arguments):
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "lingbot-live" in done.stdout
+    assert "lingbot-live" in in_new_python(code)
 
 
 def test_commands_that_are_only_listed_cost_no_options():

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-import subprocess
-import sys
 
 import pytest
+from command import in_new_python
 
 from lingbot_live import registry
 from lingbot_live.config import RefinerConfig
@@ -58,5 +57,4 @@ def test_drivers_import_no_sdk():
         "loaded = [m for m in ('pyrealsense2', 'pyorbbecsdk', 'pyk4a') if m in sys.modules]\n"
         "assert not loaded, loaded\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_new_python(code)
