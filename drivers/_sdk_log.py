@@ -3,7 +3,7 @@
 A file, because a callback is worse: it runs on a thread of the SDK and waits for the GIL, which
 other calls hold while they wait for that thread; Orbbec's aborts the process at exit; the Kinect's
 library for recordings has none. An SDK writes its file in a temporary folder of the process, which
-is removed at exit.
+is removed at exit, or by the next process where this one is killed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import psutil
+
 from lingbot_live.camera import Camera
 from lingbot_live.controls import Control, ControlValue
 from lingbot_live.frame import Frame
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "LINGBOT_LIVE_SDK_LOGS"  # of a child process whose parent reads what its SDKs write
 
+_PREFIX = "lingbot-live-sdk-"  # of folders, then the number of the process
 _EVERY_S = 1.0  # how often a running camera's file is looked at
 _LEVELS = {"warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}
 
@@ -108,7 +111,11 @@ class SdkLog:
 
 
 def _own_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="lingbot-live-sdk-")
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        process = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
     # The SDK has its file open to the end: it writes on, into nothing.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -197,7 +198,7 @@ for address in sys.argv[1:]:
 
 
 def run(command: list[str], temporary: Path) -> subprocess.CompletedProcess[bytes]:
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)
     environment = {**os.environ, "TMPDIR": str(temporary)}
     return subprocess.run(
         [sys.executable, *command], cwd="/proc", env=environment, capture_output=True,
@@ -217,6 +218,17 @@ def test_nothing_is_left_of_a_process(
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr.count(b"refused") == names.count("foreign")
     assert done.stderr.count(b"does not contain any frames!") == names.count("foreign")
+    assert [*(tmp_path / "tmp").iterdir()] == []
+
+
+def test_what_a_killed_process_leaves_the_next_one_removes(
+    recordings: dict[str, Path], tmp_path: Path
+) -> None:
+    killed = SCRIPT + "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    address = f"kinect:{recordings['kinect']}"
+    assert run(["-c", killed, address], tmp_path / "tmp").returncode == -signal.SIGKILL
+    assert [*(tmp_path / "tmp").iterdir()]
+    assert run(["-c", SCRIPT, address], tmp_path / "tmp").returncode == 0
     assert [*(tmp_path / "tmp").iterdir()] == []
 
 
