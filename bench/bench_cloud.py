@@ -10,9 +10,9 @@ import open3d as o3d
 
 from bench.timing import interleaved_ms
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
-from ui.cloud_link import CloudProcess
-from ui.cloud_points import Cloud
-from ui.cloud_scene import Layer, ViewSettings
+from ui.cloud.link import CloudProcess
+from ui.cloud.points import Cloud
+from ui.cloud.scene import Layer, ViewSettings
 
 Row = tuple[str, float, str, float]
 INTRINSICS = Intrinsics(640, 480, 460.0, 460.0, 319.5, 239.5)

@@ -8,7 +8,7 @@ import numpy as np
 from bench.timing import interleaved_ms
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Calibration, Frame, Intrinsics
-from lingbot_live.metrics import mask_blocks
+from lingbot_live.quality.depth_errors import mask_blocks
 from lingbot_live.refiners.guided import create_guided
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.timing import interleaved_ms
-from lingbot_live.camera import Camera, CameraInfo, Capture
+from lingbot_live.cameras.base import Camera, CameraInfo, Capture
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import EndOfStreamError
 from lingbot_live.frame import Calibration, Intrinsics
-from lingbot_live.refiner import PassthroughRefiner
-from lingbot_live.session import Session
+from lingbot_live.pipeline.session import Session
+from lingbot_live.refiners.base import PassthroughRefiner
 
 FRAMES = 200
 PERIOD_S = 0.005  # so slow that no frame is replaced before it is refined

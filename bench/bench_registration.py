@@ -67,7 +67,7 @@ def _against_textbook(what: str, depth: Intrinsics, color: Intrinsics) -> Row:
 def _against_realsense(path: Path) -> Row:
     import pyrealsense2 as rs
 
-    from drivers import _realsense_data as data
+    from drivers.realsense import data
 
     pipeline, config = rs.pipeline(), rs.config()
     config.enable_device_from_file(str(path), repeat_playback=False)

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from bench.timing import interleaved_ms
-from lingbot_live.camera import CameraTimeoutError
+from lingbot_live.cameras.base import CameraTimeoutError
+from lingbot_live.cameras.registry import find_camera
 from lingbot_live.config import CameraConfig
 from lingbot_live.frame import Calibration, Frame, Intrinsics
 from lingbot_live.recording.clock import Moment
@@ -19,7 +20,6 @@ from lingbot_live.recording.parts import Parts
 from lingbot_live.recording.player import Player
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions
-from lingbot_live.registry import find_camera
 
 MINUTES, FPS = 10, 30
 SIZE = (480, 640)

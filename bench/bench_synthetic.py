@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bench.timing import interleaved_ms
-from drivers._render import View, render
-from drivers._sensors import SENSORS, Observation
-from drivers.synthetic import SyntheticCamera, SyntheticDriver
+from drivers.synthetic.driver import SyntheticCamera, SyntheticDriver
+from drivers.synthetic.render import View, render
+from drivers.synthetic.sensors import SENSORS, Observation
 from lingbot_live.config import CameraConfig
 
 Row = tuple[str, float, str, float]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psutil
 
 from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.session import Session
+from lingbot_live.pipeline.session import Session
 
 _EVERY_S = 5.0
 _WARM_S = 60.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lingbot_live.cli import main
+from lingbot_live.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from unittest import mock
 
-from lingbot_live.cli import main
+from lingbot_live.cli.main import main
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lingbot_live import registry
-from lingbot_live.camera import Camera
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import Camera
 from lingbot_live.config import CameraConfig
 
 WIDTH, HEIGHT = 64, 48

@@ -27,7 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lingbot_live.camera import Camera
+from lingbot_live.cameras.base import Camera
 from lingbot_live.config import CameraConfig
 from lingbot_live.frame import ImuSample
 
@@ -148,7 +148,7 @@ def _inertial(kind: str) -> dict[str, Any]:
 
 @cache
 def _libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
-    from drivers._kinect_camera import sdk
+    from drivers.kinect.camera import sdk
 
     # As the drivers do: where its messages go is settled by its first use.
     folder = Path(sdk().__file__).parent.parent / "pyk4a_bundle.libs"
@@ -287,7 +287,7 @@ def _check(result: int) -> None:
 @contextlib.contextmanager
 def contract_cameras(folder: Path) -> Iterator[dict[str, Callable[[CameraConfig], Camera]]]:
     """Name a maker of cameras for each way this make is reached without hardware."""
-    from lingbot_live import registry
+    from lingbot_live.cameras import registry
 
     rgb = np.full((*COLOR_SIZE[::-1], 3), (60, 120, 200), np.uint8)
     raw = np.full(DEPTH_SIZE[::-1], 1200, np.uint16)

@@ -18,7 +18,7 @@ import lz4.frame
 import numpy as np
 from rosbags.rosbag1 import Writer
 
-from lingbot_live.camera import Camera
+from lingbot_live.cameras.base import Camera
 from lingbot_live.config import CameraConfig
 from lingbot_live.frame import Extrinsics, ImuSample, Intrinsics
 
@@ -280,7 +280,7 @@ def _text(text: str) -> bytes:
 @contextlib.contextmanager
 def contract_cameras(folder: Path) -> Iterator[dict[str, Callable[[CameraConfig], Camera]]]:
     """Name a maker of cameras for each way this make is reached without hardware."""
-    from lingbot_live import registry
+    from lingbot_live.cameras import registry
 
     rgb = np.full((240, 320, 3), (60, 120, 200), np.uint8)
     pairs = [(rgb + np.uint8(i), np.full((240, 320), 1200 + i, np.uint16)) for i in range(20)]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyrealsense2 as rs
 
-from lingbot_live.camera import Camera
+from lingbot_live.cameras.base import Camera
 from lingbot_live.config import CameraConfig
 from lingbot_live.frame import ImuSample
 
@@ -246,8 +246,8 @@ class AttachedCamera:
 @contextlib.contextmanager
 def contract_cameras(folder: Path) -> Iterator[dict[str, Callable[[CameraConfig], Camera]]]:
     """Name a maker of cameras for each way this make is reached."""
-    from drivers.realsense import RealSenseDriver
-    from lingbot_live import registry
+    from drivers.realsense.driver import RealSenseDriver
+    from lingbot_live.cameras import registry
 
     recording = VirtualCamera(with_imu=True).record(folder / "contract.db3", 20)
     live = VirtualCamera(serial="LIVE1", with_imu=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sessions import NoisyCamera, record
 
-from lingbot_live import registry
-from lingbot_live.camera import Camera
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import Camera
 from lingbot_live.config import CameraConfig
 
 

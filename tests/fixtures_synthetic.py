@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lingbot_live import registry
-from lingbot_live.camera import Camera
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import Camera
 from lingbot_live.config import CameraConfig
 
 

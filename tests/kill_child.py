@@ -13,8 +13,8 @@ def main(folder: Path) -> None:
     from sessions import NoisyCamera, create_half
 
     from lingbot_live.frame import Frame
+    from lingbot_live.pipeline.session import Session
     from lingbot_live.recording.recorder import Recorder
-    from lingbot_live.session import Session
 
     cameras = [NoisyCamera(n, 100_000, period_s=0.02, seed=s) for n, s in CAMERAS.items()]
     session = Session([(c.info.address, lambda c=c: c) for c in cameras], create_half)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lingbot_live.camera import Camera, CameraInfo, Capture
+from lingbot_live.cameras.base import Camera, CameraInfo, Capture
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import EndOfStreamError
 from lingbot_live.frame import Calibration, DepthMap, Frame, Intrinsics, Mask, RefinerInfo
-from lingbot_live.refiner import Refiner
+from lingbot_live.refiners.base import Refiner
 
 Step = "int | BaseException | Callable[[], object]"
 INTRINSICS = Intrinsics(8, 6, 10.0, 10.0, 3.5, 2.5)

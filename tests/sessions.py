@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lingbot_live.camera import Camera, CameraInfo, Capture
+from lingbot_live.cameras.base import Camera, CameraInfo, Capture
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import EndOfStreamError
 from lingbot_live.frame import (
@@ -19,10 +19,10 @@ from lingbot_live.frame import (
     Intrinsics,
     RefinedFrame,
 )
+from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.state import RecorderOptions
-from lingbot_live.refiner import PassthroughRefiner, Refiner
-from lingbot_live.session import Session
+from lingbot_live.refiners.base import PassthroughRefiner, Refiner
 
 TURN = Extrinsics(((0, -1, 0), (1, 0, 0), (0, 0, 1)), (0.015, 0.0, -0.002))
 

@@ -14,14 +14,14 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
-from lingbot_live import registry
-from lingbot_live.camera import CameraState
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import LingbotLiveError
-from ui.garbage import MainThreadGarbage
 from ui.main_window import MainWindow
-from ui.settings import Settings
-from ui.theme import apply_theme, asset_path
+from ui.shell.garbage import MainThreadGarbage
+from ui.shell.settings import Settings
+from ui.shell.theme import apply_theme, asset_path
 
 log = logging.getLogger(__name__)
 _SIGNAL_POLL_MS = 200

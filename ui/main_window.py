@@ -18,39 +18,39 @@ from PySide6.QtWidgets import (
 )
 
 from lingbot_live import __version__
-from lingbot_live.camera import CameraState
+from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import CameraConfig
-from lingbot_live.session import Session
-from lingbot_live.worker import Worker
-from ui.actions import Actions
-from ui.bridge import Bridge, FeedView, StallMeter, Tasks
-from ui.camera_bar import CameraBar
-from ui.cloud_feeds import CloudFeeds
-from ui.cloud_view import CloudView
-from ui.compare_view import CompareView
-from ui.controls_panel import ControlsPanel
-from ui.demo import Demo
-from ui.depth_scale import DepthScale
-from ui.devices import Devices
-from ui.exporting import Exporting
-from ui.feed_panel import FeedPanel
-from ui.feeds import Feeds
-from ui.keys import KeysDialog
-from ui.layouts import Layouts
-from ui.notice import Notice
-from ui.opening import CLOSE_S, Opening, after, dropped_paths
-from ui.palette import CommandPalette
-from ui.quality_panel import QualityPanel
-from ui.record_bar import RecordBar, Recording
-from ui.refining import Refining
-from ui.replay import Replay
-from ui.report_dialog import Reporting
-from ui.rigging import Rigging
-from ui.saving import Saving
-from ui.settings import Settings
-from ui.status import refiner_text, status_line
-from ui.timeline import Timeline
-from ui.view_link import ViewLink
+from lingbot_live.pipeline.session import Session
+from lingbot_live.system.worker import Worker
+from ui.cloud.view import CloudView
+from ui.controllers.cloud_feeds import CloudFeeds
+from ui.controllers.demo import Demo
+from ui.controllers.devices import Devices
+from ui.controllers.exporting import Exporting
+from ui.controllers.feeds import Feeds
+from ui.controllers.layouts import Layouts
+from ui.controllers.opening import CLOSE_S, Opening, after, dropped_paths
+from ui.controllers.refining import Refining
+from ui.controllers.replay import Replay
+from ui.controllers.rigging import Rigging
+from ui.controllers.saving import Saving
+from ui.dialogs.keys import KeysDialog
+from ui.dialogs.palette import CommandPalette
+from ui.dialogs.report import Reporting
+from ui.panels.camera_bar import CameraBar
+from ui.panels.compare_view import CompareView
+from ui.panels.controls_panel import ControlsPanel
+from ui.panels.feed_panel import FeedPanel
+from ui.panels.quality_panel import QualityPanel
+from ui.panels.record_bar import RecordBar, Recording
+from ui.panels.timeline import Timeline
+from ui.shell.actions import Actions
+from ui.shell.bridge import Bridge, FeedView, StallMeter, Tasks
+from ui.shell.notice import Notice
+from ui.shell.settings import Settings
+from ui.shell.status import refiner_text, status_line
+from ui.shell.view_link import ViewLink
+from ui.views.depth_scale import DepthScale
 
 _STATUS_MS = 250
 
@@ -308,7 +308,7 @@ class MainWindow(QMainWindow):
         self.compare.set_scale(scale, colormap)
         self.cloud.set_depth_colors(scale, colormap)
 
-    # ---- commands (the slots of ui.actions) --------------------------------------------------
+    # ---- commands (the slots of ui.shell.actions) ------------------------------------------
 
     def reset_cloud(self) -> None:
         """Look from the camera again."""

@@ -9,8 +9,8 @@ import numpy as np
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, Intrinsics, Matrix
 from lingbot_live.geometry import deproject, project, rays
-from lingbot_live.quality import Roi
 from lingbot_live.registration import Registration
+from lingbot_live.roi import Roi
 
 _FINEST_M = 1e-4  # steps of the integers on the way; coarser only for depths over 6.5 m
 

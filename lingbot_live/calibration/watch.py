@@ -55,8 +55,8 @@ class BoardViews:
 class Watch:
     """What a session's cameras show while a calibration is under way.
 
-    `see` is a tap for `lingbot_live.session.Session.add_tap`; `look` is called again and again by
-    one worker.
+    `see` is a tap for `lingbot_live.pipeline.session.Session.add_tap`; `look` is called again
+    and again by one worker.
     """
 
     def __init__(self, names: Sequence[str], board: Board | None = None) -> None:

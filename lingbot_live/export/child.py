@@ -22,7 +22,7 @@ from lingbot_live.errors import ExportCancelledError, ExportError, LingbotLiveEr
 from lingbot_live.export.job import ExportReport, ExportRequest, run_export
 from lingbot_live.export.shot import DepthSource
 from lingbot_live.export.source import Span
-from lingbot_live.worker import Worker
+from lingbot_live.system.worker import Worker
 
 _END_S = 10.0  # for a child to notice that it is to stop
 _TELL_S = 0.1  # between two notes of progress

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lingbot_live import colormap
-from lingbot_live.controls import Control, ControlKind, ControlValue
+from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
 from lingbot_live.errors import ConfigError, ExportError, did_you_mean
 from lingbot_live.export.images import ArrayWriter, ImageWriter, TumWriter
 from lingbot_live.export.mesh import MeshWriter

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lingbot_live import __version__
-from lingbot_live.controls import ControlValue
+from lingbot_live.cameras.controls import ControlValue
 from lingbot_live.errors import ExportCancelledError, ExportError, LingbotLiveError
 from lingbot_live.export.folder import NOTE, check_free, new_file, new_folder
 from lingbot_live.export.formats import ExportFormat, format_named

@@ -8,8 +8,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from lingbot_live.camera import CameraInfo
-from lingbot_live.controls import ControlValue
+from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.cameras.controls import ControlValue
 from lingbot_live.errors import ExportError
 from lingbot_live.frame import DepthMap, Frame, Intrinsics
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lingbot_live import __version__
-from lingbot_live.camera import CameraInfo
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.colormap import DepthRange, auto_range, colorize
 from lingbot_live.errors import ExportError
 from lingbot_live.export.cloud import write_ply_of_snapshot

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from lingbot_live import registry
-from lingbot_live.camera import Camera, CameraInfo
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import Camera, CameraInfo
+from lingbot_live.cameras.readings import OFFLINE, frame_count, readings
 from lingbot_live.errors import ExportError, LingbotLiveError
 from lingbot_live.frame import Frame, RecordedDepth
-from lingbot_live.reading import OFFLINE, frame_count, readings
 from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.format import split_target
 from lingbot_live.recording.recording import Recording

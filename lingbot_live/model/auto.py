@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import RefinerError
-from lingbot_live.model import weights
-from lingbot_live.model.start import create_lingbot, import_torch
-from lingbot_live.refiner import Refiner
+from lingbot_live.model.create import create_lingbot, import_torch
+from lingbot_live.model.weights import store
+from lingbot_live.refiners.base import Refiner
 from lingbot_live.refiners.guided import create_guided
 
 _NOT_USED = ". LingBot-Depth is not used: "
@@ -46,9 +46,9 @@ def _missing_device(device: str) -> str:
 
 
 def _missing_weights() -> str:
-    if weights.status(weights.RECOMMENDED).state == "present":
+    if store.status(store.RECOMMENDED).state == "present":
         return ""
-    download = f"lingbot-live models download {weights.RECOMMENDED}"
+    download = f"lingbot-live models download {store.RECOMMENDED}"
     return f"its weights are not on this machine ({download})"
 
 
@@ -57,7 +57,7 @@ def create_auto(config: RefinerConfig) -> Refiner:
     reason = why_not_lingbot(config.device)
     if not reason:
         try:
-            return create_lingbot(replace(config, name="lingbot", model=weights.RECOMMENDED))
+            return create_lingbot(replace(config, name="lingbot", model=store.RECOMMENDED))
         except RefinerError as error:
             reason = str(error)
     refiner = create_guided(config)

@@ -18,7 +18,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from lingbot_live.frame import ColorImage, Extrinsics, Intrinsics, RawDepth
-from lingbot_live.model import weights
 from lingbot_live.model.checkpoint import load_network
 from lingbot_live.model.config import ModelConfig
 from lingbot_live.model.device import CpuDevice, Device
@@ -27,6 +26,7 @@ from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.registration import TorchRegistration
 from lingbot_live.model.tokens import DepthTokens, TokenPacking
+from lingbot_live.model.weights import store
 from lingbot_live.registration import Registration
 
 T = TypeVar("T")
@@ -63,10 +63,10 @@ def engine_for(model: str | None, device: Device, precision: Precision) -> tuple
         WeightsError: the named model is not here or damaged.
     """
     packing = TokenPacking.BUCKET  # on a CPU too, so that what a GPU does is tried there
-    if model is None and weights.status(weights.RECOMMENDED).state != "present":
+    if model is None and store.status(store.RECOMMENDED).state != "present":
         network, title = _made_up(device.where, precision), "made-up weights of full size"
     else:
-        path = weights.resolve(model or "")
+        path = store.resolve(model or "")
         network, title = load_network(path, precision, device.where), str(path)
     return Engine(network, device, precision, _UNMASKED, packing), title
 

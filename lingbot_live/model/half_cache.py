@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lingbot_live.errors import WeightsError
-from lingbot_live.model.files import cache_folder, whole_file
+from lingbot_live.model.weights.files import cache_folder, whole_file
 
 if TYPE_CHECKING:
     import torch

@@ -13,14 +13,14 @@ import numpy as np
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import OutOfMemoryError, RefinerError, WeightsError
 from lingbot_live.frame import DepthMap, Frame, Mask, RefinerInfo
-from lingbot_live.model import weights
 from lingbot_live.model.checkpoint import load_network, read_checkpoint
 from lingbot_live.model.device import Device, is_out_of_memory, pick_device
 from lingbot_live.model.engine import Engine, OutputPolicy
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.registration import TorchRegistration
-from lingbot_live.refiner import Refiner
+from lingbot_live.model.weights import store
+from lingbot_live.refiners.base import Refiner
 from lingbot_live.registration import announce
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def create_lingbot(config: RefinerConfig) -> Refiner:
         ConfigError: the asked device is not there.
         OutOfMemoryError: the weights alone are too large for the device.
     """
-    path = weights.resolve(config.model)
+    path = store.resolve(config.model)
     device = pick_device(config.device)
     try:
         refiner = _create(config, path, device)
@@ -139,14 +139,14 @@ def _create(config: RefinerConfig, path: Path, device: Device) -> Refiner:
 
 def _title(model: str, path: Path) -> str:
     """Return a model's name; of a file by path its own and its folder's, as most are model.pt."""
-    if not model or weights.published(model) or not Path(model).expanduser().exists():
-        return model or weights.RECOMMENDED
+    if not model or store.published(model) or not Path(model).expanduser().exists():
+        return model or store.RECOMMENDED
     return f"{path.absolute().parent.name}/{path.name}"
 
 
 def _load(path: Path, device: Device, precision: Precision) -> tuple[LingBotDepth, Precision, str]:
     """Load in ``precision``, or in bf16 where fp16 overflows; returns what was done, in words."""
-    half = weights.find_half_cache(path) if precision is Precision.FP16 else None
+    half = store.find_half_cache(path) if precision is Precision.FP16 else None
     network = load_network(half or path, precision, device.where)
     if network.depth_head is None:
         raise WeightsError(f"{path}: this network has no depth head, so it refines nothing")
@@ -168,7 +168,7 @@ def _write_half(source: Path, network: LingBotDepth) -> None:
     state = network.state_dict()
     kept = [name for name, tensor in state.items() if tensor.dtype.itemsize == 4]
     try:
-        weights.write_half_cache(source, state, read_checkpoint(source).config, kept)
+        store.write_half_cache(source, state, read_checkpoint(source).config, kept)
     except WeightsError as error:
         log.warning("the fp16 copy was not written, the next start takes as long: %s", error)
 

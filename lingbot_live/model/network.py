@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lingbot_live.model import postprocess, tokens
+from lingbot_live.model.asked import Request
 from lingbot_live.model.config import ModelConfig
 from lingbot_live.model.decoder import FP32_LEVELS, ConvStack, uv_maps
 from lingbot_live.model.encoder import Encoder
@@ -31,7 +32,6 @@ from lingbot_live.model.preprocess import (
     prepare_image,
     token_grid,
 )
-from lingbot_live.model.request import Request
 from lingbot_live.model.tokens import DepthTokens, TokenPacking
 
 MOST_TABLES = 8  # grids whose tables are kept
@@ -75,7 +75,7 @@ class LingBotDepth(nn.Module):
             WeightsError: there is none, or it is damaged, or it does not fit; says which and why.
         """
         from lingbot_live.model.checkpoint import load_network
-        from lingbot_live.model.weights import resolve
+        from lingbot_live.model.weights.store import resolve
 
         return load_network(resolve(str(name_or_path)), precision, torch.device(device))
 

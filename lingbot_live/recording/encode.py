@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lingbot_live.camera import CameraInfo
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import RecordingError
 from lingbot_live.frame import Calibration, ColorImage, Frame, Mask, RefinedFrame
-from lingbot_live.recording import cdr
 from lingbot_live.recording.format import (
     Event,
     FrameNote,
@@ -19,6 +18,7 @@ from lingbot_live.recording.format import (
     split_depth,
     to_json,
 )
+from lingbot_live.recording.mcap import cdr
 
 Messages = list[tuple[Role, bytes]]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from lingbot_live.camera import CameraInfo
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import CameraError, CorruptRecordingError, RecordingError
 from lingbot_live.frame import Calibration, ColorImage, Frame, Intrinsics, RawDepth
-from lingbot_live.recording import cdr, schemas
 from lingbot_live.recording.format import MILLIMETRE_M
-from lingbot_live.recording.reader import MessageReader
+from lingbot_live.recording.mcap import cdr, schemas
+from lingbot_live.recording.mcap.reader import MessageReader
 from lingbot_live.recording.tracks import Track, decode_color
 
 _DEPTH = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lingbot_live.camera import CameraInfo
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import (
     ConfigError,
     CorruptRecordingError,
@@ -37,7 +37,7 @@ from lingbot_live.frame import (
     RefinedFrame,
     RefinerInfo,
 )
-from lingbot_live.recording import schemas
+from lingbot_live.recording.mcap import schemas
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.repair import join
 from lingbot_live.recording.state import RecorderOptions
 from lingbot_live.recording.tracks import Track
-from lingbot_live.refiner import Refiner
+from lingbot_live.refiners.base import Refiner
 
 _FLUSH_S = 1.0
 _REFINED_ROLES = (

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from lingbot_live import __version__
-from lingbot_live.camera import CameraInfo
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.frame import Calibration, Frame
 from lingbot_live.recording.clock import Moment
 from lingbot_live.recording.encode import Messages, encode_camera

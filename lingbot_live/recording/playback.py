@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lingbot_live.cameras.playback import Mark, Preview
 from lingbot_live.errors import ConfigError, CorruptRecordingError, RecordingError
-from lingbot_live.playback import Mark, Preview
 from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
@@ -34,7 +34,7 @@ class Playback:
 
     Times are seconds from the recording's first frame, frames are those of the ``lead`` camera.
     `for_file` returns the one that all players of a file share; it opens the file and closes it
-    with the last of them. Satisfies `lingbot_live.playback.Playback`.
+    with the last of them. Satisfies `lingbot_live.cameras.playback.Playback`.
     """
 
     def __init__(self, path: Path, topics: Topics | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from lingbot_live.camera import Camera, CameraInfo, Capture
+from lingbot_live.cameras.base import Camera, CameraInfo, Capture
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,

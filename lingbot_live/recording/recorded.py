@@ -7,7 +7,7 @@ import time
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import NothingRecordedError
 from lingbot_live.frame import DepthMap, Frame, Mask, RecordedDepth, RefinedFrame, RefinerInfo
-from lingbot_live.refiner import Refiner
+from lingbot_live.refiners.base import Refiner
 
 
 class RecordedRefiner(Refiner):

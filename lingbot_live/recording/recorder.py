@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lingbot_live.camera import CameraInfo
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import DiskFullError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.recording.clock import CameraClock, Moment
@@ -31,7 +31,7 @@ from lingbot_live.recording.state import (
     RecorderStats,
     Source,
 )
-from lingbot_live.worker import Worker
+from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
 

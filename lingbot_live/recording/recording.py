@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from lingbot_live.errors import CorruptRecordingError, RecordingError, did_you_mean
 from lingbot_live.frame import Frame, RefinedFrame
-from lingbot_live.recording import cdr
 from lingbot_live.recording.foreign import Topics, foreign_tracks
 from lingbot_live.recording.format import (
     CAMERA,
@@ -24,8 +23,9 @@ from lingbot_live.recording.format import (
     check_version,
     read_event,
 )
-from lingbot_live.recording.index import Times
-from lingbot_live.recording.reader import MessageReader
+from lingbot_live.recording.mcap import cdr
+from lingbot_live.recording.mcap.index import Times
+from lingbot_live.recording.mcap.reader import MessageReader
 from lingbot_live.recording.tracks import OwnTrack, Track
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from mcap.data_stream import RecordBuilder
 from mcap.records import ChunkIndex, MessageIndex
 
 from lingbot_live.errors import CorruptRecordingError, RecordingError
-from lingbot_live.recording.index import ChunkPlace, FileIndex, McapFile
-from lingbot_live.recording.records import walk_messages
-from lingbot_live.recording.summary import front, summary
+from lingbot_live.recording.mcap.index import ChunkPlace, FileIndex, McapFile
+from lingbot_live.recording.mcap.records import walk_messages
+from lingbot_live.recording.mcap.summary import front, summary
 
 
 @dataclass(frozen=True, slots=True)

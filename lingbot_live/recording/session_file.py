@@ -13,12 +13,12 @@ from pathlib import Path
 from mcap.records import Channel, ChunkIndex, Schema
 
 from lingbot_live.errors import RecordingError
-from lingbot_live.recording import schemas
-from lingbot_live.recording.chunk import Chunk, PackedChunk, pack
 from lingbot_live.recording.encode import Messages
 from lingbot_live.recording.format import CAMERA, COMMON, PROFILE, ROLE, TOPICS, Role
-from lingbot_live.recording.index import FileIndex
-from lingbot_live.recording.summary import front, summary
+from lingbot_live.recording.mcap import schemas
+from lingbot_live.recording.mcap.chunks import Chunk, PackedChunk, pack
+from lingbot_live.recording.mcap.index import FileIndex
+from lingbot_live.recording.mcap.summary import front, summary
 
 log = logging.getLogger(__name__)
 

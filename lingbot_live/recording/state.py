@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from lingbot_live.camera import CameraInfo
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Frame, RefinedFrame
 
@@ -28,7 +28,7 @@ class RecorderState(str, Enum):
 
 
 class FeedLike(Protocol):
-    """What a recorder reads of a `lingbot_live.session.Feed`."""
+    """What a recorder reads of a `lingbot_live.pipeline.session.Feed`."""
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class FeedLike(Protocol):
 
 
 class Source(Protocol):
-    """What a recorder needs of a `lingbot_live.session.Session`."""
+    """What a recorder needs of a `lingbot_live.pipeline.session.Session`."""
 
     @property
     def feeds(self) -> Sequence[FeedLike]:

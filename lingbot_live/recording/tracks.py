@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lingbot_live.camera import CameraInfo
+from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.cameras.previews import shrink
 from lingbot_live.errors import CameraError, CorruptRecordingError, RefinerError
 from lingbot_live.frame import (
     Alignment,
@@ -25,8 +26,6 @@ from lingbot_live.frame import (
     Mask,
     RefinedFrame,
 )
-from lingbot_live.previews import shrink
-from lingbot_live.recording import cdr
 from lingbot_live.recording.encode import Messages, encode_frame
 from lingbot_live.recording.format import (
     Role,
@@ -35,8 +34,9 @@ from lingbot_live.recording.format import (
     read_frame_note,
     read_refined_note,
 )
-from lingbot_live.recording.index import Times
-from lingbot_live.recording.reader import MessageReader
+from lingbot_live.recording.mcap import cdr
+from lingbot_live.recording.mcap.index import Times
+from lingbot_live.recording.mcap.reader import MessageReader
 
 log = logging.getLogger(__name__)
 

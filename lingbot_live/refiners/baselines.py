@@ -1,6 +1,6 @@
 """Plain ways to fill holes, to measure refiners against; they smooth and remove nothing.
 
-They are named in `lingbot_live.evaluation` alone, not offered for streaming.
+They are named in `lingbot_live.quality.evaluation` alone, not offered for streaming.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lingbot_live.frame import DepthMap, Frame, Mask, RefinerInfo
-from lingbot_live.refiner import Refiner
+from lingbot_live.refiners.base import Refiner
 
 Fill = Callable[[Frame], DepthMap]
 

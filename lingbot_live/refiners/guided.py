@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import ColorImage, DepthMap, Frame, Mask, RawDepth, RefinerInfo
-from lingbot_live.refiner import Refiner
+from lingbot_live.refiners.base import Refiner
 
 Plane: TypeAlias = npt.NDArray[np.float32]  # (H, W)
 

@@ -16,14 +16,14 @@ import numpy as np
 
 from lingbot_live import __version__
 from lingbot_live.colormap import DepthRange
-from lingbot_live.comparison import (
+from lingbot_live.quality.comparison import (
     DISTANCE_EDGES_M,
     HISTOGRAM_EDGES_M,
     Floats,
     SensorRun,
     growth_exponent,
 )
-from lingbot_live.comparison_frames import ComparisonSettings
+from lingbot_live.quality.comparison_frames import ComparisonSettings
 from lingbot_live.report import pictures, tables, words
 from lingbot_live.report.svg import COLORS, Axis, Bars, Series, bar_plot, line_plot
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lingbot_live.colormap import DepthRange, colorize, colorize_signed, table
 from lingbot_live.frame import ColorImage, DepthMap
-from lingbot_live.metrics import Change, change_map
+from lingbot_live.quality.depth_errors import Change, change_map
 
 _MOST_PX = 640  # of width; enough for a printed page
 CHANGE_RGB = {

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from lingbot_live import __version__
-from lingbot_live.catalogue import CHANGE, IMAGE, METRICS, REFERENCE, TEMPORAL, Metric
-from lingbot_live.comparison import SensorRun, StreamResult
-from lingbot_live.comparison_frames import ComparisonSettings
-from lingbot_live.controls import ControlValue
+from lingbot_live.cameras.controls import ControlValue
+from lingbot_live.quality.comparison import SensorRun, StreamResult
+from lingbot_live.quality.comparison_frames import ComparisonSettings
+from lingbot_live.quality.metric import CHANGE, IMAGE, METRICS, REFERENCE, TEMPORAL, Metric
 
 _MAIN = (
     "fill_share", "rmse_all_m", "rmse_m", "delta_105_all", "flying_share",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from html import escape
 
 from lingbot_live.calibration.rig import Rig
-from lingbot_live.comparison import SensorRun, StreamResult, growth_exponent
-from lingbot_live.comparison_frames import ComparisonSettings
-from lingbot_live.temporal import LEAST_FRAMES
+from lingbot_live.quality.comparison import SensorRun, StreamResult, growth_exponent
+from lingbot_live.quality.comparison_frames import ComparisonSettings
+from lingbot_live.quality.temporal import LEAST_FRAMES
 
 
 def summary(runs: Sequence[SensorRun], settings: ComparisonSettings) -> str:

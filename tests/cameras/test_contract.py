@@ -1,4 +1,4 @@
-"""Every registered driver keeps every promise of `lingbot_live.testing`.
+"""Every registered driver keeps every promise of `lingbot_live.cameras.testing`.
 
 A make takes part through ``tests/fixtures_SCHEME.py`` with ``contract_cameras(folder)``, a context
 manager that yields makers of cameras by name.
@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from lingbot_live import registry, testing
+from lingbot_live.cameras import registry, testing
 
 SCHEMES = [
     point.name

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lingbot_live import registry
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.readings import OFFLINE, every_frame
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import ExportError
 from lingbot_live.export.job import ExportReport, ExportRequest, run_export
@@ -19,12 +20,11 @@ from lingbot_live.export.shot import DepthSource
 from lingbot_live.export.source import Span
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.geometry import deproject
-from lingbot_live.reading import OFFLINE, every_frame
+from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.offline import refine_file
 from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions
-from lingbot_live.session import Session
 
 SOURCES = {
     "realsense-bag": "realsense/d435_single_frame.bag",

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scripted import ScriptedCamera
 
-from lingbot_live import registry
-from lingbot_live.camera import CameraState, first_frame
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import CameraState, first_frame
 from lingbot_live.config import CameraConfig, SessionConfig
 from lingbot_live.errors import (
     CameraBusyError,
@@ -22,8 +22,8 @@ from lingbot_live.errors import (
     CameraTimeoutError,
     LingbotLiveError,
 )
-from lingbot_live.refiner import PassthroughRefiner
-from lingbot_live.session import Session
+from lingbot_live.pipeline.session import Session
+from lingbot_live.refiners.base import PassthroughRefiner
 
 rs = pytest.importorskip("pyrealsense2")
 pytest.importorskip("pyorbbecsdk")
@@ -174,7 +174,7 @@ def test_no_device_and_a_wrong_serial(make):
 
 
 def test_a_wrong_serial_beside_another_camera():
-    from drivers.realsense import RealSenseDriver
+    from drivers.realsense.driver import RealSenseDriver
 
     attached = fixtures_realsense.AttachedCamera(fixtures_realsense.VirtualCamera("V0001"))
     with pytest.raises(CameraNotFoundError) as caught:
@@ -196,11 +196,13 @@ TOLD = {  # what the SDKs tell in these cases, by their sources
 
 @pytest.mark.parametrize(("fault", "make"), TOLD)
 def test_what_only_hardware_can_show_is_said_by_the_sdks_words(fault, make):
-    from drivers import _orbbec_data, _orbbec_sdk, _realsense_data
+    from drivers.orbbec import data as orbbec
+    from drivers.orbbec import sdk as orbbec_sdk
+    from drivers.realsense import data as realsense
 
     explained, sdk = (
-        (_realsense_data.explained, rs) if make == "realsense"
-        else (_orbbec_data.explained, _orbbec_sdk.sdk())
+        (realsense.explained, rs) if make == "realsense"
+        else (orbbec.explained, orbbec_sdk.sdk())
     )  # fmt: skip
     with pytest.raises(LingbotLiveError) as caught, explained(sdk, f"{make}:4711"):
         raise RuntimeError(TOLD[fault, make])
@@ -225,7 +227,7 @@ def wait_for(condition, timeout_s=15.0):
 
 
 def test_unplugged_and_back(whole):
-    from drivers.realsense import RealSenseDriver
+    from drivers.realsense.driver import RealSenseDriver
 
     context, file = rs.context(), str(whole["realsense"])
     driver = RealSenseDriver(context)

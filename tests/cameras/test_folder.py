@@ -10,7 +10,7 @@ import fixtures_folder as made
 import numpy as np
 import pytest
 
-from lingbot_live import registry
+from lingbot_live.cameras import registry
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -221,7 +221,7 @@ def test_a_size_cannot_be_asked_for(tmp_path):
 
 def test_cache_is_bounded(tmp_path, monkeypatch):
     pair_bytes = made.WIDTH * made.HEIGHT * 5
-    monkeypatch.setattr("drivers.folder.CACHE_BYTES", 2 * pair_bytes)
+    monkeypatch.setattr("drivers.folder.driver.CACHE_BYTES", 2 * pair_bytes)
     config = CameraConfig(realtime=False)
     with registry.create_camera(f"folder:{made.plain(tmp_path)}", config) as camera:
         found = [camera.read(1.0) for _ in range(8)]

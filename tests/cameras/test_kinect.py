@@ -18,8 +18,8 @@ pytest.importorskip("pyk4a")
 
 from fixtures_kinect import COLOR_SIZE, PERIOD_US, START_US, Lens, Pair, Recording, Rig
 
-from drivers.azure_kinect import AzureKinectDriver
-from lingbot_live.camera import Camera, first_frame
+from drivers.kinect.driver import AzureKinectDriver
+from lingbot_live.cameras.base import Camera, first_frame
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -404,7 +404,7 @@ def test_the_sdk_keeps_silent(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     path.write_bytes(Recording().write(tmp_path / "b.mkv", pairs(2)).read_bytes()[:5000])
     script = (
-        "import logging, sys; from drivers.azure_kinect import AzureKinectDriver\n"
+        "import logging, sys; from drivers.kinect.driver import AzureKinectDriver\n"
         "logging.getLogger('lingbot_live').addHandler(logging.NullHandler())\n"
         "from lingbot_live.config import CameraConfig\n"
         "from lingbot_live.errors import BadRecordingError\n"

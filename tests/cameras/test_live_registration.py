@@ -11,7 +11,8 @@ import pytest
 from command import in_new_python
 from registrations import COLOR, DEPTH, LENSED, POSE, TILTED, scene, torch_on
 
-from lingbot_live import registration, registry
+from lingbot_live import registration
+from lingbot_live.cameras import registry
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import CameraError
 from lingbot_live.frame import RawDepth
@@ -147,8 +148,8 @@ def test_lingbot_takes_registration_to_a_gpu_and_not_to_the_cpu(
 ) -> None:
     from made_network import save_made
 
+    from lingbot_live.model.create import create_lingbot
     from lingbot_live.model.device import has_cuda
-    from lingbot_live.model.start import create_lingbot
 
     if device == "cuda" and not has_cuda():
         pytest.skip("no CUDA device here")
@@ -165,7 +166,7 @@ def test_a_program_that_only_records_never_imports_torch() -> None:
         "import sys, numpy as np\n"
         "from lingbot_live.frame import Extrinsics, Intrinsics\n"
         "from lingbot_live.registration import LiveRegistration\n"
-        "import drivers._kinect_camera, drivers._orbbec_camera\n"
+        "import drivers.kinect.camera, drivers.orbbec.camera\n"
         "lens = Intrinsics(8, 6, 6.0, 6.0, 4.0, 3.0)\n"
         "live = LiveRegistration(lens, lens, Extrinsics(), keep_values=True)\n"
         "assert live(np.full((6, 8), 900, np.uint16), 0.001).all()\n"

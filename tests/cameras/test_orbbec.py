@@ -28,8 +28,8 @@ from fixtures_orbbec import (
     Pair,
 )
 
-from drivers.orbbec import OrbbecDriver
-from lingbot_live.camera import Camera, first_frame
+from drivers.orbbec.driver import OrbbecDriver
+from lingbot_live.cameras.base import Camera, first_frame
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -149,8 +149,8 @@ def test_depth_moves_onto_colour_and_keeps_its_values(unit_mm: float, tmp_path: 
 
 
 def test_agrees_with_the_sdks_own_aligner(tmp_path: Path) -> None:
-    from drivers import _orbbec_data as data
-    from drivers.orbbec import sdk
+    from drivers.orbbec import data
+    from drivers.orbbec.driver import sdk
     from lingbot_live.registration import Registration
 
     v, u = np.mgrid[0:240, 0:320]
@@ -373,7 +373,7 @@ def test_without_the_sdk_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch)
 def test_the_sdk_keeps_silent(tmp_path: Path) -> None:
     path = Bag().write(tmp_path / "a.bag", pairs(2))
     script = (
-        "import logging, sys; from drivers.orbbec import OrbbecDriver\n"
+        "import logging, sys; from drivers.orbbec.driver import OrbbecDriver\n"
         "logging.getLogger('lingbot_live').addHandler(logging.NullHandler())\n"
         "from lingbot_live.config import CameraConfig\n"
         "driver = OrbbecDriver(); driver.discover()\n"

@@ -18,16 +18,16 @@ pytest.importorskip("rosbags")
 from fixtures_orbbec import PERIOD_US, START_US, Bag, Pair
 from sessions import record
 
-from drivers._orbbec_sdk import context, sdk
-from drivers._rosbag import Bag as RosBag
-from drivers.orbbec import LiveOrbbec, OrbbecDriver
-from lingbot_live import registry
-from lingbot_live.about import describe
-from lingbot_live.camera import Camera, CameraInfo, first_frame
+from drivers.common.rosbag import Bag as RosBag
+from drivers.orbbec.driver import LiveOrbbec, OrbbecDriver
+from drivers.orbbec.sdk import context, sdk
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import Camera, CameraInfo, first_frame
+from lingbot_live.cameras.describe import describe
+from lingbot_live.cameras.readings import OFFLINE, every_frame
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, CameraDisconnectedError
 from lingbot_live.frame import Frame, ImuSample
-from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.recording.recording import Recording
 
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")

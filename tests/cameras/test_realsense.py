@@ -14,10 +14,10 @@ import fixtures_realsense as made
 import numpy as np
 import pytest
 
-from drivers import _recording
-from drivers.realsense import RealSenseDriver
-from lingbot_live import registry
-from lingbot_live.camera import first_frame
+from drivers.common import recording as looking
+from drivers.realsense.driver import RealSenseDriver
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import first_frame
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -301,9 +301,9 @@ def test_a_crash_or_hang_stays_in_the_child(recording, tmp_path, monkeypatch):
         script.write_text(f"#!{sys.executable}\n{body}\n")
         script.chmod(0o755)
         with monkeypatch.context() as patch:
-            patch.setattr(_recording.sys, "executable", str(script))
+            patch.setattr(looking.sys, "executable", str(script))
             with pytest.raises(BadRecordingError, match=says):
-                _recording.probe("realsense", recording, limit_s=1)
+                looking.probe("realsense", recording, limit_s=1)
 
 
 def test_a_file_is_probed_once(recording, tmp_path, monkeypatch):
@@ -315,14 +315,14 @@ def test_a_file_is_probed_once(recording, tmp_path, monkeypatch):
         runs.append(args)
         return run(*args, **kwargs)
 
-    monkeypatch.setattr(_recording.subprocess, "run", counted)
+    monkeypatch.setattr(looking.subprocess, "run", counted)
     copy = tmp_path / "copy.db3"
     shutil.copy(recording, copy)
     for _ in range(2):
-        _recording.probe("realsense", copy)
+        looking.probe("realsense", copy)
     assert len(runs) == 1
     os.utime(copy, (1, 1))
-    _recording.probe("realsense", copy)
+    looking.probe("realsense", copy)
     assert len(runs) == 2
 
 

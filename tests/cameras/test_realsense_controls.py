@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from lingbot_live import registry
-from lingbot_live.camera import first_frame
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import first_frame
+from lingbot_live.cameras.controls import ControlKind
 from lingbot_live.config import CameraConfig
-from lingbot_live.controls import ControlKind
 from lingbot_live.errors import ConfigError
 
 rs = pytest.importorskip("pyrealsense2")
 import fixtures_realsense as made  # noqa: E402 - needs the SDK
 
-from drivers.realsense import RealSenseDriver  # noqa: E402
+from drivers.realsense.driver import RealSenseDriver  # noqa: E402
 
 OPTIONS = (  # minimum, maximum, default, step
     (rs.option.exposure, (1, 165000, 8500, 1)),

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from lingbot_live import registry
-from lingbot_live.camera import first_frame
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import first_frame
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import EndOfStreamError
 

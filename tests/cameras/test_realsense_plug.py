@@ -6,8 +6,8 @@ import queue
 
 import pytest
 
-from lingbot_live import discovery, registry
-from lingbot_live.discovery import DeviceWatcher
+from lingbot_live.cameras import discovery, registry
+from lingbot_live.cameras.discovery import DeviceWatcher
 
 rs = pytest.importorskip("pyrealsense2")
 from fixtures_realsense import VirtualCamera  # noqa: E402 - needs the SDK

@@ -230,7 +230,7 @@ def agreement(own: RawDepth, reference: RawDepth, unit_mm: float) -> float:
 @pytest.mark.parametrize("name", ["d435_single_frame.bag", "virtual_d435.db3"])
 def test_agrees_with_the_realsense_sdk(testdata: Path, name: str, made: Made) -> None:
     rs = pytest.importorskip("pyrealsense2")
-    from drivers import _realsense_data as data
+    from drivers.realsense import data
 
     pipeline, config = rs.pipeline(), rs.config()
     config.enable_device_from_file(
@@ -266,8 +266,8 @@ def test_agrees_with_the_kinects_depth_engine(testdata: Path, tmp_path: Path) ->
     pytest.importorskip("pyk4a")
     if sys.platform == "linux" and shutil.which("xvfb-run") is None:
         pytest.skip("the depth engine needs a display; install xvfb")
-    from drivers import _kinect_data as data
-    from drivers.azure_kinect import sdk
+    from drivers.kinect import data
+    from drivers.kinect.driver import sdk
 
     recording, result = testdata / "data" / "azure_kinect" / "recording.mkv", tmp_path / "r.npz"
     command = [sys.executable, "-c", _ENGINE, str(recording), str(result)]

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from drivers._profiles import choose
-from drivers._sdk import import_sdk
-from lingbot_live.camera import StreamProfile
+from drivers.common.profiles import choose
+from drivers.common.sdk import import_sdk
+from lingbot_live.cameras.base import StreamProfile
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraError, ConfigError, DriverUnavailableError
 
@@ -63,7 +63,7 @@ def test_missing_dependency_of_an_sdk_is_not_a_missing_sdk(tmp_path, monkeypatch
 
 
 def test_realsense_without_its_sdk(monkeypatch):
-    from drivers.realsense import RealSenseDriver
+    from drivers.realsense.driver import RealSenseDriver
 
     monkeypatch.setitem(sys.modules, "pyrealsense2", None)
     with pytest.raises(DriverUnavailableError, match=r"lingbot-live\[realsense\]"):

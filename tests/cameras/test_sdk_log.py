@@ -19,10 +19,11 @@ pytest.importorskip("pyk4a")
 import fixtures_kinect
 import fixtures_orbbec
 
-from drivers import _kinect_camera, _orbbec_sdk
-from drivers._sdk_log import SdkLog
-from lingbot_live import registry
-from lingbot_live.discovery import ChildLook
+from drivers.common.sdk_log import SdkLog
+from drivers.kinect import camera as kinect_camera
+from drivers.orbbec import sdk as orbbec_sdk
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.discovery import ChildLook
 from lingbot_live.errors import BadRecordingError, CameraError
 
 KINECT, ORBBEC = "lingbot_live.sdk.kinect", "lingbot_live.sdk.orbbec"
@@ -78,8 +79,8 @@ def test_what_is_said_at_every_start_is_no_warning(
     recordings: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    _orbbec_sdk.context()
-    _orbbec_sdk.SDK_LOG.hand_on()
+    orbbec_sdk.context()
+    orbbec_sdk.SDK_LOG.hand_on()
     caplog.clear()  # a machine without USB is told of once
     for make in ("orbbec", "kinect"):
         registry.driver(make).discover()
@@ -95,7 +96,7 @@ def test_what_is_said_at_every_start_is_no_warning(
 def test_every_message_comes_once_while_threads_write_and_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _kinect_camera.sdk()
+    kinect_camera.sdk()
     said = [[str(tmp_path / f"{thread}-{i}") for i in range(300)] for thread in range(3)]
     writers = [
         threading.Thread(target=lambda own=own: [*map(fixtures_kinect.complain, own)])
@@ -105,7 +106,7 @@ def test_every_message_comes_once_while_threads_write_and_read(
 
     def read() -> None:
         while not has_ended.is_set():
-            _kinect_camera.SDK_LOG.hand_on()
+            kinect_camera.SDK_LOG.hand_on()
 
     readers = [threading.Thread(target=read) for _ in range(2)]
     for thread in writers + readers:
@@ -115,16 +116,16 @@ def test_every_message_comes_once_while_threads_write_and_read(
     has_ended.set()
     for thread in readers:
         thread.join()
-    _kinect_camera.SDK_LOG.hand_on()
+    kinect_camera.SDK_LOG.hand_on()
     found = Counter(text.split("'")[1] for text in texts(caplog, KINECT) if str(tmp_path) in text)
     assert found == Counter(path for own in said for path in own)
 
 
 def test_messages_of_orbbec_come_once(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    ob = _orbbec_sdk.sdk()
-    _orbbec_sdk.context()
+    ob = orbbec_sdk.sdk()
+    orbbec_sdk.context()
     for i in range(20):
-        with pytest.raises(RuntimeError), _orbbec_sdk.SDK_LOG.handed_on():
+        with pytest.raises(RuntimeError), orbbec_sdk.SDK_LOG.handed_on():
             ob.PlaybackDevice(str(tmp_path / f"none-{i}"))
         assert f"none-{i}" in texts(caplog, ORBBEC)[-1]
     found = [text for text in texts(caplog, ORBBEC) if str(tmp_path) in text]
@@ -186,7 +187,7 @@ def test_a_file_that_is_rotated_is_read_to_its_end_and_deleted(
 
 SCRIPT = """
 import sys
-from lingbot_live import registry
+from lingbot_live.cameras import registry
 from lingbot_live.errors import CameraError
 for address in sys.argv[1:]:
     try:

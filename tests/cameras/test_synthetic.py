@@ -8,16 +8,23 @@ import cv2
 import numpy as np
 import pytest
 
-from drivers._loop import SIGMA_FINE, Sweep, cache_root, pose_count, pose_index
-from drivers._render import View, render
-from drivers._sensors import FINE_M, SENSORS, Observation, Stereo, StructuredLight, TimeOfFlight
-from drivers._shapes import Material
-from drivers.synthetic import SyntheticDriver
-from lingbot_live.camera import Camera, first_frame
+from drivers.synthetic.driver import SyntheticDriver
+from drivers.synthetic.loop import SIGMA_FINE, Sweep, cache_root, pose_count, pose_index
+from drivers.synthetic.render import View, render
+from drivers.synthetic.sensors import (
+    FINE_M,
+    SENSORS,
+    Observation,
+    Stereo,
+    StructuredLight,
+    TimeOfFlight,
+)
+from drivers.synthetic.shapes import Material
+from lingbot_live.cameras.base import Camera, first_frame
+from lingbot_live.cameras.registry import create_camera, find_camera
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraError, CameraNotFoundError, CameraTimeoutError, ConfigError
 from lingbot_live.frame import Frame, Intrinsics
-from lingbot_live.registry import create_camera, find_camera
 
 SMALL = CameraConfig(width=160, height=120, realtime=False)
 SIZE = Intrinsics(320, 240, 260.0, 260.0, 159.5, 119.5)
@@ -167,7 +174,7 @@ def test_a_late_renderer_costs_no_frames(monkeypatch: pytest.MonkeyPatch) -> Non
             go_on.wait(10)
         return real(phase, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("drivers._render.render", late)
+    monkeypatch.setattr("drivers.synthetic.render.render", late)
     with camera("tof", CameraConfig(width=64, height=48, fps=1e4)) as opened:
         shown = [first_frame(opened) for _ in range(5)]
         opened._frame = 40_000
@@ -181,7 +188,7 @@ def test_a_failing_renderer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no rays today")
 
-    monkeypatch.setattr("drivers._render.render", broken)
+    monkeypatch.setattr("drivers.synthetic.render.render", broken)
     with camera("stereo") as opened, pytest.raises(CameraError, match="no rays today"):
         first_frame(opened)
 
@@ -226,7 +233,7 @@ def filled(sweep: Sweep) -> list[bytes]:
 def test_the_cache_gives_back_what_was_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     size, folder = Intrinsics(64, 48, 52.0, 52.0, 31.5, 23.5), cache_root() / "stereo"
     rendered = filled(Sweep(SENSORS["stereo"], size, 0, folder))
-    monkeypatch.setattr("drivers._render.render", None)
+    monkeypatch.setattr("drivers.synthetic.render.render", None)
     assert filled(Sweep(SENSORS["stereo"], size, 0, folder)) == rendered
 
 

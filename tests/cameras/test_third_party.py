@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lingbot_live import registry, testing
+from lingbot_live.cameras import registry, testing
 from lingbot_live.errors import BadRecordingError
 
 if sys.version_info >= (3, 11):

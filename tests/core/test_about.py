@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from lingbot_live import cli
-from lingbot_live.about import describe
+from lingbot_live.cameras.describe import describe
+from lingbot_live.cli import main
 from lingbot_live.errors import BadRecordingError, LingbotLiveError
 
 DATA = {
@@ -19,7 +19,7 @@ DATA = {
 
 
 def run(*arguments):
-    done = CliRunner().invoke(cli.app, [*map(str, arguments)])
+    done = CliRunner().invoke(main.app, [*map(str, arguments)])
     if isinstance(done.exception, LingbotLiveError):
         raise done.exception
     assert done.exit_code == 0, done.output

@@ -8,17 +8,18 @@ import pytest
 from command import in_new_python
 from made_network import save_made
 
-from lingbot_live import registry
+from lingbot_live.cameras import registry
 from lingbot_live.config import RefinerConfig
-from lingbot_live.model import auto, weights
+from lingbot_live.model import auto
 from lingbot_live.model.device import CpuDevice, has_cuda
-from lingbot_live.refiner import Refiner
+from lingbot_live.model.weights import store
+from lingbot_live.refiners.base import Refiner
 
 
 @pytest.fixture
 def present() -> Path:
     """Made-up weights where the recommended ones belong."""
-    folder = weights.model_folder(weights.RECOMMENDED)
+    folder = store.model_folder(store.RECOMMENDED)
     folder.mkdir(parents=True)
     return save_made(folder / "model.pt")
 
@@ -38,7 +39,7 @@ def made(config: RefinerConfig | None = None) -> Refiner:
 def test_without_weights_it_names_the_command_that_gets_them():
     refiner = made()
     assert refiner.info.name == "guided"
-    assert f"lingbot-live models download {weights.RECOMMENDED}" in refiner.info.note
+    assert f"lingbot-live models download {store.RECOMMENDED}" in refiner.info.note
     assert refiner.info.note.startswith("classical")
     refiner.close()
 
@@ -61,7 +62,7 @@ def test_with_a_driver_that_torch_cannot_use(present, monkeypatch):
 def test_with_weights_and_a_device_it_is_lingbot(present, gpu):
     refiner = made(RefinerConfig("auto", tokens=48))
     assert refiner.info.name == "lingbot"
-    assert refiner.info.checkpoint == weights.RECOMMENDED
+    assert refiner.info.checkpoint == store.RECOMMENDED
     refiner.close()
 
 

@@ -14,8 +14,8 @@ import typer
 from command import command, in_new_python
 from rgbd_folder import write_examples
 
-from lingbot_live.cli import app
-from lingbot_live.cli_light import command_names, only
+from lingbot_live.cli.lazy import command_names, only
+from lingbot_live.cli.main import app
 
 HEAVY = ("torch", "open3d", "PySide6", "pyqtgraph", "cv2", "pyrealsense2", "pyorbbecsdk", "pyk4a")
 
@@ -30,7 +30,7 @@ def cli(*arguments: str, timeout_s: float = 100, **options) -> subprocess.Comple
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
 def test_help_answers_without_heavy_imports(arguments):
     code = (
-        "import sys\nfrom lingbot_live.cli import main\n"
+        "import sys\nfrom lingbot_live.cli.main import main\n"
         f"sys.argv = ['lingbot-live', *{arguments!r}]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"

@@ -13,11 +13,11 @@ from rig_scene import CAMERA, TRUE, shot
 from lingbot_live.calibration.board import Board
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
 from lingbot_live.calibration.watch import BoardViews, Watch
-from lingbot_live.cli import app, main
-from lingbot_live.comparison import measure_camera
-from lingbot_live.comparison_frames import ComparisonSettings
+from lingbot_live.cli.main import app, main
 from lingbot_live.errors import CalibrationError, ConfigError
 from lingbot_live.frame import Calibration, Frame
+from lingbot_live.quality.comparison import measure_camera
+from lingbot_live.quality.comparison_frames import ComparisonSettings
 
 BESIDE = move_of((0.2, 0.01, 0.02), (1.0, -10.0, 2.0))
 

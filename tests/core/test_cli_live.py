@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from made_network import save_made
 
-from lingbot_live import cli_live
+from lingbot_live.cli import typed
 from lingbot_live.errors import ConfigError
 
 
@@ -34,7 +34,7 @@ def test_whole_lines_are_obeyed(monkeypatch, capsys):
     session = Asked()
     with os.fdopen(reader) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        with cli_live.typed_commands(session):
+        with typed.typed_commands(session):
             os.write(writer, b"tokens 6")
             os.write(writer, b"00\nlevel 3\n\nlouder\ntokens")
             os.close(writer)
@@ -47,9 +47,9 @@ def test_whole_lines_are_obeyed(monkeypatch, capsys):
 def test_what_is_no_command_is_said(line):
     session = Asked()
     with pytest.raises(ConfigError):
-        cli_live.obey(session, line)
+        typed.obey(session, line)
     with pytest.raises(ConfigError, match="level 12 must lie in 0 to 9"):
-        cli_live.obey(session, "level 12")
+        typed.obey(session, "level 12")
     assert session.calls == []
 
 

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from hub_server import Hub
 
-from lingbot_live.model import weights
+from lingbot_live.model.weights import store
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 
 
 @pytest.fixture
 def hub():
-    hub = Hub(weights.ZOO[0].huggingface, {"model.pt": CONTENT})
+    hub = Hub(store.ZOO[0].huggingface, {"model.pt": CONTENT})
     yield hub
     hub.close()
 
@@ -160,7 +160,7 @@ def test_offline_and_unknown(hub, models):
 def test_importing_loads_neither_torch_nor_the_hub():
     heavy = "torch", "huggingface_hub", "safetensors", "requests", "numpy", "rich.progress"
     code = (
-        "import sys, lingbot_live.model.weights, lingbot_live.cli_models;"
+        "import sys, lingbot_live.model.weights.store, lingbot_live.cli.models;"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,9 +14,9 @@ from made_network import save_made
 
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.export.snapshot import FILES
+from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.recording import Recording
-from lingbot_live.session import Session
 
 
 def refine(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -19,20 +19,21 @@ from rgbd_folder import write_examples
 from sessions import HalfRefiner, NoisyCamera, record
 from typer.testing import CliRunner
 
-from lingbot_live import cli, comparison_frames
 from lingbot_live.calibration.rig import Rig, RigCamera
-from lingbot_live.comparison import DISTANCE_EDGES_M, growth_exponent, measure_camera
-from lingbot_live.comparison_frames import ComparisonSettings
+from lingbot_live.cli import main
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraNotFoundError, ConfigError
 from lingbot_live.frame import Calibration, Extrinsics, Frame, Intrinsics
+from lingbot_live.quality import comparison_frames
+from lingbot_live.quality.comparison import DISTANCE_EDGES_M, growth_exponent, measure_camera
+from lingbot_live.quality.comparison_frames import ComparisonSettings
 from lingbot_live.report.svg import Axis, Series, line_plot
 
 SMALL = CameraConfig(width=160, height=120)
 
 
 def run(*arguments: str):
-    return CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+    return CliRunner().invoke(main.app, list(arguments), catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def test_truth_must_be_known(tmp_path):
 
 
 def test_every_refiner_sees_the_same_frames(monkeypatch):
-    from lingbot_live.refiner import PassthroughRefiner
+    from lingbot_live.refiners.base import PassthroughRefiner
     from lingbot_live.refiners.guided import GuidedRefiner
 
     seen: dict[str, list[tuple[int, int]]] = {"guided": [], "other": []}
@@ -167,7 +168,7 @@ def test_every_refiner_sees_the_same_frames(monkeypatch):
         engine = GuidedRefiner(config) if config.name == "guided" else Renamed()
         return spy(config.name, engine)
 
-    monkeypatch.setattr("lingbot_live.registry.create_refiner", create)
+    monkeypatch.setattr("lingbot_live.cameras.registry.create_refiner", create)
     settings = ComparisonSettings(duration_s=0.6, camera=SMALL)
     result = measure_camera("synthetic:structured", ["guided", "other"], settings)
     assert [stream.label for stream in result.streams] == ["raw", "guided", "other"]
@@ -242,7 +243,7 @@ def test_plots_stay_inside_their_frame():
 
 
 def test_the_commands_are_mounted():
-    names = set(typer.main.get_command(cli.app).commands)
+    names = set(typer.main.get_command(main.app).commands)
     assert {"measure", "compare", "eval"} <= names
 
 

@@ -8,9 +8,9 @@ import pytest
 from command import command
 from scripted import ScriptedCamera
 
-from lingbot_live.camera import _controls_for, first_frame
+from lingbot_live.cameras.base import _controls_for, first_frame
+from lingbot_live.cameras.controls import Control, ControlKind
 from lingbot_live.config import CameraConfig
-from lingbot_live.controls import Control, ControlKind
 from lingbot_live.errors import CameraError, ConfigError, SessionStateError
 
 EXPOSURE = Control("depth.exposure", 8000, ControlKind.INT, 1, 33000, 100, 8500, "us")
@@ -158,7 +158,7 @@ def test_set_on_the_command_line():
 
 
 def test_the_simulated_camera_has_a_control():
-    from lingbot_live import registry
+    from lingbot_live.cameras import registry
 
     config = CameraConfig(width=64, height=48, controls=(("depth.noise", "0"),))
     with registry.create_camera("synthetic:stereo", config) as camera:

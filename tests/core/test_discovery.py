@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from lingbot_live import discovery, usb
-from lingbot_live.camera import CameraInfo, StreamProfile
-from lingbot_live.discovery import ChildLook, DeviceWatcher, Listing
+from lingbot_live.cameras import discovery
+from lingbot_live.cameras.base import CameraInfo, StreamProfile
+from lingbot_live.cameras.discovery import ChildLook, DeviceWatcher, Listing
+from lingbot_live.system import usb
 
 DRIVER = """
     import json, os, time

@@ -11,8 +11,9 @@ import sys
 import pytest
 from command import command
 
-from lingbot_live import doctor, doctor_checks, doctor_system, usb
-from lingbot_live.doctor import ChildError, ChildSlowError, Status
+from lingbot_live.doctor import checks, doctor, system
+from lingbot_live.doctor.doctor import ChildError, ChildSlowError, Status
+from lingbot_live.system import usb
 
 
 def attach(devices, port, vendor, product, speed, serial=""):
@@ -66,13 +67,13 @@ def test_sdk(tmp_path, monkeypatch, body, status, words, fix):
     if body is not None:
         (tmp_path / "moonsdk.py").write_text(body)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    (found,) = doctor_checks.check_sdk("moonsdk", "moonsdk", "moon")
+    (found,) = checks.check_sdk("moonsdk", "moonsdk", "moon")
     assert found.status is status, found
     assert words in found.found
     assert fix in found.fix
 
 
-@pytest.mark.skipif(not doctor_system.ON_LINUX, reason="reads Linux's list of USB devices")
+@pytest.mark.skipif(not system.ON_LINUX, reason="reads Linux's list of USB devices")
 def test_a_busy_machine_is_no_fault():
     def check_torch(module):
         return doctor.ask_child("import time; time.sleep(60)", limit_s=0.3)
@@ -84,7 +85,7 @@ def test_a_busy_machine_is_no_fault():
 
 def test_usb_speed_and_whose_cameras(tmp_path):
     attach(tmp_path, "usb2", "1d6b", "xHCI Host Controller", "5000")
-    (quiet,) = doctor_system.check_usb(tmp_path)
+    (quiet,) = system.check_usb(tmp_path)
     assert quiet.status is Status.OK
     attach(tmp_path, "2-1", "8086", "Intel(R) RealSense(TM) Depth Camera 435i", "5000")
     attach(tmp_path, "1-2", "2bc5", "Orbbec Gemini 335", "480")
@@ -92,49 +93,49 @@ def test_usb_speed_and_whose_cameras(tmp_path):
     attach(tmp_path, "1-4", "045e", "Mouse", "12")
     attach(tmp_path, "2-5", "045e", "Azure Kinect 4K Camera", "")
     assert [c.scheme for c in usb.cameras(tmp_path)] == ["orbbec", "realsense", "kinect"]
-    slow, fast, unknown = doctor_system.check_usb(tmp_path)
+    slow, fast, unknown = system.check_usb(tmp_path)
     assert (slow.status, fast.status, unknown.status) == (Status.WARN, Status.OK, Status.OK)
     assert "480 Mbit/s (USB 2)" in slow.found
     assert "port 1-2" in slow.found
     assert "USB 3 port" in slow.fix
     assert "1-2:1.0" not in usb.listing(tmp_path)
-    (none,) = doctor_system.check_usb(tmp_path / "absent")
+    (none,) = system.check_usb(tmp_path / "absent")
     assert none.status is Status.WARN
 
 
-@pytest.mark.skipif(not doctor_system.ON_LINUX, reason="udev is Linux's")
+@pytest.mark.skipif(not system.ON_LINUX, reason="udev is Linux's")
 def test_udev_rules(tmp_path):
     rule = 'SUBSYSTEMS=="usb", ATTRS{idVendor}=="8086", ATTRS{idProduct}=="0b07", MODE:="0666"\n'
     (tmp_path / "99-camera.rules").write_text(rule)
     (tmp_path / "98-old.rules").write_text('# ATTRS{idVendor}=="2bc5", MODE="0666"\n')
-    realsense, orbbec, kinect = doctor_system.check_udev_rules((tmp_path, tmp_path / "absent"))
+    realsense, orbbec, kinect = system.check_udev_rules((tmp_path, tmp_path / "absent"))
     assert realsense.status is Status.OK
     assert orbbec.status is kinect.status is Status.WARN
     assert "99-obsensor-libusb.rules" in orbbec.fix
 
 
 def test_disk(tmp_path, monkeypatch):
-    (found,) = doctor_checks.check_disk(tmp_path)
+    (found,) = checks.check_disk(tmp_path)
     assert str(tmp_path) in found.found
     assert "MB/s" in found.found or found.status is Status.FAIL
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(doctor_checks, "NO_GB", 1e9)
-    (full,) = doctor_checks.check_disk(tmp_path)
+    monkeypatch.setattr(checks, "NO_GB", 1e9)
+    (full,) = checks.check_disk(tmp_path)
     assert full.status is Status.FAIL
-    (gone,) = doctor_checks.check_disk(tmp_path / "absent")
+    (gone,) = checks.check_disk(tmp_path / "absent")
     assert "cannot be written" in gone.found
 
 
 def test_weights(tmp_path):
-    (none,) = doctor_checks.check_weights()
+    (none,) = checks.check_weights()
     assert none.status is Status.WARN
     assert none.fix == "lingbot-live models download v0.5"
-    from lingbot_live.model import weights
+    from lingbot_live.model.weights import store
 
-    path = weights.model_folder("v0.5") / weights.FILE_NAMES[0]
+    path = store.model_folder("v0.5") / store.FILE_NAMES[0]
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x" * 2_000_000)
-    (there,) = doctor_checks.check_weights()
+    (there,) = checks.check_weights()
     assert there.status is Status.OK
     assert "v0.5 (2 MB)" in there.found
 
@@ -142,18 +143,18 @@ def test_weights(tmp_path):
 def test_no_display_is_said_without_trying(monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(doctor_system, "ON_LINUX", True)
-    (found,) = doctor_checks.check_display()
+    monkeypatch.setattr(system, "ON_LINUX", True)
+    (found,) = checks.check_display()
     assert found.status is Status.WARN
     assert "--headless" in found.fix
     monkeypatch.setenv("DISPLAY", ":99999")
-    (found,) = doctor_checks.check_display()
+    (found,) = checks.check_display()
     assert found.status is Status.FAIL
     assert "X11 :99999" in found.found
 
 
 def test_gpu_lines_tell_what_is_in_the_way():
-    gpu = doctor_checks._gpu
+    gpu = checks._gpu
     assert gpu("", {}).fix.startswith("use --refiner guided")
     assert "CPU build" in gpu("550", {"cuda": None}).found
     assert "update the NVIDIA driver" in gpu("400", {"cuda": "12.8"}).fix

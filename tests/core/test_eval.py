@@ -10,11 +10,12 @@ import pytest
 from rgbd_folder import write_examples
 from typer.testing import CliRunner
 
-from lingbot_live import cli, evaluation
+from lingbot_live.cli import main
 from lingbot_live.errors import ConfigError
-from lingbot_live.evaluation import EvalSettings, evaluate, examples
 from lingbot_live.frame import Calibration, Frame, Intrinsics
-from lingbot_live.metrics import rel_error
+from lingbot_live.quality import evaluation
+from lingbot_live.quality.depth_errors import rel_error
+from lingbot_live.quality.evaluation import EvalSettings, evaluate, examples
 from lingbot_live.refiners.baselines import BASELINES, create_baseline
 
 
@@ -143,12 +144,12 @@ def test_refiners_are_checked_by_name():
 def test_the_command_prints_a_table_and_json(tmp_path):
     folder = write_examples(tmp_path / "e", 2)
     runner = CliRunner()
-    table = runner.invoke(cli.app, ["eval", str(folder)], catch_exceptions=False)
+    table = runner.invoke(main.app, ["eval", str(folder)], catch_exceptions=False)
     assert table.exit_code == 0
     for name in ("nearest", "telea", "pushpull", "guided"):
         assert name in table.output
     arguments = ["eval", str(folder), "--refiner", "guided", "--protocol", "sparse", "--json"]
-    rows = json.loads(runner.invoke(cli.app, arguments, catch_exceptions=False).output)
+    rows = json.loads(runner.invoke(main.app, arguments, catch_exceptions=False).output)
     assert [row["protocol"] for row in rows] == ["sparse"]
     assert 0 < rows[0]["metrics"]["absrel_all"] < 0.5
 

@@ -19,7 +19,7 @@ from export_takes import ask, names
 from fixtures_folder import plain
 from sessions import NoisyCamera, record
 
-from lingbot_live import cli_export
+from lingbot_live.cli.export import NAMES
 from lingbot_live.errors import (
     ConfigError,
     ExportCancelledError,
@@ -237,7 +237,7 @@ def test_the_document_says_what_the_table_says():
             assert f"| `{option.name}` |" in text
             assert option.help in text, option.name
             assert option.span in text, option.name
-    assert ", ".join(FORMATS) == cli_export.NAMES
+    assert ", ".join(FORMATS) == NAMES
 
 
 def test_the_readme_lists_the_formats():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Calibration, Frame, Intrinsics
-from lingbot_live.metrics import hide, mask_blocks, mask_sparse, rel_error
+from lingbot_live.quality.depth_errors import hide, mask_blocks, mask_sparse, rel_error
 from lingbot_live.refiners.guided import create_guided
 
 SATURATED = 64_880  # raw values from here on, the last percent of 16 bits, are no measurements

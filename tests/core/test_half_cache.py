@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from lingbot_live.errors import WeightsError
-from lingbot_live.model import weights
 from lingbot_live.model.half_cache import read_half_config
+from lingbot_live.model.weights import store
 
 CONFIG = {"encoder": {"backbone": "dinov2_vitl14", "intermediate_layers": [23]}, "remap": "exp"}
 
@@ -55,8 +55,8 @@ def files(cache: Path) -> list[Path]:
 
 
 def test_products_are_halved_and_the_rest_stays_exact(source, state):
-    path = weights.write_half_cache(source, state, CONFIG, keep=("last.weight",))
-    assert weights.find_half_cache(source) == path
+    path = store.write_half_cache(source, state, CONFIG, keep=("last.weight",))
+    assert store.find_half_cache(source) == path
     loaded = load_file(path)
     assert set(loaded) == set(state)
     for name in ("fc.weight", "conv.weight"):
@@ -70,30 +70,30 @@ def test_products_are_halved_and_the_rest_stays_exact(source, state):
 
 
 def test_a_changed_source_gets_a_new_copy(source, state, cache):
-    weights.write_half_cache(source, state, CONFIG)
+    store.write_half_cache(source, state, CONFIG)
     source.write_bytes(b"another checkpoint")
-    assert weights.find_half_cache(source) is None
+    assert store.find_half_cache(source) is None
     assert files(cache) == []
-    weights.write_half_cache(source, state, CONFIG)
+    store.write_half_cache(source, state, CONFIG)
     stat = source.stat()
     os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    assert weights.find_half_cache(source) is None
+    assert store.find_half_cache(source) is None
 
 
 def test_every_damage_is_found(source, state, cache):
-    good = weights.write_half_cache(source, state, CONFIG).read_bytes()
+    good = store.write_half_cache(source, state, CONFIG).read_bytes()
     path = files(cache)[0]
     rng = np.random.default_rng(1)
     for _ in range(200):
         bad = bytearray(good)
         bad[rng.integers(len(bad))] ^= 1 << int(rng.integers(8))
         path.write_bytes(bad)
-        found = weights.find_half_cache(source)
+        found = store.find_half_cache(source)
         assert found is None or same(found, state), "a flipped bit went unnoticed"
         assert found is not None or not path.exists()
     for length in (0, 4, 100, len(good) // 2, len(good) - 1):
         path.write_bytes(good[:length])
-        assert weights.find_half_cache(source) is None
+        assert store.find_half_cache(source) is None
 
 
 def same(path: Path, state: dict[str, torch.Tensor]) -> bool:
@@ -110,45 +110,45 @@ def same(path: Path, state: dict[str, torch.Tensor]) -> bool:
 
 
 def test_the_check_can_be_left_to_the_header(source, state):
-    path = weights.write_half_cache(source, state, CONFIG)
+    path = store.write_half_cache(source, state, CONFIG)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    assert weights.find_half_cache(source, check=False) == path
-    assert weights.find_half_cache(source) is None
+    assert store.find_half_cache(source, check=False) == path
+    assert store.find_half_cache(source) is None
 
 
 @pytest.mark.parametrize("value", [1e6, float("nan"), float("-inf")])
 def test_values_beyond_fp16_are_refused_by_name(source, state, cache, value):
     state["fc.weight"][3, 3] = value
     with pytest.raises(WeightsError, match=r"fc\.weight: holds values that fp16 cannot"):
-        weights.write_half_cache(source, state, CONFIG)
+        store.write_half_cache(source, state, CONFIG)
     assert files(cache) == []
 
 
 def test_another_files_copy_is_not_taken(source, state, tmp_path):
-    weights.write_half_cache(source, state, CONFIG)
+    store.write_half_cache(source, state, CONFIG)
     other = tmp_path / "other.pt"
     other.write_bytes(source.read_bytes())
-    assert weights.find_half_cache(other) is None
+    assert store.find_half_cache(other) is None
     with pytest.raises(WeightsError, match="is not an fp16 copy"):
         read_half_config(other)
 
 
 def test_it_goes_with_its_model(state, cache):
-    folder = weights.model_folder("v0.5")
+    folder = store.model_folder("v0.5")
     folder.mkdir(parents=True)
     (folder / "model.pt").write_bytes(b"weights")
-    copy = weights.write_half_cache(folder / "model.pt", state, CONFIG)
+    copy = store.write_half_cache(folder / "model.pt", state, CONFIG)
     size = copy.stat().st_size
-    assert weights.status("v0.5").half_bytes == size
-    assert weights.remove("v0.5") == size + len(b"weights")
+    assert store.status("v0.5").half_bytes == size
+    assert store.remove("v0.5") == size + len(b"weights")
     assert not copy.exists()
 
 
 def test_a_users_file_stays_when_its_copy_goes(source, state):
-    copy = weights.write_half_cache(source, state, CONFIG)
-    assert weights.remove(str(source)) > 0
+    copy = store.write_half_cache(source, state, CONFIG)
+    assert store.remove(str(source)) > 0
     assert source.exists()
     assert not copy.exists()
 
@@ -172,7 +172,7 @@ except WeightsError as error:
 
 
 def test_metadata_names_the_source(source, state):
-    path = weights.write_half_cache(source, state, CONFIG)
+    path = store.write_half_cache(source, state, CONFIG)
     with safe_open(path, framework="numpy") as file:
         assert file.metadata()["source"] == str(source)
 
@@ -182,10 +182,10 @@ def test_checking_holds_one_tensor_at_a_time(source, cache):
     import tracemalloc
 
     many = {f"{i}.weight": torch.full((1000, 1000), float(i)) for i in range(8)}
-    weights.write_half_cache(source, many, CONFIG)
+    store.write_half_cache(source, many, CONFIG)
     tracemalloc.start()
     try:
-        assert weights.find_half_cache(source) is not None
+        assert store.find_half_cache(source) is not None
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from lingbot_live.latest import Latest
-from lingbot_live.stats import FeedStats, Rate, Samples
-from lingbot_live.worker import Worker
+from lingbot_live.pipeline.latest import Latest
+from lingbot_live.pipeline.stats import FeedStats, Rate, Samples
+from lingbot_live.system.worker import Worker
 
 
 def test_newest_wins_and_the_replaced_are_counted():

@@ -17,12 +17,13 @@ from made_network import made_config, made_weights, save_made
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError, OutOfMemoryError, RefinerError, WeightsError
 from lingbot_live.frame import Calibration, Frame, Intrinsics
-from lingbot_live.model import LingBotDepth, Precision, weights
+from lingbot_live.model import LingBotDepth, Precision
 from lingbot_live.model.device import CpuDevice
 from lingbot_live.model.engine import Engine
 from lingbot_live.model.half_cache import half_cache_path
 from lingbot_live.model.lingbot import LingBotRefiner, create_lingbot
 from lingbot_live.model.tokens import TokenPacking
+from lingbot_live.model.weights import store
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +243,7 @@ def test_damaged_fp16_copy_is_made_again(checkpoint, tmp_path, damage):
         }[damage]
     )
     np.testing.assert_array_equal(depth_of(path, precision="fp16"), first)
-    assert weights.find_half_cache(path) == half
+    assert store.find_half_cache(path) == half
 
 
 def test_without_room_for_the_copy_it_runs_all_the_same(checkpoint, tmp_path, monkeypatch, caplog):
@@ -297,9 +298,9 @@ def test_weights_too_large_for_the_device(checkpoint, monkeypatch):
 
 
 def test_models_in_the_cache_folder_go_by_name(checkpoint):
-    folder = weights.model_folder(weights.RECOMMENDED)
+    folder = store.model_folder(store.RECOMMENDED)
     folder.mkdir(parents=True)
     (folder / "model.pt").write_bytes(checkpoint.read_bytes())
     refiner = create_lingbot(RefinerConfig("lingbot", tokens=48, device="cpu"))
-    assert refiner.info.checkpoint == weights.RECOMMENDED
+    assert refiner.info.checkpoint == store.RECOMMENDED
     np.testing.assert_array_equal(refiner.refine(frame()).depth_m, depth_of(checkpoint))

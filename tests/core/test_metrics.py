@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Calibration, Frame, Intrinsics
-from lingbot_live.metrics import (
+from lingbot_live.quality.depth_errors import (
     Change,
     Tolerance,
     change_map,

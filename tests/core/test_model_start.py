@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lingbot_live.model import weights
+from lingbot_live.model.weights import store
 
 
 def in_a_new_python(code: str, **environment: str) -> str:
@@ -39,12 +39,12 @@ def test_libraries_come_without_the_import_and_modules_are_out_of_the_collectors
 
 def test_asking_what_is_here_imports_no_library_of_a_hub(tmp_path: Path):
     out = in_a_new_python(
-        "import sys\nfrom lingbot_live.model import weights\n"
-        "print([status.state for status in weights.known()])\n"
+        "import sys\nfrom lingbot_live.model.weights import store\n"
+        "print([status.state for status in store.known()])\n"
         "print('huggingface_hub' in sys.modules)\n",
         LINGBOT_LIVE_CACHE=str(tmp_path), HF_HOME=str(tmp_path / "hf"),
     )  # fmt: skip
-    assert out.splitlines() == [str(["absent"] * len(weights.ZOO)), "False"]
+    assert out.splitlines() == [str(["absent"] * len(store.ZOO)), "False"]
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_asking_what_is_here_imports_no_library_of_a_hub(tmp_path: Path):
 )
 def test_hugging_faces_cache_is_where_its_library_puts_it(environment, hub):
     code = (
-        "from lingbot_live.model import weights\n"
-        "guessed = weights._huggingface_folder('org/name')\n"
+        "from lingbot_live.model.weights import store\n"
+        "guessed = store._huggingface_folder('org/name')\n"
         "import huggingface_hub.constants\n"
-        "print(guessed == weights._huggingface_folder('org/name'), guessed)\n"
+        "print(guessed == store._huggingface_folder('org/name'), guessed)\n"
     )
     assert in_a_new_python(code, **environment).split() == ["True", f"{hub}/models--org--name"]

@@ -8,11 +8,11 @@ import time
 import pytest
 from scripted import capture
 
-from lingbot_live.camera import Camera, CameraInfo
+from lingbot_live.cameras.base import Camera, CameraInfo
+from lingbot_live.cameras.pace import Pace
+from lingbot_live.cameras.playback import Playback
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraTimeoutError, ConfigError, EndOfStreamError
-from lingbot_live.pace import Pace
-from lingbot_live.playback import Playback
 
 FPS = 50
 

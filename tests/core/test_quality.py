@@ -8,12 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from lingbot_live.catalogue import METRICS
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
-from lingbot_live.meter import MeterSettings, QualityMeter, change_numbers, image_numbers
-from lingbot_live.metrics import DELTAS, error_by_distance, reference_errors
-from lingbot_live.quality import (
+from lingbot_live.quality.depth_errors import DELTAS, error_by_distance, reference_errors
+from lingbot_live.quality.measures import (
     PLANE_KEYS,
     Roi,
     edge_fattening_px,
@@ -24,7 +22,9 @@ from lingbot_live.quality import (
     range_histogram,
     scale_ratio,
 )
-from lingbot_live.temporal import LEAST_FRAMES, Stillness, TemporalWindow, noise_map
+from lingbot_live.quality.meter import MeterSettings, QualityMeter, change_numbers, image_numbers
+from lingbot_live.quality.metric import METRICS
+from lingbot_live.quality.temporal import LEAST_FRAMES, Stillness, TemporalWindow, noise_map
 
 K = Intrinsics(640, 480, 520.0, 520.0, 319.5, 239.5)
 STEREO = Calibration(K, baseline_m=0.05)

@@ -9,12 +9,12 @@ import pytest
 from fixtures_folder import plain
 from sessions import NoisyCamera, record
 
-from lingbot_live.cli import app
+from lingbot_live.cli.main import app
 from lingbot_live.errors import ConfigError, RecordingError
+from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.format import expand_name, slug
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions, parse_split
-from lingbot_live.session import Session
 
 
 def run(*arguments):

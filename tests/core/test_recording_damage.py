@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sessions import NoisyCamera, record
 
-from lingbot_live import registry
+from lingbot_live.cameras import registry
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -21,8 +21,8 @@ from lingbot_live.errors import (
     RecordingError,
     RecordingVersionError,
 )
+from lingbot_live.recording.mcap.records import CHUNK, MAGIC, record_places
 from lingbot_live.recording.recording import Recording
-from lingbot_live.recording.records import CHUNK, MAGIC, record_places
 from lingbot_live.recording.repair import repair
 
 FILES = 300

@@ -15,14 +15,14 @@ import pytest
 from kill_child import CAMERAS
 from sessions import NoisyCamera, record
 
-from lingbot_live.camera import CameraState
+from lingbot_live.cameras.base import CameraState
 from lingbot_live.errors import DiskFullError, RecordingError
+from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.recorder import TOO_SLOW, Recorder
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.repair import repair
 from lingbot_live.recording.state import RecorderOptions, RecorderState
-from lingbot_live.refiner import PassthroughRefiner
-from lingbot_live.session import Session
+from lingbot_live.refiners.base import PassthroughRefiner
 
 CHILD = Path(__file__).parents[1] / "kill_child.py"
 KILLS = int(os.environ.get("LINGBOT_LIVE_KILLS", "4"))

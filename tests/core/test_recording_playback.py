@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sessions import NoisyCamera, Witness, record
 
-from lingbot_live import registry
+from lingbot_live.cameras import registry
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -19,8 +19,8 @@ from lingbot_live.errors import (
     EndOfStreamError,
     SessionStateError,
 )
+from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.playback import Playback
-from lingbot_live.session import Session
 
 EVERY = CameraConfig(loop=False, realtime=False)
 

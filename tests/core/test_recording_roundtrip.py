@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sessions import TURN, HalfRefiner, NoisyCamera, calibration, record
 
-from lingbot_live import registry
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.readings import OFFLINE, every_frame
 from lingbot_live.errors import RecordingError
-from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.recording.format import join_depth, split_depth
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions, RecorderState

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from sessions import NoisyCamera, record
 
-from lingbot_live import registry
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.readings import OFFLINE, every_frame
 from lingbot_live.errors import BadRecordingError, RecordingError, RefinerError
 from lingbot_live.frame import RefinerInfo
-from lingbot_live.reading import OFFLINE, every_frame
 from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.format import TOPICS, Role
+from lingbot_live.recording.mcap.schemas import definition
 from lingbot_live.recording.offline import refine_file
 from lingbot_live.recording.recording import Recording
-from lingbot_live.recording.schemas import definition
-from lingbot_live.refiner import PassthroughRefiner
+from lingbot_live.refiners.base import PassthroughRefiner
 
 rosbags = pytest.importorskip("rosbags", reason="rosbags is in the dev extra")
 DOC = Path(__file__).parents[2] / "docs" / "session-format.md"

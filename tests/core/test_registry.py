@@ -7,10 +7,10 @@ import importlib.metadata
 import pytest
 from command import in_new_python
 
-from lingbot_live import registry
+from lingbot_live.cameras import registry
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import CameraNotFoundError, ConfigError
-from lingbot_live.refiner import Refiner
+from lingbot_live.refiners.base import Refiner
 
 
 def test_the_generic_packages_belong_to_this_distribution():
@@ -52,7 +52,7 @@ def test_a_file_nobody_plays_lists_the_schemes(tmp_path):
 
 def test_drivers_import_no_sdk():
     code = (
-        "import sys\nfrom lingbot_live import registry\n"
+        "import sys\nfrom lingbot_live.cameras import registry\n"
         "for name in registry.driver_names(): registry.driver(name)\n"
         "loaded = [m for m in ('pyrealsense2', 'pyorbbecsdk', 'pyk4a') if m in sys.modules]\n"
         "assert not loaded, loaded\n"

@@ -19,7 +19,7 @@ from lingbot_live.calibration.views import (
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Extrinsics, Intrinsics
 from lingbot_live.geometry import deproject, project
-from lingbot_live.quality import Roi
+from lingbot_live.roi import Roi
 
 NEAR = Intrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
 OTHER = Intrinsics(128, 96, 110.0, 112.0, 60.0, 50.0, (0.05, -0.02, 0.001, 0.0))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingbot_live.frame import Intrinsics
-from lingbot_live.rs_compat import (
+from lingbot_live.quality.realsense_dqt import (
     RsNumbers,
     rs_numbers,
     rs_plane,

@@ -9,7 +9,7 @@ from lingbot_live.calibration.rig import move_of
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Intrinsics
 from lingbot_live.geometry import deproject
-from lingbot_live.ruler import EDGES, Box, angle_deg, length_m, plane_through, probe
+from lingbot_live.quality.ruler import EDGES, Box, angle_deg, length_m, plane_through, probe
 
 K = Intrinsics(64, 48, 60.0, 60.0, 31.5, 23.5)
 

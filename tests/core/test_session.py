@@ -8,7 +8,7 @@ import time
 import pytest
 from scripted import ScriptedCamera, SlowRefiner
 
-from lingbot_live.camera import CameraState
+from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import SessionConfig
 from lingbot_live.errors import (
     CameraDisconnectedError,
@@ -19,9 +19,9 @@ from lingbot_live.errors import (
     WeightsError,
 )
 from lingbot_live.frame import Frame, RefinedFrame
-from lingbot_live.inference import RefinerState
-from lingbot_live.refiner import PassthroughRefiner, Refiner
-from lingbot_live.session import Session
+from lingbot_live.pipeline.inference import RefinerState
+from lingbot_live.pipeline.session import Session
+from lingbot_live.refiners.base import PassthroughRefiner, Refiner
 
 QUICK = SessionConfig(
     read_timeout_s=0.02, stall_after_s=0.1, reconnect_first_s=0.01, reconnect_most_s=0.02

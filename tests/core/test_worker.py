@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from lingbot_live.worker import Worker
+from lingbot_live.system.worker import Worker
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own there")

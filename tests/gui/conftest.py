@@ -79,7 +79,7 @@ def window(qapp):
     """The main window without docks, on the refiner that costs nothing."""
     from lingbot_live.config import RefinerConfig
     from ui.main_window import MainWindow
-    from ui.settings import Settings
+    from ui.shell.settings import Settings
 
     made = MainWindow(Settings())
     made.refining.use(RefinerConfig("none"))

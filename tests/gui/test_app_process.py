@@ -48,7 +48,7 @@ def wait_for(condition, timeout_s: float = 30.0):
 def cloud_child(process: subprocess.Popen[str]) -> psutil.Process | None:
     for child in psutil.Process(process.pid).children():
         try:
-            if "ui.cloud_process" in " ".join(child.cmdline()):
+            if "ui.cloud.process" in " ".join(child.cmdline()):
                 return child
         except psutil.Error:  # another child, such as the one that looks for cameras, just ended
             continue

@@ -15,7 +15,7 @@ from rgbd_folder import write_examples
 
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
 from lingbot_live.geometry import scaled
-from ui.nudging import Nudging
+from ui.dialogs.nudging import Nudging
 
 HOLD = 30  # frames of each pose
 BESIDE = move_of((0.12, 0.01, 0.02), (1.0, -9.0, 2.0))

@@ -18,10 +18,10 @@ import pytest
 
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
-from ui.cloud_link import CloudProcess, CloudState
-from ui.cloud_memory import MAX_FRAME_PX, Ask, CloudMemory
-from ui.cloud_points import RAW_TINT_RGB, Cloud, Scene, pick
-from ui.cloud_scene import Coloring, Home, Layer, Orbit, ViewSettings, Which
+from ui.cloud.link import CloudProcess, CloudState
+from ui.cloud.memory import MAX_FRAME_PX, Ask, CloudMemory
+from ui.cloud.points import RAW_TINT_RGB, Cloud, Scene, pick
+from ui.cloud.scene import Coloring, Home, Layer, Orbit, ViewSettings, Which
 
 ROOT = Path(__file__).parents[2]
 RED, GREEN, BLUE, YELLOW = (220, 0, 0), (0, 220, 0), (0, 0, 220), (220, 220, 0)
@@ -377,7 +377,7 @@ def test_settings_are_checked(wrong):
 
 @pytest.fixture
 def pane(qapp):
-    from ui.cloud_view import CloudView
+    from ui.cloud.view import CloudView
 
     pane = CloudView(process=CloudProcess(max_fps=60))
     pane.resize(400, 400)

@@ -17,13 +17,13 @@ from rgbd_folder import write_examples
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Calibration, Extrinsics, Frame, Intrinsics, RefinedFrame, RefinerInfo
-from lingbot_live.ruler import Box
-from ui import theme
-from ui.cloud_link import CloudProcess, CloudState
-from ui.cloud_memory import Ask
-from ui.cloud_scene import Coloring, Layer, Orbit, ViewSettings
-from ui.cloud_tools import Tool
-from ui.cloud_view import CloudView
+from lingbot_live.quality.ruler import Box
+from ui.cloud.link import CloudProcess, CloudState
+from ui.cloud.memory import Ask
+from ui.cloud.scene import Coloring, Layer, Orbit, ViewSettings
+from ui.cloud.tools import Tool
+from ui.cloud.view import CloudView
+from ui.shell import theme
 
 K = Intrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
 BACKGROUND = (10, 20, 30)

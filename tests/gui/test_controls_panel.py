@@ -7,12 +7,12 @@ from gui_wait import wait_for
 from PySide6.QtTest import QTest
 from rgbd_folder import write_examples
 
-from lingbot_live import registry
-from lingbot_live.camera import StreamProfile
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import StreamProfile
+from lingbot_live.cameras.controls import Control, ControlKind
 from lingbot_live.config import CameraConfig
-from lingbot_live.controls import Control, ControlKind
-from ui.control_rows import row_for
-from ui.controls_panel import colour_profiles
+from ui.panels.control_rows import row_for
+from ui.panels.controls_panel import colour_profiles
 
 SMALL = CameraConfig(width=64, height=48)
 
@@ -149,7 +149,7 @@ def test_only_sizes_that_depth_keeps_up_with_are_offered():
 
 def test_reopening_keeps_the_others_streaming():
     from lingbot_live.config import RefinerConfig
-    from lingbot_live.session import Session
+    from lingbot_live.pipeline.session import Session
 
     addresses = ["synthetic:stereo", "synthetic:tof"]
     with Session.of(addresses, RefinerConfig("none"), SMALL) as session:

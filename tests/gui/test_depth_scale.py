@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QToolButton
 
 from lingbot_live.colormap import NAMES, DepthRange, table
 from lingbot_live.errors import ConfigError
-from ui.depth_scale import ColorBar, DepthScale
+from ui.views.depth_scale import ColorBar, DepthScale
 
 ORIENTATIONS = [Qt.Orientation.Horizontal, Qt.Orientation.Vertical]
 

@@ -9,12 +9,12 @@ import pytest
 from gui_wait import wait_for
 from scripted import ScriptedCamera
 
-from lingbot_live.camera import CameraInfo, CameraState
+from lingbot_live.cameras.base import CameraInfo, CameraState
+from lingbot_live.cameras.discovery import DeviceWatcher, Listing
 from lingbot_live.config import SessionConfig
-from lingbot_live.discovery import DeviceWatcher, Listing
 from lingbot_live.errors import CameraDisconnectedError, CameraNotFoundError
-from lingbot_live.refiner import PassthroughRefiner
-from lingbot_live.session import Session
+from lingbot_live.pipeline.session import Session
+from lingbot_live.refiners.base import PassthroughRefiner
 
 
 class Desk:

@@ -10,12 +10,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from sessions import NoisyCamera, record
 
-from lingbot_live.controls import Control, ControlKind
+from lingbot_live.cameras.controls import Control, ControlKind
 from lingbot_live.export.formats import FORMATS
 from lingbot_live.export.shot import DepthSource
-from ui.export_dialog import ExportDialog, ExportInput
-from ui.option_form import OptionForm
-from ui.settings import Settings
+from ui.dialogs.export import ExportDialog, ExportInput
+from ui.panels.option_form import OptionForm
+from ui.shell.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QLabel
 from rgbd_folder import write_examples
 
-from lingbot_live.camera import CameraState
+from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import RefinerConfig
-from ui import theme
-from ui.add_camera import AddCamera
-from ui.compare_pictures import Mode
-from ui.keys import KeysDialog
+from ui.dialogs.add_camera import AddCamera
+from ui.dialogs.keys import KeysDialog
 from ui.main_window import MainWindow
-from ui.settings import Settings
+from ui.shell import theme
+from ui.shell.settings import Settings
+from ui.views.compare_pictures import Mode
 
 
 @pytest.fixture

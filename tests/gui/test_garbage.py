@@ -8,7 +8,7 @@ import time
 
 from PySide6.QtTest import QTest
 
-from ui.garbage import MainThreadGarbage
+from ui.shell.garbage import MainThreadGarbage
 
 
 class Cycle:

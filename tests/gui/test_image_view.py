@@ -10,9 +10,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from lingbot_live.colormap import NAMES, DepthRange, colorize, table
-from ui.depth_view import DepthView
-from ui.image_view import ImageView
-from ui.view_link import ViewLink
+from ui.shell.view_link import ViewLink
+from ui.views.depth_view import DepthView
+from ui.views.image_view import ImageView
 
 
 def gradient(height, width):

@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel, QVBoxLayout, QWidget
 
-from ui.notice import Notice
+from ui.shell.notice import Notice
 
 TEXT = "realsense:f1234567: no frame within 5 s"
 FIX = "Check the USB cable, then press Retry."

@@ -11,8 +11,8 @@ from rgbd_folder import write_examples
 from lingbot_live.calibration.rig import Rig, RigCamera
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Extrinsics
-from lingbot_live.meter import QualitySnapshot
-from ui.quality_table import ROWS
+from lingbot_live.quality.meter import QualitySnapshot
+from ui.panels.quality_table import ROWS
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_scale_that_disagrees_is_warned_of(window, folders):
     window.open_address(folders[0])
     wait_for(lambda: window.panels and window.panels[0].refined.has_image)
     view = window.panels[0].view
-    from ui.quality_work import Measured
+    from ui.panels.quality_work import Measured
 
     text = "refined depth is 1.100 times the raw depth"
     snapshot = QualitySnapshot({}, {}, {"scale_ratio": 1.1}, 1, 1.0, (text,))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
-from ui import readout
+from ui.shell import readout
 
 
 @pytest.fixture
@@ -77,5 +77,5 @@ def test_millimetres_keep_their_width_and_sign():
 
 
 def test_the_module_needs_no_qt():
-    code = "import sys, ui.readout; sys.exit(any('PySide6' in name for name in sys.modules))"
+    code = "import sys, ui.shell.readout; sys.exit(any('PySide6' in name for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

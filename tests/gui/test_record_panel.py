@@ -15,10 +15,10 @@ from rgbd_folder import write_examples
 from lingbot_live.config import CameraConfig
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderState, RecorderStats
-from ui import theme
-from ui.record_bar import RecordBar, describe
-from ui.record_options import RecordChoices, RecordOptionsDialog
-from ui.settings import Settings
+from ui.dialogs.record_options import RecordChoices, RecordOptionsDialog
+from ui.panels.record_bar import RecordBar, describe
+from ui.shell import theme
+from ui.shell.settings import Settings
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 
 from lingbot_live.config import RefinerConfig
-from lingbot_live.inference import RefinerState
-from lingbot_live.model import weights
-from ui.camera_bar import TOKENS
-from ui.models_dialog import ModelsDialog
+from lingbot_live.model.weights import store
+from lingbot_live.pipeline.inference import RefinerState
+from ui.dialogs.models import ModelsDialog
+from ui.panels.camera_bar import TOKENS
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_precision_is_chosen_in_the_tool_bar(window, checkpoint):
 
 
 def test_a_banner_says_what_is_loaded_and_the_cameras_stream_on(window, checkpoint, monkeypatch):
-    from lingbot_live import registry
+    from lingbot_live.cameras import registry
 
     make = registry.create_refiner
     monkeypatch.setattr(registry, "create_refiner", lambda c: time.sleep(1.5) or make(c))
@@ -155,8 +155,8 @@ def test_auto_says_what_it_lacks_once(window):
 def hub(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
-    hub = Hub(weights.ZOO[0].huggingface, {"model.pt": bytes(3_000_000)})
-    monkeypatch.setattr(weights, "download", partial(weights.download, endpoint=hub.url))
+    hub = Hub(store.ZOO[0].huggingface, {"model.pt": bytes(3_000_000)})
+    monkeypatch.setattr(store, "download", partial(store.download, endpoint=hub.url))
     yield hub
     hub.close()
 

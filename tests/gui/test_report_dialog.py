@@ -7,7 +7,7 @@ from gui_wait import wait_for
 from PySide6.QtCore import QProcess
 from rgbd_folder import write_examples
 
-from ui.report_dialog import ReportDialog
+from ui.dialogs.report import ReportDialog
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from PySide6.QtGui import QColor, QImage, QPalette
 from PySide6.QtWidgets import QLabel
 
 from lingbot_live.errors import ConfigError
-from ui import theme
-from ui.image_view import ImageView
-from ui.notice import Notice
+from ui.shell import theme
+from ui.shell.notice import Notice
+from ui.views.image_view import ImageView
 
 
 @pytest.fixture(autouse=True)

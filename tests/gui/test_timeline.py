@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 from sessions import NoisyCamera, record
 
-from lingbot_live.playback import Mark
-from ui.timeline import clock, parse_clock
-from ui.timeline_track import TimelineTrack, describe
+from lingbot_live.cameras.playback import Mark
+from ui.panels.timeline import clock, parse_clock
+from ui.panels.timeline_track import TimelineTrack, describe
 
 COUNT = 40
 

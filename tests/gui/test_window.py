@@ -10,14 +10,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 from rgbd_folder import write_examples
 
-from lingbot_live.camera import CameraState
+from lingbot_live.cameras.base import CameraState
 from lingbot_live.colormap import DepthRange
 from lingbot_live.errors import ConfigError
 from lingbot_live.export.snapshot import FILES
-from ui.actions import ACTIONS, MENUS, Actions
-from ui.compare_pictures import Mode
 from ui.main_window import MainWindow
-from ui.settings import Settings
+from ui.shell.actions import ACTIONS, MENUS, Actions
+from ui.shell.settings import Settings
+from ui.views.compare_pictures import Mode
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_the_palette_finds_and_does(window, folder):
 def test_recording_from_the_window(window, folder, tmp_path, monkeypatch):
     from lingbot_live.recording.recording import Recording
 
-    monkeypatch.setattr("ui.record_options.OUTPUT_FOLDER", tmp_path / "out")
+    monkeypatch.setattr("ui.dialogs.record_options.OUTPUT_FOLDER", tmp_path / "out")
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
     window.saving.toggle_recording()
@@ -194,7 +194,7 @@ def test_a_recording_that_cannot_start_is_said_and_streaming_goes_on(
 ):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
-    monkeypatch.setattr("ui.record_options.OUTPUT_FOLDER", blocker / "out")
+    monkeypatch.setattr("ui.dialogs.record_options.OUTPUT_FOLDER", blocker / "out")
     window.open_address(f"folder:{folder}")
     wait_for(lambda: window.panels[0].refined.has_image)
     window.saving.toggle_recording()

@@ -1,0 +1,1 @@
+"""RGB-D images on disk, played like a camera."""

@@ -1,0 +1,1 @@
+"""Azure Kinect, live and recorded."""

@@ -1,0 +1,1 @@
+"""Orbbec Gemini and Femto, live and recorded."""

@@ -1,0 +1,1 @@
+"""Recorded sessions, played like cameras."""

@@ -1,0 +1,78 @@
+"""Sessions recorded by lingbot-live, and other programs' MCAP files, as cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lingbot_live.cameras.base import Camera, CameraInfo, Driver
+from lingbot_live.config import CameraConfig
+from lingbot_live.errors import BadRecordingError, CameraNotFoundError, RecordingError
+from lingbot_live.recording.format import split_target
+
+if TYPE_CHECKING:
+    from lingbot_live.recording.recording import Recording
+    from lingbot_live.recording.tracks import Track
+
+
+class PlaybackDriver(Driver):
+    """Addresses: ``session:FILE.mcap``, ``session:FILE.mcap#CAMERA``, or just the file's path.
+
+    In another program's file, CAMERA may be ``DEPTH,COLOR,CAMERA_INFO``, its topics' names.
+    """
+
+    scheme = "session"
+    title = "Recorded session"
+    suffixes = (".mcap",)
+
+    def discover(self) -> list[CameraInfo]:
+        """Return nothing: files are named, not found."""
+        return []
+
+    def find(self, target: str) -> CameraInfo:
+        """Return what a file says of its camera."""
+        path, camera = split_target(target)
+        with _opened(path, camera) as recording:
+            return self._info(target, recording, recording.track(camera))
+
+    def members(self, target: str) -> list[CameraInfo]:
+        """Return all cameras of a file; the one that is named, if one is."""
+        path, camera = split_target(target)
+        with _opened(path, camera) as recording:
+            tracks = [recording.track(camera)] if camera else recording.tracks.values()
+            return [self._info(f"{path}#{t.name}", recording, t) for t in tracks]
+
+    def _info(self, target: str, recording: Recording, track: Track) -> CameraInfo:
+        details = {
+            "cameras": ", ".join(recording.tracks),
+            "frames": str(len(track)),
+            "refined": str(len(track.refined_times_ns)),
+            "duration_s": f"{recording.duration_s:.3f}",
+        }
+        if recording.damage:
+            details["damage"] = "; ".join(recording.damage)
+        name, serial = (track.info.name, track.info.serial) if track.info else (track.name, "")
+        return CameraInfo(self.scheme, target, name, serial, is_recording=True, details=details)
+
+    def create(self, info: CameraInfo, config: CameraConfig) -> Camera:
+        """Return a player."""
+        from lingbot_live.recording.player import Player
+
+        path, camera = split_target(info.target)
+        return Player(path, camera, info, config)
+
+
+@contextmanager
+def _opened(path: Path, camera: str) -> Iterator[Recording]:
+    if not path.is_file():
+        raise CameraNotFoundError(f"session: no such file {path}; check the path")
+    from lingbot_live.recording.foreign import Topics
+    from lingbot_live.recording.recording import Recording
+
+    try:
+        with Recording(path, Topics.parse(camera)) as recording:
+            yield recording
+    except RecordingError as error:
+        raise BadRecordingError(str(error)) from error

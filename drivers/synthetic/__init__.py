@@ -1,0 +1,1 @@
+"""Simulated cameras: a rendered room and three kinds of sensor in it."""

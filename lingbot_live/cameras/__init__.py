@@ -1,0 +1,1 @@
+"""What a camera is, which ones there are, and how recordings keep time."""

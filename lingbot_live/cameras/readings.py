@@ -1,0 +1,53 @@
+"""A recording read to its end, frame by frame, without haste."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lingbot_live.cameras.base import Camera, first_frame
+from lingbot_live.config import CameraConfig
+from lingbot_live.errors import EndOfStreamError, LingbotLiveError
+from lingbot_live.frame import Frame
+
+OFFLINE = CameraConfig(loop=False, realtime=False)
+_PATIENCE_S = 10.0
+_RENDER_S = 60.0  # a simulated camera may first have to render
+
+
+def readings(camera: Camera) -> Iterator[Frame | LingbotLiveError]:
+    """Yield every frame of an open camera until its recording ends.
+
+    What cannot be read comes as its error in the frame's place; the last is one that the camera
+    does not get past.
+    """
+    patience_s = _RENDER_S if camera.info.is_simulated else _PATIENCE_S
+    last = ""
+    while True:
+        try:
+            frame = first_frame(camera, patience_s)
+        except EndOfStreamError:
+            return
+        except LingbotLiveError as error:
+            if str(error) == last:
+                return
+            last = str(error)
+            yield error
+        else:
+            last = ""
+            yield frame
+
+
+def every_frame(camera: Camera) -> Iterator[Frame]:
+    """Yield every frame of an open camera; raises what `readings` would hand out."""
+    for reading in readings(camera):
+        if isinstance(reading, LingbotLiveError):
+            raise reading
+        yield reading
+
+
+def frame_count(camera: Camera) -> int | None:
+    """Return how many frames an open recording has, as far as is known; None where it is not."""
+    known = camera.info.details.get("frames", "")
+    if known.isdigit():
+        return int(known)
+    return None if camera.playback is None else camera.playback.frames

@@ -1,0 +1,204 @@
+"""Drivers and refiners by name, from entry points; why one is unavailable, by name."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from lingbot_live.cameras.base import Camera, CameraInfo, Driver
+from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.errors import (
+    CameraError,
+    CameraNotFoundError,
+    ConfigError,
+    DriverUnavailableError,
+    did_you_mean,
+)
+from lingbot_live.refiners.base import Refiner
+
+log = logging.getLogger(__name__)
+
+DRIVERS = "lingbot_live.drivers"
+REFINERS = "lingbot_live.refiners"
+
+
+@functools.cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=group), key=lambda p: (p.name, p.value)):
+        if point.name in found and found[point.name].value != point.value:
+            log.warning(
+                "%s %r is registered twice: %s is used, %s is not",
+                group, point.name, found[point.name].value, point.value,
+            )  # fmt: skip
+            continue
+        found[point.name] = point
+    return found
+
+
+@functools.cache
+def _load(group: str, name: str) -> Any:
+    point = _entry_points(group)[name]
+    try:
+        return point.load()
+    except ImportError as error:
+        raise DriverUnavailableError(
+            f"{name}: its plug-in {point.value} cannot be imported ({error}).",
+            "pip install --force-reinstall " + (point.dist.name if point.dist else "lingbot-live"),
+        ) from error
+
+
+def refresh() -> None:
+    """Forget what was found, after packages were installed or in tests."""
+    _entry_points.cache_clear()
+    _load.cache_clear()
+    driver.cache_clear()
+
+
+def driver_names() -> list[str]:
+    """Schemes of all registered drivers."""
+    return list(_entry_points(DRIVERS))
+
+
+def refiner_names() -> list[str]:
+    """Names of all registered refiners."""
+    return list(_entry_points(REFINERS))
+
+
+@functools.cache
+def driver(scheme: str) -> Driver:
+    """Return the driver of a scheme.
+
+    Raises:
+        ConfigError: no driver has this scheme.
+        DriverUnavailableError: its plug-in cannot be imported.
+    """
+    if scheme not in _entry_points(DRIVERS):
+        known = driver_names()
+        raise ConfigError(
+            f"no driver is called {scheme!r}.{did_you_mean(scheme, known)} "
+            f"Known: {', '.join(known)}"
+        )
+    made: Driver = _load(DRIVERS, scheme)()
+    return made
+
+
+def discover() -> tuple[list[CameraInfo], dict[str, DriverUnavailableError]]:
+    """Return what all drivers find, and by scheme why a driver found nothing."""
+    found: list[CameraInfo] = []
+    unavailable: dict[str, DriverUnavailableError] = {}
+    for scheme in driver_names():
+        try:
+            found += driver(scheme).discover()
+        except DriverUnavailableError as error:
+            unavailable[scheme] = error
+    return found, unavailable
+
+
+def default_address(otherwise: str = "synthetic:stereo") -> str:
+    """Return the first attached camera, or ``otherwise``."""
+    found, _ = discover()
+    attached = [info for info in found if not info.is_simulated and not info.is_recording]
+    return attached[0].address if attached else otherwise
+
+
+def find_camera(address: str) -> CameraInfo:
+    """Return the camera that an address names: ``scheme:target``, or the path of a recording.
+
+    Raises:
+        ConfigError: the scheme is unknown.
+        CameraNotFoundError: nothing answers to it.
+        DriverUnavailableError: the make's SDK is not installed.
+    """
+    scheme, target = _split(address)
+    if scheme:
+        return driver(scheme).find(target)
+    found, path = _recording_driver(address)
+    return found.find(str(path))
+
+
+def may_have_members(address: str) -> bool:
+    """Whether an address may name a session file, judged by its text alone: it names a file."""
+    return Path(_split(address)[1].partition("#")[0]).suffix != ""
+
+
+def members(address: str) -> list[CameraInfo]:
+    """Return the cameras in a session file, each with its own address; none for anything else.
+
+    May take as long as the file is damaged and large. Raises as `find_camera`.
+    """
+    scheme, target = _split(address)
+    if scheme:
+        return driver(scheme).members(target)
+    found, path = _recording_driver(address)
+    return found.members(str(path))
+
+
+def with_members(addresses: Sequence[str]) -> list[str]:
+    """Return addresses with those of all its cameras in place of a session file's.
+
+    A file that cannot be read stays as it is: who opens it will say why.
+    """
+    found: list[str] = []
+    for address in addresses:
+        infos: list[CameraInfo] = []
+        if may_have_members(address):
+            with suppress(CameraError):
+                infos = members(address)
+        found += [info.address for info in infos] or [address]
+    return found
+
+
+def _split(address: str) -> tuple[str, str]:
+    """Return scheme and target, the scheme empty where the address is a path."""
+    scheme, colon, target = address.partition(":")
+    # One letter is a Windows drive.
+    return (scheme, target) if colon and len(scheme) > 1 else ("", address)
+
+
+def _recording_driver(address: str) -> tuple[Driver, Path]:
+    path = Path(address).expanduser()
+    if not path.exists():
+        hint = did_you_mean(address, driver_names())
+        raise CameraNotFoundError(
+            f"{address}: no such file or folder, and no scheme before a colon.{hint} "
+            f"Write SCHEME:NAME with one of {', '.join(driver_names())}"
+        )
+    for scheme in driver_names():
+        candidate = driver(scheme)
+        if candidate.plays(path):
+            return candidate, path
+    choices = ", ".join(f"{scheme}:{path}" for scheme in driver_names())
+    raise CameraNotFoundError(f"{path}: no driver plays this. Name one: {choices}")
+
+
+def create_camera(address: str, config: CameraConfig | None = None) -> Camera:
+    """Return the camera that an address names, not yet open. Raises as `find_camera`."""
+    info = find_camera(address)
+    return driver(info.driver).create(info, config or CameraConfig())
+
+
+def create_refiner(config: RefinerConfig) -> Refiner:
+    """Make a refiner; slow, since it loads what it needs.
+
+    Raises:
+        ConfigError: none has this name.
+        RefinerError: it cannot start.
+    """
+    check_refiner_name(config.name)
+    made: Refiner = _load(REFINERS, config.name)(config)
+    return made
+
+
+def check_refiner_name(name: str) -> None:
+    """Raise ConfigError unless a refiner of this name is registered; loads nothing."""
+    known = refiner_names()
+    if name not in known:
+        raise ConfigError(
+            f"no refiner is called {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}"
+        )

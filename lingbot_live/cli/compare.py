@@ -1,0 +1,281 @@
+"""The commands that measure: ``measure``, ``compare`` and ``eval``."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lingbot_live.cli.options import RigOption, SizeOption, parse_size, progress_bar, stoppable
+from lingbot_live.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lingbot_live.config import CameraConfig
+    from lingbot_live.quality.comparison import SensorRun
+    from lingbot_live.quality.comparison_frames import ComparisonSettings
+    from lingbot_live.quality.evaluation import EvalRow
+    from lingbot_live.quality.measures import Numbers
+
+Refiners = Annotated[
+    list[str] | None, typer.Option("--refiner", help="none, guided, NAME[:MODEL]; may be repeated.")
+]
+RoiOption = Annotated[
+    str, typer.Option("--roi", help="Region: 40% (centred) or x,y,w,h in pixels.")
+]
+DistanceOption = Annotated[
+    float | None, typer.Option("--distance", min=0.01, help="True distance to the target, metres.")
+]
+ReferenceOption = Annotated[
+    str | None, typer.Option("--reference", help="truth (simulated cameras) or an address.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="For spreadsheets.")]
+
+
+def measure(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A camera or a recording.")],
+    frames: Annotated[int, typer.Option(min=1, help="How many frames to measure.")] = 40,
+    roi: RoiOption = "40%",
+    distance: DistanceOption = None,
+    reference: ReferenceOption = None,
+    refiner: Refiners = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    size: SizeOption = None,
+) -> None:
+    """Measure depth quality of one camera or recording, raw and refined."""
+    from lingbot_live.quality.comparison import measure_camera
+    from lingbot_live.quality.comparison_frames import ComparisonSettings
+    from lingbot_live.roi import Roi
+
+    settings = ComparisonSettings(
+        duration_s=math.inf,
+        rate_hz=0.0,
+        most_frames=frames,
+        roi=Roi.parse(roi),
+        distance_m=distance,
+        rs_compatible=True,
+        reference=reference,
+        camera=_camera_config(size),
+    )
+    with stoppable() as stop, progress_bar(f"{address}: frames measured") as show:
+        run = measure_camera(address, refiner or ["none"], settings, show, stop=stop)
+    columns = {stream.label: dict(stream.numbers) for stream in run.streams}
+    columns["raw"] |= run.rs_compatible
+    if as_json:
+        _print_json(_measured(run, columns))
+    elif as_csv:
+        keys = dict.fromkeys(key for numbers in columns.values() for key in numbers)
+        rows = [[key, *(_plain(n.get(key)) for n in columns.values())] for key in keys]
+        _print_csv([["metric", *columns], *rows])
+    else:
+        _print_measured(run, columns, settings)
+
+
+def compare(
+    addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS...", help="Cameras.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the report.")],
+    duration: Annotated[float, typer.Option(min=0.1, help="Seconds of each camera.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=0.0, help="Measured frames a second; 0 = all.")] = 10.0,
+    reference: ReferenceOption = None,
+    refiner: Refiners = None,
+    roi: RoiOption = "40%",
+    distance: DistanceOption = None,
+    rig: RigOption = None,
+    size: SizeOption = None,
+) -> None:
+    """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json.
+
+    Ctrl-C ends the measuring; the report is of what was measured until then.
+    """
+    from lingbot_live.calibration.rig import Rig
+    from lingbot_live.quality.comparison_frames import ComparisonSettings
+    from lingbot_live.report import write_report
+    from lingbot_live.roi import Roi
+
+    settings = ComparisonSettings(
+        duration_s=duration,
+        rate_hz=rate,
+        roi=Roi.parse(roi),
+        distance_m=distance,
+        reference=reference,
+        camera=_camera_config(size),
+        rig=Rig.load(rig) if rig else None,
+    )
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"{output}: it is a file; name a folder")
+    runs = _run_all(addresses, refiner or ["none", "guided"], settings)
+    paths = write_report(output, runs, settings)
+    print(paths[0])
+
+
+def evaluate(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of RGB-D examples.")],
+    refiner: Refiners = None,
+    protocol: Annotated[str, typer.Option(help="blocks, sparse or both.")] = "both",
+    seeds: Annotated[int, typer.Option(min=1, help="Masks per example.")] = 1,
+    max_depth: Annotated[
+        float, typer.Option(min=0.1, help="Raw depth beyond, in metres, counts as not measured.")
+    ] = 20.0,
+    frames: Annotated[int, typer.Option(min=1, help="At most so many examples.")] = 100,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Hide part of the depth of RGB-D examples, fill it again, and compare: a table of errors."""
+    from lingbot_live.quality import evaluation
+    from lingbot_live.quality.evaluation import EvalSettings
+    from lingbot_live.refiners.baselines import BASELINES
+
+    chosen = ("blocks", "sparse") if protocol == "both" else (protocol,)
+    settings = EvalSettings(chosen, seeds, max_depth, frames)
+    names = refiner or [*BASELINES, "guided"]
+    for name in names:
+        evaluation.create(name).close()
+    examples = evaluation.examples(folder, settings)
+    with progress_bar("pictures refined") as show:
+        rows = list(evaluation.evaluate(examples, names, settings, show))
+    if as_json:
+        _print_json([_row(row) for row in rows])
+    elif as_csv:
+        flat = [_flat(row) for row in rows]
+        _print_csv([list(flat[0]), *(list(row.values()) for row in flat)])
+    else:
+        _print_eval(rows, len(examples), settings.seeds)
+
+
+def _run_all(
+    addresses: list[str], refiners: list[str], settings: ComparisonSettings
+) -> list[SensorRun]:
+    from lingbot_live.cameras import registry
+    from lingbot_live.config import RefinerConfig
+    from lingbot_live.quality.comparison import measure_camera
+
+    # A slip in the last address must not show after minutes of work on the first.
+    addresses = [member for address in addresses for member in _members(address)]
+    for text in refiners:
+        registry.check_refiner_name(RefinerConfig.parse(text).name)
+    runs: list[SensorRun] = []
+    with stoppable() as stop:
+        for address in addresses:
+            if stop.is_set():
+                print(f"{address}: not measured", file=sys.stderr)
+                continue
+            first = runs[0] if runs else None
+            with progress_bar(f"{address}: frames measured") as show:
+                runs.append(measure_camera(address, refiners, settings, show, first, stop))
+    return runs
+
+
+def _members(address: str) -> list[str]:
+    """Return the addresses of all cameras in a session file; any other address as it is."""
+    from lingbot_live.cameras import registry
+
+    members = registry.members(address)
+    if not members:
+        registry.find_camera(address)
+    return [info.address for info in members] or [address]
+
+
+def _print_measured(
+    run: SensorRun, columns: dict[str, Numbers], settings: ComparisonSettings
+) -> None:
+    from lingbot_live.quality.metric import METRICS, RS_COMPATIBLE
+    from lingbot_live.report.words import missing
+
+    count = "1 frame" if run.frames_measured == 1 else f"{run.frames_measured} frames"
+    print(f"{run.title}, {run.info.name}: {count}, region {settings.roi}")
+    shown = [
+        m
+        for m in METRICS.values()
+        if any(_plain(numbers.get(m.key)) is not None for numbers in columns.values())
+    ]
+    rows = [[m.title, m.unit, *(m.shown(n.get(m.key)) for n in columns.values())] for m in shown]
+    _print_table(["", "", *columns], rows)
+    if any(m in RS_COMPATIBLE for m in shown):
+        print("(RealSense) = as Intel's depth-quality-tool computes it, from raw depth.")
+    for line in missing([run], settings):
+        print(line)
+    for stream in run.streams:
+        for warning in stream.warnings:
+            print(f"warning: {stream.label}: {warning}")
+
+
+def _print_eval(rows: list[EvalRow], examples: int, seeds: int) -> None:
+    print(f"{examples} examples, {seeds} mask(s) each; errors on hidden pixels (reference: on all)")
+    telea = {row.protocol: row.numbers["absrel_all"] for row in rows if row.refiner.name == "telea"}
+    table = []
+    for row in rows:
+        n = row.numbers
+        by = n["absrel_all"] / telea[row.protocol] if row.protocol in telea else math.nan
+        table.append([
+            row.protocol, str(row.refiner), f"{n['absrel_all']:.4f}",
+            f"{by:.2f}" if math.isfinite(by) else "-", f"{n['rmse_all_m']:.4f}",
+            *(f"{n[f'delta_{t}_all']:.3f}" for t in (125, 110, 105, 103)),
+            f"{100 * n['coverage_share']:.1f}", f"{n['refine_ms']:.0f}",
+        ])  # fmt: skip
+    heads = ["protocol", "refiner", "REL", "/telea", "RMSE m"]
+    heads += ["<1.25", "<1.10", "<1.05", "<1.03", "fill %", "ms"]
+    _print_table(heads, sorted(table, key=lambda r: r[0]))
+
+
+def _print_table(heads: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    for row in [heads, *rows]:
+        left = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]
+        right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        print("  ".join([*left, *right]).rstrip())
+
+
+def _print_json(data: object) -> None:
+    import json
+
+    print(json.dumps(data, indent=2, allow_nan=False))
+
+
+def _print_csv(rows: Sequence[Sequence[object]]) -> None:
+    import csv
+
+    csv.writer(sys.stdout).writerows(rows)
+
+
+def _plain(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _measured(run: SensorRun, columns: dict[str, Numbers]) -> dict[str, object]:
+    return {
+        "address": run.address,
+        "name": run.info.name,
+        "serial": run.info.serial,
+        "frames": run.frames_measured,
+        "refiners": {s.label: str(s.refiner) for s in run.streams if s.refiner},
+        "metrics": {
+            label: {key: _plain(value) for key, value in numbers.items()}
+            for label, numbers in columns.items()
+        },
+        "warnings": {s.label: s.warnings for s in run.streams if s.warnings},
+    }
+
+
+def _row(row: EvalRow) -> dict[str, object]:
+    return {
+        "refiner": str(row.refiner),
+        "protocol": row.protocol,
+        "metrics": {key: _plain(value) for key, value in row.numbers.items()},
+        "absrel_by_example": {key: _plain(value) for key, value in row.by_example.items()},
+    }
+
+
+def _flat(row: EvalRow) -> dict[str, object]:
+    numbers = {key: _plain(value) for key, value in row.numbers.items()}
+    return {"refiner": str(row.refiner), "protocol": row.protocol, **numbers}
+
+
+def _camera_config(size: str | None) -> CameraConfig:
+    from lingbot_live.config import CameraConfig
+
+    return CameraConfig(*parse_size(size))

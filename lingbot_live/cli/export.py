@@ -1,0 +1,88 @@
+"""``lingbot-live export``: frames of a session, a recording or a folder into other formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lingbot_live.cli.options import key_value, progress_bar, stoppable
+from lingbot_live.errors import ConfigError, ExportCancelledError
+
+if TYPE_CHECKING:
+    from lingbot_live.cameras.controls import Control
+
+NAMES = "ply, pcd, images, npz, tum, mp4, mesh, rrd"
+
+
+def export(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="INPUT", help="A session, a recording, a folder: camera address."),
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="FORMAT", help=f"{NAMES}.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="A new folder; for mp4, mesh and rrd also a file."),
+    ] = None,
+    frames: Annotated[
+        str, typer.Option("--frames", metavar="FIRST:END:STEP", help="Which frames; from 0.")
+    ] = ":",
+    camera: Annotated[str, typer.Option("--camera", help="Of a session with several.")] = "",
+    depth: Annotated[str, typer.Option("--source", help="Depth: raw or refined.")] = "raw",
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option of the format."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what an earlier export wrote there.")
+    ] = False,
+    list_formats: Annotated[
+        bool, typer.Option("--list", help="Show all formats and their options.")
+    ] = False,
+) -> None:
+    """Write frames as point clouds, images, arrays, video or a mesh, for other programs."""
+    from lingbot_live.export.job import ExportRequest, run_export
+    from lingbot_live.export.shot import DepthSource
+    from lingbot_live.export.source import Span
+
+    if list_formats:
+        print("\n".join(_table()))
+        return
+    if source is None or to is None or output is None:
+        raise ConfigError("export: write `export INPUT --to FORMAT -o DIR`; --list shows formats")
+    if depth not in list(DepthSource):
+        raise ConfigError(f"--source {depth}: write raw or refined")
+    request = ExportRequest(
+        source, to, output, Span.parse(frames), camera, DepthSource(depth),
+        dict(key_value(text) for text in options or ()), force,
+    )  # fmt: skip
+    try:
+        with progress_bar(f"exporting to {to}") as on_progress, stoppable() as stop:
+            report = run_export(request, on_progress, stop.is_set)
+    except ExportCancelledError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(130) from None
+    for remark in report.remarks:
+        typer.echo(remark, err=True)
+    left_out = f", {report.left_out} left out" if report.left_out else ""
+    size = f"{report.bytes / 1e6:.1f} MB in {report.seconds:.1f} s"
+    print(f"{report.output}: {report.frames} frames{left_out}, {size}")
+
+
+def _table() -> Iterator[str]:
+    from lingbot_live.export.formats import FORMATS
+
+    for kind in FORMATS.values():
+        yield f"{kind.name:8}{kind.words}"
+        for option in kind.options:
+            yield f"        {_option_line(option)}"
+        if kind.unavailable:
+            yield f"        not available: {kind.unavailable}"
+
+
+def _option_line(option: Control) -> str:
+    value = ("off", "on")[option.value] if isinstance(option.value, bool) else option.value
+    return f"{option.name}={value}  {option.help} ({option.span})"

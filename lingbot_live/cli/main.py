@@ -1,0 +1,251 @@
+"""The command line: the composition root, and the one place that may start the window."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lingbot_live import __version__
+from lingbot_live.cli import (
+    bench,
+    calibrate,
+    compare,
+    devices,
+    doctor,
+    export,
+    models,
+    refine,
+    session,
+)
+from lingbot_live.cli.lazy import command_names, only
+from lingbot_live.cli.options import (
+    DepthSizeOption,
+    DeviceOption,
+    DurationOption,
+    EveryFrameOption,
+    FpsOption,
+    FramesOption,
+    HeadlessOption,
+    KeepRawOption,
+    LevelOption,
+    LoopOption,
+    NoMaskOption,
+    PrecisionOption,
+    RefinerOption,
+    ResetOption,
+    RigOption,
+    ScreenshotOption,
+    SeedOption,
+    SetOption,
+    SizeOption,
+    SnapshotOption,
+    SpeedOption,
+    StartOption,
+    StatsOption,
+    TokensOption,
+    camera_config,
+    refiner_config,
+)
+from lingbot_live.errors import ConfigError, LingbotLiveError
+
+if TYPE_CHECKING:
+    from lingbot_live.config import CameraConfig, RefinerConfig
+    from lingbot_live.pipeline.session import Session
+
+app = typer.Typer(
+    name="lingbot-live",
+    help="Stream RGB-D cameras, refine their depth live, record and compare.",
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Address = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ADDRESS]...", help="Cameras, such as synthetic:stereo or a file."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and log more.")] = False,
+) -> None:
+    import logging
+
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    if version:
+        print(f"lingbot-live {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    addresses: Address = None,
+    refiner: RefinerOption = None,
+    tokens: TokensOption = None,
+    level: LevelOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    keep_raw: KeepRawOption = False,
+    no_mask: NoMaskOption = False,
+    fps: FpsOption = None,
+    size: SizeOption = None,
+    depth_size: DepthSizeOption = None,
+    seed: SeedOption = 0,
+    controls: SetOption = None,
+    frames: FramesOption = None,
+    duration: DurationOption = None,
+    headless: HeadlessOption = False,
+    loop: LoopOption = None,
+    speed: SpeedOption = 1.0,
+    start: StartOption = 0.0,
+    every_frame: EveryFrameOption = False,
+    screenshot: ScreenshotOption = None,
+    stats: StatsOption = None,
+    snapshot_to: SnapshotOption = None,
+    reset: ResetOption = False,
+    rig: RigOption = None,
+) -> None:
+    """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
+    _check_writable(screenshot, stats)
+    looping = loop if loop is not None else (not headless or duration is not None)
+    camera = camera_config(
+        fps, size, seed, controls,
+        loop=looping, realtime=not every_frame, depth_size=depth_size,
+    )  # fmt: skip
+    camera = replace(camera, speed=speed, start_s=start)
+    refining = refiner_config(
+        refiner, tokens=tokens, level=level, precision=precision, device=device,
+        keep_raw=keep_raw, no_mask=no_mask,
+    )  # fmt: skip
+    if rig is not None:
+        _check_rig(rig, headless)
+    if headless:
+        if screenshot is not None:
+            raise ConfigError("--screenshot needs a window; leave out --headless")
+        _run_headless(addresses or [], refining, camera, frames, duration, stats)
+        return
+    from ui.app import WindowOptions, run_window
+
+    options = WindowOptions(
+        tuple(addresses or []), refining, refiner is not None, camera,
+        frames=frames, duration_s=duration, screenshot=screenshot, snapshot=snapshot_to,
+        stats=stats, reset=reset, rig=rig,
+    )  # fmt: skip
+    raise typer.Exit(run_window(options))
+
+
+app.command()(devices.devices)
+app.command()(devices.snapshot)
+app.command()(refine.refine)
+app.command()(session.record)
+app.command()(session.info)
+app.command()(session.repair)
+app.command()(export.export)
+app.command()(compare.measure)
+app.command()(compare.compare)
+app.command()(calibrate.calibrate)
+app.command("eval")(compare.evaluate)
+app.add_typer(models.app, name="models")
+app.command()(doctor.doctor)
+app.command()(bench.bench)
+
+
+def _check_rig(path: Path, headless: bool) -> None:
+    """Tell a wrong rig before cameras open."""
+    from lingbot_live.calibration.rig import Rig
+
+    if headless:
+        raise ConfigError("--rig needs a window; leave out --headless")
+    Rig.load(path)
+
+
+def _run_headless(
+    addresses: list[str],
+    refiner: RefinerConfig,
+    camera: CameraConfig,
+    frames: int | None,
+    duration_s: float | None,
+    stats: Path | None,
+) -> None:
+    from lingbot_live.cameras import registry
+    from lingbot_live.pipeline.session import Session
+
+    named = registry.with_members(addresses or [registry.default_address()])
+    session = Session.of(named, refiner, camera)
+    session.start(max_frames=frames)
+    ended = False
+    try:
+        _wait(session, duration_s)
+        ended = True
+    finally:
+        session.stop()
+        if ended or stats is not None:  # on a screen an error is to stand alone
+            _write_json(stats, session.stats())
+
+
+def _wait(session: Session, duration_s: float | None) -> None:
+    from contextlib import suppress
+
+    from lingbot_live.cli.typed import typed_commands
+
+    with suppress(KeyboardInterrupt), typed_commands(session):  # Ctrl-C is how a run may end
+        session.wait(duration_s)
+
+
+def _check_writable(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None and not path.expanduser().absolute().parent.is_dir():
+            raise ConfigError(f"{path}: its folder does not exist; make it first")
+
+
+def _write_json(path: Path | None, data: object) -> None:
+    """Write to a file, or to standard output without one."""
+    import json
+
+    text = json.dumps(data, indent=2)
+    if path is None:
+        print(text)
+    else:
+        path.expanduser().write_text(text + "\n", encoding="utf-8")
+
+
+def _guarded(call: Callable[[], None]) -> int:
+    """Run ``call``; an expected error becomes one line and exit status 2."""
+    try:
+        call()
+    except (LingbotLiveError, OSError) as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"lingbot-live: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def main() -> None:
+    """Entry point of the command ``lingbot-live``; ``run`` may be left out."""
+    arguments = sys.argv[1:]
+    words = [word for word in arguments if not word.startswith("-")]
+    asks_help = any(word in ("-h", "--help", "--version") for word in arguments)
+    wanted = words[0] if words and words[0] in command_names(app) else None
+    if wanted is None and not asks_help:
+        leading = [word for word in arguments if word == "--debug"]
+        arguments = [*leading, "run", *(word for word in arguments if word != "--debug")]
+        wanted = "run"
+    sys.exit(_guarded(lambda: only(app, wanted)(args=arguments, prog_name="lingbot-live")))
+
+
+if __name__ == "__main__":
+    main()

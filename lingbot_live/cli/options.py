@@ -1,0 +1,195 @@
+"""What several commands share: options of cameras and refiners, a progress bar, a calm Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lingbot_live.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lingbot_live.config import CameraConfig, RefinerConfig
+
+FpsOption = Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")]
+SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
+DepthSizeOption = Annotated[
+    str | None, typer.Option("--depth-size", help="Size of the depth sensor, such as 848x480.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A sensor's control; [SCHEME:]NAME=VALUE."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of simulated cameras.")]
+FramesOption = Annotated[int | None, typer.Option(min=1, help="Stop after N frames each.")]
+DurationOption = Annotated[float | None, typer.Option(min=0.0, help="Stop after S seconds.")]
+LoopOption = Annotated[
+    bool | None, typer.Option("--loop/--no-loop", help="Begin recordings again at their end.")
+]
+SpeedOption = Annotated[float, typer.Option("--speed", help="Of recordings, 0.1 to 4.")]
+StartOption = Annotated[float, typer.Option("--start", help="Begin S seconds into recordings.")]
+EveryFrameOption = Annotated[
+    bool, typer.Option("--every-frame", help="Recordings as fast as they are read.")
+]
+HeadlessOption = Annotated[
+    bool, typer.Option("--headless", help="Without a window; type 'tokens N' or 'level N'.")
+]
+ScreenshotOption = Annotated[
+    Path | None, typer.Option(help="Write a picture of the window when it ends.")
+]
+StatsOption = Annotated[Path | None, typer.Option(help="Write counts and latencies as JSON.")]
+SnapshotOption = Annotated[
+    Path | None, typer.Option("--snapshot", help="Write a snapshot folder when it ends.")
+]
+RigOption = Annotated[
+    Path | None, typer.Option("--rig", help="Where the cameras stand: a file by calibrate.")
+]
+ResetOption = Annotated[
+    bool, typer.Option("--reset", help="Forget the window's remembered settings.")
+]
+RefinerOption = Annotated[
+    str | None, typer.Option("--refiner", help="auto (default), none, guided, NAME[:MODEL].")
+]
+TokensOption = Annotated[
+    int | None, typer.Option("--tokens", help="How fine a network computes: about so many patches.")
+]
+LevelOption = Annotated[
+    int | None, typer.Option("--level", help="The same as a level from 0 to 9; --tokens wins.")
+]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="auto (default), fp16, bf16 or fp32.")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="auto (default), cpu or cuda; where a network runs.")
+]
+KeepRawOption = Annotated[
+    bool, typer.Option("--keep-raw", help="Leave raw depth as it is, wherever there is any.")
+]
+NoMaskOption = Annotated[
+    bool, typer.Option("--no-mask", help="Also show depth that the network does not vouch for.")
+]
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+def refiner_config(
+    refiner: str | None,
+    *,
+    model: str | None = None,
+    tokens: int | None = None,
+    level: int | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    keep_raw: bool = False,
+    no_mask: bool = False,
+) -> RefinerConfig:
+    """Return the options as settings; a refiner without a use for one ignores it.
+
+    Raises:
+        ConfigError: no refiner has this name, or a value is out of its range.
+    """
+    from dataclasses import replace
+
+    from lingbot_live.cameras import registry
+    from lingbot_live.config import RefinerConfig
+
+    named = RefinerConfig.parse(refiner or ("lingbot" if model else "auto"))
+    registry.check_refiner_name(named.name)
+    return replace(
+        named,
+        model=model or named.model,
+        tokens=tokens,
+        level=level,
+        precision=precision or "auto",
+        device=device or "auto",
+        keep_raw=keep_raw,
+        apply_mask=not no_mask,
+    )
+
+
+def camera_config(
+    fps: float | None,
+    size: str | None,
+    seed: int,
+    controls: list[str] | None = None,
+    *,
+    loop: bool,
+    realtime: bool = True,
+    depth_size: str | None = None,
+) -> CameraConfig:
+    """Return the options as settings.
+
+    Raises:
+        ConfigError: an option is not written as it should be, or out of its range.
+    """
+    from lingbot_live.config import CameraConfig
+
+    width, height = parse_size(size)
+    depth_width, depth_height = parse_size(depth_size, "--depth-size")
+    settings = tuple(map(key_value, controls or ()))
+    return CameraConfig(
+        width, height, fps, depth_width, depth_height,
+        loop=loop, realtime=realtime, seed=seed, controls=settings,
+    )  # fmt: skip
+
+
+def parse_size(text: str | None, option: str = "--size") -> tuple[int | None, int | None]:
+    """Read WIDTHxHEIGHT; both None without a text.
+
+    Raises:
+        ConfigError: it is not written so.
+    """
+    if text is None:
+        return None, None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise ConfigError(f"{option} {text}: write WIDTHxHEIGHT, such as 640x480")
+    return int(parts[0]), int(parts[1])
+
+
+def key_value(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE.
+
+    Raises:
+        ConfigError: it is not written so.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ConfigError(f"--set {text}: write NAME=VALUE, such as color.exposure=200")
+    return name.strip(), value.strip()
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into an event, so that files are closed in peace."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in _STOPS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar with the time left, on a terminal's stderr; nothing where it is not one."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,225 @@
+"""``lingbot-live refine``: examples, recordings and cameras into snapshot folders or a session."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lingbot_live.cli import session
+from lingbot_live.cli.options import (
+    DeviceOption,
+    KeepRawOption,
+    LevelOption,
+    NoMaskOption,
+    PrecisionOption,
+    RefinerOption,
+    TokensOption,
+    progress_bar,
+    refiner_config,
+    stoppable,
+)
+from lingbot_live.errors import ConfigError, LingbotLiveError
+
+if TYPE_CHECKING:
+    from lingbot_live.cameras.base import Camera, CameraInfo
+    from lingbot_live.config import RefinerConfig
+    from lingbot_live.frame import Frame
+    from lingbot_live.refiners.base import Refiner
+
+EXAMPLE_FILES = ("rgb.png", "rgb.jpg", "raw_depth.png")  # any of these makes a folder an example
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One frame to refine: the name of its folder ("" is the output itself), and how to get it."""
+
+    name: str
+    load: Callable[[], tuple[Frame, CameraInfo]]
+    total: int | None  # items in all, where that is known
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the items."""
+
+    written: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    @property
+    def done(self) -> int:
+        """Items dealt with so far."""
+        return self.written + self.skipped + self.failed
+
+
+def refine(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A LingBot-Depth example, a folder of them, a recording, or a camera address.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A folder, or FILE.mcap for a session.")
+    ],
+    refiner: RefinerOption = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Of LingBot-Depth: a name or a path.")
+    ] = None,
+    tokens: TokensOption = None,
+    level: LevelOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    keep_raw: KeepRawOption = False,
+    no_mask: NoMaskOption = False,
+    frames: Annotated[int | None, typer.Option(min=1, help="Only the first N frames.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also where a result is there.")] = False,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="FILE.mcap: refined depth without rounding.")
+    ] = False,
+) -> None:
+    """Refine every frame into snapshot folders, or a session into a new one; goes on if stopped."""
+    config = refiner_config(
+        refiner, model=model, tokens=tokens, level=level, precision=precision, device=device,
+        keep_raw=keep_raw, no_mask=no_mask,
+    )  # fmt: skip
+    if output.suffix.lower() == ".mcap":
+        if frames is not None or force:
+            raise ConfigError("refine: --frames and --force are for folders, not for FILE.mcap")
+        if Path(source).suffix.lower() != ".mcap":
+            raise ConfigError(
+                f"refine: {source} is no session, and {output.name} would be one; record it first: "
+                f"lingbot-live record {source} -o FILE.mcap --raw-only"
+            )
+        session.refine_session(Path(source), output, config, lossless)
+        return
+    tally = Tally()
+    with stoppable() as stop:
+        _refine_all(_items(source, frames), output.expanduser(), config, force, tally, stop)
+    print(f"{output}: {tally.written} refined, {tally.skipped} were there, {tally.failed} failed")
+    if stop.is_set():
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        raise typer.Exit(130)
+    if tally.failed:
+        raise typer.Exit(1)
+
+
+def _refine_all(
+    items: Iterator[Item],
+    output: Path,
+    config: RefinerConfig,
+    force: bool,
+    tally: Tally,
+    stop: threading.Event,
+) -> None:
+    from lingbot_live.cameras import registry
+
+    engine: Refiner | None = None
+    try:
+        with progress_bar(f"refining with {config}") as on_progress:
+            for item in items:
+                folder = output / item.name
+                if _is_complete(folder) and not force:
+                    tally.skipped += 1
+                else:
+                    engine = engine or registry.create_refiner(config)
+                    _refine_one(item, folder, engine, tally)
+                on_progress(tally.done, item.total)
+                if stop.is_set():
+                    return
+    finally:
+        if engine is not None:
+            engine.close()
+
+
+def _refine_one(item: Item, folder: Path, engine: Refiner, tally: Tally) -> None:
+    from lingbot_live.export.snapshot import write_snapshot
+
+    try:
+        frame, camera = item.load()
+        refined = engine.refine(frame)
+        if _is_complete(folder):
+            shutil.rmtree(folder)
+        write_snapshot(folder, refined, camera)
+        tally.written += 1
+    except LingbotLiveError as error:
+        tally.failed += 1
+        typer.echo(f"{item.name or folder}: {' '.join(str(error).split())}", err=True)
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether a snapshot is there: it appears under its name only when it is whole."""
+    from lingbot_live.export.snapshot import FILES
+
+    return all((folder / name).is_file() for name in FILES)
+
+
+# ---- where frames come from ----------------------------------------------------------------------
+
+
+def _items(source: str, frames: int | None) -> Iterator[Item]:
+    path = Path(source).expanduser()
+    if _is_example(path):
+        yield Item("", lambda: _only_frame(path), 1)
+        return
+    examples = _examples(path)
+    if not examples:
+        yield from _frames(source, frames)
+        return
+    for example in examples[:frames]:
+        yield Item(example.name, lambda at=example: _only_frame(at), len(examples[:frames]))  # type: ignore[misc]
+
+
+def _is_example(path: Path) -> bool:
+    return any((path / name).is_file() for name in EXAMPLE_FILES)
+
+
+def _examples(path: Path) -> list[Path]:
+    """Return the examples in a folder, ``2`` before ``10``."""
+    found = [child for child in path.iterdir() if _is_example(child)] if path.is_dir() else []
+    return sorted(found, key=lambda child: (len(child.name), child.name))
+
+
+def _camera(address: str) -> Camera:
+    from lingbot_live.cameras import registry
+    from lingbot_live.cameras.readings import OFFLINE
+
+    return registry.create_camera(address, OFFLINE)
+
+
+def _only_frame(folder: Path) -> tuple[Frame, CameraInfo]:
+    from lingbot_live.cameras.base import first_frame
+
+    with _camera(f"folder:{folder}") as camera:
+        return first_frame(camera), camera.info
+
+
+def _frames(address: str, frames: int | None) -> Iterator[Item]:
+    """Yield the frames of a camera; one that cannot be read is an item that fails to load."""
+    from lingbot_live.cameras.readings import frame_count, readings
+
+    with _camera(address) as camera:
+        if not camera.info.is_recording and frames is None:
+            raise ConfigError(f"{address}: has no end, so say how many: --frames N")
+        total = frames or frame_count(camera)
+        for number, reading in enumerate(islice(readings(camera), frames)):
+            yield Item(f"frame-{number:06d}", _loader(reading, camera.info), total)
+
+
+def _loader(
+    reading: Frame | LingbotLiveError, info: CameraInfo
+) -> Callable[[], tuple[Frame, CameraInfo]]:
+    def load() -> tuple[Frame, CameraInfo]:
+        if isinstance(reading, LingbotLiveError):
+            raise reading
+        return reading, info
+
+    return load

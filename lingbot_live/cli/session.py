@@ -1,0 +1,283 @@
+"""Commands on session files: record, info, repair, and the refining of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lingbot_live.cli.options import (
+    DepthSizeOption,
+    DeviceOption,
+    FpsOption,
+    PrecisionOption,
+    SeedOption,
+    SetOption,
+    SizeOption,
+    TokensOption,
+    camera_config,
+    progress_bar,
+    refiner_config,
+    stoppable,
+)
+from lingbot_live.errors import RecordingError
+
+if TYPE_CHECKING:
+    from lingbot_live.config import RefinerConfig
+    from lingbot_live.pipeline.session import Session
+    from lingbot_live.recording.recorder import Recorder
+    from lingbot_live.recording.state import RecorderOptions, RecorderStats
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
+AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A session, .bag, .db3 or .mkv.")]
+_TICK_S = 0.2
+
+
+def record(
+    addresses: Annotated[
+        list[str], typer.Argument(metavar="ADDRESS...", help="Cameras, such as synthetic:stereo.")
+    ],
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="File; {date}, {time}, {camera} are filled in.")
+    ] = "{date}_{time}_{camera}.mcap",
+    refiner: Annotated[str, typer.Option("--refiner", help="As for run.")] = "auto",
+    raw_only: Annotated[bool, typer.Option("--raw-only", help="No refined depth.")] = False,
+    duration: Annotated[float | None, typer.Option(min=0.0, help="Stop after S seconds.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Stop after N frames each.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="New file after a size or time: 4G, 500M, 10min, 30s.")
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Colour and refined depth without any loss.")
+    ] = False,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of colour's JPEG.")] = 95,
+    fps: FpsOption = None,
+    size: SizeOption = None,
+    depth_size: DepthSizeOption = None,
+    seed: SeedOption = 0,
+    controls: SetOption = None,
+    tokens: TokensOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Record cameras into a session file, until Ctrl-C."""
+    from lingbot_live.cameras.registry import with_members
+    from lingbot_live.pipeline.session import Session
+    from lingbot_live.recording.format import expand_name
+    from lingbot_live.recording.recorder import Recorder
+
+    config = refiner_config(
+        "none" if raw_only else refiner, tokens=tokens, precision=precision, device=device
+    )
+    camera = camera_config(
+        fps, size, seed, controls, loop=duration is not None, depth_size=depth_size
+    )
+    path = Path(expand_name(output, addresses[0], datetime.now())).expanduser()
+    options = _options(raw_only, lossless, quality, split)
+    session = Session.of(with_members(addresses), config, camera)
+    recorder = Recorder(path, options, _settings(addresses, config, controls))
+    recorder.start(session)
+    try:
+        session.start(max_frames=frames)
+        _watch(session, recorder, duration)
+    finally:
+        session.stop()
+        parts = recorder.stop()
+    stats = recorder.stats()
+    for part in parts:
+        print(part)
+    typer.echo(_line(stats), err=True)
+    if recorder.error is not None:
+        raise recorder.error
+
+
+def info(
+    file: AnyFile,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what is in a session file, damaged or not, or in a vendor's recording."""
+    if file.suffix.lower() == ".mcap":
+        from lingbot_live.recording.info import describe
+
+        found, lines = describe(file.expanduser()), _lines
+    else:
+        from lingbot_live.cameras.describe import describe as describe_recording
+
+        found, lines = describe_recording(str(file)), _recording_lines
+    print(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+
+
+def repair(
+    file: File,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The new, whole file.")],
+) -> None:
+    """Copy all that is whole in a damaged file into a new one."""
+    from lingbot_live.recording.repair import repair as repair_file
+
+    try:
+        report = repair_file(file.expanduser(), output.expanduser())
+    except FileNotFoundError as error:
+        raise RecordingError(f"{file}: no such file; check the path") from error
+    for text in report.damage:
+        typer.echo(f"{file}: {text}", err=True)
+    print(
+        f"{output}: {report.messages} messages kept; {report.chunks_lost} damaged chunks and "
+        f"{report.bytes_lost} bytes left out"
+    )
+
+
+def refine_session(file: Path, output: Path, config: RefinerConfig, lossless: bool) -> None:
+    """Refine every frame of a session into a new one; goes on where it was interrupted."""
+    from lingbot_live.cameras import registry
+    from lingbot_live.recording.offline import refine_file
+
+    engine = registry.create_refiner(config)
+    try:
+        with progress_bar(f"refining with {engine.info}") as on_progress, stoppable() as stop:
+
+            def note(done: int, total: int) -> None:
+                on_progress(done, total)
+                if stop.is_set():
+                    raise KeyboardInterrupt
+
+            failed = refine_file(file.expanduser(), output.expanduser(), engine, lossless, note)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        engine.close()
+    print(output)
+    if failed:
+        typer.echo(f"{failed} frames could not be refined; they are in the file as raw", err=True)
+        raise typer.Exit(1)
+
+
+# ---- record ------------------------------------------------------------------------------------
+
+
+def _options(raw_only: bool, lossless: bool, quality: int, split: str | None) -> RecorderOptions:
+    from lingbot_live.recording.state import RecorderOptions, parse_split
+
+    size, seconds = parse_split(split) if split else (None, None)
+    return RecorderOptions(
+        refined=not raw_only,
+        lossless=lossless,
+        quality=quality,
+        split_bytes=size,
+        split_s=seconds,
+    )
+
+
+def _settings(
+    addresses: list[str], config: RefinerConfig, controls: list[str] | None
+) -> dict[str, str]:
+    """What the recording's metadata says of how it was made."""
+    settings = {"addresses": " ".join(addresses), "refiner": str(config)}
+    if config.tokens is not None:
+        settings["tokens"] = str(config.tokens)
+    if controls:
+        settings["controls"] = " ".join(controls)
+    return settings
+
+
+def _watch(session: Session, recorder: Recorder, duration_s: float | None) -> None:
+    """Wait for the end, a signal, or the recorder's own end; show figures meanwhile."""
+    is_warned = False
+    with stoppable() as stop, _status() as show:
+        while not stop.is_set() and recorder.is_active:
+            stats = recorder.stats()
+            show(_line(stats))
+            if stats.is_space_low and not is_warned:
+                is_warned = True
+                typer.echo(f"the disk has room for {stats.minutes_left:.0f} minutes", err=True)
+            elapsed_s = session.elapsed_s
+            if duration_s is not None and elapsed_s >= duration_s:
+                return
+            if session.wait(elapsed_s + _TICK_S):
+                return
+
+
+def _line(stats: RecorderStats) -> str:
+    drops = ", ".join(f"{count} {cause}" for cause, count in stats.drops.items()) or "none"
+    left = f", {stats.minutes_left:.0f} min left" if stats.minutes_left is not None else ""
+    return (
+        f"{stats.elapsed_s:.1f} s, {stats.frames} frames, {stats.refined} refined, "
+        f"{stats.bytes_written / 1e6:.1f} MB, {stats.bytes_per_s / 1e6:.1f} MB/s, "
+        f"drops: {drops}{left}"
+    )
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    """Show one line that changes, on a terminal's stderr; nothing where it is not one."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda line: None
+        return
+    with console.status("recording") as status:
+        yield lambda line: status.update(f"recording: {line} (Ctrl-C ends it)")
+
+
+# ---- info --------------------------------------------------------------------------------------
+
+
+def _recording_lines(found: dict[str, Any]) -> Iterator[str]:
+    size = f"{found['bytes'] / 1e6:.1f} MB, " if found["bytes"] is not None else ""
+    span = "" if found["duration_s"] is None else f"{found['duration_s']:.3f} s, "
+    yield f"{found['file']}: {size}{span}played by {found['driver']}"
+    details = "".join(f", {name} {value}" for name, value in found["details"].items())
+    yield f"  {found['name']}, serial {found['serial'] or 'not told'}{details}"
+    for stream in found["streams"]:
+        count = found["frames"].get(stream["stream"])
+        yield (
+            f"  {stream['stream']} {stream['width']}x{stream['height']} at {stream['fps']:g} fps"
+            f" {stream['format']}" + ("" if count is None else f": {count} images")
+        )
+    if found["frames"].get("imu"):
+        yield f"  inertial readings: {found['frames']['imu']}"
+    yield f"  depth in units of {found['depth_scale_m'] * 1000:g} mm, aligned: {found['alignment']}"
+    for name in ("color", "depth"):
+        k = found["calibration"].get(name)
+        if k is not None:
+            yield (
+                f"  {name} lens: fx {k['fx']:.3f} fy {k['fy']:.3f} cx {k['cx']:.3f} "
+                f"cy {k['cy']:.3f}, distortion {[round(v, 6) for v in k['distortion']] or 'none'}"
+            )
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    made = f", {found['made_by']}" if found["made_by"] else ""
+    yield f"{found['file']}: {found['bytes'] / 1e6:.1f} MB, {found['duration_s']:.3f} s{made}"
+    for name, camera in found["cameras"].items():
+        yield (
+            f"  {name} ({camera.get('name') or 'unnamed'}) {camera.get('size', '')}: "
+            f"{camera['frames']} frames at {camera['fps']:g} fps, "
+            f"{camera['refined']} refined at {camera['fps_refined']:g} fps"
+        )
+        if "calibration" in camera:
+            yield f"    {_camera_line(camera)}"
+        if camera["imu"]:
+            yield f"    {camera['imu']} readings of inertial sensors at {camera['imu_hz']:g} Hz"
+        for cause, count in camera["drops"].items():
+            yield f"    {count} frames {cause}"
+    for refiner in found["refiners"]:
+        yield f"  refined by {refiner}"
+    for name, value in found["settings"].items():
+        yield f"  {name}: {value}"
+    for marker in found["markers"]:
+        yield f"  marker at {marker['at_s']:g} s: {marker['text']}"
+    for text in found["damage"]:
+        yield f"  damaged: {text}"
+
+
+def _camera_line(camera: dict[str, Any]) -> str:
+    color = camera["calibration"]["color"]
+    values = ", ".join(f"{name} {color[name]:.6g}" for name in ("fx", "fy", "cx", "cy"))
+    return f"{values}; a raw unit is {1000 * camera['depth_scale_m']:.6g} mm"

@@ -1,0 +1,1 @@
+"""What works on this system, and how to mend what does not."""

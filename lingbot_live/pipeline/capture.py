@@ -1,0 +1,156 @@
+"""One camera, read in a thread of its own, for as long as its owner wants."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from lingbot_live.cameras.base import Camera, CameraState
+from lingbot_live.config import SessionConfig
+from lingbot_live.errors import (
+    CameraBusyError,
+    CameraDisconnectedError,
+    CameraNotFoundError,
+    CameraTimeoutError,
+    EndOfStreamError,
+)
+from lingbot_live.frame import Frame
+from lingbot_live.pipeline.stats import FeedStats
+from lingbot_live.system.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class CaptureWorker:
+    """Opens a camera, hands every Frame to ``on_frame``, and opens it again when it vanished.
+
+    ``on_frame`` and ``on_change`` run on this worker's thread and must not wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        create: Callable[[], Camera],
+        on_frame: Callable[[Frame], None],
+        stats: FeedStats,
+        config: SessionConfig,
+        on_change: Callable[[], None] = lambda: None,
+        max_frames: int | None = None,
+    ) -> None:
+        self.name = name
+        self.state = CameraState.CLOSED
+        self.error: BaseException | None = None
+        self.camera: Camera | None = None
+        self.tries = 0  # to open it again since it vanished
+        self._create = create
+        self._on_frame = on_frame
+        self._stats = stats
+        self._config = config
+        self._on_change = on_change
+        self._max_frames = max_frames
+        self._last_frame_s = 0.0
+        self._worker = Worker(f"capture {name}", self._run, self._fail)
+
+    def start(self) -> None:
+        """Start the thread; the camera opens there."""
+        self._enter(CameraState.OPENING)
+        self._worker.start()
+
+    def request_stop(self) -> None:
+        """Ask the thread to end; does not wait."""
+        self._worker.request_stop()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; False if the camera's SDK did not let go in time."""
+        ended = self._worker.join(timeout_s)
+        if ended and self.state not in (CameraState.ENDED, CameraState.FAILED):
+            self._enter(CameraState.CLOSED)
+        return ended
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no more frames will come."""
+        return not self._worker.is_alive
+
+    # ---- on the worker's thread --------------------------------------------------------------
+
+    def _run(self, stop: threading.Event) -> None:
+        self.camera = camera = self._create()
+        self._stats.missed = camera.missed
+        try:
+            camera.open()
+            while not stop.is_set():
+                try:
+                    self._stream(camera, stop)
+                    return
+                except CameraDisconnectedError as error:
+                    log.warning("%s", error)
+                    self.error = error
+                    self.tries = 0
+                    self._enter(CameraState.RECONNECTING)
+                    self._reopen(camera, stop)
+        finally:
+            camera.close()
+
+    def _stream(self, camera: Camera, stop: threading.Event) -> None:
+        self.error = None
+        self._last_frame_s = time.monotonic()
+        self._enter(CameraState.STREAMING)
+        while not stop.is_set():
+            try:
+                frame = camera.read(self._config.read_timeout_s)
+            except CameraTimeoutError:
+                self._note_silence()
+                continue
+            except EndOfStreamError:
+                self._enter(CameraState.ENDED)
+                return
+            self._deliver(frame)
+            if self._max_frames is not None and self._stats.captured >= self._max_frames:
+                self._enter(CameraState.ENDED)
+                return
+
+    def _deliver(self, frame: Frame) -> None:
+        self._stats.count_captured()
+        self._stats.add_stage("camera", time.monotonic_ns() - frame.timestamp_ns)
+        self._last_frame_s = time.monotonic()
+        if self.state is not CameraState.STREAMING:
+            self.error = None
+            self._enter(CameraState.STREAMING)
+        self._on_frame(frame)
+
+    def _note_silence(self) -> None:
+        silent_s = time.monotonic() - self._last_frame_s
+        if silent_s > self._config.stall_after_s and self.state is CameraState.STREAMING:
+            self.error = CameraTimeoutError(
+                f"{self.name}: no frame for {silent_s:.0f} s; check its cable and what else uses it"
+            )
+            self._enter(CameraState.STALLED)
+
+    def _reopen(self, camera: Camera, stop: threading.Event) -> None:
+        pause_s = self._config.reconnect_first_s
+        while not stop.wait(pause_s):
+            self.tries += 1
+            camera.close()
+            try:
+                camera.open()
+            except (CameraNotFoundError, CameraDisconnectedError, CameraBusyError) as error:
+                most = self._config.reconnect_tries
+                if most is not None and self.tries >= most:
+                    raise
+                self.error = error
+                pause_s = min(pause_s * 2, self._config.reconnect_most_s)
+                self._on_change()
+            else:
+                self._stats.reconnects += 1
+                return
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = error
+        self._enter(CameraState.FAILED)
+
+    def _enter(self, state: CameraState) -> None:
+        self.state = state
+        self._on_change()

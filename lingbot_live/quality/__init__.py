@@ -1,0 +1,1 @@
+"""What is measured of depth, and how sensors and refiners are compared."""

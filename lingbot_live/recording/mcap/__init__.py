@@ -1,0 +1,1 @@
+"""MCAP on the level of bytes: records, chunks, indexes, messages."""

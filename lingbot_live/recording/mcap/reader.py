@@ -1,0 +1,77 @@
+"""Messages of a session file by channel and row, from any thread, with the last chunks kept."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.recording.mcap.index import Entries, FileIndex, McapFile
+from lingbot_live.recording.mcap.records import MESSAGE
+
+_CACHE_BYTES = 32 << 20
+
+
+class MessageReader:
+    """Random access to messages; memory stays bounded by the cache and the largest chunk.
+
+    Raises:
+        CorruptRecordingError: nothing in the file can be read.
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = McapFile(path)
+        self._lock = threading.Lock()
+        self._chunks: OrderedDict[int, bytes] = OrderedDict()
+        self._cached = 0
+
+    @property
+    def index(self) -> FileIndex:
+        """Where everything lies."""
+        return self._file.index
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._file.size
+
+    def entries(self, channel: int) -> Entries:
+        """All messages of a channel, in order of log time."""
+        return self.index.entries[channel]
+
+    def payload(self, channel: int, row: int) -> memoryview:
+        """Return a message's content.
+
+        Raises:
+            CorruptRecordingError: it lies in a damaged part of the file.
+        """
+        entries = self.entries(channel)
+        time_ns, number = int(entries.times_ns[row]), int(entries.chunk[row])
+        at = int(entries.offset[row])
+        with self._lock:
+            if number >= 0:
+                return self._file.message(self._chunk(number), at, channel, time_ns)
+            record = self._file.loose_message(at)
+        if record[0] != MESSAGE or struct.unpack_from("<H", record, 9)[0] != channel:
+            raise CorruptRecordingError(f"{self._file.path}: no message at byte {at}")
+        return memoryview(record)[31:]
+
+    def close(self) -> None:
+        """Close the file; safe more than once."""
+        with self._lock:
+            self._file.close()
+            self._chunks.clear()
+
+    def _chunk(self, number: int) -> bytes:
+        if number in self._chunks:
+            self._chunks.move_to_end(number)
+            return self._chunks[number]
+        data = self._file.unpack(self.index.chunks[number])
+        self._chunks[number] = data
+        self._cached += len(data)
+        while self._cached > _CACHE_BYTES and len(self._chunks) > 1:
+            self._cached -= len(self._chunks.popitem(last=False)[1])
+        return data

@@ -1,0 +1,76 @@
+"""The one interface of everything that refines depth.
+
+A refiner is made by a factory ``(RefinerConfig) -> Refiner``, registered in the entry-point group
+``lingbot_live.refiners``. It lives in one thread: made, used and closed there.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+
+from lingbot_live.config import RefinerConfig
+from lingbot_live.frame import DepthMap, Frame, Mask, RefinedFrame, RefinerInfo
+
+
+class Refiner(ABC):
+    """Turns a Frame's raw depth into refined depth. Implement `_refine`; `info` may change.
+
+    ``tokens`` is how fine a network computes; None where that means nothing. It may be set from
+    any thread and holds from the next frame on.
+    """
+
+    tokens: int | None = None
+
+    def __init__(self, info: RefinerInfo) -> None:
+        self.info = info
+
+    def refine(self, frame: Frame) -> RefinedFrame:
+        """Refine one frame.
+
+        Raises:
+            RefinerError: the frame could not be refined; the refiner stays usable.
+        """
+        started_ns = time.monotonic_ns()
+        depth_m, mask = self._refine(frame)
+        return RefinedFrame(frame, depth_m, mask, self.info, started_ns, time.monotonic_ns())
+
+    def adopt(self, config: RefinerConfig) -> bool:
+        """Go on under settings that differ in tokens, mask or raw depth kept.
+
+        Returns False, as here, if a new refiner has to be made for that.
+        """
+        return False
+
+    def tokens_at(self, level: int) -> int | None:
+        """Return the tokens of a resolution level from 0 to 9; None where that means nothing."""
+        return None
+
+    @abstractmethod
+    def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
+        """Return depth (H, W) float32 metres, 0 = invalid and finite, and its mask (H, W) bool."""
+
+    def close(self) -> None:  # noqa: B027 - most refiners hold nothing
+        """Release memory and devices; safe more than once."""
+
+
+RefinerFactory = Callable[[RefinerConfig], Refiner]
+
+
+class PassthroughRefiner(Refiner):
+    """Hands the raw depth on, in metres."""
+
+    def __init__(self) -> None:
+        super().__init__(RefinerInfo("none", note="raw depth, unchanged"))
+
+    def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
+        depth_m = frame.depth_m
+        return depth_m, np.asarray(depth_m > 0)
+
+
+def create_passthrough(config: RefinerConfig) -> Refiner:
+    """Entry point of ``none``."""
+    return PassthroughRefiner()

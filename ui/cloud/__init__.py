@@ -1,0 +1,1 @@
+"""The live point cloud and the process that draws it."""

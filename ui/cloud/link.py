@@ -1,0 +1,328 @@
+"""The parent's side of the cloud: owns the child process and its thread; knows no Qt."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import IO, cast
+
+from lingbot_live.errors import LingbotLiveError
+from lingbot_live.frame import ColorImage, RefinedFrame
+from lingbot_live.system.worker import Worker
+from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
+from ui.cloud.scene import Home, ViewSettings
+
+log = logging.getLogger(__name__)
+
+_TRIES, _TRIES_WITHIN_S = 3, 60.0
+_HUNG_AFTER_S = 30.0
+_FPS_OVER_S = 2.0
+
+
+class CloudState(str, Enum):
+    """Where the child process stands."""
+
+    IDLE = "idle"  # not started, or closed
+    STARTING = "starting"
+    RUNNING = "running"
+    FAILED = "failed"  # given up until `CloudProcess.retry`
+
+
+@dataclass(frozen=True, slots=True)
+class CloudStatus:
+    """What the window shows about the cloud, as plain data."""
+
+    state: CloudState = CloudState.IDLE
+    error: str = ""
+    pictures: int = 0  # since the start
+    view: ViewSettings | None = None  # of the last picture
+    dropped: int = 0  # frames replaced by a newer one before they were drawn
+    restarts: int = 0
+    points: int = 0  # of the last picture
+    render_ms: float = 0.0
+    fps: float = 0.0  # pictures a second, over the last two
+    home: Home = field(default_factory=Home)  # of the last picture
+    answer: Answer | None = None  # to the last `CloudProcess.ask`
+    answers: int = 0
+
+
+class _Child:
+    """One run of the child process."""
+
+    def __init__(self, memory: CloudMemory, with_display: bool) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
+        env = dict(os.environ)
+        if not with_display:
+            env.pop("DISPLAY", None)
+            env.pop("WAYLAND_DISPLAY", None)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ui.cloud.process", memory.handle],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            pass_fds=memory.pass_fds,
+            env=env,
+            cwd=Path(__file__).parents[2],  # where `-m` looks first, whatever lies elsewhere
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        self.answered = False
+
+    def ask(self, job: Job) -> Picture:
+        """Have a job done, waiting for it.
+
+        Raises:
+            LingbotLiveError: the child died or failed.
+        """
+        try:
+            pickle.dump(job, cast(IO[bytes], self.process.stdin))
+            cast(IO[bytes], self.process.stdin).flush()
+            answer = pickle.load(cast(IO[bytes], self.process.stdout))
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise LingbotLiveError(self._last_words()) from error
+        if isinstance(answer, Failure):
+            raise LingbotLiveError(f"the 3D view failed: {answer.text}")
+        self.answered = True
+        return cast(Picture, answer)
+
+    def end(self) -> None:
+        """Kill and reap; it holds nothing worth saving."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            try:
+                cast(IO[bytes], pipe).close()
+            except BrokenPipeError:
+                log.debug("an unsent job was lost with the child")
+        self._errors.close()
+
+    def _last_words(self) -> str:
+        code = self.process.wait(5.0) if self.process.poll() is None else self.process.returncode
+        self._errors.seek(0)
+        lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
+        why = f": {lines[-1]}" if lines else ""
+        return f"the 3D view's process ended with status {code}{why}"
+
+
+class CloudProcess:
+    """Draws the cameras' newest frames in a child process; a child that dies is started again.
+
+    No method waits for the child, but for `close`, which is bounded. A frame costs the caller
+    a reference; the copy into shared memory happens on the owner's thread.
+    """
+
+    def __init__(self, view: ViewSettings | None = None, max_fps: float = 15.0) -> None:
+        self._changed = threading.Condition()
+        self._view = view or ViewSettings()
+        self._interval_s = 1 / max_fps
+        self._frames: dict[int, RefinedFrame] = {}  # by slot
+        self._fresh: set[int] = set()  # slots whose frame the child has not seen
+        self._fresh_view = False
+        self._wanted: Ask | None = None
+        self._active = True
+        self._image: ColorImage | None = None
+        self._status = CloudStatus()
+        self._times_s: deque[float] = deque(maxlen=200)
+        self._asked_s: float | None = None
+        self._child: _Child | None = None
+        self._worker: Worker | None = None
+        self._headless = False
+
+    def start(self) -> None:
+        """Start the thread that starts the child; nothing happens if it runs."""
+        if self._worker is not None:
+            return
+        self._set(state=CloudState.STARTING, error="")
+        self._worker = Worker("cloud-link", self._run, self._died)
+        self._worker.start()
+
+    def retry(self) -> None:
+        """Start again after `CloudState.FAILED`."""
+        self.close()
+        self.start()
+
+    def close(self) -> None:
+        """End the child and the thread, within seconds; safe more than once."""
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        worker.request_stop()
+        with self._changed:
+            child = self._child
+            self._changed.notify_all()
+        if child is not None:
+            child.process.kill()
+        worker.join(5.0)
+        self._set(state=CloudState.IDLE)
+
+    def submit(self, frame: RefinedFrame, slot: int = 0) -> None:
+        """Draw this frame of a camera when the child is free, unless a newer one comes first."""
+        with self._changed:
+            if slot in self._fresh and self._active:
+                self._status = replace(self._status, dropped=self._status.dropped + 1)
+            self._frames[slot] = frame
+            self._fresh.add(slot)
+            self._changed.notify_all()
+
+    def forget(self, slot: int) -> None:
+        """Draw a camera no more, until its next frame."""
+        with self._changed:
+            if self._frames.pop(slot, None) is not None:
+                self._fresh.discard(slot)
+                self._fresh_view = True
+                self._changed.notify_all()
+
+    def set_view(self, view: ViewSettings) -> None:
+        """Draw with these settings from now on."""
+        with self._changed:
+            if view != self._view:
+                self._view, self._fresh_view = view, True
+                self._changed.notify_all()
+
+    def set_active(self, active: bool) -> None:
+        """Draw nothing while False, such as while nobody can see it."""
+        with self._changed:
+            self._active = active
+            self._changed.notify_all()
+
+    def ask(self, ask: Ask) -> None:
+        """Ask what is at a place of the picture; `status` brings the answer to the newest."""
+        with self._changed:
+            self._wanted = ask
+            self._changed.notify_all()
+
+    def latest_image(self) -> ColorImage | None:
+        """Return the newest picture, (H, W, 3) uint8 RGB, read-only; None before the first."""
+        with self._changed:
+            return self._image
+
+    @property
+    def status(self) -> CloudStatus:
+        """How it goes; asking for it also ends a child that has hung for half a minute."""
+        with self._changed:
+            if self._asked_s is not None and time.monotonic() - self._asked_s > _HUNG_AFTER_S:
+                log.error("the 3D view's process hangs; starting it again")
+                self._asked_s = None
+                if self._child is not None:
+                    self._child.process.kill()
+            since_s = time.monotonic() - _FPS_OVER_S
+            lately = sum(done_s > since_s for done_s in self._times_s)
+            return replace(self._status, fps=lately / _FPS_OVER_S)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child, while there is one."""
+        with self._changed:
+            return self._child.process.pid if self._child else None
+
+    def _set(self, state: CloudState, error: str = "") -> None:
+        with self._changed:
+            self._status = replace(self._status, state=state, error=error)
+
+    def _died(self, error: BaseException) -> None:
+        self._set(CloudState.FAILED, f"the 3D view stopped: {error}")
+
+    def _run(self, stop: threading.Event) -> None:
+        """Keep a child going until it dies too often; its memory ends with this thread."""
+        memory = CloudMemory()
+        deaths_s: deque[float] = deque(maxlen=_TRIES)
+        try:
+            while not stop.is_set():
+                try:
+                    self._live(memory, stop)
+                except LingbotLiveError as error:
+                    if not stop.is_set():
+                        log.warning("%s", error)
+                        self._after_death(str(error), deaths_s, stop)
+        finally:
+            memory.close()
+
+    def _after_death(self, why: str, deaths_s: deque[float], stop: threading.Event) -> None:
+        now_s = time.monotonic()
+        if len(deaths_s) == _TRIES and now_s - deaths_s[0] < _TRIES_WITHIN_S:
+            self._set(CloudState.FAILED, why)
+            stop.wait()
+            return
+        deaths_s.append(now_s)
+        with self._changed:
+            self._status = replace(
+                self._status, state=CloudState.STARTING, restarts=self._status.restarts + 1
+            )
+        stop.wait(0.2)
+
+    def _live(self, memory: CloudMemory, stop: threading.Event) -> None:
+        """Run one child from start to end."""
+        child = _Child(memory, with_display=not self._headless)
+        with self._changed:
+            self._child = child
+            self._fresh, self._fresh_view = set(self._frames), True
+        try:
+            while not stop.is_set():
+                job = self._next_job(memory, child, stop)
+                if job is not None:
+                    self._publish(memory, self._ask(child, job), job)
+        finally:
+            # A child that never drew may do so without the display server it was given.
+            self._headless ^= not child.answered
+            with self._changed:
+                self._child = None
+            child.end()
+
+    def _ask(self, child: _Child, job: Job) -> Picture:
+        self._asked_s = time.monotonic()
+        try:
+            return child.ask(job)
+        finally:
+            self._asked_s = None
+
+    def _next_job(self, memory: CloudMemory, child: _Child, stop: threading.Event) -> Job | None:
+        """Wait for something to draw, at most half a second; None for nothing.
+
+        A view is drawn at once, for a hand is on the mouse; a frame alone keeps to ``max_fps``.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: stop.is_set() or self._is_due(), 0.5)
+            due_s = self._times_s[-1] + self._interval_s - time.monotonic() if self._times_s else 0
+            if not self._fresh_view and self._wanted is None and due_s > 0:
+                self._changed.wait_for(lambda: stop.is_set() or self._fresh_view, due_s)
+            if child.process.poll() is not None:
+                child.ask(Job(self._view))  # fails with the reason
+            if stop.is_set() or not self._is_due():
+                return None
+            view, ask, slots = self._view, self._wanted, tuple(sorted(self._frames))
+            fresh = [(slot, self._frames[slot]) for slot in sorted(self._fresh)]
+            self._fresh, self._fresh_view, self._wanted = set(), False, None
+        headers = tuple(memory.write_frame(frame, slot) for slot, frame in fresh)
+        return Job(view, headers, slots, ask)
+
+    def _is_due(self) -> bool:
+        return self._active and (bool(self._fresh) or self._fresh_view or self._wanted is not None)
+
+    def _publish(self, memory: CloudMemory, picture: Picture, job: Job) -> None:
+        image = memory.picture(picture.width, picture.height).copy()
+        image.setflags(write=False)
+        with self._changed:
+            self._times_s.append(time.monotonic())
+            self._image = image
+            asked = job.ask is not None
+            self._status = replace(
+                self._status,
+                state=CloudState.RUNNING,
+                error="",
+                pictures=self._status.pictures + 1,
+                view=job.view,
+                points=picture.points,
+                render_ms=picture.render_ms,
+                home=picture.home,
+                answer=picture.answer if asked else self._status.answer,
+                answers=self._status.answers + asked,
+            )

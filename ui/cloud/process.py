@@ -1,0 +1,258 @@
+"""The child process that draws the cloud with Open3D, so that drawing never holds up the window.
+
+``python -m ui.cloud.process HANDLE`` reads pickled `Job` records from standard input and answers
+each with a `Picture` or a `Failure` on standard output; arrays go through `CloudMemory`. It ends
+when standard input does, so it never outlives the window, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lingbot_live.errors import LingbotLiveError
+from lingbot_live.frame import Matrix
+from lingbot_live.quality.ruler import Box, plane_through
+from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
+from ui.cloud.points import Cloud, Scene, pick, within
+from ui.cloud.scene import Home, Layer, ViewSettings
+
+_DRAFT_ABOVE_MS = 40.0  # where a full picture takes longer, drafts have fewer points
+_DRAFT_POINTS = 60_000
+_NEAR_M, _FAR_M = 0.02, 200.0
+_MOST_FITTED = 20_000  # points of a plane
+
+
+class CloudWindow:
+    """An off-screen Open3D window of one size."""
+
+    def __init__(self, width: int, height: int) -> None:
+        import open3d as o3d
+
+        self._o3d = o3d
+        self.size = (width, height)
+        self._window = o3d.visualization.Visualizer()
+        if not self._window.create_window(width=width, height=height, visible=False):
+            raise LingbotLiveError("Open3D could not open an OpenGL context; check the GPU driver")
+        self._geometries: dict[int, Any] = {}  # by slot
+        control = self._window.get_view_control()
+        control.set_constant_z_near(_NEAR_M)
+        control.set_constant_z_far(_FAR_M)
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        self._window.destroy_window()
+
+    def set_points(self, slot: int, points_m: Matrix, colors: Matrix) -> None:
+        """Show these points, (N, 3) metres, in these RGB colours, (N, 3) in 0 to 1."""
+        vectors = self._o3d.utility.Vector3dVector
+        if len(points_m) == 0:
+            self.remove(slot)
+            return
+        is_new = slot not in self._geometries
+        cloud = self._geometries.setdefault(slot, self._o3d.geometry.PointCloud())
+        cloud.points, cloud.colors = vectors(points_m), vectors(colors)
+        if is_new:
+            self._window.add_geometry(cloud, reset_bounding_box=True)
+        else:
+            self._window.update_geometry(cloud)
+
+    def remove(self, slot: int) -> None:
+        """Show no points of this slot."""
+        cloud = self._geometries.pop(slot, None)
+        if cloud is not None:
+            self._window.remove_geometry(cloud, reset_bounding_box=False)
+
+    def capture(self, view: ViewSettings, extrinsic: Matrix, point_size_px: float) -> Matrix:
+        """Return the picture, (H, W, 3) float in 0 to 1."""
+        option = self._window.get_render_option()
+        option.background_color = np.array(view.background_rgb) / 255
+        option.point_size = point_size_px
+        width, height = self.size
+        camera = self._o3d.camera.PinholeCameraParameters()
+        camera.intrinsic = self._o3d.camera.PinholeCameraIntrinsic(
+            width, height, view.focal_px, view.focal_px, (width - 1) / 2, (height - 1) / 2
+        )
+        camera.extrinsic = extrinsic
+        self._window.get_view_control().convert_from_pinhole_camera_parameters(camera, True)
+        # do_render=False reads a black picture on X11.
+        return np.asarray(self._window.capture_screen_float_buffer(True))
+
+
+class _Part:
+    """One camera's frame, and the points it last became."""
+
+    def __init__(self) -> None:
+        self.scene: Scene | None = None
+        self.cloud = Cloud()
+        self.key: object = None  # what the points were made with; None: they are to be made anew
+
+
+class CloudRenderer:
+    """Turns jobs into pictures; builds only anew what a job changes."""
+
+    def __init__(self, memory: CloudMemory) -> None:
+        self._memory = memory
+        self._window: CloudWindow | None = None
+        self._parts: dict[int, _Part] = {}  # by slot
+        self._home, self._home_key = Home(), object()
+        self._full_ms, self._full_points = 0.0, 0
+
+    def render(self, job: Job) -> Picture:
+        """Draw the job's picture into the shared memory."""
+        began_s = time.perf_counter()
+        view = job.view
+        window = self._window_of(view)
+        self._take(job, window)
+        stride = self._stride(view)
+        for slot, part in self._parts.items():
+            self._update(window, slot, part, view, stride)
+        self._update_home(view)
+        extrinsic = self._home.extrinsic(view.orbit)
+        # A thinned draft keeps its surfaces closed by larger points.
+        point_size_px = view.point_size_px * stride / view.stride
+        image = window.capture(view, extrinsic, point_size_px)
+        # 255.5 and not 255: n / 255 in float32 must not be cut to n - 1.
+        np.multiply(image, 255.5, out=self._memory.picture(*window.size), casting="unsafe")
+        render_ms = (time.perf_counter() - began_s) * 1000
+        points = sum(part.cloud.count for part in self._parts.values())
+        if stride == view.stride:
+            self._full_ms, self._full_points = render_ms, points
+        answer = None if job.ask is None else self._answer(job.ask, view, extrinsic)
+        return Picture(*window.size, points, render_ms, self._home, answer)
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def _window_of(self, view: ViewSettings) -> CloudWindow:
+        if self._window is not None and self._window.size != (view.width, view.height):
+            self.close()
+        if self._window is None:
+            self._window = CloudWindow(view.width, view.height)
+            for part in self._parts.values():
+                part.key = None
+        return self._window
+
+    def _take(self, job: Job, window: CloudWindow) -> None:
+        """Read the new frames and forget the cameras that are gone."""
+        for header in job.frames:
+            part = self._parts.setdefault(header.slot, _Part())
+            part.scene, part.key = self._memory.read_frame(header), None
+        for slot in [slot for slot in self._parts if slot not in job.slots]:
+            del self._parts[slot]
+            window.remove(slot)
+
+    def _stride(self, view: ViewSettings) -> int:
+        stride = view.stride
+        if view.draft and self._full_ms > _DRAFT_ABOVE_MS:
+            while self._full_points * (view.stride / stride) ** 2 > _DRAFT_POINTS:
+                stride += 1
+        return stride
+
+    def _update(
+        self, window: CloudWindow, slot: int, part: _Part, view: ViewSettings, stride: int
+    ) -> None:
+        layer = view.layers[slot] if slot < len(view.layers) else Layer(is_shown=False)
+        looks = (view.which, view.coloring, view.depth_range, view.colormap)
+        key = (looks, stride, layer, view.box)
+        if part.scene is None or key == part.key:
+            return
+        part.scene.fill(part.cloud, view, layer, stride)
+        window.set_points(slot, part.cloud.points_m, part.cloud.colors)
+        part.key = key
+
+    def _update_home(self, view: ViewSettings) -> None:
+        """Fit the view once per camera, reset and size; one that follows the data would shake."""
+        cameras = tuple(part.scene.camera for part in self._parts.values() if part.scene)
+        key = (cameras, view.home, view.width, view.height)
+        points = [part.cloud.points_m for part in self._parts.values() if part.cloud.count]
+        if key != self._home_key and points:
+            every = points[0] if len(points) == 1 else np.concatenate(points)
+            self._home, self._home_key = Home.of(every, view), key
+
+    def _answer(self, ask: Ask, view: ViewSettings, extrinsic: Matrix) -> Answer:
+        if ask.last_px is None:
+            return self._point(ask, view, extrinsic)
+        corners_px = np.array([ask.first_px, ask.last_px])
+        found = [
+            (slot, within(part.cloud.points_m, extrinsic, view, corners_px))
+            for slot, part in sorted(self._parts.items())
+        ]
+        planes = [(slot, plane_through(_some(points))) for slot, points in found]
+        box = Box.around(np.concatenate([points for _, points in found])) if found else None
+        return Answer(ask, planes=tuple((s, plane) for s, plane in planes if plane), box=box)
+
+    def _point(self, ask: Ask, view: ViewSettings, extrinsic: Matrix) -> Answer:
+        hits = [
+            (float((extrinsic @ [*point, 1.0])[2]), slot, point)
+            for slot, part in self._parts.items()
+            if (point := pick(part.cloud.points_m, extrinsic, view, ask.first_px)) is not None
+        ]
+        if not hits:
+            return Answer(ask)
+        _, slot, point = min(hits, key=lambda hit: hit[0])
+        place = (float(point[0]), float(point[1]), float(point[2]))
+        return Answer(ask, place, self._home.offset_of(point), slot)
+
+
+def _some(points_m: Matrix) -> Matrix:
+    """Return at most some `_MOST_FITTED` of the points, evenly."""
+    return points_m[:: -(-len(points_m) // _MOST_FITTED) or 1]
+
+
+def serve(memory: CloudMemory, jobs: queue.SimpleQueue[Job], answers: BinaryIO) -> None:
+    """Answer jobs until drawing fails, which is the last answer."""
+    import open3d as o3d
+
+    o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
+    renderer = CloudRenderer(memory)
+    while True:
+        pickle.dump(renderer.render(jobs.get()), answers)
+        answers.flush()
+
+
+def _receive(jobs: queue.SimpleQueue[Job]) -> None:
+    """Queue what the parent sends; leave the process, even mid-picture, when the parent is gone."""
+    try:
+        while True:
+            jobs.put(pickle.load(sys.stdin.buffer))
+    except (EOFError, OSError, pickle.UnpicklingError):
+        os._exit(0)
+
+
+def _own_stdout() -> BinaryIO:
+    """Keep standard output for answers; what Open3D prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def main() -> None:
+    """Run as the child process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    if hasattr(os, "nice"):
+        os.nice(10)  # capture, the window and the refiner come first
+    answers = _own_stdout()
+    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(jobs,), name="cloud-jobs", daemon=True).start()
+    try:
+        serve(CloudMemory.attach(sys.argv[1]), jobs, answers)
+    except Exception as error:  # delivered to the window, which shows it
+        pickle.dump(Failure(f"{type(error).__name__}: {error}"), answers)
+        answers.flush()
+        raise
+
+
+if __name__ == "__main__":
+    main()

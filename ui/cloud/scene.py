@@ -1,0 +1,192 @@
+"""What the cloud shows and from where: plain numbers, shared by the window and the child process.
+
+Points are in the axes of `lingbot_live.frame` from end to end, those of the one camera or of the
+rig's reference; the viewing camera has the same axes, so nothing is ever mirrored.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+
+from lingbot_live.colormap import DepthRange
+from lingbot_live.errors import ConfigError
+from lingbot_live.frame import Extrinsics, Matrix
+from lingbot_live.quality.ruler import Box, Vector
+
+Rgb = tuple[int, int, int]
+
+FOV_Y_DEG = 45.0
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 960  # of a picture; software OpenGL is too slow for more
+MAX_CLOUDS = 4  # cameras in one view
+
+
+class Which(str, Enum):
+    """Which depth becomes points; both means refined, and tinted the raw that refining moved."""
+
+    RAW = "raw"
+    REFINED = "refined"
+    BOTH = "both"
+
+
+class Coloring(str, Enum):
+    """Where a point's colour comes from."""
+
+    RGB = "rgb"
+    DEPTH = "depth"
+    CAMERA = "camera"  # a colour for each, brighter and darker as the picture is
+
+
+@dataclass(frozen=True, slots=True)
+class Orbit:
+    """A viewpoint relative to the home view, so that it fits a scene of any size.
+
+    ``yaw_deg`` moves the eye to the left, ``pitch_deg`` up; ``offset`` moves the centre of the
+    orbit, in units of the home view's distance.
+    """
+
+    yaw_deg: float = 0.0
+    pitch_deg: float = 0.0
+    zoom: float = 1.0
+    offset: Vector = (0.0, 0.0, 0.0)
+
+    @property
+    def rotation(self) -> Matrix:
+        """From the viewing camera's axes to the scene's, 3x3."""
+        yaw, pitch = math.radians(self.yaw_deg), math.radians(-self.pitch_deg)
+        turn = [
+            [math.cos(yaw), 0, math.sin(yaw)],
+            [0, 1, 0],
+            [-math.sin(yaw), 0, math.cos(yaw)],
+        ]
+        tilt = [
+            [1, 0, 0],
+            [0, math.cos(pitch), -math.sin(pitch)],
+            [0, math.sin(pitch), math.cos(pitch)],
+        ]
+        out: Matrix = np.array(turn) @ np.array(tilt)
+        return out
+
+    def turned(self, yaw_deg: float, pitch_deg: float) -> Orbit:
+        """Return the orbit moved round its centre, never over the poles."""
+        pitch = min(max(self.pitch_deg + pitch_deg, -85.0), 85.0)
+        return replace(self, yaw_deg=(self.yaw_deg + yaw_deg) % 360, pitch_deg=pitch)
+
+    def zoomed(self, factor: float) -> Orbit:
+        """Return the orbit with its eye ``factor`` times as near."""
+        return replace(self, zoom=min(max(self.zoom * factor, 0.1), 30.0))
+
+    def panned(self, right: float, down: float) -> Orbit:
+        """Return the orbit with its centre moved across the picture, in heights of the picture."""
+        height = 2 * math.tan(math.radians(FOV_Y_DEG / 2)) / self.zoom
+        moved = np.array(self.offset) + self.rotation @ np.array([right, down, 0]) * height
+        return replace(self, offset=_vector(moved))
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One camera's cloud among the others; its place in `ViewSettings.layers` is its slot."""
+
+    is_shown: bool = True
+    color_rgb: Rgb = (255, 255, 255)  # for `Coloring.CAMERA`
+    pose: Extrinsics = field(default_factory=Extrinsics)  # T_common_camera
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSettings:
+    """All that decides a picture, besides the frames."""
+
+    which: Which = Which.REFINED
+    coloring: Coloring = Coloring.RGB
+    point_size_px: int = 2
+    stride: int = 1  # every n-th pixel in both directions
+    width: int = 640  # of the picture, pixels
+    height: int = 480
+    orbit: Orbit = Orbit()
+    home: int = 0  # counts up to ask for a new home view
+    draft: bool = False  # a hand is on the mouse: fewer points, quicker answers
+    depth_range: DepthRange = field(default_factory=DepthRange)
+    colormap: str = "viridis"
+    background_rgb: Rgb = (22, 24, 28)
+    layers: tuple[Layer, ...] = (Layer(),)  # one per slot; cameras beyond them are not shown
+    box: Box | None = None  # what lies outside is not shown
+
+    def __post_init__(self) -> None:
+        if not (0 < self.width <= MAX_WIDTH_PX and 0 < self.height <= MAX_HEIGHT_PX):
+            raise ConfigError(
+                f"cloud: a picture of {self.width}x{self.height} is not within 1x1 to "
+                f"{MAX_WIDTH_PX}x{MAX_HEIGHT_PX}"
+            )
+        if self.stride < 1 or self.point_size_px < 1:
+            raise ConfigError(
+                f"cloud: stride {self.stride} and point size {self.point_size_px} must be positive"
+            )
+        if len(self.layers) > MAX_CLOUDS:
+            raise ConfigError(f"cloud: {len(self.layers)} cameras; at most {MAX_CLOUDS} fit")
+
+    @property
+    def focal_px(self) -> float:
+        """Of the viewing camera."""
+        return self.height / 2 / math.tan(math.radians(FOV_Y_DEG / 2))
+
+
+_NEAREST_HOME_M = 0.2  # cameras that face each other have points behind the reference
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The view that shows the whole scene from nearly where the camera stands, metres."""
+
+    target_m: Vector = (0.0, 0.0, 1.5)
+    distance_m: float = 1.8
+
+    @classmethod
+    def of(cls, points_m: Matrix, view: ViewSettings) -> Home:
+        """Fit the scene, (N, 3) metres, into the picture, but for the last few stray points."""
+        some = points_m[:: max(1, len(points_m) // 20_000)]
+        if len(some) == 0:
+            return cls()
+        depth = max(float(np.median(some[:, 2])), _NEAREST_HOME_M)
+        half = np.array([view.width, view.height]) / (2 * view.focal_px)
+        across, behind = some[:, :2] / half, some[:, 2] - depth
+        centre, distance = np.zeros(2), depth
+        for _ in range(3):  # what lies in the middle of the picture depends on the distance
+            seen = (across - centre) / np.maximum(distance + behind, 0.1 * depth)[:, None]
+            low, high = np.percentile(seen, [1, 99], axis=0)
+            centre = centre + (low + high) / 2 * distance
+            # A point is in the picture where |across| <= distance + its depth behind the centre.
+            needed = np.abs(across - centre).max(axis=1) - behind
+            distance = max(float(np.percentile(needed, 99)), 0.05 * depth)
+        target = np.array([*(centre * half), depth])
+        return cls(_vector(target), 1.03 * distance)
+
+    def extrinsic(self, orbit: Orbit) -> Matrix:
+        """Return the 4x4 matrix from the scene into the viewing camera, metres."""
+        to_scene = orbit.rotation
+        centre = np.array(self.target_m) + np.array(orbit.offset) * self.distance_m
+        eye = centre - to_scene[:, 2] * (self.distance_m / orbit.zoom)
+        matrix = np.eye(4)
+        matrix[:3, :3] = to_scene.T
+        matrix[:3, 3] = -to_scene.T @ eye
+        return matrix
+
+    def offset_of(self, point_m: Matrix) -> Vector:
+        """Return the orbit offset that puts its centre on a point."""
+        return _vector((point_m - np.array(self.target_m)) / self.distance_m)
+
+
+def on_picture(points_m: Matrix, extrinsic: Matrix, view: ViewSettings) -> tuple[Matrix, Matrix]:
+    """Return where (N, 3) points lie in the picture, (2, N) pixels, and their depth, (N,) metres.
+
+    Pixels of points with a depth of 0 or less mean nothing.
+    """
+    x, y, z = extrinsic[:3, :3] @ points_m.T + extrinsic[:3, 3:]
+    scale = view.focal_px / np.maximum(z, 1e-9)
+    return np.stack([x * scale + (view.width - 1) / 2, y * scale + (view.height - 1) / 2]), z
+
+
+def _vector(values: Matrix) -> Vector:
+    return (float(values[0]), float(values[1]), float(values[2]))

@@ -1,0 +1,339 @@
+"""The pane of the live point cloud."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from PySide6.QtCore import QEvent, QPointF, QSize, QTimer, Signal
+from PySide6.QtGui import QActionGroup, QColor, QHideEvent, QPalette, QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lingbot_live.colormap import DepthRange
+from lingbot_live.frame import RefinedFrame
+from lingbot_live.quality.ruler import Box, Vector
+from ui.cloud.canvas import CloudCanvas
+from ui.cloud.chips import CameraChips
+from ui.cloud.link import CloudProcess, CloudState, CloudStatus
+from ui.cloud.marks import Viewpoint
+from ui.cloud.memory import Answer, Ask
+from ui.cloud.scene import Coloring, Layer, Orbit, ViewSettings, Which
+from ui.cloud.tools import CloudTools
+from ui.shell import theme
+from ui.shell.notice import Notice
+
+_POLL_MS = 15
+_SWING_DEG, _SWING_S = 28.0, 14.0  # of the auto-orbit
+_CENTRE = "centre"
+_HINT = "drag: orbit · right drag: pan · wheel: zoom · double click: centre"
+
+
+class CloudView(QFrame):
+    """Live clouds; their child process starts with the first frame and rests while hidden.
+
+    ``answered`` brings what the child found at the places that `ask` named.
+
+    The owner calls `stop` at the end. Everything is for the main thread, which it holds for
+    2 ms a picture at most.
+    """
+
+    answered = Signal(object)  # an Answer
+
+    def __init__(self, parent: QWidget | None = None, process: CloudProcess | None = None) -> None:
+        super().__init__(parent)
+        self.process = process or CloudProcess()
+        self._view = ViewSettings(background_rgb=_rgb(theme.current().view))
+        self._seen = CloudStatus()
+        self._has_frame = False
+        self.canvas = CloudCanvas()
+        self.notice = Notice()
+        self._make_controls()
+        self.tools = CloudTools(self)
+        self.chips = CameraChips()
+        self._lay_out()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_POLL_MS)
+        self._timer.timeout.connect(self._poll)
+        self.canvas.orbitChanged.connect(self._on_orbit)
+        self.canvas.pointRequested.connect(self._on_point_requested)
+        self.canvas.pictureSizeChanged.connect(self._on_picture_size)
+        self.notice.retry.connect(self._on_retry)
+        self.canvas.set_text("waiting for the first frame")
+        self.process.set_view(self._view)
+
+    # ---- for the main window -----------------------------------------------------------------
+
+    def show_frame(self, refined: RefinedFrame, slot: int = 0) -> None:
+        """Draw this frame of a camera as soon as the child is free; takes microseconds."""
+        if not self._has_frame:
+            self._has_frame = True
+            self._wake()
+        self.process.submit(refined, slot)
+
+    def forget(self, slot: int) -> None:
+        """Draw a camera no more."""
+        self.process.forget(slot)
+
+    def set_layers(self, layers: tuple[Layer, ...]) -> None:
+        """Have each slot's cloud stand at its place, in its colour, or hidden."""
+        self._change(replace(self._view, layers=layers or (Layer(),)))
+
+    def set_box(self, box: Box | None) -> None:
+        """Show only what lies inside, or everything."""
+        self._change(replace(self._view, box=box))
+
+    def suit(self, cameras: int) -> None:
+        """Choose what suits one camera or several; the user may choose otherwise afterwards.
+
+        Several clouds cannot be told apart by their true colours, and a quarter of their points
+        is drawn as fast as all of one.
+        """
+        several = cameras > 1
+        coloring = Coloring.CAMERA if several else Coloring.RGB
+        self.coloring_box.setCurrentIndex(self.coloring_box.findData(coloring))
+        for group, value in ((self.stride_actions, 1 + several), (self.size_actions, 2 + several)):
+            next(a for a in group.actions() if a.data() == value).setChecked(True)
+        self._on_choice()
+
+    def set_hint(self, text: str) -> None:
+        """Show another hint below the cloud, or with an empty text the usual one."""
+        self.hint_label.setText(text or _HINT)
+
+    def ask(self, purpose: str, first: QPointF, last: QPointF | None = None) -> None:
+        """Ask the child what is seen there; places are fractions of the picture."""
+        self.process.ask(
+            Ask(purpose, self._pixel(first), None if last is None else self._pixel(last))
+        )
+
+    def set_depth_colors(self, depth_range: DepthRange, colormap: str) -> None:
+        """Colour by depth as the other panes do."""
+        self._change(replace(self._view, depth_range=depth_range, colormap=colormap))
+
+    def reset_view(self) -> None:
+        """Look from the camera again, with the whole scene in the pane."""
+        self.orbit_action.setChecked(False)
+        self.canvas.orbit = Orbit()
+        self._change(replace(self._view, orbit=Orbit(), home=self._view.home + 1))
+
+    def set_auto_orbit(self, on: bool) -> None:
+        """Swing round the scene by itself, for demonstrations."""
+        self.orbit_action.setChecked(on)
+
+    def stop(self) -> None:
+        """End the child process; safe more than once. Showing the pane again starts it again."""
+        self._timer.stop()
+        self.process.close()
+
+    @property
+    def view(self) -> ViewSettings:
+        """What is drawn, for saving and for tests."""
+        return self._view
+
+    # ---- Qt ----------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Wake the child."""
+        if self._has_frame:
+            self._wake()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        """Let the child rest."""
+        self._timer.stop()
+        self.process.set_active(False)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Follow the theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._change(replace(self._view, background_rgb=_rgb(theme.current().view)))
+
+    def _wake(self) -> None:
+        # Not before there is something to draw: importing Open3D there would delay the first frame.
+        if self.isVisible():
+            self.process.set_active(True)
+            self.process.start()
+            self._timer.start()
+
+    # ---- parts -------------------------------------------------------------------------------
+
+    def _make_controls(self) -> None:
+        self.which_box = _choice(
+            "both: in orange, raw points that refining moved", {w.value: w for w in Which}
+        )
+        self.which_box.setCurrentText(self._view.which.value)
+        self.coloring_box = _choice(
+            "Colour of the points",
+            {"RGB": Coloring.RGB, "depth": Coloring.DEPTH, "camera": Coloring.CAMERA},
+        )
+        for box in (self.which_box, self.coloring_box):
+            box.currentIndexChanged.connect(self._on_choice)
+        self.menu = QMenu(self)
+        self.size_actions = self._radio("Point size", {f"{n} px": n for n in (1, 2, 3, 4, 6)}, 2)
+        strides = {"all pixels": 1, "1 pixel in 4": 2, "1 pixel in 9": 3, "1 pixel in 16": 4}
+        self.stride_actions = self._radio("Points", strides, 1)
+        self.menu.addSeparator()
+        self.orbit_action = self.menu.addAction("Auto-orbit")
+        self.orbit_action.setCheckable(True)
+        self.reset_button = QToolButton()
+        self.reset_button.setText("Reset")
+        self.reset_button.setToolTip("Look from the camera again, with the whole scene in view")
+        self.reset_button.clicked.connect(self.reset_view)
+
+    def _radio(self, title: str, choices: dict[str, int], chosen: int) -> QActionGroup:
+        """Add a submenu of which one entry is always checked."""
+        submenu, group = self.menu.addMenu(title), QActionGroup(self)
+        for text, value in choices.items():
+            action = group.addAction(text)
+            action.setCheckable(True)
+            action.setData(value)
+            action.setChecked(value == chosen)
+        submenu.addActions(group.actions())
+        group.triggered.connect(self._on_choice)
+        return group
+
+    def _lay_out(self) -> None:
+        options = QToolButton()
+        options.setText("View")
+        options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        options.setMenu(self.menu)
+        self.hint_label, self.stat_label = QLabel(_HINT), QLabel()
+        for label in (self.hint_label, self.stat_label):
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.hint_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        parts = (self.which_box, self.coloring_box, self.tools.button, options, self.reset_button)
+        self.bars = (_bar(self.chips, *parts), _bar(self.hint_label, self.stat_label))
+        column.addWidget(self.bars[0])
+        column.addWidget(self.notice)
+        column.addWidget(self.canvas, 1)
+        column.addWidget(self.bars[1])
+
+    # ---- what happens ------------------------------------------------------------------------
+
+    def _change(self, view: ViewSettings) -> None:
+        self._view = view
+        self.process.set_view(view)
+
+    def _on_choice(self) -> None:
+        self._change(
+            replace(
+                self._view,
+                which=Which(self.which_box.currentData()),
+                coloring=Coloring(self.coloring_box.currentData()),
+                point_size_px=self.size_actions.checkedAction().data(),
+                stride=self.stride_actions.checkedAction().data(),
+            )
+        )
+
+    def _on_orbit(self, orbit: Orbit, is_moving: bool) -> None:
+        self.orbit_action.setChecked(False)
+        self._change(replace(self._view, orbit=orbit, draft=is_moving))
+
+    def _on_point_requested(self, place: QPointF) -> None:
+        self.ask(_CENTRE, place)
+
+    def _on_picture_size(self, size: QSize) -> None:
+        self._change(replace(self._view, width=size.width(), height=size.height()))
+
+    def _on_retry(self) -> None:
+        self.process.retry()
+
+    def _poll(self) -> None:
+        status, seen = self.process.status, self._seen
+        self._seen = status
+        image = self.process.latest_image() if status.pictures != seen.pictures else None
+        if image is not None:
+            self.canvas.set_picture(image, Viewpoint(status.home, status.view or self._view))
+            self._swing()
+        if status.answers != seen.answers and status.answer is not None:
+            self._on_answer(status.answer)
+        if (status.state, status.error) != (seen.state, seen.error):
+            self._tell_error(status)
+        if status != seen:
+            self._tell(status)
+
+    def _swing(self) -> None:
+        """Move on by the clock with each picture, so that the pace is the same on any machine."""
+        if self.orbit_action.isChecked():
+            phase = 2 * math.pi * time.monotonic() / _SWING_S
+            self.canvas.orbit = replace(
+                self.canvas.orbit,
+                yaw_deg=_SWING_DEG * math.sin(phase),
+                pitch_deg=_SWING_DEG / 3 * (1 - math.cos(phase)),
+            )
+            self._change(replace(self._view, orbit=self.canvas.orbit, draft=False))
+
+    def _on_answer(self, answer: Answer) -> None:
+        if answer.ask.purpose != _CENTRE:
+            self.answered.emit(answer)
+        elif answer.offset is not None:
+            self._centre_on(answer.offset)
+
+    def _pixel(self, place: QPointF) -> tuple[float, float]:
+        return place.x() * self._view.width - 0.5, place.y() * self._view.height - 0.5
+
+    def _centre_on(self, offset: Vector) -> None:
+        self.canvas.orbit = replace(self.canvas.orbit, offset=offset)
+        self._change(replace(self._view, orbit=self.canvas.orbit))
+
+    def _tell_error(self, status: CloudStatus) -> None:
+        if status.state is CloudState.FAILED:
+            self.notice.show_error(status.error, "The other panes go on without it.")
+        elif status.state is CloudState.RUNNING:
+            self.notice.clear()
+
+    def _tell(self, status: CloudStatus) -> None:
+        if status.state is CloudState.STARTING:
+            text = "starting the 3D view ..."
+        elif status.state is CloudState.FAILED:
+            text = "no 3D view"
+        elif not self._has_frame:
+            text = "waiting for the first frame"
+        else:
+            text = "" if status.points else "no valid depth in this frame"
+        self.canvas.set_text(text)
+        self.stat_label.setText(
+            f"{status.points:,} points · {status.render_ms:.0f} ms · {status.fps:.1f} fps"
+        )
+
+
+def _bar(first: QWidget, *others: QWidget) -> QFrame:
+    """Return a row whose first part takes what the others leave."""
+    bar = QFrame()
+    bar.setAutoFillBackground(True)
+    bar.setBackgroundRole(QPalette.ColorRole.Button)
+    row = QHBoxLayout(bar)
+    row.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, theme.GRID_PX // 2)
+    row.setSpacing(theme.GRID_PX)
+    row.addWidget(first, 1)
+    for part in others:
+        row.addWidget(part)
+    return bar
+
+
+def _choice(name: str, choices: Mapping[str, Which | Coloring]) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    box.setToolTip(name)
+    for text, value in choices.items():
+        box.addItem(text, value)
+    return box
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    rgb = QColor(color)
+    return (rgb.red(), rgb.green(), rgb.blue())

@@ -1,0 +1,58 @@
+"""The list of cameras in the tool bar follows what is plugged in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from lingbot_live.cameras.discovery import Change, DeviceWatcher
+
+if TYPE_CHECKING:
+    from ui.main_window import MainWindow
+
+_SAID_MS = 8000
+_HINT = "A camera found, or an address such as realsense:file.bag"
+
+Watch = Callable[[Callable[[Change], None]], DeviceWatcher]
+
+
+class Devices(QObject):
+    """Watches from the first `look` until `stop`; the SDKs are asked in a process of their own.
+
+    ``changed`` brings each `Change` from the watcher's thread to the main thread.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, window: MainWindow, watch: Watch = DeviceWatcher) -> None:
+        super().__init__(window)
+        self._window = window
+        self._watch = watch
+        self._watcher: DeviceWatcher | None = None
+        self.changed.connect(self._show, Qt.ConnectionType.QueuedConnection)
+
+    def look(self) -> None:
+        """Begin to watch, or look again at once."""
+        if self._watcher is None:
+            self._watcher = self._watch(self.changed.emit)
+            self._watcher.start()
+        else:
+            self._watcher.refresh()
+
+    def stop(self) -> None:
+        """End thread and process; safe more than once."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.stop()
+
+    def _show(self, change: Change) -> None:
+        window, listing = self._window, change.listing
+        is_first = len(change.appeared) == len(listing.cameras)
+        window.bar.show_cameras(listing.cameras)
+        window.bar.camera_box.setToolTip("\n".join([_HINT, *listing.unavailable.values()]))
+        came = [] if is_first else [f"{info.name} is there" for info in change.appeared]
+        news = came + [f"{info.name} was unplugged" for info in change.vanished]
+        if news:
+            window.statusBar().showMessage(", ".join(news), _SAID_MS)

@@ -1,0 +1,185 @@
+"""What of the window is seen: arrangements, theme, kind of comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QApplication, QDockWidget
+
+from ui.shell import theme
+from ui.views.compare_pictures import Mode
+
+_VERSION = 2  # of the remembered arrangement; another one is not understood
+
+if TYPE_CHECKING:
+    from ui.main_window import MainWindow
+
+
+class Layouts:
+    """Commands that change how the window looks and nothing else.
+
+    Docks lie below one row of pictures, and right of several, which need the height. Where the
+    user puts them is remembered for either.
+    """
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+        self._cloud = window.cloud_dock
+        self._compare = window.compare_dock
+        self._quality = window.quality_dock
+        self._panes = (True, True, True)
+        self._is_several = False  # rows are on the screen
+        self._had_rows = False
+
+    def restore(self) -> None:
+        """Bring back the window's place and the arrangement left the last time."""
+        window = self._window
+        geometry = window.settings.state("geometry")
+        if geometry is None or not window.restoreGeometry(geometry):
+            window.resize(QSize(1440, 900).boundedTo(window.screen().availableSize()))
+        if not self._recall():
+            self.everything()
+        mode = window.settings.text("compare")
+        if mode in Mode.__members__:
+            window.compare.set_mode(Mode[mode])
+
+    def remember(self) -> None:
+        """Keep place and arrangement for the next time."""
+        if not self._window.isFullScreen():
+            self._window.settings.set_state("geometry", self._window.saveGeometry())
+        self._window.settings.set_state(self._key, self._window.saveState(_VERSION))
+        self._window.settings.set_text("compare", self._window.compare.mode.name)
+
+    def everything(self) -> None:
+        """Pictures with the cloud and the comparison."""
+        self._arrange()
+        self._show(cloud=True, compare=True)
+        self._share_out(2 / 5)
+
+    def pictures(self) -> None:
+        """Colour, raw and refined only."""
+        self._show(cloud=False, compare=False)
+
+    def cloud_large(self) -> None:
+        """A large cloud beside small pictures."""
+        self._show(cloud=True, compare=False)
+        self._share_out(2 / 3)
+
+    def refined_large(self) -> None:
+        """Refined depth alone."""
+        self._show(cloud=False, compare=False, panes=(False, False, True))
+
+    def apply_to_panels(self) -> None:
+        """Give new panels the arrangement in force, and change it where one row becomes several."""
+        panels = self._window.panels
+        for panel in panels:
+            for pane, visible in zip(panel.views, self._panes, strict=True):
+                pane.setVisible(visible)
+        if panels and (len(panels) > 1) != self._is_several:
+            self._rearrange()
+        self._had_rows |= bool(panels)
+
+    def _rearrange(self) -> None:
+        """Change to the arrangement of one row or of several, as it was left."""
+        self.remember()
+        self._is_several = not self._is_several
+        shown = [(dock, dock.isHidden()) for dock in self._window.findChildren(QDockWidget)]
+        if not self._recall():
+            self._arrange()
+            self._share_out(2 / 5)
+        elif self._had_rows:  # what is open stays open where a camera comes or goes
+            for dock, hidden in shown:
+                dock.setHidden(hidden)
+
+    def change(self) -> None:
+        """Show which pixels were kept, changed and filled."""
+        self._show_mode(Mode.CHANGE)
+
+    def difference(self) -> None:
+        """Show refined minus raw, or minus the truth where it is known."""
+        self._show_mode(Mode.DIFFERENCE)
+
+    def wipe(self) -> None:
+        """Show raw depth left and refined depth right of the cross-hair."""
+        self._show_mode(Mode.WIPE)
+
+    def blink(self) -> None:
+        """Show raw and refined depth in turn."""
+        self._show_mode(Mode.BLINK)
+
+    def sweep(self) -> None:
+        """Let the wipe move by itself, or follow the cross-hair again."""
+        on = self._window.actions_["sweep"].isChecked()
+        if on:
+            self._show_mode(Mode.WIPE)
+        self._window.compare.set_sweeping(on)
+
+    def toggle_cloud(self) -> None:
+        """Show or hide the point cloud."""
+        self._cloud.setVisible(not self._cloud.isVisible())
+
+    def toggle_quality(self) -> None:
+        """Show or hide the numbers and plots."""
+        self._quality.setVisible(not self._quality.isVisible())
+
+    def toggle_controls(self) -> None:
+        """Show or hide the settings of the selected camera."""
+        dock = self._window.controls_dock
+        dock.setVisible(not dock.isVisible())
+        self._window.controls.follow()
+
+    def toggle_theme(self) -> None:
+        """Change between the dark and the light look."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        name = "light" if self._window.actions_["theme"].isChecked() else "dark"
+        theme.apply_theme(app, name)
+        self._window.settings.set_text("theme", name)
+
+    # ---- private ---------------------------------------------------------------------------
+
+    @property
+    def _key(self) -> str:
+        return "layout_several" if self._is_several else "layout"
+
+    def _recall(self) -> bool:
+        state = self._window.settings.state(self._key)
+        return state is not None and self._window.restoreState(state, _VERSION)
+
+    def _arrange(self) -> None:
+        """Put the docks where they begin, without showing or hiding any."""
+        window, area = self._window, Qt.DockWidgetArea
+        side = area.RightDockWidgetArea if self._is_several else area.BottomDockWidgetArea
+        along = Qt.Orientation.Vertical if self._is_several else Qt.Orientation.Horizontal
+        docks = (self._compare, self._cloud) if self._is_several else (self._cloud, self._compare)
+        shown = [dock.isHidden() for dock in docks]
+        for dock in docks:
+            window.addDockWidget(side, dock)
+        window.splitDockWidget(*docks, along)
+        window.addDockWidget(area.BottomDockWidgetArea, self._quality)
+        for dock, hidden in zip(docks, shown, strict=True):
+            dock.setHidden(hidden)
+
+    def _share_out(self, share: float) -> None:
+        """Give the docks a share of the window, halves of it to each."""
+        window, both = self._window, [self._cloud, self._compare]
+        across, along = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        if self._is_several:
+            window.resizeDocks(both, [round(window.width() * share)] * 2, across)
+            window.resizeDocks(both, [window.height() // 2] * 2, along)
+        else:
+            window.resizeDocks(both, [max(240, round(window.height() * share))] * 2, along)
+            window.resizeDocks(both, [window.width() // 2] * 2, across)
+
+    def _show(
+        self, *, cloud: bool, compare: bool, panes: tuple[bool, bool, bool] = (True, True, True)
+    ) -> None:
+        self._cloud.setVisible(cloud)
+        self._compare.setVisible(compare)
+        self._panes = panes
+        self.apply_to_panels()
+
+    def _show_mode(self, mode: Mode) -> None:
+        self._compare.show()
+        self._window.compare.set_mode(mode)

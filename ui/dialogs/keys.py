@@ -1,0 +1,62 @@
+"""All keys on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from ui.shell import theme
+from ui.shell.actions import MENUS, Actions
+
+_COLUMNS = 4
+_MOUSE = (
+    ("Wheel", "Zoom all pictures at the cursor"),
+    ("Drag", "Move all pictures"),
+    ("Double click", "Fit all pictures"),
+    ("Click", "Select the camera of this row"),
+    ("Esc", "Leave full screen"),
+)
+
+
+class KeysDialog(QDialog):
+    """The keys of the menus, a column each; Escape or any click outside leaves."""
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keys")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        grid = QGridLayout(self)
+        grid.setHorizontalSpacing(4 * theme.GRID_PX)
+        grid.setVerticalSpacing(2 * theme.GRID_PX)
+        tables: list[tuple[str, Sequence[tuple[str, str]]]] = []
+        for title, keys in MENUS.items():
+            infos = [actions.infos[key] for key in keys if key != "-"]
+            rows = [(_key(info.shortcut), info.text) for info in infos if info.shortcut]
+            tables.append((title.replace("&", ""), rows))
+        tables.append(("Mouse", _MOUSE))
+        for number, table in enumerate(sorted(tables, key=lambda t: -len(t[1]))):
+            grid.addLayout(_table(*table), *divmod(number, _COLUMNS))
+
+
+def _key(shortcut: str) -> str:
+    return QKeySequence(shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> QVBoxLayout:
+    head = QLabel(f"<b>{title}</b>")
+    grid = QGridLayout()
+    grid.setVerticalSpacing(theme.GRID_PX // 2)
+    grid.setHorizontalSpacing(theme.GRID_PX)
+    for row, (key, text) in enumerate(rows):
+        name = QLabel(key)
+        name.setStyleSheet(f"color: {theme.current().accent}; font-weight: bold")
+        grid.addWidget(name, row, 0, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(QLabel(text.rstrip(".")), row, 1)
+    grid.setRowStretch(len(rows), 1)
+    column = QVBoxLayout()
+    column.addWidget(head)
+    column.addLayout(grid, 1)
+    return column

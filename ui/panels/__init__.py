@@ -1,0 +1,1 @@
+"""Bars, rows and docks of the window."""

@@ -1,0 +1,161 @@
+"""The tool bar: which camera, which refiner, start and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QToolBar, QToolButton, QWidget
+
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.config import PRECISIONS
+from lingbot_live.model.weights.zoo import FILE_NAMES
+from ui.shell.actions import Actions
+
+# Steps of the token slider; the published range is 1200 to 3600, fewer suit a CPU.
+TOKENS = (48, 100, 200, 300, 600, 900, 1200, 1800, 2400, 3000, 3600)
+
+
+class CameraBar(QToolBar):
+    """Sends what is chosen: a camera's address, a refiner's name, tokens, a precision."""
+
+    cameraChosen = Signal(str)  # noqa: N815
+    refinerChosen = Signal(str)  # noqa: N815
+    tokensChosen = Signal(int)  # noqa: N815
+    precisionChosen = Signal(str)  # noqa: N815
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__("Camera and refiner", parent)
+        self.setObjectName("camera_bar")
+        self.setMovable(False)
+        self.found: tuple[CameraInfo, ...] = ()
+        self.start_button = QToolButton()
+        self.start_button.clicked.connect(actions["toggle"].trigger)
+        self.start_button.setMinimumWidth(76)
+        self.camera_box = QComboBox()
+        self.camera_box.setEditable(True)
+        self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.camera_box.setMinimumWidth(230)
+        self.camera_box.setToolTip("A camera found, or an address such as realsense:file.bag")
+        line = self.camera_box.lineEdit()
+        if line is not None:
+            line.returnPressed.connect(self._on_typed)
+        self.camera_box.activated.connect(self._on_picked)
+        self.refiner_box = QComboBox()
+        self.refiner_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.refiner_box.setMaximumWidth(180)
+        for name in registry.refiner_names():
+            self.refiner_box.addItem(name, name)
+        self.refiner_box.activated.connect(
+            lambda at: self.refinerChosen.emit(self.refiner_box.itemData(at))
+        )
+        self.addWidget(self.start_button)
+        self.addWidget(QLabel("Camera"))
+        self.addWidget(self.camera_box)
+        self._add_buttons(actions, ("open_file", "add_camera"))
+        self.addSeparator()
+        self.addWidget(QLabel("Refiner"))
+        self.addWidget(self.refiner_box)
+        self._add_buttons(actions, ("as_recorded",))
+        self._shown_tokens: int | None = None
+        self._token_parts = [self.addWidget(part) for part in self._make_tokens()]
+        self.show_tokens(None, None)
+        self._add_buttons(actions, ("models",))
+        self.addSeparator()
+        self._add_buttons(actions, ("snapshot", "full_screen"))
+        self.set_running(False)
+
+    def show_cameras(self, found: Sequence[CameraInfo]) -> None:
+        """List what was found; the address in use stays in the field."""
+        self.found = tuple(found)
+        address = self.address
+        self.camera_box.clear()
+        for info in found:
+            self.camera_box.addItem(f"{info.name}  {info.serial}".strip(), info.address)
+            at = self.camera_box.count() - 1
+            self.camera_box.setItemData(at, info.address, Qt.ItemDataRole.ToolTipRole)
+        self.set_address(address)
+
+    @property
+    def address(self) -> str:
+        """The chosen or typed address."""
+        text = self.camera_box.currentText().strip()
+        at = self.camera_box.findText(text)
+        data = self.camera_box.itemData(at) if at >= 0 else None
+        return str(data) if data else text
+
+    def set_address(self, address: str) -> None:
+        """Show an address, by its name where it is listed."""
+        at = self.camera_box.findData(address)
+        if at >= 0:
+            self.camera_box.setCurrentIndex(at)
+        else:
+            self.camera_box.setEditText(address)
+        line = self.camera_box.lineEdit()
+        if line is not None:
+            line.setCursorPosition(0)  # a long name shows its beginning
+
+    def set_refiner(self, name: str) -> None:
+        """Show which refiner is chosen, listed or not."""
+        if self.refiner_box.findData(name) < 0:
+            self.refiner_box.addItem(_short(name), name)
+        self.refiner_box.setCurrentIndex(self.refiner_box.findData(name))
+        self.refiner_box.setToolTip(f"What refines the depth: {name}")
+
+    def set_precision(self, name: str) -> None:
+        """Show which precision is chosen."""
+        self.precision_box.setCurrentText(name)
+
+    def show_tokens(self, tokens: int | None, refine_ms: float | None) -> None:
+        """Show how fine the network computes and what a frame costs; hidden where it has none."""
+        for part in self._token_parts:
+            part.setVisible(tokens is not None)
+        if tokens is None:
+            return
+        cost = "" if refine_ms is None else f" · {refine_ms:.0f} ms"
+        self.token_label.setText(f"{tokens} tokens{cost}")
+        if tokens != self._shown_tokens and not self.token_slider.isSliderDown():
+            nearest = min(range(len(TOKENS)), key=lambda at: abs(TOKENS[at] - tokens))
+            with QSignalBlocker(self.token_slider):
+                self.token_slider.setValue(nearest)
+        self._shown_tokens = tokens
+
+    def _make_tokens(self) -> tuple[QWidget, ...]:
+        self.token_slider = QSlider(Qt.Orientation.Horizontal)
+        self.token_slider.setRange(0, len(TOKENS) - 1)
+        self.token_slider.setValue(TOKENS.index(1200))
+        self.token_slider.setFixedWidth(80)
+        self.token_slider.setToolTip("More tokens are finer and slower")
+        self.token_slider.valueChanged.connect(lambda at: self.tokensChosen.emit(TOKENS[at]))
+        self.token_label = QLabel()
+        self.token_label.setMinimumWidth(124)
+        self.precision_box = QComboBox()
+        self.precision_box.addItems(PRECISIONS)
+        self.precision_box.setToolTip(
+            "Precision of the network's products; auto is fp16 on a GPU and fp32 on a CPU"
+        )
+        self.precision_box.textActivated.connect(self.precisionChosen)
+        return self.token_slider, self.token_label, self.precision_box
+
+    def set_running(self, running: bool) -> None:
+        """Word the start button."""
+        self.start_button.setText("■ Stop" if running else "▶ Start")
+
+    def _add_buttons(self, actions: Actions, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.addAction(actions[key])
+
+    def _on_typed(self) -> None:
+        self.cameraChosen.emit(self.address)
+
+    def _on_picked(self, at: int) -> None:
+        self.cameraChosen.emit(str(self.camera_box.itemData(at) or self.camera_box.itemText(at)))
+
+
+def _short(name: str) -> str:
+    """Return a refiner's name with a word for its model's path, where it has one."""
+    refiner, colon, model = name.partition(":")
+    path = Path(model)
+    return f"{refiner}{colon}{path.parent.name if path.name in FILE_NAMES else path.name}"

@@ -1,0 +1,376 @@
+"""The pane that compares the selected camera's depth with its raw depth, the truth or a camera."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lingbot_live.colormap import DepthRange
+from lingbot_live.frame import Extrinsics, RefinedFrame
+from lingbot_live.quality.depth_errors import Change
+from ui.shell import theme
+from ui.shell.background import Background
+from ui.shell.bridge import FeedView
+from ui.shell.readout import FIGURE_SPACE, metres, millimetres, percent
+from ui.views.compare_pictures import CHANGE_RGB, Comparison, Mode, Side, Source, Task, compare
+from ui.views.pair_view import PairView
+from ui.views.signed_bar import SignedBar
+
+if TYPE_CHECKING:
+    from ui.controllers.feeds import Feeds
+
+# Slower than the stream on purpose: a detail view must not cost the live ones their rate.
+_PERIOD_S, _PERIOD_TWO_S = 0.1, 0.25
+_TICK_MS = 33  # of sweeping and blinking
+_SWEEP_S = 6.0  # there and back
+_BLINK_S = 0.6  # each picture
+_LIMITS_MM = (5, 10, 20, 50, 100, 200, 500, 1000)
+_APART_MS = 50  # pictures of two cameras taken further apart are said to be
+UNCALIBRATED = "No calibration between these cameras: assumed at the same place."
+
+
+class CompareView(QWidget):
+    """One linked picture: what changed, by how much, or a wipe or blinking between two depths.
+
+    What is shown belongs to the selected camera and stands in its view; `base_box` chooses what it
+    is compared with. Pictures are made on a thread of their own, ten a second at most.
+    """
+
+    def __init__(self, feeds: Feeds, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._feeds = feeds
+        self._link = feeds.link
+        self._scale, self._colormap = DepthRange(), "viridis"
+        self._last: Comparison | None = None
+        self._listed: list[tuple[str, bool]] = []
+        self._due_s = 0.0
+        self._work = Background("compare", _compare, self)
+        self._work.done.connect(self._show)
+        self._work.failed.connect(self._say)
+        self._timer = QTimer(self, interval=_TICK_MS)
+        self._timer.timeout.connect(self._tick)
+        self._make_parts()
+        self._lay_out()
+        self._link.cursorChanged.connect(self._on_cursor)
+        feeds.rowsChanged.connect(self._list_bases)
+        feeds.selectedChanged.connect(self._on_selected)
+        feeds.rigChanged.connect(self._submit)
+        self._on_choice()
+
+    # ---- for the window ----------------------------------------------------------------------
+
+    @property
+    def mode(self) -> Mode:
+        """How it is compared now."""
+        return list(Mode)[self.mode_box.currentIndex()]
+
+    def set_mode(self, mode: Mode) -> None:
+        """Show another comparison."""
+        self.mode_box.setCurrentIndex(list(Mode).index(mode))
+
+    def set_sweeping(self, on: bool) -> None:
+        """Move the line of the wipe by itself, for demonstrations."""
+        self.sweep_button.setChecked(on)
+
+    def choose_base(self, name: str) -> None:
+        """Compare with this entry of `base_box`; nothing happens where there is none."""
+        at = self.base_box.findText(name)
+        if at >= 0:
+            self.base_box.setCurrentIndex(at)
+
+    def set_scale(self, scale: DepthRange, colormap: str) -> None:
+        """Colour depths as the depth views do."""
+        self._scale, self._colormap = scale, colormap
+        self._submit()
+
+    def show_news(self, fresh: Sequence[FeedView]) -> None:
+        """Take new results; drawn a few times a second, and only while visible."""
+        if self._listed != self._listing():
+            self._list_bases()
+        shown = self._feeds.view
+        if shown is not None and shown in fresh and time.monotonic() >= self._due_s:
+            self._submit()
+
+    def stop(self) -> None:
+        """End the thread; safe more than once."""
+        self._timer.stop()
+        self._work.stop()
+
+    # ---- parts -------------------------------------------------------------------------------
+
+    def _make_parts(self) -> None:
+        self.image = PairView("", self._link)
+        self.image.set_compact(True)
+        self.image.set_readout(self._readout)
+        self.image.regionDrawn.connect(self._pass_region)
+        self.mode_box = _box([mode.value for mode in Mode], "How to compare")
+        self.shown_box = _box([Source.REFINED.value, Source.RAW.value], "Of the selected camera")
+        self.base_box = _box([], "What it is compared with")
+        self.limit_box = _box([f"±{limit} mm" for limit in _LIMITS_MM], "The ends of the colours")
+        self.limit_box.setCurrentIndex(_LIMITS_MM.index(50))
+        self.sweep_button = QToolButton()
+        self.sweep_button.setText("Sweep")
+        self.sweep_button.setCheckable(True)
+        self.sweep_button.setToolTip("Let the line move by itself")
+        self.against = QLabel("against")
+        self.bar = SignedBar()
+        self.legend, self.warning = QLabel(), QLabel(UNCALIBRATED)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        for label in (self.legend, self.warning):
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+            label.setContentsMargins(theme.GRID_PX, 0, theme.GRID_PX, 2)
+        self.warning.setStyleSheet(f"color: {theme.current().warning}")
+        self.warning.hide()
+        # Names of cameras are long; they elide.
+        self.base_box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.base_box.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self._list_bases()
+        for box in (self.mode_box, self.shown_box, self.base_box, self.limit_box):
+            box.currentIndexChanged.connect(self._on_choice)
+        self.sweep_button.toggled.connect(self._on_choice)
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        half = theme.GRID_PX // 2
+        row.setContentsMargins(theme.GRID_PX, half, theme.GRID_PX, half)
+        row.setSpacing(half)
+        for part in (self.mode_box, self.shown_box, self.against):
+            row.addWidget(part)
+        row.addWidget(self.base_box, 1)
+        row.addWidget(self.limit_box)
+        row.addWidget(self.sweep_button)
+        self.controls = QWidget()
+        self.controls.setLayout(row)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.controls)
+        column.addWidget(self.warning)
+        column.addWidget(self.image, 1)
+        column.addWidget(self.bar)
+        column.addWidget(self.legend)
+
+    def _list_bases(self) -> None:
+        """Offer the selected camera's own depths, then those of all other cameras."""
+        chosen = self.base_box.currentText()
+        self.base_box.blockSignals(True)
+        self.base_box.clear()
+        own = self._feeds.view
+        self.base_box.addItem(Source.RAW.value, (None, Source.RAW))
+        if own is None or own.knows_truth:
+            self.base_box.addItem(Source.TRUTH.value, (None, Source.TRUTH))
+        for view in [panel.view for panel in self._feeds.panels if panel.view is not own]:
+            for source in Source:
+                if source is not Source.TRUTH or view.knows_truth:
+                    self.base_box.addItem(f"{view.title}, {source.value}", (view, source))
+        self._listed = self._listing()
+        self.base_box.setCurrentIndex(max(0, self.base_box.findText(chosen)))
+        self.base_box.blockSignals(False)
+
+    def _listing(self) -> list[tuple[str, bool]]:
+        """What the choice depends on."""
+        return [(panel.view.title, panel.view.knows_truth) for panel in self._feeds.panels]
+
+    # ---- what happens ------------------------------------------------------------------------
+
+    def _on_choice(self) -> None:
+        mode = self.mode
+        self.limit_box.setVisible(mode is Mode.DIFFERENCE)
+        self.bar.setVisible(mode is Mode.DIFFERENCE)
+        self.sweep_button.setVisible(mode is Mode.WIPE)
+        self.bar.set_limit(self._limit_mm)
+        self.image.set_split(0.5)
+        self._run_timer()
+        self._submit()
+
+    def _on_selected(self) -> None:
+        self._last = None
+        self._list_bases()
+        self._submit()
+
+    def _submit(self) -> None:
+        task = self._task() if self.isVisible() else None
+        if task is not None:
+            is_two = task.base.result is not task.shown.result
+            self._due_s = time.monotonic() + (_PERIOD_TWO_S if is_two else _PERIOD_S)
+            self._work.submit(task)
+
+    def _task(self) -> Task | None:
+        view = self._feeds.view
+        other, source = self.base_box.currentData()
+        base = view if other is None else other
+        if view is None or view.refined is None or base is None or base.refined is None:
+            return None
+        T = Extrinsics() if base is view else self._feeds.transform(view, base)
+        self.warning.setVisible(T is None)
+        shown = Source(self.shown_box.currentText())
+        prefix = "" if base is view else f"{base.title}, "
+        return Task(
+            self.mode,
+            Side(base.refined, source, prefix + source.value),
+            Side(view.refined, shown, ("" if base is view else f"{view.title}, ") + shown.value),
+            T or Extrinsics(),
+            self._scale,
+            self._colormap,
+            self._limit_mm / 1000,
+        )
+
+    def _show(self, answer: object) -> None:
+        if answer is None:
+            self._say("No truth is known here: choose another depth to compare with.")
+            return
+        assert isinstance(answer, Comparison)
+        panel = self._feeds.selected
+        if panel is None or answer.task.mode is not self.mode:
+            return
+        self._last = answer
+        task = answer.task
+        self.image.set_title(_title(task))
+        self.image.set_region(panel.region, theme.camera_color(panel.view.number))
+        if answer.pair is not None:
+            self.image.set_pair(*answer.pair, (task.base.name, task.shown.name))
+        elif answer.single is not None:
+            self.image.set_single(answer.single)
+        self._set_legend(_legend(answer))
+
+    def _say(self, text: str) -> None:
+        """Show words instead of a picture."""
+        self._last = None
+        self.image.set_title("")
+        self.image.set_placeholder(text)
+        self.image.set_single(None)
+        self._set_legend("")
+
+    def _set_legend(self, text: str) -> None:
+        self.legend.setText(text)
+        self.legend.setVisible(bool(text))
+
+    # ---- wipe and blink ----------------------------------------------------------------------
+
+    def _run_timer(self) -> None:
+        moving = self.mode is Mode.BLINK or (
+            self.mode is Mode.WIPE and self.sweep_button.isChecked()
+        )
+        if moving and self.isVisible():
+            self._timer.start()
+        else:
+            self._timer.stop()
+
+    def _tick(self) -> None:
+        now_s = time.monotonic()
+        if self.mode is Mode.BLINK:
+            self.image.set_split(float(now_s % (2 * _BLINK_S) < _BLINK_S))
+        else:
+            self.image.set_split(0.5 - 0.5 * math.cos(2 * math.pi * now_s / _SWEEP_S))
+
+    def _on_cursor(self) -> None:
+        place = self._link.cursor
+        if self.mode is Mode.WIPE and place is not None and not self._timer.isActive():
+            self.image.set_split(place.x())
+
+    def _readout(self, x: int, y: int) -> str:
+        last = self._last
+        if last is None or y >= last.shown_m.shape[0] or x >= last.shown_m.shape[1]:
+            return ""
+        base_m, shown_m = (float(depth_m[y, x]) for depth_m in (last.base_m, last.shown_m))
+        text = f"{metres(base_m or None)}  {metres(shown_m or None)}"
+        step = millimetres(1000 * (shown_m - base_m)) if base_m and shown_m else ""
+        return f"{text}  {step}"
+
+    def _pass_region(self, place: QRectF, done: bool) -> None:
+        if self._feeds.selected is not None:
+            self._feeds.selected.regionDrawn.emit(place, done)
+
+    @property
+    def _limit_mm(self) -> int:
+        return _LIMITS_MM[self.limit_box.currentIndex()]
+
+    # ---- Qt ----------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802, D102
+        self._run_timer()
+        self._submit()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802, D102
+        self._timer.stop()
+
+
+def _compare(task: object) -> Comparison | None:
+    assert isinstance(task, Task)
+    return compare(task)
+
+
+def _box(texts: Sequence[str], tip: str) -> QComboBox:
+    box = QComboBox()
+    box.addItems(list(texts))
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    box.setMinimumContentsLength(4)
+    box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+    return box
+
+
+def _title(task: Task) -> str:
+    if task.mode is Mode.WIPE:
+        return f"{task.base.name} | {task.shown.name}"
+    if task.mode is Mode.BLINK:
+        return f"{task.base.name}, then {task.shown.name}"
+    if task.mode is Mode.CHANGE:
+        return f"From {task.base.name} to {task.shown.name}"
+    error = "Error: " if task.base.source is Source.TRUTH else ""
+    return f"{error}{task.shown.name} minus {task.base.name}"
+
+
+def _legend(answer: Comparison) -> str:
+    text = _apart(answer.task.base.result, answer.task.shown.result)
+    if answer.shares is not None:
+        text = _change_legend(answer)
+    elif answer.task.mode is Mode.DIFFERENCE:
+        text = "&nbsp;&nbsp; ".join(
+            (
+                f"median {millimetres(answer.median_mm)}",
+                f"mean size {_width(f'{answer.mean_abs_mm:.1f}', 6)} mm",
+                f"RMS {_width(f'{answer.rms_mm:.1f}', 6)} mm",
+                f"over {percent(answer.both_share)} of the pixels",
+                text,
+            )
+        )
+    return text
+
+
+def _change_legend(answer: Comparison) -> str:
+    assert answer.shares is not None
+    parts = []
+    for kind in (Change.KEPT, Change.CHANGED, Change.FILLED):
+        square = f"<span style='color:rgb{CHANGE_RGB[kind]}'>■</span>"
+        parts.append(f"{square} {kind.name.lower()} {percent(answer.shares[kind])}")
+    if math.isfinite(answer.changed_median_mm):
+        parts[1] += f" by {_width(f'{answer.changed_median_mm:.0f}', 4)} mm (median)"
+    parts.append(f"removed {percent(answer.removed_share)}")
+    return "&nbsp;&nbsp; ".join(parts)
+
+
+def _apart(base: RefinedFrame, shown: RefinedFrame) -> str:
+    """Say where two cameras' pictures are of different moments."""
+    apart_ms = abs(base.frame.timestamp_ns - shown.frame.timestamp_ns) / 1e6
+    return f"taken {apart_ms:.0f} ms apart" if apart_ms > _APART_MS else ""
+
+
+def _width(text: str, width: int) -> str:
+    return text.rjust(width, FIGURE_SPACE)

@@ -1,0 +1,88 @@
+"""A form made from a table of options, one fitting field each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QSizePolicy,
+    QSpinBox,
+    QWidget,
+)
+
+from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
+
+
+class OptionForm(QWidget):
+    """Shows options and reads what the user made of them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        # Never squeezed: a number cut in half cannot be read.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self._form = QFormLayout(self)
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._readers: dict[str, Callable[[], ControlValue]] = {}
+        self.fields: dict[str, QWidget] = {}
+
+    def show_options(self, options: Sequence[Control]) -> None:
+        """Replace what is shown by these."""
+        while self._form.rowCount():
+            self._form.removeRow(0)
+        self._readers.clear()
+        self.fields.clear()
+        for option in options:
+            self._add(option)
+
+    @property
+    def values(self) -> dict[str, ControlValue]:
+        """What the fields say now, by the options' names."""
+        return {name: read() for name, read in self._readers.items()}
+
+    def _add(self, option: Control) -> None:
+        name = option.name.replace("_", " ")
+        field: QWidget
+        if option.kind is ControlKind.BOOL:
+            box = QCheckBox(option.help or name)
+            box.setChecked(bool(option.value))
+            self._readers[option.name], field = box.isChecked, box
+        elif option.kind is ControlKind.CHOICE:
+            choice = QComboBox()
+            choice.addItems(option.choices)
+            choice.setCurrentText(str(option.value))
+            self._readers[option.name], field = choice.currentText, choice
+        else:
+            number = _number_field(option)
+            self._readers[option.name], field = number.value, number
+        field.setToolTip(option.help)
+        field.setAccessibleName(name)
+        self.fields[option.name] = field
+        if option.kind is not ControlKind.BOOL and option.help:
+            note = QLabel(option.help)
+            note.setEnabled(False)
+            self._form.addRow(name, field)
+            self._form.addRow("", note)
+        else:
+            self._form.addRow(name, field)
+
+
+def _number_field(option: Control) -> QSpinBox | QDoubleSpinBox:
+    field: QSpinBox | QDoubleSpinBox
+    if option.kind is ControlKind.INT or option.step == int(option.step) > 0:
+        field = QSpinBox()
+        field.setRange(int(option.minimum), int(option.maximum))
+        field.setValue(int(option.value))
+    else:
+        field = QDoubleSpinBox()
+        field.setRange(option.minimum, option.maximum)
+        field.setDecimals(2)
+        field.setSingleStep(option.step or 0.1)
+        field.setValue(float(option.value))
+    if option.unit:
+        field.setSuffix(f" {option.unit}")
+    return field

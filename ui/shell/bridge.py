@@ -1,0 +1,241 @@
+"""The only place where worker threads reach the window."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.pipeline.session import Feed, Session
+from lingbot_live.pipeline.stats import Rate, Samples
+from lingbot_live.system.worker import Worker
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# A result older than this no longer belongs beside the live picture.
+_MATCHED_WITHIN_NS = 250_000_000
+
+
+@dataclass(slots=True, eq=False)
+class FeedView:
+    """What one feed shows now; colour and raw depth are the result's own while it keeps up."""
+
+    feed: Feed
+    number: int = 0  # from 0, the same for as long as the feed is there; its colour follows
+    frame: Frame | None = None
+    refined: RefinedFrame | None = None
+
+    @property
+    def name(self) -> str:
+        """What the camera is called, its address until it was found."""
+        info = self.feed.info
+        name = info.name if info else self.feed.name
+        return f"{name} (simulated)" if info and info.is_simulated else name
+
+    @property
+    def serial(self) -> str:
+        """The camera's serial number, where it is known."""
+        return self.feed.info.serial if self.feed.info else ""
+
+    @property
+    def title(self) -> str:
+        """Number from 1 and name: what people tell cameras apart by."""
+        return f"{self.number + 1}  {self.name}"
+
+    @property
+    def knows_truth(self) -> bool:
+        """Whether its frames come with their true depth."""
+        return self.frame is not None and self.frame.reference_m is not None
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether the refined depth belongs to the frame shown beside it."""
+        return self.refined is not None and self.refined.frame is self.frame
+
+    def pull(self) -> bool:
+        """Take what is new; True if anything is."""
+        frame, refined = self.feed.frames.take(), self.feed.refined.take()
+        if refined is not None:
+            self.refined = refined
+        newest = frame if frame is not None else self.frame
+        if self.refined is not None and (newest is None or self._keeps_up(newest)):
+            newest = self.refined.frame
+        changed = newest is not self.frame or refined is not None
+        self.frame = newest
+        return changed
+
+    def _keeps_up(self, newest: Frame) -> bool:
+        assert self.refined is not None
+        age_ns = newest.timestamp_ns - self.refined.frame.timestamp_ns
+        return age_ns < _MATCHED_WITHIN_NS
+
+
+class Bridge(QObject):
+    """Wakes the main thread when a session has news, at most ``max_hz`` times a second.
+
+    `wake` is what a session calls from its threads; `updated` is emitted on the main thread with
+    a view that changed, `changed` before each round over all views. Several cameras' views follow
+    each other with room for other events between, so that no event takes as long as all of them.
+    """
+
+    updated = Signal(list)
+    changed = Signal()
+    _woken = Signal()
+
+    def __init__(self, max_hz: float = 60.0, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.views: list[FeedView] = []
+        self.rate = Rate()
+        self._period_s = 1.0 / max_hz
+        self._last_s = 0.0
+        self._pending = False
+        self._shown = False  # anything in this round
+        self._timer = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._pull)
+        self._waiting: list[FeedView] = []  # of the round under way
+        self._next = QTimer(self, singleShot=True, interval=0)
+        self._next.timeout.connect(self._show_next)
+        self._woken.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
+
+    def follow(self, session: Session | None) -> None:
+        """Show this session's feeds from now on; views of feeds that stay are kept."""
+        feeds = session.feeds if session else []
+        views = [view for view in self.views if any(view.feed is feed for feed in feeds)]
+        for feed in feeds:
+            if not any(view.feed is feed for view in views):
+                taken = {view.number for view in views}
+                views.append(FeedView(feed, next(n for n in itertools.count() if n not in taken)))
+        self.views = views
+
+    def wake(self) -> None:
+        """Called from any thread: something is new."""
+        # A lost race costs one more pull, never a lost wake-up: the flag is cleared before reading.
+        if not self._pending:
+            self._pending = True
+            self._woken.emit()
+
+    def _schedule(self) -> None:
+        wait_s = self._last_s + self._period_s - time.monotonic()
+        if wait_s <= 0.001:
+            self._pull()
+        elif not self._timer.isActive():
+            self._timer.start(max(1, round(wait_s * 1000)))
+
+    def _pull(self) -> None:
+        if self._waiting:
+            return  # the round under way comes back here
+        self._pending = False
+        self.changed.emit()
+        self._waiting = list(self.views)
+        self._last_s, self._shown = time.monotonic(), False
+        self._show_next()
+
+    def _show_next(self) -> None:
+        while self._waiting:
+            view = self._waiting.pop(0)
+            if view in self.views and view.pull():
+                self._shown = True
+                self.updated.emit([view])
+                break
+        if self._waiting:
+            self._next.start()
+        elif self._shown:
+            self.rate.tick()
+        if not self._waiting and self._pending:
+            self._schedule()
+
+
+class StallMeter(QObject):
+    """Measures how long the main thread was busy at a time: how late a 10 ms timer comes.
+
+    Where other processes want the same cores, lateness is theirs too; ``busy`` is the processor
+    time that the main thread itself took between two ticks.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._gaps_ms = Samples(20_000)
+        self._busy_ms = Samples(20_000)
+        self._last_s = self._last_busy_s = 0.0
+        self._timer = QTimer(self, interval=10, timerType=Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+
+    def start(self) -> None:
+        """Begin to measure anew."""
+        self._gaps_ms = Samples(20_000)
+        self._busy_ms = Samples(20_000)
+        self._last_s, self._last_busy_s = time.monotonic(), time.thread_time()
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Cease to measure."""
+        self._timer.stop()
+
+    def as_dict(self) -> dict[str, float]:
+        """Return ``max_stall_ms``, ``p99_stall_ms``, ``max_busy_ms`` and ``p99_busy_ms``."""
+        return {
+            "max_stall_ms": round(self._gaps_ms.percentile(100), 3),
+            "p99_stall_ms": round(self._gaps_ms.percentile(99), 3),
+            "max_busy_ms": round(self._busy_ms.percentile(100), 3),
+            "p99_busy_ms": round(self._busy_ms.percentile(99), 3),
+        }
+
+    def _tick(self) -> None:
+        now_s, busy_s = time.monotonic(), time.thread_time()
+        self._busy_ms.add((busy_s - self._last_busy_s) * 1000)
+        self._last_busy_s = busy_s
+        self._gaps_ms.add(max(0.0, (now_s - self._last_s) * 1000 - self._timer.interval()))
+        self._last_s = now_s
+
+
+class Tasks(QObject):
+    """Runs slow calls on threads of their own and brings the outcome to the main thread."""
+
+    _done = Signal(object, object)  # what to call, with what
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._workers: list[Worker] = []
+        self._done.connect(_call, Qt.ConnectionType.QueuedConnection)
+
+    def run(
+        self,
+        name: str,
+        work: Callable[[], T],
+        on_result: Callable[[T], None] = lambda result: None,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> Worker:
+        """Call ``work`` on a thread, then ``on_result`` or ``on_error`` on the main thread."""
+
+        def body(stop: threading.Event) -> None:
+            result = work()
+            self._done.emit(on_result, result)
+
+        def died(error: BaseException) -> None:
+            log.debug("%s failed", name, exc_info=error)
+            if on_error is not None:
+                self._done.emit(on_error, error)
+
+        self._workers = [worker for worker in self._workers if worker.is_alive]
+        worker = Worker(name, body, died)
+        self._workers.append(worker)
+        worker.start()
+        return worker
+
+    def finish(self, timeout_s: float) -> bool:
+        """Wait for all calls under way; False if one did not end in time."""
+        deadline = time.monotonic() + timeout_s
+        ended = [worker.join(max(0.0, deadline - time.monotonic())) for worker in self._workers]
+        return all(ended)
+
+
+def _call(function: Callable[[object], None], argument: object) -> None:
+    function(argument)

@@ -1,0 +1,1 @@
+"""Pictures: colour, depth, and what compares them."""

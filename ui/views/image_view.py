@@ -1,0 +1,383 @@
+"""Panes that show one image each and share zoom, position and cross-hair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from lingbot_live.frame import ColorImage
+from ui.shell import theme
+from ui.shell.view_link import ViewLink
+
+PixelText = Callable[[int, int], str]  # (x, y) of the view's own image -> text of its read-out
+
+_CROSS_GAP_PX = 6.0
+_LEAST_PX, _COMPACT_PX = (160, 120), (96, 72)  # width and height
+_WHOLE = QRectF(0, 0, 1, 1)  # of an image, as fractions
+
+
+class ImageView(QWidget):
+    """One image under a header and above a read-out line.
+
+    Wheel: zoom at the cursor. Drag: move. Double click: fit. All views of one `ViewLink` follow.
+    ``title`` stands left in the header, `set_stat` right. The read-out shows what the function of
+    `set_readout` returns for the pixel under the cross-hair, asked at each paint, so that it also
+    follows the stream while the mouse rests. Compact, it has no line of its own but takes the
+    place of the stat.
+
+    ``pressed`` is sent on a click, ``regionDrawn(QRectF, bool)`` with a rectangle in fractions of
+    the image while one is drawn (see `ViewLink.set_drawing`), and with True once it is done.
+    """
+
+    pressed = Signal()
+    regionDrawn = Signal(QRectF, bool)  # noqa: N815
+
+    def __init__(
+        self,
+        title: str,
+        link: ViewLink | None = None,
+        *,
+        placeholder: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.link = link or ViewLink(self)
+        self._title = title
+        self._stats: tuple[str, ...] = ()
+        self._placeholder = placeholder
+        self._readout: PixelText | None = None
+        self._image: QImage | None = None
+        self._size: QSize | None = None  # of the image, pixels
+        self._canvas: QImage | None = None  # the picture as it stands on the screen
+        self._grabbed: QPointF | None = None
+        self._corner: QPointF | None = None  # where a region began to be drawn
+        self._region: tuple[QRectF, QColor] | None = None
+        self._is_compact = False
+        self._bar_px: int | None = None  # height of header and read-out line
+        self.setAccessibleName(title)
+        self.setMouseTracking(True)
+        self.setMinimumSize(*_LEAST_PX)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.link.viewChanged.connect(self._redraw)
+        self.link.cursorChanged.connect(self.update)
+        self.link.drawingChanged.connect(self._show_tool)
+
+    # ---- what is shown ---------------------------------------------------------------------
+
+    def set_image(self, rgb: ColorImage | None) -> None:
+        """Show (H, W, 3) uint8 RGB; ``None`` brings the placeholder back. The pixels are copied."""
+        self._image = None if rgb is None else _rgb32(rgb)
+        self._set_size(rgb)
+
+    def set_title(self, title: str) -> None:
+        """Set the text at the left of the header."""
+        self._title = title
+        self.setAccessibleName(title)
+        self.update()
+
+    def set_stat(self, *texts: str) -> None:
+        """Set the text at the right of the header, such as a fill rate: the first that fits."""
+        if texts != self._stats:
+            self._stats = texts
+            self.update(self._header())
+
+    def set_placeholder(self, text: str) -> None:
+        """Set what stands in the middle while there is no image."""
+        self._placeholder = text
+        self.update()
+
+    def set_readout(self, readout: PixelText | None) -> None:
+        """Set the function that words the pixel under the cross-hair."""
+        self._readout = readout
+        self.update()
+
+    def set_region(self, place: QRectF | None, color: QColor) -> None:
+        """Outline a part of the image, in fractions of it, or nothing."""
+        self._region = None if place is None else (place, color)
+        self.update()
+
+    def set_compact(self, on: bool) -> None:
+        """Spare the read-out line, where several cameras share the height."""
+        if on != self._is_compact:
+            self._is_compact = on
+            self.setMinimumSize(*(_COMPACT_PX if on else _LEAST_PX))
+            self._redraw()
+
+    @property
+    def has_image(self) -> bool:
+        """Whether there is an image, rather than the placeholder."""
+        return self._size is not None
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Width and height of the image, pixels; ``None`` without one."""
+        return None if self._size is None else (self._size.width(), self._size.height())
+
+    @property
+    def readout_text(self) -> str:
+        """What the read-out line says now."""
+        pixel = self.cursor_pixel()
+        return self._readout(*pixel) if self._readout and pixel else ""
+
+    # ---- geometry --------------------------------------------------------------------------
+
+    def picture_rect(self) -> QRect:
+        """The part of the widget between header and read-out line."""
+        return self.rect().adjusted(0, self._bar_height(), 0, -self._footer().height())
+
+    def image_rect(self) -> QRectF:
+        """Where the whole image would lie in the widget; it reaches beyond the pane when zoomed."""
+        pane = QRectF(self.picture_rect())
+        if self._size is None:
+            return pane
+        width, height = self._size.width(), self._size.height()
+        scale = min(pane.width() / width, pane.height() / height) * self.link.zoom
+        size = QPointF(width * scale, height * scale)
+        corner = pane.center() - QPointF(
+            size.x() * self.link.center.x(), size.y() * self.link.center.y()
+        )
+        return QRectF(corner.x(), corner.y(), size.x(), size.y())
+
+    def place_at(self, position: QPointF) -> QPointF:
+        """Return the place in the image under a widget position, as fractions (see `ViewLink`)."""
+        rect = self.image_rect()
+        return QPointF(
+            (position.x() - rect.x()) / max(rect.width(), 1e-9),
+            (position.y() - rect.y()) / max(rect.height(), 1e-9),
+        )
+
+    def position_of(self, place: QPointF) -> QPointF:
+        """Return the widget position of a place in the image; the inverse of `place_at`."""
+        rect = self.image_rect()
+        return QPointF(rect.x() + place.x() * rect.width(), rect.y() + place.y() * rect.height())
+
+    def cursor_pixel(self) -> tuple[int, int] | None:
+        """Return the pixel (x, y) of this view's image under the common cross-hair."""
+        cursor = self.link.cursor
+        if cursor is None or self._size is None:
+            return None
+        return int(cursor.x() * self._size.width()), int(cursor.y() * self._size.height())
+
+    def sizeHint(self) -> QSize:  # noqa: N802, D102
+        return QSize(426, 360)
+
+    def _bar_height(self) -> int:
+        if self._bar_px is None:  # asked a dozen times a picture
+            line = self.fontMetrics().height() + theme.GRID_PX
+            self._bar_px = -(-line // theme.GRID_PX) * theme.GRID_PX
+        return self._bar_px
+
+    def _header(self) -> QRect:
+        return QRect(0, 0, self.width(), self._bar_height())
+
+    def _footer(self) -> QRect:
+        bar = 0 if self._is_compact else self._bar_height()
+        return QRect(0, self.height() - bar, self.width(), bar)
+
+    # ---- painting --------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, D102
+        painter = QPainter(self)
+        self._paint_picture(painter)
+        self._paint_header(painter)
+        self._paint_footer(painter)
+        painter.end()
+
+    def _paint_picture(self, painter: QPainter) -> None:
+        pane = self.picture_rect()
+        if self._canvas is None:
+            image = self._picture()
+            self._canvas = None if image is None else self._compose(image)
+        if self._canvas is None:
+            painter.fillRect(pane, QColor(theme.current().view))
+            painter.setPen(QColor(theme.current().dim))
+            margin = 2 * theme.GRID_PX
+            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(pane.adjusted(margin, 0, -margin, 0), flags, self._placeholder)
+            return
+        painter.drawImage(pane.topLeft(), self._canvas)
+        self._paint_above(painter)
+
+    def _paint_above(self, painter: QPainter) -> None:
+        """Paint what lies above the picture: the region, the cross-hair."""
+        painter.setClipRect(self.picture_rect())
+        if self._region is not None:
+            place, color = self._region
+            box = QRectF(self.position_of(place.topLeft()), self.position_of(place.bottomRight()))
+            for pen in (QPen(QColor(0, 0, 0, 120), 3), QPen(color, 1.5)):
+                painter.setPen(pen)
+                painter.drawRect(box)
+        if self.link.cursor is not None:
+            self._paint_cross(painter, self.position_of(self.link.cursor))
+        painter.setClipping(False)
+
+    def _compose(self, image: QImage) -> QImage:
+        """Return the picture scaled for the screen, so that a moving cross-hair costs one copy."""
+        pane, ratio = self.picture_rect(), self.devicePixelRatioF()
+        canvas = QImage(pane.size() * ratio, QImage.Format.Format_RGB32)
+        canvas.setDevicePixelRatio(ratio)
+        canvas.fill(QColor(theme.current().view))
+        target = self.image_rect().translated(-QPointF(pane.topLeft()))
+        scale = target.width() * ratio / image.width()
+        if scale < 0.5:  # bilinear sampling would skip pixels
+            size = (target.size() * ratio).toSize().expandedTo(QSize(1, 1))
+            smooth = Qt.TransformationMode.SmoothTransformation
+            image = image.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
+        painter = QPainter(canvas)
+        if image.hasAlphaChannel():
+            painter.fillRect(target, theme.invalid_brush())
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, scale < 1)
+        painter.drawImage(target, image)
+        painter.end()
+        return canvas
+
+    def _paint_cross(self, painter: QPainter, at: QPointF) -> None:
+        pane = QRectF(self.picture_rect())
+        x, y, gap = round(at.x()) + 0.5, round(at.y()) + 0.5, _CROSS_GAP_PX
+        ends = [
+            QPointF(pane.left(), y),
+            QPointF(x - gap, y),
+            QPointF(x + gap, y),
+            QPointF(pane.right(), y),
+            QPointF(x, pane.top()),
+            QPointF(x, y - gap),
+            QPointF(x, y + gap),
+            QPointF(x, pane.bottom()),
+        ]
+        for color, width in ((QColor(0, 0, 0, 70), 3), (QColor(255, 255, 255, 150), 1)):
+            painter.setPen(QPen(color, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+            painter.drawLines(ends)
+
+    def _paint_header(self, painter: QPainter) -> None:
+        colors, bar = theme.current(), self._header()
+        painter.fillRect(bar, QColor(colors.panel))
+        inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
+        metrics, gap = self.fontMetrics(), 2 * theme.GRID_PX
+        reading = self.readout_text if self._is_compact else ""
+        texts = (reading,) if reading else self._stats
+        room = inner.width() - metrics.horizontalAdvance(self._title) - gap
+        text = next((t for t in texts if metrics.horizontalAdvance(t) <= room), "")
+        if not text and texts:  # the title gives way to its first words, but no further
+            first = metrics.horizontalAdvance(self._title.partition("   ")[0])
+            fits = metrics.horizontalAdvance(texts[-1]) + first + gap <= inner.width()
+            text = texts[-1] if fits or reading else ""
+        wide = min(metrics.horizontalAdvance(text), inner.width() * 2 // 3)
+        rest = inner.adjusted(0, 0, -(wide + gap if text else 0), 0)
+        self._draw(painter, rest, self._title, colors.text, Qt.AlignmentFlag.AlignLeft)
+        color, right = colors.text if reading else colors.dim, QRect(inner)
+        right.setLeft(inner.right() - wide)
+        self._draw(painter, right, text, color, Qt.AlignmentFlag.AlignRight)
+
+    def _paint_footer(self, painter: QPainter) -> None:
+        colors, bar = theme.current(), self._footer()
+        if bar.isEmpty():
+            return
+        painter.fillRect(bar, QColor(colors.panel))
+        inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
+        self._draw(painter, inner, self.readout_text, colors.text, Qt.AlignmentFlag.AlignLeft)
+
+    @staticmethod
+    def _draw(painter: QPainter, box: QRect, text: str, color: str, side: Qt.AlignmentFlag) -> None:
+        """Draw one elided line; a remark in brackets at its end stays."""
+        metrics: QFontMetrics = painter.fontMetrics()
+        modes = Qt.TextElideMode
+        mode = modes.ElideMiddle if text.endswith(")") else modes.ElideRight
+        shown = metrics.elidedText(text, mode, box.width() + 1)
+        painter.setPen(QColor(color))
+        painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
+
+    def _picture(self) -> QImage | None:
+        """Return the image; asked only when it is about to be seen."""
+        return self._image
+
+    def _set_size(self, array: npt.NDArray[np.generic] | None) -> None:
+        self._size = None if array is None else QSize(array.shape[1], array.shape[0])
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._canvas = None
+        self.update()
+
+    # ---- mouse -----------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802, D102
+        self._canvas = None
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802, D102
+        kinds = (QEvent.Type.PaletteChange, QEvent.Type.FontChange, QEvent.Type.StyleChange)
+        if event.type() in kinds:
+            self._bar_px = None
+            self._redraw()
+        super().changeEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802, D102
+        factor = 2.0 ** (event.angleDelta().y() / 240)
+        self.link.zoom_at(self.place_at(event.position()), factor)
+        event.accept()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
+        self.pressed.emit()
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self.link.is_drawing and self.has_image:
+            self._corner = self.place_at(event.position())
+        else:
+            self._grabbed = event.position()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
+        if self._corner is not None:
+            self._draw_to(event.position(), done=False)
+        elif self._grabbed is not None and event.buttons() & Qt.MouseButton.LeftButton:
+            self.link.pan_by(self.place_at(self._grabbed) - self.place_at(event.position()))
+            self._grabbed = event.position()
+        self._point_at(event.position())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
+        self._grabbed = None
+        if self._corner is not None:
+            self._draw_to(event.position(), done=True)
+            self._corner = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
+        self.link.fit()
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802, D102
+        self.link.set_cursor(None)
+
+    def _draw_to(self, position: QPointF, *, done: bool) -> None:
+        assert self._corner is not None
+        place = QRectF(self._corner, self.place_at(position)).normalized() & _WHOLE
+        if not place.isEmpty():
+            self.regionDrawn.emit(place, done)
+
+    def _show_tool(self) -> None:
+        self.setCursor(
+            Qt.CursorShape.CrossCursor if self.link.is_drawing else Qt.CursorShape.ArrowCursor
+        )
+
+    def _point_at(self, position: QPointF) -> None:
+        inside = self.has_image and self.picture_rect().contains(position.toPoint())
+        self.link.set_cursor(self.place_at(position) if inside else None)
+
+
+def _rgb32(rgb: ColorImage) -> QImage:
+    rgb = np.ascontiguousarray(rgb)
+    height, width = rgb.shape[:2]
+    image = QImage(rgb.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    return image.convertToFormat(QImage.Format.Format_RGB32)

@@ -1,0 +1,92 @@
+"""A pane with two pictures of one place: a line between them, or one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPen
+
+from lingbot_live.frame import ColorImage
+from ui.shell import theme
+from ui.views.image_view import ImageView
+
+Pixels = npt.NDArray[np.uint32]  # (H, W) premultiplied ARGB, 0 = nothing there
+
+
+class PairView(ImageView):
+    """An `ImageView` that shows one picture, or two of the same size left and right of `split`."""
+
+    split = 0.5  # where the right picture begins, as a fraction of the width
+    _pair: tuple[QImage, QImage] | None = None
+    _left: QImage | None = None  # as it stands on the screen
+    _memory: tuple[Pixels, Pixels] | None = None  # below the images
+    _captions = ("", "")
+
+    def set_pair(self, left: Pixels, right: Pixels, captions: tuple[str, str]) -> None:
+        """Show two pictures with a word for each; the arrays are kept and must not change."""
+        self._memory, self._captions = (left, right), captions
+        self._pair = (_image(left), _image(right))
+        self._image = None
+        self._set_size(left)
+
+    def set_single(self, rgb: ColorImage | None) -> None:
+        """Show one picture, (H, W, 3) uint8 RGB, or the placeholder."""
+        self._pair, self._left = None, None
+        self.set_image(rgb)
+
+    def set_split(self, split: float) -> None:
+        """Move the line: 0 shows the right picture alone, 1 the left one."""
+        if split != self.split:
+            self.split = split
+            self.update()
+
+    def _picture(self) -> QImage | None:
+        return self._image if self._pair is None else self._pair[1]
+
+    def _compose(self, image: QImage) -> QImage:
+        self._left = None if self._pair is None else super()._compose(self._pair[0])
+        return super()._compose(image)
+
+    def _paint_above(self, painter: QPainter) -> None:
+        if self._left is not None:
+            self._paint_left(painter, self._left)
+        super()._paint_above(painter)
+
+    def _paint_left(self, painter: QPainter, left: QImage) -> None:
+        pane = self.picture_rect()
+        x = self.position_of(QPointF(self.split, 0)).x()
+        painter.save()
+        painter.setClipRect(QRectF(pane.left(), pane.top(), x - pane.left(), pane.height()) & pane)
+        painter.drawImage(pane.topLeft(), left)
+        painter.setClipRect(pane)
+        if 0 < self.split < 1:
+            painter.setPen(QPen(QColor(255, 255, 255, 220), 2))
+            painter.drawLine(QPointF(x, pane.top()), QPointF(x, pane.bottom()))
+        seen = self.image_rect().toRect() & pane
+        if self.split > 0:
+            self._paint_caption(painter, seen, self._captions[0], Qt.AlignmentFlag.AlignLeft)
+        if self.split < 1:
+            self._paint_caption(painter, seen, self._captions[1], Qt.AlignmentFlag.AlignRight)
+        painter.restore()
+
+    def _paint_caption(
+        self, painter: QPainter, seen: QRect, text: str, side: Qt.AlignmentFlag
+    ) -> None:
+        metrics = painter.fontMetrics()
+        text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, seen.width() // 2 - 32)
+        box = QRect(0, 0, metrics.horizontalAdvance(text) + 16, metrics.height() + 8)
+        inner = seen.adjusted(8, 8, -8, -8)
+        box.moveTopLeft(inner.topLeft())
+        if side == Qt.AlignmentFlag.AlignRight:
+            box.moveTopRight(inner.topRight())
+        if text:
+            painter.fillRect(box, QColor(0, 0, 0, 150))
+            painter.setPen(QColor(theme.DARK.text))  # on black in either theme
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def _image(pixels: Pixels) -> QImage:
+    height, width = pixels.shape
+    shape = QImage.Format.Format_ARGB32_Premultiplied
+    return QImage(pixels.data, width, height, 4 * width, shape)
