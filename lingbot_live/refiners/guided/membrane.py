@@ -1,4 +1,4 @@
-"""Classical edge-aware depth completion and smoothing on the CPU; needs no weights.
+"""Edge-aware completion of inverse depth.
 
 First, planes are fitted to inverse depth around every pixel, because a plane's inverse depth is
 linear in the image. Then a membrane is stretched over the log of what the planes leave over: the
@@ -8,32 +8,23 @@ Levin et al., "Colorization using optimization", 2004), found coarse to fine on 
 
 from __future__ import annotations
 
-import functools
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lingbot_live.config import RefinerConfig
-from lingbot_live.frame import ColorImage, DepthMap, Frame, Mask, RawDepth, RefinerInfo
-from lingbot_live.refiners.base import Refiner
+from lingbot_live.frame import ColorImage, Mask
+from lingbot_live.refiners.guided.windows import extremes
 
 Plane: TypeAlias = npt.NDArray[np.float32]  # (H, W)
 
-_HOLE = -32_768
-# The last percent of the 16-bit range is where sensors write "too far to tell", 65535 "nothing".
-_SATURATED_RAW = 64_880
-_REACH = 1.5  # how much farther or nearer than any measurement a guess may be
-_FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
-# Outliers are islands up to a size, cut off by a step in thousandths of log depth.
-_ISLANDS = ((24, 40), (400, 1100))
-_COMPANY_PX = (31, 31)
-_COMPANY = 255 * 0.3  # known share of that window from which a measurement counts as dense
+REACH = 1.5  # how much farther or nearer than any measurement a guess may be
 _TREND_PX = 100  # longest side of the level at which planes are fitted
 _TREND_SPREAD = 30.0  # lambda of the smoother: about the squared reach in pixels of that level
 _TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
 _TRACE = np.float32(1e-5)
+_STEP = 1 / 12  # of log depth, from which it is an edge
 _RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
 _SLACK = 0.05  # log depth by which guesses may leave sparse measurements over their spacing
 _LEAP = 1.0  # log depth by which a guess may lie beyond the nearest of sparse measurements
@@ -43,9 +34,6 @@ _DEPTH_SCALE = np.float32(0.02)  # step of log depth that halves a link
 _CHANNEL_MEAN = np.full((1, 3), 1 / 3)
 _FINEST_SWEEPS, _SWEEPS, _COARSEST_SWEEPS = 4, 12, 60  # what is left at a level is local
 _MOMENTUM = 1.5  # of the second-order Richardson iteration, 1 = plain Jacobi
-_NOISE_MOST = 0.01  # relative; more than this is structure, not noise
-
-Image = TypeVar("Image", RawDepth, Plane)
 
 
 class Level(NamedTuple):
@@ -56,128 +44,6 @@ class Level(NamedTuple):
     share: Plane
 
 
-class GuidedRefiner(Refiner):
-    """Fills holes along colour edges, removes flying pixels and outliers, smooths noise."""
-
-    def __init__(self, config: RefinerConfig) -> None:
-        note = "classical edge-aware completion, no neural network"
-        super().__init__(RefinerInfo("guided", device="CPU", note=note))
-        self._config = config
-        # Once a block of this size was freed, glibc keeps freed ones for reuse (mallopt(3), dynamic
-        # threshold); giving them back would cost 2500 page faults a frame, a third of the time.
-        np.empty(16 << 20, np.uint8)
-
-    def adopt(self, config: RefinerConfig) -> bool:
-        """Change what is shown of the result."""
-        self._config = config
-        return True
-
-    def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
-        depth_m, mask = refine_depth(frame.color, frame.depth_raw, frame.depth_scale_m)
-        if self._config.keep_raw:
-            measured = frame.depth_raw > 0
-            np.copyto(depth_m, frame.depth_m, where=measured)
-            mask |= measured
-        if self._config.apply_mask:
-            depth_m *= mask
-        return depth_m, mask
-
-
-def create_guided(config: RefinerConfig) -> Refiner:
-    """Entry point of ``guided``."""
-    return GuidedRefiner(config)
-
-
-def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tuple[DepthMap, Mask]:
-    """Return completed and smoothed depth (H, W) float32 metres, and where it is vouched for.
-
-    Depth is 0 everywhere where nothing was measured at all, and positive everywhere otherwise.
-
-    Args:
-        color: (H, W, 3) uint8.
-        depth_raw: (H, W) uint16 sensor units, 0 = no measurement.
-        scale_m: metres per sensor unit.
-    """
-    known, sparse = reliable(depth_raw)
-    within = known & (depth_raw < _SATURATED_RAW)
-    if not within.any():
-        return np.zeros(depth_raw.shape, np.float32), np.zeros(depth_raw.shape, bool)
-    # What lies beyond the range is far, nobody knows how far. Where little is measured, though,
-    # the number is all there is.
-    farthest_m = cv2.minMaxLoc(depth_raw, within.view(np.uint8))[1] * scale_m * _REACH
-    inverse = np.full(depth_raw.shape, 1 / farthest_m, np.float32)
-    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=known if sparse else within)
-    inverse *= known
-    log = complete(color, inverse, known)
-    if sparse:
-        _hold(log, known)
-    smooth = denoise(log, known)
-    return np.exp(np.negative(smooth, out=smooth), out=smooth), _vouched(known)
-
-
-def reliable(depth_raw: RawDepth) -> tuple[Mask, bool]:
-    """Return where a measurement (H, W) can be trusted, and whether those are sparse.
-
-    Dropped are flying pixels and islands at a depth of their own, unless nothing else is there.
-    Sparse measurements stand alone by nature; none of them is dropped.
-    """
-    steps = np.take(_log_steps(), depth_raw)
-    known = np.asarray(steps != _HOLE)
-    dense = known & (cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > _COMPANY)
-    if 2 * np.count_nonzero(dense) < np.count_nonzero(known):
-        return known, True
-    # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
-    islands = np.where(known, steps, cv2.dilate(steps, np.ones((3, 3), np.uint8)))
-    for largest_px, step in _ISLANDS:
-        cv2.filterSpeckles(islands, _HOLE, min(largest_px, known.size // 50), step)
-    outliers = (islands == _HOLE) | _glints(depth_raw)
-    sound = known & ~(outliers & dense)
-    sound.ravel()[_flying(depth_raw, sound)] = False
-    return (sound if (sound & (depth_raw < _SATURATED_RAW)).any() else known), False
-
-
-@functools.cache
-def _log_steps() -> npt.NDArray[np.int16]:
-    """Return thousandths of log depth by raw value, `_HOLE` where that is no measurement."""
-    table = np.full(65_536, _HOLE, np.int16)
-    table[1:-1] = np.rint(1000 * np.log(np.arange(1, 65_535)))
-    return table
-
-
-def _glints(depth_raw: RawDepth) -> Mask:
-    """Find saturated patches too small for the sky: reflections."""
-    saturated = depth_raw >= _SATURATED_RAW
-    if not saturated.any():
-        return saturated
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(saturated.view(np.uint8))
-    return np.asarray((stats[:, cv2.CC_STAT_AREA] < depth_raw.size // 100)[labels] & saturated)
-
-
-def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
-    """Return flat indices of the pixels that hang between the two sides of a depth step.
-
-    On a step the contrast of a wide window is that of a narrow one; on a steep plane, which must
-    stay, it grows with the width.
-    """
-    near, far = _window(np.where(known, depth_raw, np.uint16(65_535)), depth_raw * known, 5)
-    contrast = cv2.subtract(far, near)
-    steps = np.flatnonzero((contrast > near // _FLYING_STEP) & known)
-    wide_near, wide_far = _window(near, far, 5)
-    wide = cv2.subtract(wide_far, wide_near).ravel()[steps]
-    height, full = (a.ravel()[steps].astype(np.float32) for a in (depth_raw - near, contrast))
-    found = steps[(height > 0.2 * full) & (height < 0.8 * full) & (wide < 1.5 * full)]
-    flags = np.zeros(depth_raw.shape, np.uint8)
-    flags.ravel()[found] = 255
-    # Where most pixels lie between the extremes there are no two sides, only noise.
-    return np.asarray(found[cv2.blur(flags, (5, 5)).ravel()[found] < 255 * 0.6])
-
-
-def _window(near: Image, far: Image, width_px: int) -> tuple[Image, Image]:
-    """Return the least of ``near`` and the greatest of ``far`` in a window around each pixel."""
-    kernel = np.ones((width_px, width_px), np.uint8)
-    return cv2.erode(near, kernel), cv2.dilate(far, kernel)
-
-
 def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
     """Return the log of inverse depth (H, W), filled where it is not known; one pixel must be."""
     levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
@@ -185,7 +51,7 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
     levels = levels[1:] or levels
     farthest, nearest, *_ = cv2.minMaxLoc(inverse, known.view(np.uint8))
     trends = [
-        np.log(np.clip(trend, farthest / _REACH, nearest * _REACH)) for trend in _trends(levels)
+        np.log(np.clip(trend, farthest / REACH, nearest * REACH)) for trend in _trends(levels)
     ]
     filled = np.zeros((1, 1), np.float32)  # less the trend, until the end
     for depth, (level, trend) in reversed(list(enumerate(zip(levels, trends, strict=True)))):
@@ -256,16 +122,16 @@ def _around(level: Level) -> Plane:
 
 def _snap(log: Plane, known: Mask) -> None:
     """Make ramps between two depths into steps, in place and in holes only."""
-    least, greatest = _window(log, log, _RAMP_PX)
-    steps = np.flatnonzero((greatest - least > 1 / _FLYING_STEP) & ~known)
-    wide_least, wide_greatest = _window(least, greatest, _RAMP_PX)
+    least, greatest = extremes(log, log, _RAMP_PX)
+    steps = np.flatnonzero((greatest - least > _STEP) & ~known)
+    wide_least, wide_greatest = extremes(least, greatest, _RAMP_PX)
     low, high, value = (a.ravel()[steps] for a in (least, greatest, log))
     wide = wide_greatest.ravel()[steps] - wide_least.ravel()[steps]
     snapped = np.where(value - low > high - value, high, low)
     log.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
 
 
-def _hold(log: Plane, known: Mask) -> None:
+def hold(log: Plane, known: Mask) -> None:
     """Keep guesses within what the nearest of sparse measurements say, in place.
 
     So a measurement far off from those around it rules its own Voronoi cell, and no more than that.
@@ -279,7 +145,7 @@ def _hold(log: Plane, known: Mask) -> None:
     values = np.empty(cells.max() + 1, np.float32)
     values[cells[known]] = log[known]
     nearest = values[cells]
-    least, greatest = _window(nearest, nearest, 2 * int(np.clip(spacing_px / 4, 1, 15)) + 1)
+    least, greatest = extremes(nearest, nearest, 2 * int(np.clip(spacing_px / 4, 1, 15)) + 1)
     np.copyto(log, nearest, where=nearest - log > _LEAP)  # `log` is that of inverse depth
     slack = distance_px * np.float32(_SLACK / spacing_px)
     np.clip(log, least - slack, greatest + slack, out=log)
@@ -342,26 +208,3 @@ def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -
             cv2.accumulateProduct(neighbour, weight, result)
         this, last = last, this
     return np.asarray(this[1:-1, 1:-1]).copy()
-
-
-def denoise(log: Plane, known: Mask) -> Plane:
-    """Smooth log depth (H, W) within its own noise, keeping steps larger than that."""
-    noise = min(_noise(log[::4], known[::4]), _NOISE_MOST)
-    if noise == 0:
-        return log
-    return np.asarray(cv2.bilateralFilter(log, 5, 3 * noise, 2.0))
-
-
-def _noise(log: Plane, known: Mask) -> float:
-    """Return the standard deviation that white noise would need to be as rough along rows."""
-    rough = np.abs(log[:, 1:-1] - (log[:, :-2] + log[:, 2:]) / 2)
-    rough = rough[known[:, 1:-1] & known[:, :-2] & known[:, 2:]]
-    # Clipped, so that edges count little; a median would be 0 on coarsely quantised depth.
-    mean = float(np.minimum(rough, 2 * _NOISE_MOST).mean()) if rough.size else 0.0
-    return mean * float(np.sqrt(np.pi / 2 / 1.5))
-
-
-def _vouched(known: Mask) -> Mask:
-    """Return the pixels within half the image's shorter side of a measurement."""
-    distance_px = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3)
-    return np.asarray(distance_px <= min(known.shape) / 2)

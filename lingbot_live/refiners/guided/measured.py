@@ -1,0 +1,78 @@
+"""Which raw depth can be trusted: flying pixels, islands and glints are no measurements."""
+
+from __future__ import annotations
+
+import functools
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.frame import Mask, RawDepth
+from lingbot_live.refiners.guided.windows import extremes
+
+_HOLE = -32_768
+# The last percent of the 16-bit range is where sensors write "too far to tell", 65535 "nothing".
+SATURATED_RAW = 64_880
+_FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
+# Outliers are islands up to a size, cut off by a step in thousandths of log depth.
+_ISLANDS = ((24, 40), (400, 1100))
+_COMPANY_PX = (31, 31)
+_COMPANY = 255 * 0.3  # known share of that window from which a measurement counts as dense
+
+
+def reliable(depth_raw: RawDepth) -> tuple[Mask, bool]:
+    """Return where a measurement (H, W) can be trusted, and whether those are sparse.
+
+    Dropped are flying pixels and islands at a depth of their own, unless nothing else is there.
+    Sparse measurements stand alone by nature; none of them is dropped.
+    """
+    steps = np.take(_log_steps(), depth_raw)
+    known = np.asarray(steps != _HOLE)
+    dense = known & (cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > _COMPANY)
+    if 2 * np.count_nonzero(dense) < np.count_nonzero(known):
+        return known, True
+    # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
+    islands = np.where(known, steps, cv2.dilate(steps, np.ones((3, 3), np.uint8)))
+    for largest_px, step in _ISLANDS:
+        cv2.filterSpeckles(islands, _HOLE, min(largest_px, known.size // 50), step)
+    outliers = (islands == _HOLE) | _glints(depth_raw)
+    sound = known & ~(outliers & dense)
+    sound.ravel()[_flying(depth_raw, sound)] = False
+    return (sound if (sound & (depth_raw < SATURATED_RAW)).any() else known), False
+
+
+@functools.cache
+def _log_steps() -> npt.NDArray[np.int16]:
+    """Return thousandths of log depth by raw value, `_HOLE` where that is no measurement."""
+    table = np.full(65_536, _HOLE, np.int16)
+    table[1:-1] = np.rint(1000 * np.log(np.arange(1, 65_535)))
+    return table
+
+
+def _glints(depth_raw: RawDepth) -> Mask:
+    """Find saturated patches too small for the sky: reflections."""
+    saturated = depth_raw >= SATURATED_RAW
+    if not saturated.any():
+        return saturated
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(saturated.view(np.uint8))
+    return np.asarray((stats[:, cv2.CC_STAT_AREA] < depth_raw.size // 100)[labels] & saturated)
+
+
+def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
+    """Return flat indices of the pixels that hang between the two sides of a depth step.
+
+    On a step the contrast of a wide window is that of a narrow one; on a steep plane, which must
+    stay, it grows with the width.
+    """
+    near, far = extremes(np.where(known, depth_raw, np.uint16(65_535)), depth_raw * known, 5)
+    contrast = cv2.subtract(far, near)
+    steps = np.flatnonzero((contrast > near // _FLYING_STEP) & known)
+    wide_near, wide_far = extremes(near, far, 5)
+    wide = cv2.subtract(wide_far, wide_near).ravel()[steps]
+    height, full = (a.ravel()[steps].astype(np.float32) for a in (depth_raw - near, contrast))
+    found = steps[(height > 0.2 * full) & (height < 0.8 * full) & (wide < 1.5 * full)]
+    flags = np.zeros(depth_raw.shape, np.uint8)
+    flags.ravel()[found] = 255
+    # Where most pixels lie between the extremes there are no two sides, only noise.
+    return np.asarray(found[cv2.blur(flags, (5, 5)).ravel()[found] < 255 * 0.6])
