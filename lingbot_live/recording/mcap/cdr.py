@@ -31,14 +31,20 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A decoded ``sensor_msgs/msg/Image``; ``data`` is (H, step) uint8."""
+    """A decoded ``sensor_msgs/msg/Image``; ``data`` is flat uint8, at least height * step."""
 
     header: Header
     height: int
     width: int
     encoding: str
     is_bigendian: bool
+    step: int  # bytes from one row to the next
     data: npt.NDArray[np.uint8]
+
+    @property
+    def rows(self) -> npt.NDArray[np.uint8]:
+        """The (H, step) bytes."""
+        return self.data[: self.height * self.step].reshape(self.height, self.step)
 
 
 class Writer:
@@ -136,8 +142,7 @@ def decode_image(data: bytes | memoryview) -> Image:
         raise CorruptRecordingError(
             f"an image of {width}x{height}, {step} bytes a row, has {len(pixels)} bytes"
         )
-    rows = np.frombuffer(pixels, np.uint8, height * step).reshape(height, step)
-    return Image(header, height, width, encoding, big, rows)
+    return Image(header, height, width, encoding, big, step, np.frombuffer(pixels, np.uint8))
 
 
 def encode_compressed(header: Header, kind: str, data: bytes) -> bytes:
@@ -241,9 +246,9 @@ def pixels(image: Image, dtype: npt.DTypeLike, channels: int = 1) -> npt.NDArray
     """Return an image's (H, W) or (H, W, C) array of ``dtype``, owned and in native order."""
     kind = np.dtype(dtype)
     size = image.width * channels * kind.itemsize
-    if image.data.shape[1] < size:
+    if image.step < size:
         raise CorruptRecordingError(f"an image of {image.encoding} has rows too short for it")
-    rows = np.ascontiguousarray(image.data[:, :size]).view(
+    rows = np.ascontiguousarray(image.rows[:, :size]).view(
         kind.newbyteorder(">" if image.is_bigendian else "<")
     )
     shape: Sequence[int] = (image.height, image.width, channels)[: 2 if channels == 1 else 3]
