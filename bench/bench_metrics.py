@@ -10,8 +10,8 @@ import open3d as o3d
 
 from bench.timing import interleaved_ms
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
-from lingbot_live.quality.measures import fit_plane
 from lingbot_live.quality.meter import QualityMeter
+from lingbot_live.quality.plane import fit_plane
 
 FPS, SECONDS, FEEDS = 30, 4, 2
 BUDGET_MS_PER_S = 150.0  # 15 % of one core

@@ -16,14 +16,14 @@ from lingbot_live.quality.measures import (
     NAN,
     SCALE_LIMITS,
     Numbers,
-    Roi,
     edge_fattening_px,
     fill_share,
     flying_share,
-    plane_quality,
     scale_ratio,
 )
+from lingbot_live.quality.plane import plane_quality
 from lingbot_live.quality.temporal import Stillness, TemporalWindow
+from lingbot_live.roi import Roi
 
 
 @dataclass(frozen=True, slots=True)

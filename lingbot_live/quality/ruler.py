@@ -11,7 +11,7 @@ import numpy as np
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import DepthMap, Extrinsics, Intrinsics, Mask, Matrix
 from lingbot_live.geometry import project
-from lingbot_live.quality.measures import fit_plane
+from lingbot_live.quality.plane import fit_plane
 
 Vector = tuple[float, float, float]
 
@@ -70,9 +70,9 @@ class Plane:
         return angle_deg(self.normal, (0.0, 0.0, 1.0))
 
 
-def plane_through(points_m: Matrix) -> Plane | None:
-    """Fit a plane to (N, 3) points by `measures.fit_plane`; None if there is none."""
-    fit = fit_plane(points_m)
+def plane_through(points_m: Matrix, camera_m: Vector = (0.0, 0.0, 0.0)) -> Plane | None:
+    """Fit a plane to (N, 3) points seen from ``camera_m`` by `fit_plane`; None if there is none."""
+    fit = fit_plane(points_m, np.array(camera_m))
     if fit is None:
         return None
     on = points_m[fit.inliers]

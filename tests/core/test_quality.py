@@ -7,40 +7,22 @@ import math
 
 import numpy as np
 import pytest
+from slanted_plane import STEREO, plane_z
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
+from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.quality.depth_errors import DELTAS, error_by_distance, reference_errors
 from lingbot_live.quality.measures import (
-    PLANE_KEYS,
-    Roi,
     edge_fattening_px,
     fill_share,
-    fit_plane,
     flying_share,
-    plane_quality,
     range_histogram,
     scale_ratio,
 )
 from lingbot_live.quality.meter import MeterSettings, QualityMeter, change_numbers, image_numbers
 from lingbot_live.quality.metric import METRICS
 from lingbot_live.quality.temporal import LEAST_FRAMES, Stillness, TemporalWindow, noise_map
-
-K = Intrinsics(640, 480, 520.0, 520.0, 319.5, 239.5)
-STEREO = Calibration(K, baseline_m=0.05)
-WHOLE = Roi(percent=100)
-
-
-def ray_grid():
-    v, u = np.mgrid[: K.height, : K.width]
-    return (u - K.cx) / K.fx, (v - K.cy) / K.fy
-
-
-def plane_z(distance_m=1.5, tilt_deg=20.0):
-    """Depth of a plane at a perpendicular distance, turned about the y axis."""
-    x, _ = ray_grid()
-    a = math.radians(tilt_deg)
-    return distance_m / (math.sin(a) * x + math.cos(a))
+from lingbot_live.roi import Roi
 
 
 def frame_of(raw_m, *, color=None, calibration=STEREO, reference_m=None, index=0, at_s=0.0):
@@ -51,71 +33,6 @@ def frame_of(raw_m, *, color=None, calibration=STEREO, reference_m=None, index=0
     return Frame(
         "t", index, ns, ns // 1000, color, raw, 0.001, calibration, reference_m=reference_m
     )
-
-
-# ---- plane -----------------------------------------------------------------------------------
-
-
-def test_a_tilted_noisy_plane_gives_its_sigma():
-    sigma_m, tilt = 0.004, 20.0
-    rng = np.random.default_rng(0)
-    # Noise perpendicular to the plane: along the ray it is longer by 1 / cos.
-    z = plane_z(tilt_deg=tilt)
-    x, _ = ray_grid()
-    a = math.radians(tilt)
-    z += sigma_m * rng.standard_normal(z.shape) / (math.sin(a) * x + math.cos(a))
-    n = plane_quality(z.astype(np.float32), STEREO, WHOLE, most_points=400_000)
-    assert n["plane_rms_mm"] == pytest.approx(1000 * sigma_m, rel=0.01)
-    assert n["plane_rms_percent"] == pytest.approx(100 * sigma_m / 1.5, rel=0.01)
-    assert n["plane_distance_mm"] == pytest.approx(1500, rel=0.001)
-    assert n["plane_tilt_deg"] == pytest.approx(tilt, abs=0.05)
-    assert n["plane_inlier_share"] > 0.999
-
-
-def test_another_surface_in_the_region_does_not_bend_the_plane():
-    rng = np.random.default_rng(1)
-    z = plane_z(tilt_deg=10) + 0.003 * rng.standard_normal((480, 640))
-    z[:, :220] = 0.9 + 0.003 * rng.standard_normal((480, 220))
-    n = plane_quality(z.astype(np.float32), STEREO, WHOLE, most_points=100_000)
-    assert n["plane_distance_mm"] == pytest.approx(1500, rel=0.01)
-    assert n["plane_tilt_deg"] == pytest.approx(10, abs=0.2)
-    assert n["plane_inlier_share"] == pytest.approx(1 - 220 / 640, abs=0.02)
-
-
-def test_disparity_noise_is_the_subpixel_rms_at_any_distance():
-    rng = np.random.default_rng(2)
-    for distance_m in (0.6, 2.5):
-        bf = 0.05 * K.fx
-        z = bf / (bf / plane_z(distance_m, 15) + 0.08 * rng.standard_normal((480, 640)))
-        n = plane_quality(z.astype(np.float32), STEREO, WHOLE, most_points=400_000)
-        assert n["subpixel_rms_px"] == pytest.approx(0.08, rel=0.01)
-
-
-def test_no_baseline_no_subpixel():
-    n = plane_quality(plane_z().astype(np.float32), Calibration(K), Roi())
-    assert math.isnan(n["subpixel_rms_px"])
-
-
-@pytest.mark.parametrize("tilt", [0.0, 25.0])
-def test_z_accuracy_is_the_offset(tilt):
-    rng = np.random.default_rng(3)
-    centre_m = plane_z(tilt_deg=tilt)[240, 320]
-    z = plane_z(tilt_deg=tilt) + 0.012 + 0.002 * rng.standard_normal((480, 640))
-    n = plane_quality(z.astype(np.float32), STEREO, Roi(), distance_m=centre_m)
-    assert n["z_error_mm"] == pytest.approx(12, rel=0.02, abs=0.1)
-    assert n["z_error_percent"] == pytest.approx(1.2 / centre_m, rel=0.02, abs=0.01)
-
-
-def test_a_room_is_no_plane():
-    z = np.where(np.arange(640) % 100 < 50, 1.0, 3.0) * np.ones((480, 1))
-    z *= np.random.default_rng(0).uniform(0.7, 1.3, z.shape)
-    assert all(math.isnan(v) for v in plane_quality(z.astype(np.float32), STEREO, WHOLE).values())
-    empty = plane_quality(np.zeros((480, 640), np.float32), STEREO, Roi())
-    assert set(empty) == set(PLANE_KEYS)
-
-
-def test_points_on_a_line_are_no_plane():
-    assert fit_plane(np.array([[k, k, k] for k in range(1, 50)], float)) is None
 
 
 # ---- region, fill, histogram, scale ----------------------------------------------------------

@@ -189,7 +189,10 @@ class CloudRenderer:
             (slot, within(part.cloud.points_m, extrinsic, view, corners_px))
             for slot, part in sorted(self._parts.items())
         ]
-        planes = [(slot, plane_through(_some(points))) for slot, points in found]
+        planes = [
+            (slot, plane_through(_some(points), view.layers[slot].pose.translation_m))
+            for slot, points in found
+        ]
         box = Box.around(np.concatenate([points for _, points in found])) if found else None
         return Answer(ask, planes=tuple((s, plane) for s, plane in planes if plane), box=box)
 
