@@ -12,7 +12,7 @@ import numpy as np
 from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.frame import Calibration
 from lingbot_live.recording.format import SESSION
-from lingbot_live.recording.mcap.index import Times
+from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
 

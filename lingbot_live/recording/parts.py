@@ -67,10 +67,11 @@ class Parts:
         if self._file.first_ns(camera) is None:
             self._file.add_camera(camera, name, moment.log_ns)
             self._described.pop(camera, None)
-        if self._described.get(camera) != (info, frame.calibration):
-            self._described[camera] = (info, frame.calibration)
+        known = info, frame.calibration
+        if self._described.get(camera) != known or not self._file.describes(camera):
+            self._described[camera] = known
             messages = encode_camera(info, frame.calibration, name, moment.stamp_ns)
-            self._file.write(camera, moment.log_ns, moment.log_ns, 0, messages)
+            self._file.describe(camera, moment.log_ns, messages)
 
     def announce(self, camera: str, name: str, log_ns: int, roles: Sequence[Role]) -> None:
         """Make a camera's channels known now, in this order."""
@@ -103,7 +104,7 @@ class Parts:
         most_bytes, most_s = self._options.split_bytes, self._options.split_s
         full = most_bytes is not None and self._file.size_bytes >= most_bytes
         old = most_s is not None and time.monotonic() - self._began_s >= most_s
-        if full or old:
+        if (full or old) and not self._file.is_empty:
             self._file.finish()
             self._finished_bytes += self._file.size_bytes
             self._file = self._begin()

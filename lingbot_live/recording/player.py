@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from lingbot_live.errors import (
 from lingbot_live.frame import Frame, RecordedDepth
 from lingbot_live.recording.playback import Playback, Position
 from lingbot_live.recording.tracks import Track
+
+log = logging.getLogger(__name__)
 
 _REPEAT_S = 0.5  # a held frame comes again, so that a new refiner shows on it
 
@@ -68,6 +71,7 @@ class Player(Camera):
         position = playback.position()
         if position.is_paused or position.serial != self._serial:
             return self._read_due(playback, track, timeout_s)
+        deadline_s = time.monotonic() + timeout_s
         for _ in range(len(track)):
             if self._next >= len(track):
                 if playback.loop:
@@ -82,6 +86,8 @@ class Player(Camera):
             if capture is not None:
                 playback.follow(track, self._next - 1)
                 return capture
+            if time.monotonic() > deadline_s:  # a long damaged stretch is not waited for
+                return None
         raise EndOfStreamError(f"{self.info.address}: the recording is over")
 
     # ---- in pace -----------------------------------------------------------------------------
@@ -96,6 +102,8 @@ class Player(Camera):
                 capture = self._capture(track, index)
                 if capture is not None:
                     return capture
+                if time.monotonic() > deadline_s:
+                    return None
                 continue
             if position.is_over and self._next >= len(track):
                 if self.config.hold:
@@ -136,7 +144,6 @@ class Player(Camera):
         """Return a frame as a capture of now; None, and counted, if it is damaged."""
         try:
             frame = track.frame(index)
-            recorded = _recorded(track, index, frame)
         except CorruptRecordingError:
             self.missed["damaged"] += 1
             return None
@@ -150,12 +157,16 @@ class Player(Camera):
             device_timestamp_us=frame.device_timestamp_us,
             alignment=frame.alignment,
             label=frame.label,
-            recorded=recorded,
+            recorded=_recorded(track, index, frame),
         )
 
 
 def _recorded(track: Track, index: int, frame: Frame) -> RecordedDepth | None:
-    refined = track.refined_of(frame, index)
+    try:
+        refined = track.refined_of(frame, index)
+    except CorruptRecordingError as error:  # the frame itself is whole
+        log.info("%s: refined depth of frame %d passed over: %s", track.name, index, error)
+        return None
     if refined is None:
         return None
     return RecordedDepth(refined.depth_m, refined.mask, refined.refiner)

@@ -24,9 +24,9 @@ from lingbot_live.recording.format import (
     read_event,
 )
 from lingbot_live.recording.mcap import cdr
-from lingbot_live.recording.mcap.index import Times
+from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.mcap.reader import MessageReader
-from lingbot_live.recording.tracks import OwnTrack, Track
+from lingbot_live.recording.tracks import OwnTrack, Track, doubted_chunks
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +66,25 @@ class Recording:
         index = self._reader.index
         self.metadata = dict(index.metadata)
         check_version(self.metadata.get(SESSION, {}), str(self.path))
-        self.damage = tuple(index.damage)
         self.is_own = any(ROLE in channel.metadata for channel in index.channels.values())
         tracks = self._own_tracks() if self.is_own else foreign_tracks(self._reader, topics)
         self.tracks: dict[str, Track] = {track.name: track for track in tracks if len(track)}
         if not self.tracks:
             raise CorruptRecordingError(f"{self.path}: no frame with colour and depth in it")
         self._owner, self._row, self._times = _merge(list(self.tracks.values()))
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What was found damaged so far, in words; empty for a file that is whole."""
+        return tuple(self._reader.index.damage)
+
+    def check(self, most_s: float | None = None) -> tuple[int, int]:
+        """Look for damage in the frames themselves, for ``most_s`` at most; `damage` says it.
+
+        Returns:
+            Chunks looked at, and chunks in all.
+        """
+        return self._reader.check(most_s), len(self._reader.index.chunks)
 
     # ---- frames ------------------------------------------------------------------------------
 
@@ -202,13 +214,22 @@ class Recording:
         ]
 
     def _own_tracks(self) -> list[Track]:
+        doubted: set[int] = set()
+        for channels in self._cameras().values():
+            doubted |= doubted_chunks(self._reader.index, channels)
+        self._reader.index_anew(sorted(doubted))
+        cameras = self._cameras()
+        return [OwnTrack(name, channels, self._reader) for name, channels in cameras.items()]
+
+    def _cameras(self) -> dict[str, dict[Role, int]]:
+        """The channels of each camera by role."""
         cameras: dict[str, dict[Role, int]] = {}
         known: Any = Role._value2member_map_
         for number, channel in self._reader.index.channels.items():
             role = channel.metadata.get(ROLE)
             if role in known and CAMERA in channel.metadata:
                 cameras.setdefault(channel.metadata[CAMERA], {})[Role(role)] = number
-        return [OwnTrack(name, channels, self._reader) for name, channels in cameras.items()]
+        return cameras
 
 
 def _merge(tracks: list[Track]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Times]:

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mcap.data_stream import RecordBuilder
-from mcap.records import ChunkIndex, MessageIndex
+import numpy as np
+from mcap.records import ChunkIndex
 
 from lingbot_live.errors import CorruptRecordingError, RecordingError
-from lingbot_live.recording.mcap.index import ChunkPlace, FileIndex, McapFile
-from lingbot_live.recording.mcap.records import walk_messages
+from lingbot_live.recording.mcap.chunks import Chunk, PackedChunk, pack, repacked
+from lingbot_live.recording.mcap.index import McapFile
+from lingbot_live.recording.mcap.places import ChunkPlace, FileIndex
 from lingbot_live.recording.mcap.summary import front, summary
+
+_CHUNK_BYTES = 1 << 20  # of messages that lay outside of chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,11 @@ def repair(path: Path, out: Path) -> RepairReport:
         RecordingError: ``out`` exists or cannot be written.
         OSError: the file cannot be read, or the disk is full.
     """
-    file = McapFile(path)
+    file = McapFile(path, patient=True)
     try:
         with new_file(out) as target:
             copy = _Copy(target, file.index)
-            for place in file.index.chunks:
-                copy.add(file, place)
+            copy.add_all(file)
             copy.end()
     finally:
         file.close()
@@ -50,7 +52,7 @@ def repair(path: Path, out: Path) -> RepairReport:
         copy.messages,
         len(copy.chunks),
         copy.lost,
-        max(0, file.size - file.index.end) + copy.lost_bytes,
+        file.index.lost_bytes + copy.lost_bytes,
         tuple(file.index.damage),
     )
 
@@ -70,8 +72,7 @@ def join(paths: Sequence[Path], out: Path) -> None:
                 copy = copy or _Copy(target, file.index)
                 if not copy.takes(file.index):
                     raise RecordingError(f"{path}: its channels differ from {paths[0]}")
-                for place in file.index.chunks:
-                    copy.add(file, place)
+                copy.add_all(file)
             finally:
                 file.close()
         if copy is not None:
@@ -111,26 +112,42 @@ class _Copy:
         self._index = index
         target.write(front(index))
 
-    def add(self, file: McapFile, place: ChunkPlace) -> None:
-        """Copy a chunk if it is whole, with a message index made from its content."""
+    def add_all(self, file: McapFile) -> None:
+        """Copy the chunks that are whole, then what lies outside of chunks."""
+        for place in file.index.chunks:
+            self._add(file, place)
+        self._add_loose(file)
+
+    def _add(self, file: McapFile, place: ChunkPlace) -> None:
+        """Copy a chunk if it is whole, with head and message index made from its content."""
         try:
-            found = _messages_by_channel(file.unpack(place), self._index)
-        except CorruptRecordingError:
+            record, data = file.record(place)
+        except CorruptRecordingError as error:
+            self._index.note(f"chunk at byte {place.start}: {error}")
             self.lost += 1
             self.lost_bytes += place.length
             return
-        if not found:
+        self._put(repacked(record, data, self._index.channels))
+
+    def _add_loose(self, file: McapFile) -> None:
+        chunk = Chunk()
+        for channel, at in _loose(file.index):
+            record = file.loose_message(at)
+            chunk.add_record(channel, record)
+            if chunk.size >= _CHUNK_BYTES:
+                self._put(pack(chunk, "lz4"))
+                chunk = Chunk()
+        if chunk.size:
+            self._put(pack(chunk, "lz4"))
+
+    def _put(self, packed: PackedChunk) -> None:
+        if not packed.counts:
             return
-        start = self._target.tell()
-        file.copy(place.start, place.length, self._target)
-        builder, offsets = RecordBuilder(), {}
-        for channel, records in found.items():
-            offsets[channel] = start + place.length + builder.count
-            MessageIndex(channel, records).write(builder)
-            self._counts[channel] += len(records)
-        length = builder.count
-        self._target.write(builder.end())
-        self.chunks.append(_entry(place, start, offsets, length, file))
+        self.chunks.append(packed.entry(self._target.tell()))
+        self._target.write(packed.head)
+        self._target.write(packed.data)
+        self._target.write(packed.indexes)
+        self._counts.update(packed.counts)
 
     def takes(self, index: FileIndex) -> bool:
         """Whether another file's channels mean the same here."""
@@ -148,26 +165,13 @@ class _Copy:
         self._target.write(summary(self._index, self.chunks, self._counts, at))
 
 
-def _messages_by_channel(data: bytes, index: FileIndex) -> dict[int, list[tuple[int, int]]]:
-    found: dict[int, list[tuple[int, int]]] = {}
-    for channel, time_ns, at in walk_messages(data):
-        if channel in index.channels:
-            found.setdefault(channel, []).append((time_ns, at))
-    return found
-
-
-def _entry(
-    place: ChunkPlace, start: int, offsets: dict[int, int], index_length: int, file: McapFile
-) -> ChunkIndex:
-    compression, packed = file.packing(place)
-    return ChunkIndex(
-        chunk_length=place.length,
-        chunk_start_offset=start,
-        compression=compression,
-        compressed_size=packed,
-        message_end_time=place.last_ns,
-        message_index_length=index_length,
-        message_index_offsets=offsets,
-        message_start_time=place.first_ns,
-        uncompressed_size=place.size,
-    )
+def _loose(index: FileIndex) -> Iterator[tuple[int, int]]:
+    """Yield channel and place of the messages outside of chunks, in order of place."""
+    found = [
+        np.stack((np.full(len(rows), channel), entries.offset[rows]), axis=1)
+        for channel, entries in index.entries.items()
+        if len(rows := np.flatnonzero(entries.chunk < 0))
+    ]
+    places = np.concatenate(found) if found else np.empty((0, 2), np.int64)
+    for channel, at in places[np.argsort(places[:, 1])]:
+        yield int(channel), int(at)

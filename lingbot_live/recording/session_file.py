@@ -17,7 +17,7 @@ from lingbot_live.recording.encode import Messages
 from lingbot_live.recording.format import CAMERA, COMMON, PROFILE, ROLE, TOPICS, Role
 from lingbot_live.recording.mcap import schemas
 from lingbot_live.recording.mcap.chunks import Chunk, PackedChunk, pack
-from lingbot_live.recording.mcap.index import FileIndex
+from lingbot_live.recording.mcap.places import FileIndex
 from lingbot_live.recording.mcap.summary import front, summary
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class SessionFile:
         self._cameras: dict[str, _CameraChannels] = {}
         self._common: dict[Role, int] = {}
         self._chunk = Chunk()
+        self._described: set[str] = set()  # cameras that the open chunk describes
+        self._defined = 0  # bytes of definitions that the open chunk began with
         self._packing: deque[Future[PackedChunk]] = deque()
         self._position = 0  # behind the last whole chunk
         self._put(front(self._index))
@@ -70,6 +72,11 @@ class SessionFile:
     def size_bytes(self) -> int:
         """What the file holds and will hold, the open chunks counted as unpacked."""
         return self._position + self._chunk.size + len(self._packing) * CHUNK_BYTES
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no camera has a frame in it yet."""
+        return not self._cameras
 
     def first_ns(self, camera: str) -> int | None:
         """Log time of a camera's first frame in this file."""
@@ -85,6 +92,15 @@ class SessionFile:
         for role in roles:
             self._channel(camera, role)
 
+    def describe(self, camera: str, log_ns: int, messages: Messages) -> None:
+        """Add what is known of a camera."""
+        self.write(camera, log_ns, log_ns, 0, messages)
+        self._described.add(camera)
+
+    def describes(self, camera: str) -> bool:
+        """Whether the open chunk says what is known of a camera: each does, in case one is lost."""
+        return camera in self._described
+
     def write(
         self, camera: str, log_ns: int, publish_ns: int, sequence: int, messages: Messages
     ) -> None:
@@ -92,7 +108,7 @@ class SessionFile:
         for role, data in messages:
             channel = self._channel(camera, role)
             self._chunk.add(channel, sequence & 0xFFFFFFFF, log_ns, publish_ns, data)
-        if self._chunk.size >= CHUNK_BYTES:
+        if self._chunk.size - self._defined >= CHUNK_BYTES:
             self._seal()
             while len(self._packing) > _MOST_PACKING or (self._packing and self._packing[0].done()):
                 self._put_chunk(self._packing.popleft().result())
@@ -106,6 +122,7 @@ class SessionFile:
     def finish(self) -> None:
         """Write the summary and close the file."""
         self.flush()
+        self._chunk = Chunk()
         self._put(summary(self._index, self._entries, self._counts, self._position))
         self._file.close()
 
@@ -137,13 +154,22 @@ class SessionFile:
         """Have the gathered chunk packed and begin the next."""
         if not self._chunk.messages:
             return
-        chunk, self._chunk = self._chunk, Chunk()
+        chunk, self._chunk = self._chunk, self._new_chunk()
         if self._packers is not None:
             self._packing.append(self._packers.submit(pack, chunk, self._compression))
             return
         done: Future[PackedChunk] = Future()
         done.set_result(pack(chunk, self._compression))
         self._packing.append(done)
+
+    def _new_chunk(self) -> Chunk:
+        """Return a chunk that can be read without those before it."""
+        self._described.clear()
+        chunk = Chunk()
+        for definition in (*self._index.schemas.values(), *self._index.channels.values()):
+            chunk.define(definition)
+        self._defined = chunk.size
+        return chunk
 
     def _put_chunk(self, packed: PackedChunk) -> None:
         start = self._position

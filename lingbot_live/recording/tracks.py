@@ -35,12 +35,21 @@ from lingbot_live.recording.format import (
     read_refined_note,
 )
 from lingbot_live.recording.mcap import cdr
-from lingbot_live.recording.mcap.index import Times
+from lingbot_live.recording.mcap.places import FileIndex, Times
 from lingbot_live.recording.mcap.reader import MessageReader
 
 log = logging.getLogger(__name__)
 
 _MOST_PIXELS = 1 << 26
+_MOST_IMU = 20_000  # readings of one frame, half a minute of the fastest sensors
+
+
+Described = tuple[CameraInfo | None, Calibration]
+# Every message that a frame, or a result, cannot be without its own frame's others.
+_OF_FRAMES = (
+    Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME, Role.IMU,
+    Role.REFINED_DEPTH, Role.REFINED_FRACTION, Role.REFINED_MASK, Role.REFINED,
+)  # fmt: skip
 
 
 class Track(ABC):
@@ -128,18 +137,15 @@ class OwnTrack(Track):
     def __init__(self, name: str, channels: Mapping[Role, int], reader: MessageReader) -> None:
         self._channels = {role: c for role, c in channels.items() if c in reader.index.entries}
         self._reader = reader
-        self._cameras: dict[int, tuple[CameraInfo | None, Calibration]] = {}
-        times = np.unique(self._times(Role.FRAME))
-        color = np.union1d(self._times(Role.COLOR), self._times(Role.COLOR_EXACT))
-        whole = np.isin(times, color) & np.isin(times, self._times(Role.DEPTH))
-        super().__init__(name, times[whole & np.isin(times, self._times(Role.CAMERA_INFO))])
+        self._described: dict[int, Described | None] = {}  # by row
+        super().__init__(name, _whole_frames(reader.index, self._channels))
         refined = np.unique(self._times(Role.REFINED))
         self._refined_times = refined[np.isin(refined, self._times(Role.REFINED_DEPTH))]
 
     @property
     def info(self) -> CameraInfo | None:
         """What the driver said of the camera."""
-        return self._camera(int(self.times_ns[-1]))[0] if len(self) else None
+        return next((found[0] for found in self._descriptions() if found is not None), None)
 
     @property
     def refined_times_ns(self) -> Times:
@@ -156,7 +162,7 @@ class OwnTrack(Track):
         time_ns = int(self.times_ns[index])
         note = read_frame_note(self._text(Role.FRAME, time_ns))
         header, intrinsics = cdr.decode_camera_info(self._need(Role.CAMERA_INFO, time_ns))
-        _, known = self._camera(time_ns)
+        known = self._calibration(time_ns, intrinsics)
         device_us = note.device_timestamp_us
         try:
             return Frame(
@@ -167,7 +173,7 @@ class OwnTrack(Track):
                 color=self._color(time_ns),
                 depth_raw=self._depth(Role.DEPTH, time_ns, np.uint16),
                 depth_scale_m=note.depth_scale_m,
-                calibration=known if intrinsics is None else _with_color(known, intrinsics),
+                calibration=known,
                 device_index=note.device_index,
                 alignment=Alignment(note.alignment),
                 label=note.label,
@@ -216,7 +222,7 @@ class OwnTrack(Track):
         return [
             (role, bytes(self._reader.payload(self._channels[role], row)))
             for role in self.roles
-            for row in self._rows(role, time_ns)
+            for row in self._rows(role, time_ns)[: _MOST_IMU if role is Role.IMU else 1]
         ]
 
     # ---- private -----------------------------------------------------------------------------
@@ -240,7 +246,7 @@ class OwnTrack(Track):
         def stamp_us(stamp_ns: int) -> int:
             return stamp_ns // 1000 + device_minus_stamp_us
 
-        rows = self._rows(Role.IMU, time_ns)
+        rows = self._rows(Role.IMU, time_ns)[:_MOST_IMU]
         payload = self._reader.payload
         return tuple(
             cdr.decode_imu(payload(self._channels[Role.IMU], row), stamp_us) for row in rows
@@ -276,24 +282,59 @@ class OwnTrack(Track):
             raise CorruptRecordingError(f"{self.name}: refined depth of two sizes at {time_ns}")
         return join_depth(millimetres, fraction.reshape(millimetres.shape))
 
-    def _camera(self, time_ns: int) -> tuple[CameraInfo | None, Calibration]:
-        """What was known of the camera at a time."""
+    def _calibration(self, time_ns: int, color: Intrinsics | None) -> Calibration:
+        """Return what was known at a time; ``color`` is what the frame itself says."""
         row = max(0, int(np.searchsorted(self._times(Role.CAMERA), time_ns, "right")) - 1)
-        if row not in self._cameras:
-            self._cameras[row] = self._read_camera(row)
-        return self._cameras[row]
+        found = self._description(row)
+        if found is not None:
+            return found[1] if color is None else _with_color(found[1], color)
+        if color is None:
+            raise CorruptRecordingError(f"{self.name}: no calibration at {time_ns}")
+        return Calibration(color)
 
-    def _read_camera(self, row: int) -> tuple[CameraInfo | None, Calibration]:
-        try:
-            channel = self._channels[Role.CAMERA]
-            return read_camera(cdr.decode_text(self._reader.payload(channel, row)))
-        except (KeyError, CorruptRecordingError) as error:
-            log.info("%s: its description cannot be read: %r", self.name, error)
-            data = self._need(Role.CAMERA_INFO, int(self.times_ns[0]))
-            _, intrinsics = cdr.decode_camera_info(data)
-            if intrinsics is None:
-                raise CorruptRecordingError(f"{self.name}: no calibration in it") from error
-            return None, Calibration(intrinsics)
+    def _descriptions(self) -> Iterator[Described | None]:
+        """Yield what was said of the camera, the latest first; it is said in every chunk."""
+        return (self._description(row) for row in range(len(self._times(Role.CAMERA)) - 1, -1, -1))
+
+    def _description(self, row: int) -> Described | None:
+        """Return one of the camera's descriptions; None where it cannot be read."""
+        if row not in self._described:
+            try:
+                channel = self._channels[Role.CAMERA]
+                found = read_camera(cdr.decode_text(self._reader.payload(channel, row)))
+            except (KeyError, IndexError, CorruptRecordingError) as error:
+                log.info("%s: its description cannot be read: %r", self.name, error)
+                found = None
+            self._described[row] = found
+        return self._described[row]
+
+
+def doubted_chunks(index: FileIndex, channels: Mapping[Role, int]) -> set[int]:
+    """Return the chunks with messages that lack their companions: an index may hide those.
+
+    All of a frame has one log time and lies in one chunk.
+    """
+    whole = _whole_frames(index, channels)
+    found: set[int] = set()
+    for role in _OF_FRAMES:
+        entries = index.entries.get(channels.get(role, -1))
+        if entries is not None:
+            found.update(np.unique(entries.chunk[~np.isin(entries.times_ns, whole)]).tolist())
+    return found - {-1}
+
+
+def _whole_frames(index: FileIndex, channels: Mapping[Role, int]) -> Times:
+    """Return the times of frames of which all is there."""
+
+    def of(role: Role) -> Times:
+        entries = index.entries.get(channels.get(role, -1))
+        return np.zeros(0, np.int64) if entries is None else entries.times_ns
+
+    times = np.unique(of(Role.FRAME))
+    color = np.union1d(of(Role.COLOR), of(Role.COLOR_EXACT))
+    for others in (color, of(Role.DEPTH), of(Role.CAMERA_INFO)):
+        times = times[np.isin(times, others)]
+    return times
 
 
 def decode_color(data: memoryview, reading: int = cv2.IMREAD_COLOR) -> ColorImage:

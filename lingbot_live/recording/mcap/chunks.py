@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 import lz4.frame
 from mcap.data_stream import RecordBuilder
 from mcap.records import Channel, ChunkIndex, McapRecord, Schema
 
-from lingbot_live.recording.mcap.records import CHUNK, CHUNK_HEAD, MESSAGE, MESSAGE_INDEX, PREFIX
+from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.recording.mcap.records import (
+    CHUNK,
+    CHUNK_HEAD,
+    MESSAGE,
+    MESSAGE_INDEX,
+    PREFIX,
+    read_chunk_head,
+    walk_messages,
+)
 
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 # Depth packs a quarter larger than by LZ4's default, in half the time.
@@ -24,8 +34,6 @@ class Chunk:
     records: list[bytes] = field(default_factory=list)
     size: int = 0
     messages: dict[int, list[int]] = field(default_factory=dict)  # channel: time, offset, ...
-    first_ns: int = 1 << 62
-    last_ns: int = 0
 
     def define(self, record: Schema | Channel) -> None:
         """Add a definition; it must come before the messages that need it."""
@@ -34,10 +42,15 @@ class Chunk:
     def add(self, channel: int, sequence: int, log_ns: int, publish_ns: int, data: bytes) -> None:
         """Add a message."""
         self.messages.setdefault(channel, []).extend((log_ns, self.size))
-        self.first_ns, self.last_ns = min(self.first_ns, log_ns), max(self.last_ns, log_ns)
         head = PREFIX.pack(MESSAGE, _MESSAGE.size + len(data))
         self._add(head + _MESSAGE.pack(channel, sequence, log_ns, publish_ns))
         self._add(data)
+
+    def add_record(self, channel: int, record: bytes) -> None:
+        """Add a message record as it stands in a file."""
+        (log_ns,) = struct.unpack_from("<Q", record, PREFIX.size + 6)
+        self.messages.setdefault(channel, []).extend((log_ns, self.size))
+        self._add(record)
 
     def _add(self, data: bytes) -> None:
         self.records.append(data)
@@ -83,12 +96,35 @@ def pack(chunk: Chunk, compression: str) -> PackedChunk:
     """Compress a chunk by ``lz4`` or not at all (an empty text)."""
     plain = b"".join(chunk.records)
     data = lz4.frame.compress(plain, compression_level=_LZ4_LEVEL) if compression else plain
+    return _packed(plain, data, compression, chunk.messages)
+
+
+def repacked(record: bytes, plain: bytes, channels: Container[int]) -> PackedChunk:
+    """Return a whole chunk ``record`` of a file, ``plain`` when unpacked, for another file.
+
+    All that no checksum covers is made anew from its content; it is not packed again.
+    """
+    messages: dict[int, list[int]] = {}
+    for channel, time_ns, at in walk_messages(plain):
+        if channel in channels:
+            messages.setdefault(channel, []).extend((time_ns, at))
+    head = read_chunk_head(record)
+    if head is None:
+        raise CorruptRecordingError("a chunk's sizes are wrong")
+    return _packed(plain, record[head.length - head.packed :], head.compression.decode(), messages)
+
+
+def _packed(
+    plain: bytes, data: bytes, compression: str, messages: dict[int, list[int]]
+) -> PackedChunk:
     name = compression.encode()
+    times = [time_ns for pairs in messages.values() for time_ns in pairs[::2]]
+    first_ns, last_ns = min(times, default=0), max(times, default=0)
     head = CHUNK_HEAD.pack(
-        chunk.first_ns, chunk.last_ns, len(plain), zlib.crc32(plain), len(name)
+        first_ns, last_ns, len(plain), zlib.crc32(plain), len(name)
     ) + name + struct.pack("<Q", len(data))  # fmt: skip
     indexes, offsets = bytearray(), {}
-    for channel, pairs in chunk.messages.items():
+    for channel, pairs in messages.items():
         offsets[channel] = len(indexes)
         indexes += PREFIX.pack(MESSAGE_INDEX, 6 + 8 * len(pairs))
         indexes += struct.pack(f"<HI{len(pairs)}Q", channel, 8 * len(pairs), *pairs)
@@ -98,9 +134,9 @@ def pack(chunk: Chunk, compression: str) -> PackedChunk:
         indexes=bytes(indexes),
         offsets=offsets,
         compression=compression,
-        counts={channel: len(pairs) // 2 for channel, pairs in chunk.messages.items()},
-        first_ns=chunk.first_ns,
-        last_ns=chunk.last_ns,
+        counts={channel: len(pairs) // 2 for channel, pairs in messages.items()},
+        first_ns=first_ns,
+        last_ns=last_ns,
         size=len(plain),
     )
 

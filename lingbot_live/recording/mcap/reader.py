@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from lingbot_live.errors import CorruptRecordingError
-from lingbot_live.recording.mcap.index import Entries, FileIndex, McapFile
+from lingbot_live.recording.mcap.index import McapFile
+from lingbot_live.recording.mcap.places import Entries, FileIndex
 from lingbot_live.recording.mcap.records import MESSAGE
 
 _CACHE_BYTES = 32 << 20
@@ -26,6 +30,7 @@ class MessageReader:
         self._file = McapFile(path)
         self._lock = threading.Lock()
         self._chunks: OrderedDict[int, bytes] = OrderedDict()
+        self._damaged: dict[int, str] = {}  # chunks that cannot be unpacked, and why
         self._cached = 0
 
     @property
@@ -53,7 +58,8 @@ class MessageReader:
         at = int(entries.offset[row])
         with self._lock:
             if number >= 0:
-                return self._file.message(self._chunk(number), at, channel, time_ns)
+                data = self._chunk(number)
+                return self._file.message(number, data, at, channel, time_ns)
             record = self._file.loose_message(at)
         if record[0] != MESSAGE or struct.unpack_from("<H", record, 9)[0] != channel:
             raise CorruptRecordingError(f"{self._file.path}: no message at byte {at}")
@@ -65,13 +71,38 @@ class MessageReader:
             self._file.close()
             self._chunks.clear()
 
+    def index_anew(self, numbers: Iterable[int]) -> None:
+        """Index chunks by their content, where their own indexes are doubted."""
+        with self._lock:
+            for number in numbers:
+                self._file.index_anew(number)
+
+    def check(self, seconds: float | None) -> int:
+        """Unpack chunks until the time is over, note damage, return how many were looked at."""
+        started_s = time.monotonic()
+        for number in range(len(self.index.chunks)):
+            if seconds is not None and time.monotonic() - started_s > seconds:
+                return number
+            with self._lock, suppress(CorruptRecordingError):  # noted by `_chunk`
+                self._chunk(number)
+        return len(self.index.chunks)
+
     def _chunk(self, number: int) -> bytes:
         if number in self._chunks:
             self._chunks.move_to_end(number)
             return self._chunks[number]
-        data = self._file.unpack(self.index.chunks[number])
+        if number in self._damaged:
+            raise CorruptRecordingError(self._damaged[number])
+        place = self.index.chunks[number]
+        # Made room for before, so that two large ones are never held.
+        while self._chunks and self._cached + place.size > _CACHE_BYTES:
+            self._cached -= len(self._chunks.popitem(last=False)[1])
+        try:
+            data = self._file.unpack(place)
+        except CorruptRecordingError as error:
+            self._damaged[number] = f"{self._file.path}: chunk at byte {place.start}: {error}"
+            self.index.note(f"chunk at byte {place.start}: {error}")
+            raise CorruptRecordingError(self._damaged[number]) from error
         self._chunks[number] = data
         self._cached += len(data)
-        while self._cached > _CACHE_BYTES and len(self._chunks) > 1:
-            self._cached -= len(self._chunks.popitem(last=False)[1])
         return data

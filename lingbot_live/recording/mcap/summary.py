@@ -10,7 +10,7 @@ from mcap.records import ChunkIndex, DataEnd, Footer, Header, Metadata, Statisti
 
 from lingbot_live import __version__
 from lingbot_live.recording.mcap.chunks import record_bytes
-from lingbot_live.recording.mcap.index import FileIndex
+from lingbot_live.recording.mcap.places import FileIndex
 from lingbot_live.recording.mcap.records import FOOTER, MAGIC
 
 
