@@ -67,7 +67,7 @@ def sqlite_counts(path: Path) -> dict[str, int]:
         "SELECT topics.name, COUNT(messages.id) FROM topics "
         "LEFT JOIN messages ON messages.topic_id = topics.id GROUP BY topics.id"
     )
-    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+    with _database(path) as database:
         return {str(name): int(count) for name, count in database.execute(query)}
 
 
@@ -88,11 +88,16 @@ def check_sqlite(path: Path) -> set[str]:
     if path.stat().st_size < (65536 if page_size == 1 else page_size) * pages:
         raise BadRecordingError(f"{path}: the recording is cut short; copy it again")
     try:
-        # Not `with connect(...)`, which ends a transaction but leaves the file open.
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        with _database(path) as database:
             return {name for (name,) in database.execute("SELECT name FROM topics")}
     except sqlite3.Error as error:
         raise BadRecordingError(f"{path}: no ROS recording inside ({error})") from error
+
+
+def _database(path: Path) -> contextlib.closing[sqlite3.Connection]:
+    # Not `with connect(...)`, which ends a transaction but leaves the file open.
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return contextlib.closing(sqlite3.connect(uri, uri=True))
 
 
 def is_sound(scheme: str, path: Path) -> bool:

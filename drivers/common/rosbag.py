@@ -66,6 +66,20 @@ class Bag:
             found.update(chunk.counts)
         return {topic: found[number] for number, topic in self._topics.items()}
 
+    def check_packing(self) -> None:
+        """Refuse what the SDKs crash on: they read plain chunks and those packed with LZ4.
+
+        Raises:
+            BadRecordingError: a chunk is packed in another way.
+        """
+        with _explained(self.path), self.path.open("rb") as file:
+            packings = {_chunk_at(file, chunk)[0][b"compression"] for chunk in self._chunks}
+        for packing in sorted(packings - {b"none", b"lz4"}):
+            raise BadRecordingError(
+                f"{self.path}: the SDK cannot read {packing.decode('utf-8', 'replace')}; "
+                "rewrite it with `rosbag decompress`"
+            )
+
     def start_ns(self, topics: Collection[str]) -> int | None:
         """Return the time of the first message of some topics; None without any."""
         with contextlib.closing(self.messages(topics)) as found:
@@ -165,13 +179,18 @@ def _header(file: BinaryIO, end: int) -> Fields:
     return fields
 
 
+def _chunk_at(file: BinaryIO, chunk: _Chunk) -> tuple[Fields, int]:
+    """Return a chunk's fields and the size of its data, where the file then stands."""
+    end = file.seek(0, io.SEEK_END)
+    file.seek(chunk.at)
+    return next(records(file, end))
+
+
 def _messages(
     file: BinaryIO, chunk: _Chunk, wanted: set[int]
 ) -> Iterator[tuple[Fields, BinaryIO, int]]:
     """Yield the wanted messages of a chunk: fields, where the data are to be read, their size."""
-    end = file.seek(0, io.SEEK_END)
-    file.seek(chunk.at)
-    fields, size = next(records(file, end))
+    fields, size = _chunk_at(file, chunk)
     source, end = file, file.tell() + size
     if fields[b"compression"] == b"lz4":
         (end,) = struct.unpack("<I", fields[b"size"])

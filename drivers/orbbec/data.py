@@ -115,12 +115,7 @@ def _check_records(file: BinaryIO, end: int) -> None:
     for fields, size in records(file, end):
         if fields[b"op"][0] != CHUNK:
             continue
-        packing = fields[b"compression"]
-        if packing == b"bz2":
-            raise ValueError("the SDK cannot read bz2; rewrite it with `rosbag decompress`")
-        if packing not in (b"none", b"lz4"):
-            raise ValueError("unknown compression")
-        if packing == b"none":
+        if fields[b"compression"] == b"none":
             if struct.unpack("<I", fields[b"size"])[0] != size:
                 raise ValueError("a chunk has two sizes")
             for _ in records(file, file.tell() + size):

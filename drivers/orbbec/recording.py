@@ -53,6 +53,7 @@ class OrbbecRecording(OrbbecCamera):
         path = existing_file(self.info.target, "orbbec", SUFFIXES)
         bag = data.check_bag(path)
         if not is_sound("orbbec", path):
+            bag.check_packing()
             data.check_records(path)
         self._span, self._motion = data.span(bag), RecordedMotion(bag)
         ob = self._ob = sdk()

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from drivers.common.recording import check_sqlite, existing_file, probe, sqlite_counts
+from drivers.common.recording import check_sqlite, existing_file, is_sound, probe, sqlite_counts
 from drivers.common.rosbag import Bag
 from drivers.realsense import data
 from drivers.realsense.camera import RealSenseCamera, sdk
@@ -83,6 +83,8 @@ class RealSenseRecording(RealSenseCamera):
         path = existing_file(self.info.target, "realsense", SUFFIXES)
         if not is_ours(path):
             raise BadRecordingError(f"{path}: not recorded by a RealSense; try another driver")
+        if path.suffix.lower() == ".bag" and not is_sound("realsense", path):
+            Bag(path).check_packing()
         self._rs = sdk()
         probe("realsense", path)
         self._passes, self._seen, self._first_ms = 0, False, None
