@@ -4,7 +4,7 @@
 example    ``rgb.png`` or ``.jpg``, ``raw_depth.png`` (16 bit, mm), ``intrinsics.txt`` (3x3, pixels)
 examples   a folder of such folders, in the order of their names
 tum        ``rgb.txt`` and ``depth.txt`` (``timestamp path`` a line), depth 16 bit, 5000 per metre,
-           paired by nearest time stamp within 20 ms
+           paired by nearest time stamp within 20 ms; stamps in s, or whole in ms, us or ns
 plain      ``color/`` and ``depth/`` (16 bit, mm), paired by file name, and ``intrinsics.json``
 =========  =====================================================================================
 
@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drivers.folder.stamps import Times, parse_stamps
 from lingbot_live.errors import BadRecordingError, CameraNotFoundError, ConfigError
 from lingbot_live.frame import ColorImage, Intrinsics, RawDepth
 
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _EXAMPLE_COLOR = ("rgb.png", "rgb.jpg", "rgb.jpeg")
 _TUM_SCALE_M = 1 / 5000
-_TUM_MOST_SKEW_S = 0.02
+_TUM_MOST_SKEW_NS = 20_000_000
 _TUM_DEFAULT = Intrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)
 
 
@@ -173,46 +174,48 @@ def _plain(path: Path) -> Sequence:
 
 
 def _tum(path: Path) -> Sequence:
-    color_s, colors = _tum_list(path / "rgb.txt")
-    depth_s, depths = _tum_list(path / "depth.txt")
+    color_ns, colors = _tum_list(path / "rgb.txt")
+    depth_ns, depths = _tum_list(path / "depth.txt")
     files = (path / "intrinsics.json", path / "intrinsics.txt")
     camera = next((p for p in files if p.exists()), None)
     if camera is None:
         log.warning("%s: no intrinsics file; fx = fy = 525 of the TUM benchmark is assumed", path)
     scale_m = _depth_scale_m(files[0], _TUM_SCALE_M) if files[0].exists() else _TUM_SCALE_M
     items = [
-        Item(colors[c].name, colors[c], depths[d], camera, scale_m, round(depth_s[d] * 1e6))
-        for c, d in _associated(color_s, depth_s)
+        Item(colors[c].name, colors[c], depths[d], camera, scale_m, round(int(depth_ns[d]) / 1000))
+        for c, d in _associated(color_ns, depth_ns)
     ]
     return Sequence("tum", items, len(colors) + len(depths) - 2 * len(items))
 
 
-def _tum_list(path: Path) -> tuple[npt.NDArray[np.float64], list[Path]]:
-    rows = []
+def _tum_list(path: Path) -> tuple[Times, list[Path]]:
+    """Return stamps in nanoseconds and images, in order of time."""
+    stamps, names = [], []
     for number, line in enumerate(_text(path).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
             stamp, name = line.split(maxsplit=1)
-            rows.append((float(stamp), path.parent / name.strip()))
+            parse_stamps([stamp])
         except ValueError:
             raise BadRecordingError(
                 f"{path}: line {number} is {line[:40]!r}; `timestamp path` is needed"
             ) from None
-    rows.sort()
-    return np.array([stamp for stamp, _ in rows], np.float64), [name for _, name in rows]
+        stamps.append(stamp)
+        names.append(path.parent / name.strip())
+    times_ns = parse_stamps(stamps)
+    order = np.argsort(times_ns, kind="stable")
+    return times_ns[order], [names[i] for i in order]
 
 
-def _associated(
-    color_s: npt.NDArray[np.float64], depth_s: npt.NDArray[np.float64]
-) -> list[tuple[int, int]]:
+def _associated(color_ns: Times, depth_ns: Times) -> list[tuple[int, int]]:
     """Pair stamps, nearest first, each used once: indices into both, in order of time."""
-    first = np.searchsorted(depth_s, color_s - _TUM_MOST_SKEW_S, "left")
-    last = np.searchsorted(depth_s, color_s + _TUM_MOST_SKEW_S, "right")
+    first = np.searchsorted(depth_ns, color_ns - _TUM_MOST_SKEW_NS, "left")
+    last = np.searchsorted(depth_ns, color_ns + _TUM_MOST_SKEW_NS, "right")
     near = np.array(
-        [(c, d) for c in range(len(color_s)) for d in range(first[c], last[c])], np.intp
+        [(c, d) for c in range(len(color_ns)) for d in range(first[c], last[c])], np.intp
     ).reshape(-1, 2)
-    order = np.argsort(np.abs(color_s[near[:, 0]] - depth_s[near[:, 1]]), kind="stable")
+    order = np.argsort(np.abs(color_ns[near[:, 0]] - depth_ns[near[:, 1]]), kind="stable")
     pairs: dict[int, int] = {}
     used: set[int] = set()
     for c, d in near[order].tolist():

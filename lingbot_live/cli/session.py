@@ -253,8 +253,12 @@ def _recording_lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
+    from lingbot_live.cameras.playtime import Gap
+
     made = f", {found['made_by']}" if found["made_by"] else ""
     yield f"{found['file']}: {found['bytes'] / 1e6:.1f} MB, {found['duration_s']:.3f} s{made}"
+    for gap in found["gaps"]:
+        yield f"  at {gap['at_s']:.3f} s: {Gap(gap['at_s'], gap['length_s'])}, passed over in play"
     for name, camera in found["cameras"].items():
         yield (
             f"  {name} ({camera.get('name') or 'unnamed'}) {camera.get('size', '')}: "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lingbot_live.cameras.playtime import LONG_GAP_S, SHORT_GAP_S
 from lingbot_live.colormap import DepthRange, auto_range, colorize
 from lingbot_live.errors import ExportError
 from lingbot_live.export.shot import Shot, Target
@@ -20,7 +21,10 @@ _CODECS = ("libx264", "mpeg4")  # the first that PyAV was built with
 
 
 class VideoWriter:
-    """Writes one video; each picture is shown when the device took it, so gaps stay gaps.
+    """Writes one video; each picture is shown when the device took it, so drops stay pauses.
+
+    Only after a gap of more than `LONG_GAP_S`, the next one comes `SHORT_GAP_S` later: a video
+    cannot hold one of seven hours, and nobody would wait for it.
 
     The refined column is there if the recording holds refined depth; where a frame does not, the
     last one stays. Both depths share one colour scale: the options', or the first frame's range.
@@ -33,7 +37,9 @@ class VideoWriter:
         self._scale = DepthRange()
         self._refined_m: DepthMap | None = None  # shown last
         self._size: tuple[int, ...] = ()
-        self._start_s = 0.0
+        self._taken_s = 0.0  # when the last picture was taken
+        self._shown_s = 0.0  # and when it is shown in the video
+        self._gaps = 0
 
     def add(self, shot: Shot) -> None:
         """Encode a frame."""
@@ -48,7 +54,7 @@ class VideoWriter:
             )
         picture = av.VideoFrame.from_ndarray(_even(self._row(shot)), format="rgb24")
         picture.time_base = TIME_BASE
-        picture.pts = round((shot.time_s - self._start_s) / TIME_BASE)
+        picture.pts = round(self._due_s(shot.time_s) / TIME_BASE)
         self._write(picture)
 
     def finish(self) -> list[str]:
@@ -56,7 +62,13 @@ class VideoWriter:
         self._write(None)
         self.close()
         near, far = self._scale.near_m, self._scale.far_m
-        return [f"depth colours run from {near:.2f} to {far:.2f} m"]
+        remarks = [f"depth colours run from {near:.2f} to {far:.2f} m"]
+        if self._gaps:
+            remarks.append(
+                f"in {self._gaps} places there was no frame for over {LONG_GAP_S:g} s; each is "
+                f"{SHORT_GAP_S:g} s of the video"
+            )
+        return remarks
 
     def close(self) -> None:
         """Close the file."""
@@ -69,7 +81,7 @@ class VideoWriter:
     def _begin(self, shot: Shot) -> None:
         import av
 
-        self._start_s, self._size = shot.time_s, shot.frame.depth_raw.shape
+        self._taken_s, self._size = shot.time_s, shot.frame.depth_raw.shape
         if self._target.has_refined or shot.refined_m is not None:
             self._refined_m = np.zeros(self._size, np.float32)
         self._scale = self._chosen_scale(shot)
@@ -81,6 +93,14 @@ class VideoWriter:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = TIME_BASE
         self._stream = stream
+
+    def _due_s(self, taken_s: float) -> float:
+        step_s, self._taken_s = taken_s - self._taken_s, taken_s
+        if step_s > LONG_GAP_S:
+            self._gaps += 1
+            step_s = SHORT_GAP_S
+        self._shown_s += step_s
+        return self._shown_s
 
     def _options(self, codec: str) -> dict[str, str]:
         quality = round(self._target.number("quality"))

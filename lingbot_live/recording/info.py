@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lingbot_live.cameras.playtime import LONG_GAP_S
 from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.frame import Calibration
 from lingbot_live.recording.format import SESSION
@@ -37,6 +38,10 @@ def describe(path: Path) -> dict[str, object]:
             "created": about.get("created"),
             "duration_s": round(recording.duration_s, 6),
             "frames": len(recording),
+            "gaps": [
+                {"at_s": round(gap.position_s, 3), "length_s": round(gap.length_s, 3)}
+                for gap in recording.play_time.gaps
+            ],
             "damage": list(recording.damage),
             "cameras": {
                 name: {**_track(track), "drops": dict(drops.get(name, Counter()))}
@@ -44,7 +49,10 @@ def describe(path: Path) -> dict[str, object]:
             },
             "refiners": list(dict.fromkeys(e.text for e in events if e.kind == "refiner")),
             "markers": [
-                {"at_s": round((e.time_ns - recording.start_ns) / 1e9, 3), "text": e.text}
+                {
+                    "at_s": round(recording.play_time.position_ns(e.time_ns) / 1e9, 3),
+                    "text": e.text,
+                }
                 for e in events
                 if e.kind == "marker"
             ],
@@ -82,9 +90,11 @@ def _calibration(calibration: Calibration) -> dict[str, object]:
 
 
 def _rate_hz(times_ns: Times) -> float:
-    if len(times_ns) < 2 or times_ns[-1] == times_ns[0]:
-        return 0.0
-    return round((len(times_ns) - 1) / (int(times_ns[-1]) - int(times_ns[0])) * 1e9, 3)
+    """Return the rate of what came without a long gap; of all where each came after one."""
+    steps_ns = np.diff(times_ns)
+    near_ns = steps_ns[steps_ns <= LONG_GAP_S * 1e9]
+    counted_ns = near_ns if near_ns.any() else steps_ns
+    return round(len(counted_ns) / int(counted_ns.sum()) * 1e9, 3) if counted_ns.any() else 0.0
 
 
 def _options(text: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -16,7 +17,10 @@ from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
 
+log = logging.getLogger(__name__)
+
 SLOWEST, FASTEST = 0.1, 4.0
+_MOST_TOLD = 3  # gaps; the time line marks all
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class Position:
 class Playback:
     """Play, pause, seek, step, speed and loop of one file; every method from any thread.
 
-    Times are seconds from the recording's first frame, frames are those of the ``lead`` camera.
+    Times are seconds from the recording's first frame, without its long gaps (see `PlayTime`);
+    frames are those of the ``lead`` camera.
     `for_file` returns the one that all players of a file share; it opens the file and closes it
     with the last of them. Satisfies `lingbot_live.cameras.playback.Playback`.
     """
@@ -41,6 +46,8 @@ class Playback:
         self.path, self._topics = path, topics
         self.recording = Recording(path, topics)
         self.lead: Track = self.recording.track()
+        for gap in self.recording.play_time.gaps[:_MOST_TOLD]:
+            log.warning("%s: at %.1f s: %s; passed over", path, gap.position_s, gap)
         self._cameras: set[str] = set()
         self._condition = threading.Condition()
         self._speed = 1.0
@@ -135,15 +142,16 @@ class Playback:
 
     def marks(self) -> tuple[Mark, ...]:
         """Return what happened while it was recorded, in order of time; read from the file."""
-        start_ns = self.recording.start_ns
-        return tuple(
-            Mark((event.time_ns - start_ns) / 1e9, event.kind, event.text, event.count)
-            for event in self.recording.events
-        )
+        play_time = self.recording.play_time
+        marks = [Mark(gap.position_s, "gap", str(gap)) for gap in play_time.gaps]
+        for event in self.recording.events:
+            position_s = play_time.position_ns(event.time_ns) / 1e9
+            marks.append(Mark(position_s, event.kind, event.text, event.count))
+        return tuple(sorted(marks, key=lambda mark: mark.position_s))
 
     def preview(self, position_s: float) -> Preview | None:
         """Return the lead camera's colour at a time, small; None where the file is damaged."""
-        at = self.lead.index_at(self.recording.start_ns + round(position_s * 1e9))
+        at = self.lead.index_at(self.recording.play_time.time_ns(position_s * 1e9))
         try:
             return self.lead.preview(at)
         except CorruptRecordingError:
@@ -153,7 +161,7 @@ class Playback:
         """Stand where the lead camera is that reads at its own pace."""
         with self._condition:
             if track is self.lead and not self._paused:
-                self._set(float(track.times_ns[index] - self.recording.start_ns), jumped=False)
+                self._set(self._position_ns(track, index), jumped=False)
 
     def hold_end(self, *, reached: bool = False) -> None:
         """Pause at the last frame, once the clock (or the caller) has ``reached`` it."""
@@ -170,7 +178,7 @@ class Playback:
 
     @property
     def duration_s(self) -> float:
-        """From the first frame to the last."""
+        """From the first frame to the last, long gaps made short."""
         return self.recording.duration_s
 
     @property
@@ -217,7 +225,7 @@ class Playback:
                 self._set(0.0)
                 now_ns = 0.0
             return Position(
-                self.recording.start_ns + round(now_ns),
+                self.recording.play_time.time_ns(now_ns),
                 self._serial,
                 self._paused,
                 now_ns >= self._length_ns and not self._loop and not self._paused,
@@ -226,7 +234,8 @@ class Playback:
     def wait(self, until_ns: int, serial: int, most_s: float) -> None:
         """Sleep until a time of the recording is reached, something jumps, or ``most_s``."""
         with self._condition:
-            left_s = (until_ns - self.recording.start_ns - self._now_ns()) / 1e9 / self._speed
+            until_ns = self.recording.play_time.position_ns(until_ns)
+            left_s = (until_ns - self._now_ns()) / 1e9 / self._speed
             if serial == self._serial and left_s > 0:
                 self._condition.wait(most_s if self._paused else min(left_s, most_s))
 
@@ -234,7 +243,7 @@ class Playback:
 
     @property
     def _length_ns(self) -> int:
-        return self.recording.end_ns - self.recording.start_ns
+        return self.recording.play_time.length_ns
 
     @property
     def _tail_ns(self) -> float:
@@ -249,11 +258,14 @@ class Playback:
         return min(self._at_ns + passed_ns, self._length_ns + 2 * self._tail_ns)
 
     def _frame(self) -> int:
-        return self.lead.index_at(self.recording.start_ns + round(self._now_ns()))
+        return self.lead.index_at(self.recording.play_time.time_ns(self._now_ns()))
 
     def _set_frame(self, frame: int) -> None:
         row = min(max(frame, 0), len(self.lead) - 1)
-        self._set(float(self.lead.times_ns[row] - self.recording.start_ns))
+        self._set(self._position_ns(self.lead, row))
+
+    def _position_ns(self, track: Track, row: int) -> float:
+        return float(self.recording.play_time.position_ns(int(track.times_ns[row])))
 
     def _set(self, at_ns: float, *, jumped: bool = True) -> None:
         self._at_ns = min(max(at_ns, 0.0), float(self._length_ns))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lingbot_live.cameras.playtime import PlayTime
 from lingbot_live.errors import CorruptRecordingError, RecordingError, did_you_mean
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.recording.foreign import Topics, foreign_tracks
@@ -72,6 +73,7 @@ class Recording:
         if not self.tracks:
             raise CorruptRecordingError(f"{self.path}: no frame with colour and depth in it")
         self._owner, self._row, self._times = _merge(list(self.tracks.values()))
+        self.play_time = PlayTime(self._times)
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -173,8 +175,8 @@ class Recording:
 
     @property
     def duration_s(self) -> float:
-        """From the first frame to the last."""
-        return (self.end_ns - self.start_ns) / 1e9
+        """From the first frame to the last, as it is played: without long gaps."""
+        return self.play_time.length_ns / 1e9
 
     @property
     def events(self) -> list[Event]:

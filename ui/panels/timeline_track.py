@@ -135,7 +135,7 @@ class TimelineTrack(QWidget):
             x = self.x_of(mark.position_s)
             if mark.kind == "marker":
                 _paint_flag(painter, x, middle, QColor(colors.text))
-            elif mark.kind in ("drop", "pause") and int(x) not in columns:
+            elif mark.kind in ("drop", "pause", "gap") and int(x) not in columns:
                 columns.add(int(x))
                 color = colors.warning if _is_loss(mark) else colors.dim
                 painter.fillRect(QRectF(int(x) - 1, middle - 6, 2, 12), QColor(color))
