@@ -10,6 +10,7 @@
     │   ├── CameraDisconnectedError   it was there and is gone
     │   ├── EndOfStreamError          a recording has no more frames
     │   └── BadRecordingError         the file is damaged or not of this kind
+    │       └── BadFrameError             one frame of it; the next one may be read
     ├── RefinerError              a refiner failed on a frame or could not start
     │   ├── WeightsError              a checkpoint is missing, damaged or does not fit
     │   │   └── DownloadCancelledError    the user stopped a download
@@ -79,6 +80,10 @@ class EndOfStreamError(CameraError):
 
 class BadRecordingError(CameraError):
     """A file is damaged, empty, or not a recording of this make."""
+
+
+class BadFrameError(BadRecordingError):
+    """One frame of a recording is damaged; reading on is fine."""
 
 
 class RefinerError(LingbotLiveError):

@@ -24,6 +24,9 @@ Mask = npt.NDArray[np.bool_]  # (H, W)
 Matrix = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
 
+_LEAST_FOCAL_PX = 10.0
+_MOST_SKEW_PX = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
@@ -65,12 +68,44 @@ class Intrinsics:
         """Whether any distortion value differs from zero."""
         return any(self.distortion)
 
+    @property
+    def doubt(self) -> str:
+        """Why these values cannot be those of such pictures, and what they look like; or empty."""
+        if min(self.fx, self.fy) < _LEAST_FOCAL_PX:
+            near_one = max(self.fx, self.fy) < 10 and max(abs(self.cx), abs(self.cy)) <= 1
+            looks = "divided by the picture's size; multiply by it" if near_one else "no pixels"
+            return (
+                f"intrinsics: focal length {self.fx:g}, {self.fy:g} is below {_LEAST_FOCAL_PX:g} "
+                f"px; the values look {looks}"
+            )
+        if 0 < self.cx < self.width - 1 and 0 < self.cy < self.height - 1:
+            return ""
+        size = f"{2 * self.cx + 1:.0f}x{2 * self.cy + 1:.0f}"
+        looks = f"of pictures of {size}" if min(self.cx, self.cy) > 0 else "of a transposed matrix"
+        return (
+            f"intrinsics: the principal point {self.cx:g}, {self.cy:g} lies on or outside the "
+            f"border of {self.width}x{self.height}; the values look like those {looks}"
+        )
+
     @classmethod
     def from_matrix(cls, matrix: npt.ArrayLike, width: int, height: int) -> Intrinsics:
-        """Build from a 3x3 camera matrix in pixels."""
+        """Build from a 3x3 camera matrix in pixels.
+
+        Raises:
+            ConfigError: it is no upper triangle without skew above a last row of 0 0 1.
+        """
         k = np.asarray(matrix, np.float64)
         if k.shape != (3, 3):
             raise ConfigError(f"intrinsics: a 3x3 matrix is needed, not shape {k.shape}")
+        if np.any(k[2, :2]) and not np.any(k[:2, 2]):
+            raise ConfigError("intrinsics: the matrix is transposed; cx and cy belong at its right")
+        if np.abs(k[2] - (0, 0, 1)).max() > 1e-6:
+            raise ConfigError(f"intrinsics: the matrix ends with {k[2].tolist()}, not with 0 0 1")
+        if np.abs(k[[0, 1], [1, 0]]).max() > _MOST_SKEW_PX:
+            raise ConfigError(
+                f"intrinsics: the matrix has a skew of {k[0, 1]:g}, {k[1, 0]:g}; rectify the "
+                "images first"
+            )
         return cls(width, height, float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]))
 
 
@@ -202,6 +237,7 @@ class Frame:
     label: str = ""  # of this one frame, such as the name of its folder
     recorded: RecordedDepth | None = None  # of a frame played back from a session
     imu: tuple[ImuSample, ...] = ()  # read since the frame before; empty where there is none
+    out_of_range: int = 0  # pixels of a file that are 0 because their value means no depth
 
     def __post_init__(self) -> None:
         _check_image(self.camera, "color", self.color, np.uint8, 3)

@@ -13,8 +13,11 @@ import numpy as np
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import Camera
 from lingbot_live.config import CameraConfig
+from lingbot_live.errors import BadFrameError, EndOfStreamError
+from lingbot_live.frame import Frame
 
 WIDTH, HEIGHT = 64, 48
+ONCE = CameraConfig(loop=False, realtime=False)
 K = np.array([[60.0, 0, 31.5], [0, 61.0, 23.5], [0, 0, 1]])
 
 
@@ -46,6 +49,15 @@ def examples(folder: Path, count: int = 3) -> Path:
     return folder
 
 
+def matrix(path: Path, k: np.ndarray) -> Path:
+    """Write a 3x3 matrix as ScanNet does, 4x4."""
+    path.parent.mkdir(exist_ok=True)
+    whole = np.eye(4)
+    whole[:3, :3] = k
+    np.savetxt(path, whole)
+    return path
+
+
 def plain(folder: Path, count: int = 4, **camera: object) -> Path:
     for i in range(count):
         color, depth = pair(i)
@@ -68,6 +80,26 @@ def tum(folder: Path, count: int = 4, late_s: float = 0.004) -> Path:
         (folder / f"{name}.txt").write_text("\n".join(text) + "\n")
     np.savetxt(folder / "intrinsics.txt", K)
     return folder
+
+
+def frames(path: Path, config: CameraConfig = ONCE) -> tuple[list[Frame], Camera]:
+    """Every frame of a folder, and the camera that it was."""
+    camera = registry.create_camera(f"folder:{path}", config)
+    found: list[Frame] = []
+    with camera:
+        while True:
+            try:
+                found.append(camera.read(1.0))
+            except BadFrameError:
+                pass  # counted in `missed`
+            except EndOfStreamError:
+                return found, camera
+
+
+def same_pair(frame: Frame, i: int) -> bool:
+    """Whether a frame holds pair i."""
+    color, depth = pair(i)
+    return np.array_equal(frame.color, color) and np.array_equal(frame.depth_raw, depth)
 
 
 @contextlib.contextmanager

@@ -1,55 +1,76 @@
-"""Layouts of RGB-D images on disk.
+"""Layouts of RGB-D images on disk: which images belong together, and which calibration is theirs.
 
 =========  =====================================================================================
 example    ``rgb.png`` or ``.jpg``, ``raw_depth.png`` (16 bit, mm), ``intrinsics.txt`` (3x3, pixels)
 examples   a folder of such folders, in the order of their names
-tum        ``rgb.txt`` and ``depth.txt`` (``timestamp path`` a line), depth 16 bit, 5000 per metre,
-           paired by nearest time stamp within 20 ms; stamps in s, or whole in ms, us or ns
-plain      ``color/`` and ``depth/`` (16 bit, mm), paired by file name, and ``intrinsics.json``
+tum        ``rgb.txt`` and ``depth.txt`` (``timestamp path`` a line) paired by nearest time stamp
+           within 20 ms, or ``associations.txt``; 5000 units per metre. Stamps are in s, or whole
+           in ms, us or ns; small whole ones count frames (ICL-NUIM)
+bop        ``rgb/``, ``depth/``, and ``scene_camera.json`` with a calibration for each image
+7-scenes   ``frame-000000.color.png`` beside ``frame-000000.depth.png``, mm
+plain      ``color/`` (``rgb/``, ``image/``) and ``depth/``, mm, paired by file name, by the
+           microseconds in it (Redwood) or by the number in it, with a calibration in any form
+           of `drivers.folder.lens`. ScanNet's ``intrinsic/`` has one for each sensor
 =========  =====================================================================================
 
-``intrinsics.json`` holds ``fx fy cx cy`` in pixels and optionally ``width height`` (else the size
-of the image), ``distortion`` (OpenCV's order), ``depth_scale_m`` (metres per unit). A TUM folder
-may hold ``intrinsics.json`` or ``intrinsics.txt``; without one, 640x480 images get the values that
-the data set's authors recommend for all sequences: fx = fy = 525, cx = 319.5, cy = 239.5
-(TUM RGB-D benchmark, "Intrinsic camera calibration of the Kinect").
+Names beginning with a dot are passed over. Without a calibration, 640x480 images of TUM, ICL-NUIM,
+Redwood and 7-Scenes get the values that the authors of these data sets recommend, with a warning.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from drivers.folder.stamps import Times, parse_stamps
-from lingbot_live.errors import BadRecordingError, CameraNotFoundError, ConfigError
-from lingbot_live.frame import ColorImage, Intrinsics, RawDepth
+from drivers.folder import pictures
+from drivers.folder.lens import Lens, read_bop, read_lens
+from drivers.folder.lists import associated, read_associations, read_list
+from lingbot_live.errors import BadRecordingError, CameraNotFoundError
+from lingbot_live.frame import Extrinsics, Intrinsics
 
 log = logging.getLogger(__name__)
 
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _EXAMPLE_COLOR = ("rgb.png", "rgb.jpg", "rgb.jpeg")
+_COLOR_FOLDERS = ("color", "colour", "rgb", "image", "images")
+_DEPTH_FOLDERS = ("depth", "depths", "depth_image")
+_ASSOCIATIONS = ("associations.txt", "associated.txt", "associate.txt", "association.txt")
+_LENSES = (
+    "intrinsics.json", "camera_intrinsic.json", "camera_intrinsics.json", "intrinsic.json",
+    "camera_info.json", "camera.json", "calibration.json", "intrinsics.yaml", "intrinsics.yml",
+    "camera_info.yaml", "camera_info.yml", "camera.yaml", "calibration.yaml", "intrinsics.txt",
+    "intrinsic.txt", "camera-intrinsics.txt", "camera_intrinsics.txt", "camera.txt", "K.txt",
+    "cam_K.txt", "calibration.txt", "camera_primesense.json", "_info.txt",
+    "intrinsic/intrinsic_color.txt",
+)  # fmt: skip
+_MILLIMETRE_M = 0.001
 _TUM_SCALE_M = 1 / 5000
-_TUM_MOST_SKEW_NS = 20_000_000
-_TUM_DEFAULT = Intrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)
+_MOST_FRAMES = 1_000_000  # stamps below, all whole, are numbers of frames
+
+_TUM = Intrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)
+_ICL = Intrinsics(640, 480, 481.2, 480.0, 319.5, 239.5)
+_SEVEN_SCENES = Intrinsics(640, 480, 585.0, 585.0, 320.0, 240.0)
+"""What the authors recommend for all sequences: "Intrinsic camera calibration of the Kinect" of the
+TUM RGB-D benchmark (and Redwood's PrimeSense default), ICL-NUIM's camera, 7-Scenes' read-me."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One pair on disk; ``camera`` is read when its image's size is known."""
+    """One pair on disk."""
 
     label: str
     color: Path
     depth: Path
-    camera: Path | None  # intrinsics file, None for the TUM default
-    depth_scale_m: float = 0.001
+    lens: Lens | Intrinsics | None  # of colour; None with a `fault`
+    depth_scale_m: float = _MILLIMETRE_M
     timestamp_us: int | None = None
+    depth_lens: Lens | None = None  # where depth has one of its own, not aligned to colour
+    T_color_depth: Extrinsics = field(default_factory=Extrinsics)
+    fault: str = ""  # why it has no calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +86,12 @@ def layout(path: Path) -> str | None:
     """Return the name of a folder's layout, judged by the names in it; None if there is none."""
     if _example_color(path) or (path / "raw_depth.png").exists():
         return "example"
-    if (path / "rgb.txt").exists() and (path / "depth.txt").exists():
+    if _is_listed(path):
         return "tum"
-    if (path / "color").is_dir() and (path / "depth").is_dir():
-        return "plain"
+    if _folder(path, _COLOR_FOLDERS) and _folder(path, _DEPTH_FOLDERS):
+        return "bop" if (path / "scene_camera.json").exists() else "plain"
+    if any(path.glob("[!.]*.color.*")):
+        return "7-scenes"
     return "examples" if _example_folders(path) else None
 
 
@@ -77,7 +100,7 @@ def scan(path: Path) -> Sequence:
 
     Raises:
         CameraNotFoundError: the folder is gone, empty, or has no known layout.
-        BadRecordingError: a file of the layout is missing or damaged.
+        BadRecordingError: a list or the calibration is missing or damaged.
     """
     if not path.is_dir():
         raise CameraNotFoundError(f"{path}: no such folder; check the path")
@@ -94,61 +117,7 @@ def scan(path: Path) -> Sequence:
     return sequence
 
 
-def load(item: Item) -> tuple[ColorImage, RawDepth, Intrinsics]:
-    """Decode a pair: (H, W, 3) uint8 RGB, (H, W) uint16 raw, intrinsics of that size.
-
-    Raises:
-        BadRecordingError: a file is unreadable, or the sizes disagree.
-    """
-    import cv2
-
-    color = _decode(item.color, cv2.IMREAD_COLOR)
-    depth = _decode(item.depth, cv2.IMREAD_UNCHANGED)
-    if depth.dtype != np.uint16 or depth.ndim != 2:
-        raise BadRecordingError(
-            f"{item.depth}: depth must be one channel of 16 bit, not "
-            f"{depth.dtype.itemsize * 8} bit with {depth.shape[2] if depth.ndim == 3 else 1}; "
-            "save it as a 16-bit PNG"
-        )
-    height, width = depth.shape
-    if color.shape[:2] != (height, width):
-        raise BadRecordingError(
-            f"{item.color}: colour is {color.shape[1]}x{color.shape[0]} but depth {width}x{height};"
-            " align depth to colour first"
-        )
-    intrinsics = _intrinsics(item, width, height)
-    rgb: ColorImage = cv2.cvtColor(color, cv2.COLOR_BGR2RGB)
-    rgb.setflags(write=False)
-    depth.setflags(write=False)
-    return rgb, depth, intrinsics
-
-
-def read_color(item: Item) -> ColorImage:
-    """Decode the colour of a pair alone.
-
-    Raises:
-        BadRecordingError: it is unreadable.
-    """
-    import cv2
-
-    return _decode(item.color, cv2.IMREAD_COLOR)[..., ::-1]
-
-
-def _decode(path: Path, flags: int) -> npt.NDArray[Any]:
-    import cv2
-
-    try:
-        data = np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII paths on Windows
-    except OSError as error:
-        raise BadRecordingError(f"{path}: {error.strerror}; check the file") from error
-    image = cv2.imdecode(data, flags) if data.size else None
-    if image is None:
-        raise BadRecordingError(f"{path}: not a readable image; save it again as PNG or JPEG")
-    out: npt.NDArray[Any] = image
-    return out
-
-
-# ---- layouts ---------------------------------------------------------------------------------
+# ---- examples ------------------------------------------------------------------------------------
 
 
 def _example(path: Path) -> Sequence:
@@ -157,75 +126,18 @@ def _example(path: Path) -> Sequence:
     missing = [p.name for p in needed if not p.exists()] + ([] if color else ["rgb.png"])
     if missing or color is None:
         raise BadRecordingError(f"{path}: {' and '.join(missing)} missing beside the others")
-    return Sequence("example", [Item(path.name, color, *needed)])
+    return Sequence("example", [Item(path.name, color, needed[0], read_lens(needed[1]))])
 
 
 def _examples(path: Path) -> Sequence:
-    return Sequence("examples", [i for p in _example_folders(path) for i in _example(p).items])
-
-
-def _plain(path: Path) -> Sequence:
-    camera = path / "intrinsics.json"
-    scale_m = _depth_scale_m(camera, 0.001)
-    colors, depths = _images(path / "color"), _images(path / "depth")
-    names = sorted(colors.keys() & depths.keys(), key=_natural)
-    items = [Item(colors[n].name, colors[n], depths[n], camera, scale_m) for n in names]
-    return Sequence("plain", items, len(colors) + len(depths) - 2 * len(names))
-
-
-def _tum(path: Path) -> Sequence:
-    color_ns, colors = _tum_list(path / "rgb.txt")
-    depth_ns, depths = _tum_list(path / "depth.txt")
-    files = (path / "intrinsics.json", path / "intrinsics.txt")
-    camera = next((p for p in files if p.exists()), None)
-    if camera is None:
-        log.warning("%s: no intrinsics file; fx = fy = 525 of the TUM benchmark is assumed", path)
-    scale_m = _depth_scale_m(files[0], _TUM_SCALE_M) if files[0].exists() else _TUM_SCALE_M
-    items = [
-        Item(colors[c].name, colors[c], depths[d], camera, scale_m, round(int(depth_ns[d]) / 1000))
-        for c, d in _associated(color_ns, depth_ns)
-    ]
-    return Sequence("tum", items, len(colors) + len(depths) - 2 * len(items))
-
-
-def _tum_list(path: Path) -> tuple[Times, list[Path]]:
-    """Return stamps in nanoseconds and images, in order of time."""
-    stamps, names = [], []
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
+    items = []
+    for folder in _example_folders(path):
         try:
-            stamp, name = line.split(maxsplit=1)
-            parse_stamps([stamp])
-        except ValueError:
-            raise BadRecordingError(
-                f"{path}: line {number} is {line[:40]!r}; `timestamp path` is needed"
-            ) from None
-        stamps.append(stamp)
-        names.append(path.parent / name.strip())
-    times_ns = parse_stamps(stamps)
-    order = np.argsort(times_ns, kind="stable")
-    return times_ns[order], [names[i] for i in order]
-
-
-def _associated(color_ns: Times, depth_ns: Times) -> list[tuple[int, int]]:
-    """Pair stamps, nearest first, each used once: indices into both, in order of time."""
-    first = np.searchsorted(depth_ns, color_ns - _TUM_MOST_SKEW_NS, "left")
-    last = np.searchsorted(depth_ns, color_ns + _TUM_MOST_SKEW_NS, "right")
-    near = np.array(
-        [(c, d) for c in range(len(color_ns)) for d in range(first[c], last[c])], np.intp
-    ).reshape(-1, 2)
-    order = np.argsort(np.abs(color_ns[near[:, 0]] - depth_ns[near[:, 1]]), kind="stable")
-    pairs: dict[int, int] = {}
-    used: set[int] = set()
-    for c, d in near[order].tolist():
-        if c not in pairs and d not in used:
-            pairs[c] = d
-            used.add(d)
-    return sorted(pairs.items())
-
-
-# ---- small readers ---------------------------------------------------------------------------
+            items += _example(folder).items
+        except BadRecordingError as error:  # it loses itself, not the others
+            color = _example_color(folder) or folder
+            items.append(Item(folder.name, color, folder, None, fault=str(error)))
+    return Sequence("examples", items)
 
 
 def _example_color(path: Path) -> Path | None:
@@ -233,75 +145,197 @@ def _example_color(path: Path) -> Path | None:
 
 
 def _example_folders(path: Path) -> list[Path]:
-    found = [p for p in path.iterdir() if p.is_dir() and _example_color(p)]
+    found = [p for p in _visible(path) if p.is_dir() and _example_color(p)]
     return sorted(found, key=lambda p: _natural(p.name))
 
 
-def _natural(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdecimal() else (1 << 62, name)
+# ---- two folders ---------------------------------------------------------------------------------
 
 
-def _images(path: Path) -> dict[str, Path]:
-    return {p.stem: p for p in path.iterdir() if p.suffix.lower() in _IMAGES}
+def _plain(path: Path) -> Sequence:
+    colors, depths = _two_folders(path)
+    pairs, stamps_us = _paired(colors, depths)
+    lens = _lens_of(path, _TUM if stamps_us else None)
+    own, pose = _scannet(path)
+    scale_m = _scale_m(lens, _MILLIMETRE_M)
+    items = [
+        Item(colors[c].name, colors[c], depths[d], lens, scale_m, stamps_us.get(d), own, pose)
+        for c, d in pairs
+    ]
+    return Sequence("plain", items, len(colors) + len(depths) - 2 * len(items))
 
 
-def _text(path: Path) -> str:
+def _bop(path: Path) -> Sequence:
+    colors, depths = _two_folders(path)
+    by_number = read_bop(path / "scene_camera.json")
+    items = []
+    for name, _ in _paired(colors, depths)[0]:
+        lens = by_number.get(str(int(name))) if name.isdecimal() else None
+        fault = "" if lens else f"{path / 'scene_camera.json'}: no image {name} in it"
+        scale_m = _scale_m(lens, _MILLIMETRE_M)
+        items.append(Item(colors[name].name, colors[name], depths[name], lens, scale_m,
+                          fault=fault))  # fmt: skip
+    return Sequence("bop", items, len(colors) + len(depths) - 2 * len(items))
+
+
+def _seven_scenes(path: Path) -> Sequence:
+    colors = {p.name.split(".color.")[0]: p for p in _images(path.glob("*.color.*")).values()}
+    depths = {p.name.split(".depth.")[0]: p for p in path.glob("[!.]*.depth.*")}
+    lens = _lens_of(path, _SEVEN_SCENES, also=path.parent)
+    names = sorted(colors.keys() & depths.keys(), key=_natural)
+    scale_m = _scale_m(lens, _MILLIMETRE_M)
+    items = [Item(colors[n].name, colors[n], depths[n], lens, scale_m) for n in names]
+    return Sequence("7-scenes", items, len(colors) + len(depths) - 2 * len(items))
+
+
+def _two_folders(path: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    color, depth = _folder(path, _COLOR_FOLDERS), _folder(path, _DEPTH_FOLDERS)
+    assert color is not None
+    assert depth is not None
+    return _images(_visible(color)), _images(_visible(depth), pictures.DEPTHS)
+
+
+def _paired(
+    colors: dict[str, Path], depths: dict[str, Path]
+) -> tuple[list[tuple[str, str]], dict[str, int]]:
+    """Return names that belong together, in order, and stamps in microseconds by depth's name."""
+    same = sorted(colors.keys() & depths.keys(), key=_natural)
+    stamps = {name: _stamp_us(name) for name in (*colors, *depths)}
+    times_us = {name: us for name, us in stamps.items() if us is not None}
+    is_stamped = len(times_us) == len(stamps) and bool(stamps)
+    if is_stamped and len(same) < min(len(colors), len(depths)):
+        color_names, depth_names = (sorted(d, key=times_us.__getitem__) for d in (colors, depths))
+        color_ns, depth_ns = (
+            np.array([times_us[n] * 1000 for n in names], np.int64)
+            for names in (color_names, depth_names)
+        )
+        pairs = associated(color_ns, depth_ns)
+        return [(color_names[c], depth_names[d]) for c, d in pairs], times_us
+    if same or not (colors and depths):
+        return [(name, name) for name in same], times_us if is_stamped else {}
+    color_by, depth_by = _by_number(colors), _by_number(depths)
+    return [(color_by[n], depth_by[n]) for n in sorted(color_by.keys() & depth_by.keys())], {}
+
+
+def _stamp_us(name: str) -> int | None:
+    """Microseconds in a name of Redwood's, ``0000012-000000400402``."""
+    found = re.fullmatch(r"\d{5,}-(\d{9,})", name, re.ASCII)
+    return int(found[1]) if found else None
+
+
+def _by_number(names: Iterable[str]) -> dict[int, str]:
+    """Names by the last number in them."""
+    found = ((re.findall(r"\d+", name, re.ASCII), name) for name in names)
+    return {int(numbers[-1]): name for numbers, name in found if numbers}
+
+
+def _scannet(path: Path) -> tuple[Lens | None, Extrinsics]:
+    """Return depth's own lens and ``T_color_depth`` where ScanNet's files hold them."""
+    folder = path / "intrinsic"
+    if not (folder / "intrinsic_depth.txt").exists():
+        return None, Extrinsics()
+    color, depth = (_pose(folder / f"extrinsic_{name}.txt") for name in ("color", "depth"))
+    return read_lens(folder / "intrinsic_depth.txt"), color.inverse() @ depth
+
+
+def _pose(path: Path) -> Extrinsics:
+    if not path.exists():
+        return Extrinsics()
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadRecordingError(f"{path}: cannot be read as text ({error})") from error
+        return Extrinsics.from_matrix(np.loadtxt(path).reshape(4, 4))
+    except (OSError, ValueError) as error:
+        raise BadRecordingError(f"{path}: 4x4 numbers are needed ({error})") from error
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise BadRecordingError(f"{path}: no JSON ({error}); correct the file") from error
-    if not isinstance(values, dict):
-        raise BadRecordingError(f"{path}: an object with fx, fy, cx, cy is needed")
-    return values
+# ---- lists ---------------------------------------------------------------------------------------
 
 
-def _depth_scale_m(path: Path, default: float) -> float:
-    value = _json(path).get("depth_scale_m", default)
-    if not isinstance(value, (int, float)) or not 0 < value < 1:
-        raise BadRecordingError(f"{path}: depth_scale_m {value!r} must lie between 0 and 1 metre")
-    return float(value)
+def _is_listed(path: Path) -> bool:
+    lists = (path / "rgb.txt").exists() and (path / "depth.txt").exists()
+    return lists or _association_file(path) is not None
 
 
-def _intrinsics(item: Item, width: int, height: int) -> Intrinsics:
-    if item.camera is None:
-        if (width, height) != (_TUM_DEFAULT.width, _TUM_DEFAULT.height):
-            raise BadRecordingError(
-                f"{item.color}: {width}x{height} is not TUM's 640x480; add an intrinsics.json"
-            )
-        return _TUM_DEFAULT
-    try:
-        if item.camera.suffix == ".json":
-            return _from_json(item.camera, width, height)
-        return Intrinsics.from_matrix(np.loadtxt(item.camera, ndmin=2), width, height)
-    except (ConfigError, OSError, ValueError, TypeError, KeyError) as error:
+def _association_file(path: Path) -> Path | None:
+    return next((path / name for name in _ASSOCIATIONS if (path / name).is_file()), None)
+
+
+def _tum(path: Path) -> Sequence:
+    if (path / "rgb.txt").exists() and (path / "depth.txt").exists():
+        color_ns, colors = read_list(path / "rgb.txt")
+        depth_ns, depths = read_list(path / "depth.txt")
+        pairs = associated(color_ns, depth_ns)
+    else:
+        listed = _association_file(path)
+        assert listed is not None
+        depth_ns, colors, depths = read_associations(listed)
+        pairs = [(i, i) for i in range(len(depths))]
+    is_whole = not (depth_ns % 1_000_000_000).any()
+    counts_frames = is_whole and bool((depth_ns < _MOST_FRAMES * 1_000_000_000).all())
+    lens = _lens_of(path, _ICL if counts_frames else _TUM)
+    scale_m = _scale_m(lens, _TUM_SCALE_M)
+    items = [
+        Item(colors[c].name, colors[c], depths[d], lens, scale_m,
+             None if counts_frames else round(int(depth_ns[d]) / 1000))
+        for c, d in pairs
+    ]  # fmt: skip
+    return Sequence("tum", items, len(colors) + len(depths) - 2 * len(items))
+
+
+# ---- calibration and names -----------------------------------------------------------------------
+
+
+def _lens_of(
+    path: Path, otherwise: Intrinsics | None, also: Path | None = None
+) -> Lens | Intrinsics:
+    """Return the calibration in a folder, or the one its data set is known to have."""
+    for folder in (path, also or path):
+        places = [folder / name for name in _LENSES]
+        places += [*sorted(folder.glob("[!.]*_info.txt")), folder / f"{folder.name}.txt"]
+        found = next((place for place in places if place.is_file()), None)
+        if found is not None:
+            return read_lens(found)
+    if otherwise is None:
         raise BadRecordingError(
-            f"{item.camera}: {error}; 3x3 pixels or fx, fy, cx, cy are needed"
-        ) from error
+            f"{path}: no calibration in it; add intrinsics.json with fx, fy, cx, cy in pixels, or "
+            f"one of {', '.join(_LENSES[1:])}"
+        )
+    log.warning(
+        "%s: no intrinsics file; fx %g fy %g cx %g cy %g of the data set is assumed",
+        path, otherwise.fx, otherwise.fy, otherwise.cx, otherwise.cy,
+    )  # fmt: skip
+    return otherwise
 
 
-def _from_json(path: Path, width: int, height: int) -> Intrinsics:
-    values = _json(path)
-    size = int(values.get("width", width)), int(values.get("height", height))
-    if size != (width, height):
-        raise ValueError(f"is for {size[0]}x{size[1]}, the images are {width}x{height}")
-    missing = [name for name in ("fx", "fy", "cx", "cy") if name not in values]
-    if missing:
-        raise ValueError(f"{', '.join(missing)} missing")
-    fx, fy, cx, cy = (float(values[name]) for name in ("fx", "fy", "cx", "cy"))
-    distortion = tuple(float(value) for value in values.get("distortion", ()))
-    return Intrinsics(width, height, fx, fy, cx, cy, distortion)
+def _scale_m(lens: Lens | Intrinsics | None, otherwise: float) -> float:
+    told = lens.depth_scale_m if isinstance(lens, Lens) else None
+    return otherwise if told is None else told
+
+
+def _folder(path: Path, names: tuple[str, ...]) -> Path | None:
+    found = {p.name.lower(): p for p in _visible(path) if p.is_dir()}
+    return next((found[name] for name in names if name in found), None)
+
+
+def _images(paths: Iterable[Path], suffixes: tuple[str, ...] = pictures.COLORS) -> dict[str, Path]:
+    visible = sorted(p for p in paths if not p.name.startswith("."))
+    return {p.stem: p for p in visible if p.suffix.lower() in suffixes}
+
+
+def _visible(path: Path) -> list[Path]:
+    return [p for p in path.iterdir() if not p.name.startswith(".")]
+
+
+def _natural(name: str) -> tuple[tuple[str | int, ...], str]:
+    """A key by which ``frame_2`` comes before ``frame_10``."""
+    parts = re.split(r"(\d+)", name, flags=re.ASCII)
+    return tuple(int(p) if i % 2 else p.casefold() for i, p in enumerate(parts)), name
 
 
 _SCANS: dict[str, Callable[[Path], Sequence]] = {
     "example": _example,
     "examples": _examples,
     "tum": _tum,
+    "bop": _bop,
+    "7-scenes": _seven_scenes,
     "plain": _plain,
 }

@@ -7,6 +7,7 @@ The base class does the checks, the counters and the states, so that a hook only
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -21,6 +22,7 @@ from lingbot_live.cameras.controls import Control, ControlValue, control_named
 from lingbot_live.cameras.playback import Playback
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
+    BadFrameError,
     CameraTimeoutError,
     SessionStateError,
 )
@@ -34,6 +36,8 @@ from lingbot_live.frame import (
     RawDepth,
     RecordedDepth,
 )
+
+log = logging.getLogger(__name__)
 
 _MOST_IMU = 20_000  # samples kept while no frame comes, half a minute of the fastest sensors
 
@@ -98,6 +102,7 @@ class Capture:
     reference_m: DepthMap | None = None
     label: str = ""
     recorded: RecordedDepth | None = None
+    out_of_range: int = 0  # as `Frame.out_of_range`
 
 
 class Camera(ABC):
@@ -150,13 +155,18 @@ class Camera(ABC):
 
         Raises:
             CameraTimeoutError: nothing came in time; reading on is fine.
+            BadFrameError: one frame of a recording is damaged; reading on is fine.
             EndOfStreamError: a recording is over.
             CameraDisconnectedError: the device is gone; close it and open it again.
             SessionStateError: it is not open.
         """
         if self.state is not CameraState.STREAMING:
             raise SessionStateError(f"{self.info.address}: open it before reading")
-        capture = self._cam_read(timeout_s)
+        try:
+            capture = self._cam_read(timeout_s)
+        except BadFrameError:
+            self._next_index += 1
+            raise
         if capture is None:
             raise CameraTimeoutError(f"{self.info.address}: no frame within {timeout_s:g} s")
         self._count_gap(capture.device_index)
@@ -175,6 +185,7 @@ class Camera(ABC):
             label=capture.label,
             recorded=capture.recorded,
             imu=tuple(self._imu),
+            out_of_range=capture.out_of_range,
         )
         self._imu.clear()
         self._next_index += 1
@@ -245,6 +256,7 @@ class Camera(ABC):
     def _cam_read(self, timeout_s: float) -> Capture | None:
         """Return the next capture, or None if none came within about ``timeout_s``.
 
+        Raise BadFrameError, and count it in `missed`, for a damaged frame that can be passed over.
         Must return in time even if the device is gone: raise CameraDisconnectedError or
         EndOfStreamError, do not block.
         """
@@ -363,7 +375,7 @@ class Driver(ABC):
 
 
 def first_frame(camera: Camera, timeout_s: float = 10.0) -> Frame:
-    """Read one frame, waiting up to ``timeout_s`` in short steps.
+    """Read one frame, waiting up to ``timeout_s`` in short steps; damaged ones are passed over.
 
     Raises:
         CameraError: as `Camera.read`; a timeout only after ``timeout_s``.
@@ -372,6 +384,8 @@ def first_frame(camera: Camera, timeout_s: float = 10.0) -> Frame:
     while True:
         try:
             return camera.read(0.2)
+        except BadFrameError as error:
+            log.warning("%s", error)
         except CameraTimeoutError:
             if time.monotonic() > deadline:
                 raise

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 
-from lingbot_live.cameras.base import Camera, first_frame
+from lingbot_live.cameras.base import Camera
 from lingbot_live.config import CameraConfig
-from lingbot_live.errors import EndOfStreamError, LingbotLiveError
+from lingbot_live.errors import (
+    BadFrameError,
+    CameraTimeoutError,
+    EndOfStreamError,
+    LingbotLiveError,
+)
 from lingbot_live.frame import Frame
+
+log = logging.getLogger(__name__)
 
 OFFLINE = CameraConfig(loop=False, realtime=False)
 _PATIENCE_S = 10.0
@@ -24,7 +33,7 @@ def readings(camera: Camera) -> Iterator[Frame | LingbotLiveError]:
     last = ""
     while True:
         try:
-            frame = first_frame(camera, patience_s)
+            frame = _read(camera, patience_s)
         except EndOfStreamError:
             return
         except LingbotLiveError as error:
@@ -38,8 +47,14 @@ def readings(camera: Camera) -> Iterator[Frame | LingbotLiveError]:
 
 
 def every_frame(camera: Camera) -> Iterator[Frame]:
-    """Yield every frame of an open camera; raises what `readings` would hand out."""
+    """Yield every frame of an open camera; one that is damaged is passed over.
+
+    Raises what else `readings` would hand out.
+    """
     for reading in readings(camera):
+        if isinstance(reading, BadFrameError):
+            log.warning("%s", reading)
+            continue
         if isinstance(reading, LingbotLiveError):
             raise reading
         yield reading
@@ -51,3 +66,13 @@ def frame_count(camera: Camera) -> int | None:
     if known.isdigit():
         return int(known)
     return None if camera.playback is None else camera.playback.frames
+
+
+def _read(camera: Camera, timeout_s: float) -> Frame:
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            return camera.read(0.2)
+        except CameraTimeoutError:
+            if time.monotonic() > deadline_s:
+                raise

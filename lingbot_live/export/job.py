@@ -127,16 +127,21 @@ class _Run:
 
     def _one_camera(self, source: Source, path: Path) -> None:
         target = Target(path, source.info, self._settings, self._request.source, source.has_refined)
-        before = self._report.frames
+        before, out_of_range = self._report.frames, 0
         writer = self._kind.create(target)
         try:
             for shot in self._shots(source):
                 writer.add(shot)
                 self._report.frames += 1
+                out_of_range += shot.frame.out_of_range
                 self._tell()
             if self._report.frames == before:
                 raise ExportError(f"{source.name}: {self._why_nothing()}")
             self._report.remarks += writer.finish()
+            if out_of_range:
+                self._report.remarks.append(
+                    f"{source.name}: {out_of_range} pixels held no depth (65535, or beyond 65.5 m)"
+                )
         finally:
             writer.close()
 

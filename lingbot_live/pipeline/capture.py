@@ -10,6 +10,7 @@ from collections.abc import Callable
 from lingbot_live.cameras.base import Camera, CameraState
 from lingbot_live.config import SessionConfig
 from lingbot_live.errors import (
+    BadFrameError,
     CameraBusyError,
     CameraDisconnectedError,
     CameraNotFoundError,
@@ -104,6 +105,10 @@ class CaptureWorker:
             except CameraTimeoutError:
                 self._note_silence()
                 continue
+            except BadFrameError as error:
+                log.warning("%s", error)
+                self._note_silence()
+                continue
             except EndOfStreamError:
                 self._enter(CameraState.ENDED)
                 return
@@ -113,7 +118,7 @@ class CaptureWorker:
                 return
 
     def _deliver(self, frame: Frame) -> None:
-        self._stats.count_captured()
+        self._stats.count_captured(frame.out_of_range)
         self._stats.add_stage("camera", time.monotonic_ns() - frame.timestamp_ns)
         self._last_frame_s = time.monotonic()
         if self.state is not CameraState.STREAMING:

@@ -92,11 +92,13 @@ class FeedStats:
         self._stages = {stage: Samples(window) for stage in STAGES}
         self.missed: Counter[str] = Counter()
         self.reconnects = 0
+        self.out_of_range = 0  # pixels of all Frames, see `Frame.out_of_range`
 
-    def count_captured(self) -> None:
-        """One Frame left the camera."""
+    def count_captured(self, out_of_range: int = 0) -> None:
+        """One Frame left the camera, with so many pixels out of range."""
         with self._lock:
             self._captured.tick()
+            self.out_of_range += out_of_range
 
     def count_refined(self) -> None:
         """One Frame was refined."""
@@ -143,6 +145,7 @@ class FeedStats:
                 "shown": self._shown.count,
                 "drops": dict(self._drops),
                 "missed": dict(self.missed),
+                "out_of_range_pixels": self.out_of_range,
                 "reconnects": self.reconnects,
                 "fps_captured": round(self._captured.mean_hz, 3),
                 "fps_refined": round(self._refined.mean_hz, 3),

@@ -17,26 +17,9 @@ from lingbot_live.errors import (
     CameraError,
     CameraNotFoundError,
     CameraTimeoutError,
-    EndOfStreamError,
 )
 
-ONCE = CameraConfig(loop=False, realtime=False)
-
-
-def frames(path, config=ONCE):
-    camera = registry.create_camera(f"folder:{path}", config)
-    found = []
-    with camera:
-        try:
-            while True:
-                found.append(camera.read(1.0))
-        except EndOfStreamError:
-            return found, camera
-
-
-def same_pair(frame, i):
-    color, depth = made.pair(i)
-    return np.array_equal(frame.color, color) and np.array_equal(frame.depth_raw, depth)
+frames, same_pair = made.frames, made.same_pair
 
 
 @pytest.mark.parametrize(
@@ -94,7 +77,9 @@ def test_tum_pairs_by_time_and_counts_the_rest(tmp_path):
 def test_tum_without_intrinsics_has_the_benchmarks(tmp_path):
     path = made.tum(tmp_path)
     (path / "intrinsics.txt").unlink()
-    with pytest.raises(BadRecordingError, match=r"not TUM's 640x480; add an intrinsics\.json"):
+    with pytest.raises(
+        BadRecordingError, match=r"not its data set's 640x480; add an intrinsics\.json"
+    ):
         frames(path)
     for name in ("rgb", "depth"):
         for i, file in enumerate(sorted((path / name).iterdir())):
@@ -142,7 +127,10 @@ def spoil_missing(path):
     ("spoil", "says"),
     [
         (spoil_depth_size, r"rgb\.png: colour is 64x48 but depth 32x24; align"),
-        (spoil_depth_bits, r"raw_depth\.png: depth must be one channel of 16 bit, not 8 bit"),
+        (
+            spoil_depth_bits,
+            r"raw_depth\.png: depth must be one channel of 16 bit or of floats, not 8 bit",
+        ),
         (spoil_image, r"rgb\.png: not a readable image; save it again"),
         (spoil_empty_image, r"rgb\.png: not a readable image; save it again"),
         (spoil_nan, r"intrinsics\.txt: .*fx nan.*must be finite"),
@@ -154,7 +142,7 @@ def spoil_missing(path):
 def test_bad_files_are_named(tmp_path, spoil, says):
     path = made.example(tmp_path / "bad")
     spoil(path)
-    camera = registry.create_camera(f"folder:{path}", ONCE)
+    camera = registry.create_camera(f"folder:{path}", made.ONCE)
     with pytest.raises(BadRecordingError, match=says) as caught:
         camera.open()
     assert "\n" not in str(caught.value)
@@ -170,10 +158,10 @@ def test_bad_files_are_named(tmp_path, spoil, says):
         ("[1]", "an object with fx"),
         ('{"fx": 1}', "fy, cx, cy missing"),
         ('{"fx": "wide", "fy": 1, "cx": 1, "cy": 1}', "wide"),
-        ('{"fx": 9, "fy": 9, "cx": 1, "cy": 1, "width": 640}', "is for 640x48, the images are"),
-        ('{"fx": 9, "fy": 9, "cx": 1, "cy": 1, "distortion": [1]}', "1 distortion values"),
-        ('{"fx": 9, "fy": 9, "cx": 1, "cy": 1, "distortion": 3}', "3x3 pixels or fx"),
-        ('{"fx": 9, "fy": 9, "cx": 1, "cy": 1, "depth_scale_m": 1000}', "depth_scale_m 1000"),
+        ('{"fx": 60, "fy": 60, "cx": 31, "cy": 23, "width": 640}', "is for 640x48, the images are"),
+        ('{"fx": 60, "fy": 60, "cx": 31, "cy": 23, "distortion": [1]}', "1 distortion values"),
+        ('{"fx": 60, "fy": 60, "cx": 31, "cy": 23, "distortion": 3}', "3x3 pixels or fx"),
+        ('{"fx": 60, "fy": 60, "cx": 31, "cy": 23, "depth_scale_m": 1000}', "depth_scale_m 1000"),
     ],
 )
 def test_bad_json_is_named(tmp_path, values, says):
