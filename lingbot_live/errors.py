@@ -18,6 +18,7 @@
     │   └── NothingRecordedError      the recording holds no refined depth for this frame
     ├── RecordingError            a session file
     │   ├── CorruptRecordingError     damaged beyond what can be read
+    │   ├── NoCameraError             another program's file, its topics make no camera
     │   ├── RecordingVersionError     written by a newer version
     │   └── DiskFullError             no space left
     ├── ExportError               an export cannot begin or cannot go on
@@ -112,6 +113,14 @@ class RecordingError(LingbotLiveError):
 
 class CorruptRecordingError(RecordingError):
     """Nothing can be read from a damaged session file."""
+
+
+class NoCameraError(RecordingError):
+    """Another program's file whose topics make no camera; ``table`` shows them, a line each."""
+
+    def __init__(self, message: str, table: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.table = tuple(table)
 
 
 class RecordingVersionError(RecordingError):

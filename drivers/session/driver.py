@@ -53,6 +53,8 @@ class PlaybackDriver(Driver):
         }
         if recording.damage:
             details["damage"] = "; ".join(recording.damage)
+        if track.remarks:
+            details["remarks"] = "; ".join(track.remarks)
         name, serial = (track.info.name, track.info.serial) if track.info else (track.name, "")
         return CameraInfo(self.scheme, target, name, serial, is_recording=True, details=details)
 

@@ -25,7 +25,7 @@ from lingbot_live.cli.options import (
     refiner_config,
     stoppable,
 )
-from lingbot_live.errors import RecordingError
+from lingbot_live.errors import NoCameraError, RecordingError
 
 if TYPE_CHECKING:
     from lingbot_live.config import RefinerConfig
@@ -104,7 +104,11 @@ def info(
     if file.suffix.lower() == ".mcap":
         from lingbot_live.recording.info import describe
 
-        found, lines = describe(file.expanduser()), _lines
+        try:
+            found, lines = describe(file.expanduser()), _lines
+        except NoCameraError as error:
+            print("\n".join(error.table))
+            raise
     else:
         from lingbot_live.cameras.describe import describe as describe_recording
 
@@ -269,6 +273,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             yield f"    {_camera_line(camera)}"
         if camera["imu"]:
             yield f"    {camera['imu']} readings of inertial sensors at {camera['imu_hz']:g} Hz"
+        if camera.get("alignment") == "own" and not found["made_by"]:
+            yield "    its depth is not aligned: it is registered to colour while reading"
+        for remark in camera["remarks"]:
+            yield f"    note: {remark}"
         for cause, count in camera["drops"].items():
             yield f"    {count} frames {cause}"
     for refiner in found["refiners"]:
@@ -279,6 +287,14 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"  marker at {marker['at_s']:g} s: {marker['text']}"
     for text in found["damage"]:
         yield f"  damaged: {text}"
+    yield "  topics:"
+    yield from (f"    {line}" for line in _topic_lines(found["topics"]))
+
+
+def _topic_lines(topics: list[dict[str, Any]]) -> list[str]:
+    from lingbot_live.recording.foreign import TopicUse, table
+
+    return table([TopicUse(**topic) for topic in topics])
 
 
 def _camera_line(camera: dict[str, Any]) -> str:

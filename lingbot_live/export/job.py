@@ -137,6 +137,7 @@ class _Run:
                 self._tell()
             if self._report.frames == before:
                 raise ExportError(f"{source.name}: {self._why_nothing()}")
+            self._report.remarks += [f"{source.name}: {text}" for text in source.remarks]
             self._report.remarks += writer.finish()
             if out_of_range:
                 self._report.remarks.append(

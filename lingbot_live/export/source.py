@@ -61,6 +61,7 @@ class Source(ABC):
     ) -> None:
         self.name, self.info, self.total = name, info, total
         self.has_refined = has_refined
+        self.remarks: tuple[str, ...] = ()  # what was assumed of the input
 
     @abstractmethod
     def frames(self, span: Span) -> Iterator[Numbered]:
@@ -95,6 +96,7 @@ class _SessionSource(Source):
         known = track.info or replace(info, details={})
         super().__init__(track.name, known, len(track), len(track.refined_times_ns) > 0)
         self._track = track
+        self.remarks = track.remarks
 
     def frames(self, span: Span) -> Iterator[Numbered]:
         for row in range(len(self._track))[span.first : span.end : span.step]:

@@ -57,6 +57,7 @@ def describe(path: Path) -> dict[str, object]:
                 if e.kind == "marker"
             ],
             "options": _options(about.get("options", "")),
+            "topics": [asdict(topic) for topic in recording.topics],
             "settings": recording.metadata.get(f"{SESSION}.settings", {}),
         }
 
@@ -69,6 +70,7 @@ def _track(track: Track) -> dict[str, object]:
         "fps_refined": _rate_hz(track.refined_times_ns),
         "imu": len(track.imu_times_ns),
         "imu_hz": _rate_hz(track.imu_times_ns),
+        "remarks": list(track.remarks),
         "gap_max_ms": round(float(np.diff(track.times_ns).max(initial=0)) / 1e6, 3),
     }
     first = next(track.readable(), None)
@@ -81,6 +83,7 @@ def _track(track: Track) -> dict[str, object]:
         "serial": info.serial if info else None,
         "size": f"{frame.intrinsics.width}x{frame.intrinsics.height}",
         "depth_scale_m": frame.depth_scale_m,
+        "alignment": frame.alignment.value,
         "calibration": _calibration(frame.calibration),
     }
 

@@ -49,6 +49,8 @@ class Player(Camera):
             self._track = self.playback.recording.track(self._camera)
         except RecordingError as error:
             raise BadRecordingError(str(error)) from error
+        for remark in self._track.remarks:
+            log.warning("%s: %s", self.info.address, remark)
         self.playback.loop = self.config.loop
         self._next = 0
         self._serial = self.playback.position().serial
@@ -158,6 +160,7 @@ class Player(Camera):
             alignment=frame.alignment,
             label=frame.label,
             recorded=_recorded(track, index, frame),
+            out_of_range=frame.out_of_range,
         )
 
 

@@ -14,7 +14,13 @@ import numpy.typing as npt
 from lingbot_live.cameras.playtime import PlayTime
 from lingbot_live.errors import CorruptRecordingError, RecordingError, did_you_mean
 from lingbot_live.frame import Frame, RefinedFrame
-from lingbot_live.recording.foreign import Topics, foreign_tracks
+from lingbot_live.recording.foreign import (
+    ForeignFile,
+    ForeignTrack,
+    McapSource,
+    Topics,
+    TopicUse,
+)
 from lingbot_live.recording.format import (
     CAMERA,
     ROLE,
@@ -67,13 +73,24 @@ class Recording:
         index = self._reader.index
         self.metadata = dict(index.metadata)
         check_version(self.metadata.get(SESSION, {}), str(self.path))
+        self._foreign: ForeignFile | None = None
         self.is_own = any(ROLE in channel.metadata for channel in index.channels.values())
-        tracks = self._own_tracks() if self.is_own else foreign_tracks(self._reader, topics)
+        tracks = self._own_tracks() if self.is_own else self._foreign_tracks(topics)
         self.tracks: dict[str, Track] = {track.name: track for track in tracks if len(track)}
         if not self.tracks:
             raise CorruptRecordingError(f"{self.path}: no frame with colour and depth in it")
         self._owner, self._row, self._times = _merge(list(self.tracks.values()))
         self.play_time = PlayTime(self._times)
+
+    @property
+    def topics(self) -> list[TopicUse]:
+        """What every topic with messages holds, in the file's order."""
+        if self._foreign is not None:
+            return self._foreign.topics
+        return [
+            TopicUse(c.topic, c.schema, c.encoding, c.count, self._role(c.number))
+            for c in McapSource(self._reader).channels
+        ]
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -214,6 +231,18 @@ class Recording:
             for number, channel in index.channels.items()
             if channel.metadata.get(ROLE) == role.value and number in index.entries
         ]
+
+    def _foreign_tracks(self, topics: Topics | None) -> list[ForeignTrack]:
+        self._foreign = ForeignFile(McapSource(self._reader), topics)
+        if not self._foreign.tracks:
+            raise self._foreign.nothing(str(self.path))
+        return self._foreign.tracks
+
+    def _role(self, channel: int) -> str:
+        metadata = self._reader.index.channels[channel].metadata
+        of = f" of {metadata[CAMERA]}" if CAMERA in metadata else ""
+        role: str = metadata.get(ROLE, "not used")
+        return role.replace("_", " ") + of
 
     def _own_tracks(self) -> list[Track]:
         doubted: set[int] = set()

@@ -68,6 +68,11 @@ class Track(ABC):
     def info(self) -> CameraInfo | None:
         """What the driver said of the camera, where that was recorded."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was assumed of another program's file, and what of it is left out, in words."""
+        return ()
+
     @abstractmethod
     def frame(self, index: int) -> Frame:
         """Return the frame at ``index``, 0 to len - 1."""

@@ -74,6 +74,10 @@ class Opening:
                 "To make a whole file of it: lingbot-live repair FILE -o NEW.mcap",
                 can_retry=False,
             )
+            return
+        remarks = {info.details["remarks"] for info in infos if "remarks" in info.details}
+        if remarks:
+            self._window.message.show_note(f"{', '.join(asked)}: {'; '.join(remarks)}")
 
     def add(self, address: str) -> None:
         """Stream from one more camera, or from all cameras of a session file."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.recording.mcap.places import Budget, ChunkPlace, FileIndex
 from lingbot_live.recording.mcap.records import (
+    CHUNK_HEAD,
     MESSAGE,
     MOST_CHUNK,
     PREFIX,
@@ -83,6 +84,24 @@ class McapFile:
                 raise CorruptRecordingError(f"{self.path}: an index points at no message")
         length = PREFIX.unpack_from(data, at)[1]
         return memoryview(data)[at + 31 : at + 9 + length]
+
+    def unpacked(self, place: ChunkPlace) -> int | None:
+        """Return where a chunk's records lie in the file as they are; None where it is packed."""
+        head = self._source.read_some(place.start + 9, CHUNK_HEAD.size)
+        if len(head) < CHUNK_HEAD.size or CHUNK_HEAD.unpack(head)[4]:
+            return None
+        return place.start + 9 + CHUNK_HEAD.size + 8
+
+    def head(self, at: int, size: int, channel: int, time_ns: int) -> bytes | None:
+        """Return the first ``size`` bytes of a message in the file; None where it is not there."""
+        left = max(0, self.size - at)
+        record = self._source.read_some(at, min(31 + size, left))
+        if len(record) < 31:
+            return None
+        opcode, length = PREFIX.unpack_from(record)
+        found, _, log_time = struct.unpack_from("<HIQ", record, 9)
+        is_it = opcode == MESSAGE and length >= 22 and (found, log_time) == (channel, time_ns)
+        return record[31 : 9 + length] if is_it else None
 
     def loose_message(self, at: int) -> bytes:
         """Return a message record that lies outside of chunks, with its prefix."""

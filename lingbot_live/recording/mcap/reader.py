@@ -65,6 +65,30 @@ class MessageReader:
             raise CorruptRecordingError(f"{self._file.path}: no message at byte {at}")
         return memoryview(record)[31:]
 
+    def head(self, channel: int, row: int, size: int) -> bytes:
+        """Return how a message's content begins, ``size`` bytes at most.
+
+        In a chunk that is not packed only these are read, and no checksum is looked at.
+
+        Raises:
+            CorruptRecordingError: it lies in a damaged part of the file.
+        """
+        entries = self.entries(channel)
+        number, at = int(entries.chunk[row]), int(entries.offset[row])
+        with self._lock:
+            start = self._start_unpacked(number)
+            if start is not None:
+                found = self._file.head(start + at, size, channel, int(entries.times_ns[row]))
+                if found is not None:
+                    return found
+        return bytes(self.payload(channel, row)[:size])
+
+    def _start_unpacked(self, number: int) -> int | None:
+        """Return where a chunk's records lie in the file as they are; None where they do not."""
+        if number < 0:
+            return 0
+        return None if number in self._chunks else self._file.unpacked(self.index.chunks[number])
+
     def close(self) -> None:
         """Close the file; safe more than once."""
         with self._lock:

@@ -1,0 +1,22 @@
+"""Which decoder reads which encoding; each is imported when a file first needs it."""
+
+from __future__ import annotations
+
+import functools
+from importlib import import_module
+from typing import cast
+
+from lingbot_live.recording.foreign.messages import Decoder
+
+DECODERS = {
+    "cdr": "lingbot_live.recording.foreign.ros2:Ros2",
+}
+
+
+@functools.cache
+def decoder(encoding: str) -> Decoder | None:
+    """Return what reads an encoding; None where nothing does."""
+    if encoding not in DECODERS:
+        return None
+    module, _, name = DECODERS[encoding].partition(":")
+    return cast(Decoder, getattr(import_module(module), name)())

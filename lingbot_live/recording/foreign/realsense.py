@@ -1,0 +1,94 @@
+"""The topics of librealsense's own recorder, in whatever container they came.
+
+``/device_0/sensor_0/Depth_0/...``: a sensor's options are texts, ``.../option/Depth_Units/value``;
+``.../Depth_0/tf/ref_1`` holds the transform from the stream ``ref_1`` to this one, rotation by
+columns. Read off the files that it writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.frame import Extrinsics
+from lingbot_live.recording.foreign.messages import MessageSource, Text
+from lingbot_live.recording.foreign.streams import Stream, first_whole
+
+log = logging.getLogger(__name__)
+
+_STREAM = re.compile(r"(/device_\d+/sensor_\d+)/([^/]+)/image/data")
+_NUMBERS = re.compile(r"(rotation|translation)=([-+0-9.eE,]+)")
+_METADATA_UNIT = re.compile(r"depth_units=([-+0-9.eE]+)")
+
+
+def unit_m(source: MessageSource, streams: Sequence[Stream], depth: Stream) -> float | None:
+    """Return metres per unit of depth; None where ``depth`` is no such topic or nothing is said."""
+    place = _STREAM.match(depth.topic)
+    if place is None:
+        return None
+    sensor, name = place.groups()
+    for option in ("Depth_Units", "Depth Units"):
+        text = _text(source, streams, f"{sensor}/option/{option}/value")
+        if text is not None:
+            return _positive(text, depth.topic)
+    note = _METADATA_UNIT.search(_text(source, streams, f"{sensor}/{name}/image/metadata") or "")
+    return None if note is None else _positive(note[1], depth.topic)
+
+
+def between(
+    source: MessageSource, streams: Sequence[Stream], color: Stream, depth: Stream
+) -> Extrinsics | None:
+    """Return ``T_color_depth`` of two such topics; None where it is not told for both."""
+    found = [_from_reference(source, streams, stream) for stream in (color, depth)]
+    for name, to_color in found[0].items():
+        if name in found[1]:
+            return to_color @ found[1][name].inverse()
+    return None
+
+
+def _from_reference(
+    source: MessageSource, streams: Sequence[Stream], stream: Stream
+) -> dict[str, Extrinsics]:
+    place = _STREAM.match(stream.topic)
+    if place is None:
+        return {}
+    prefix = f"{place[1]}/{place[2]}/tf/"
+    found = {}
+    for other in streams:
+        if other.topic.startswith(prefix):
+            values = dict(_NUMBERS.findall(_text(source, streams, other.topic) or ""))
+            try:
+                turn = np.array(values["rotation"].split(","), np.float64).reshape(3, 3).T
+                shift = np.array(values["translation"].split(","), np.float64).reshape(3, 1)
+            except (KeyError, ValueError) as error:
+                log.warning("%s: no transform can be read: %r", other.topic, error)
+                continue
+            found[other.topic[len(prefix) :]] = Extrinsics.from_matrix(np.hstack([turn, shift]))
+    return found
+
+
+def _positive(text: str, topic: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if 0 < value < 1:
+        return value
+    log.warning("%s: its unit of depth is said to be %r; millimetres are taken", topic, text)
+    return None
+
+
+def _text(source: MessageSource, streams: Sequence[Stream], topic: str) -> str | None:
+    for stream in streams:
+        if stream.topic == topic:
+            try:
+                message = first_whole(source, stream.channel)
+            except CorruptRecordingError as error:
+                log.info("%s: passed over: %s", topic, error)
+                return None
+            return message.text if isinstance(message, Text) else None
+    return None

@@ -1,0 +1,115 @@
+"""ROS 2 messages in CDR, as rosbag2 writes them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import numpy as np
+
+from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.frame import Extrinsics
+from lingbot_live.recording.foreign.messages import (
+    CameraModel,
+    Channel,
+    CompressedImage,
+    Data,
+    Header,
+    Message,
+    Text,
+    Transform,
+    Transforms,
+)
+from lingbot_live.recording.mcap import cdr, schemas
+
+_EXTRINSICS = "realsense2_camera_msgs/msg/Extrinsics"
+
+
+class Ros2:
+    """The `Decoder` of ``cdr``."""
+
+    def knows(self, schema: str) -> bool:
+        """Whether `decode` reads messages of this type."""
+        return schema in _READERS or schema == _EXTRINSICS
+
+    def decode(self, channel: Channel, data: Data) -> Message:
+        """Return a message; CorruptRecordingError where it is damaged or empty."""
+        if not len(data):
+            raise CorruptRecordingError(f"{channel.topic}: a message is empty")
+        try:
+            if channel.schema == _EXTRINSICS:
+                return _extrinsics(cdr.Reader(data), b"Header" in channel.definition)
+            return _READERS[channel.schema](data)
+        except (struct.error, ValueError, OverflowError) as error:
+            raise CorruptRecordingError(f"{channel.topic}: {error}") from error
+        except CorruptRecordingError as error:
+            raise CorruptRecordingError(f"{channel.topic}: {error}") from error
+
+    def header(self, channel: Channel, head: Data) -> Header | None:
+        """Return the header that images and calibrations begin with."""
+        try:
+            return cdr.Reader(head).header()
+        except CorruptRecordingError:
+            return None
+
+
+def _compressed(data: Data) -> CompressedImage:
+    return CompressedImage(*cdr.decode_compressed(data))
+
+
+def _camera(data: Data) -> CameraModel:
+    reader = cdr.Reader(data)
+    header = reader.header()
+    height, width = reader.number(), reader.number()
+    model = reader.text()
+    d = reader.take("d", reader.number())
+    k, r, p = reader.take("d", 9), reader.take("d", 9), reader.take("d", 12)
+    binning = (reader.number(), reader.number())
+    x, y, high, wide = (reader.number() for _ in range(4))
+    return CameraModel(header, width, height, model, d, k, r, p, binning, (x, y, wide, high))
+
+
+def _transforms(data: Data) -> Transforms:
+    reader = cdr.Reader(data)
+    found = []
+    for _ in range(reader.number()):
+        parent, child = reader.header().frame_id, reader.text()
+        shift, turn = reader.take("d", 3), reader.take("d", 4)
+        found.append(Transform(parent, child, rigid(shift, turn)))
+    return Transforms(tuple(found))
+
+
+def _extrinsics(reader: cdr.Reader, has_header: bool) -> Transforms:
+    """Read ``realsense2_camera_msgs/msg/Extrinsics``; its rotation goes by columns."""
+    if has_header:
+        reader.header()
+    turn = np.reshape(reader.take("d", 9), (3, 3)).T
+    shift = np.reshape(reader.take("d", 3), (3, 1))
+    return Transforms((Transform("", "", Extrinsics.from_matrix(np.hstack([turn, shift]))),))
+
+
+def rigid(translation_m: tuple[float, ...], quaternion: tuple[float, ...]) -> Extrinsics:
+    """Return the transform of a translation and a quaternion x, y, z, w of any length but 0.
+
+    Raises:
+        CorruptRecordingError: the quaternion has no length.
+    """
+    length = float(np.linalg.norm(quaternion))
+    if not (np.isfinite(length) and length > 1e-6 and np.isfinite(translation_m).all()):
+        raise CorruptRecordingError(f"a transform turns by {quaternion}")
+    x, y, z, w = (value / length for value in quaternion)
+    turn = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    )
+    return Extrinsics(turn, (translation_m[0], translation_m[1], translation_m[2]))
+
+
+_READERS: dict[str, Callable[[Data], Message]] = {
+    schemas.IMAGE: cdr.decode_image,
+    schemas.COMPRESSED_IMAGE: _compressed,
+    schemas.CAMERA_INFO: _camera,
+    schemas.TRANSFORMS: _transforms,
+    schemas.TEXT: lambda data: Text(cdr.decode_text(data)),
+}
