@@ -87,8 +87,8 @@ class _Runner:
     def start(self) -> None:
         window, options = self._window, self._options
         # A recording that ends can be steered back; with a number of frames, the run ends instead.
-        window.camera_config = replace(options.camera, hold=options.frames is None)
-        window.max_frames = options.frames
+        window.stage.camera_config = replace(options.camera, hold=options.frames is None)
+        window.stage.max_frames = options.frames
         refiner = options.refiner
         if not options.is_refiner_given:
             name, model = window.settings.refiner
@@ -97,15 +97,15 @@ class _Runner:
         window.refining.prefers_recorded = not options.is_refiner_given
         if options.rig is not None:
             window.rigging.load(options.rig)
-        window.firstShown.connect(lambda: QTimer.singleShot(1500, window.opening.find_cameras))
+        window.firstShown.connect(lambda: QTimer.singleShot(1500, window.devices.look))
         if options.addresses:
-            window.open_addresses(options.addresses)
+            window.stage.open(options.addresses)
         else:
             self._open_default()
         if options.duration_s is not None:
             QTimer.singleShot(round(options.duration_s * 1000), self._end)
         elif options.frames is not None:
-            window.sessionDone.connect(self._end)
+            window.stage.sessionDone.connect(self._end)
 
     def finish(self) -> int:
         """Write what was asked for; returns the exit status."""
@@ -124,7 +124,7 @@ class _Runner:
         window.tasks.run(
             "looking for a camera",
             lambda: registry.default_address(otherwise),
-            lambda address: window.open_addresses((address,)),
+            lambda address: window.stage.open((address,)),
         )
 
     def _end(self) -> None:
@@ -134,7 +134,8 @@ class _Runner:
         self._result = window.stats()
         if options.screenshot is not None and not window.grab().save(str(options.screenshot)):
             self._error = LingbotLiveError(f"{options.screenshot}: cannot write the picture there")
-        feeds = window.session.feeds if window.session is not None else []
+        session = window.stage.session
+        feeds = session.feeds if session is not None else []
         if feeds and all(feed.state is CameraState.FAILED for feed in feeds):
             self._error = self._error or feeds[0].error
         if options.snapshot is not None:
@@ -173,6 +174,6 @@ def _install_excepthook(window: MainWindow) -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         log.error("unexpected", exc_info=(kind, error, trace))
-        window.message.show_error(f"Unexpected: {error!r}", can_retry=False)
+        window.show_error(f"Unexpected: {error!r}")
 
     sys.excepthook = hook

@@ -1,11 +1,10 @@
-"""The window: composes panes, bars and docks, and turns commands into session calls."""
+"""The window: composes panes, bars, docks and commands; knows all its parts, and none knows it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -18,54 +17,44 @@ from PySide6.QtWidgets import (
 )
 
 from lingbot_live import __version__
-from lingbot_live.cameras.base import CameraState
-from lingbot_live.config import CameraConfig
-from lingbot_live.pipeline.session import Session
-from lingbot_live.system.worker import Worker
 from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
-from ui.controllers.demo import Demo
 from ui.controllers.devices import Devices
-from ui.controllers.exporting import Exporting
 from ui.controllers.feeds import Feeds
-from ui.controllers.layouts import Layouts
-from ui.controllers.opening import CLOSE_S, Opening, after, dropped_paths
+from ui.controllers.opening import Opening, dropped_paths
+from ui.controllers.recording import Recording
 from ui.controllers.refining import Refining
 from ui.controllers.replay import Replay
 from ui.controllers.rigging import Rigging
 from ui.controllers.saving import Saving
 from ui.dialogs.keys import KeysDialog
+from ui.dialogs.opener import Dialogs
 from ui.dialogs.palette import CommandPalette
-from ui.dialogs.report import Reporting
 from ui.panels.camera_bar import CameraBar
 from ui.panels.compare_view import CompareView
 from ui.panels.controls_panel import ControlsPanel
-from ui.panels.feed_panel import FeedPanel
+from ui.panels.demo import Demo
+from ui.panels.layouts import Docks, Layouts
 from ui.panels.quality_panel import QualityPanel
-from ui.panels.record_bar import RecordBar, Recording
+from ui.panels.record_bar import RecordBar
 from ui.panels.timeline import Timeline
 from ui.shell.actions import Actions
-from ui.shell.bridge import Bridge, FeedView, StallMeter, Tasks
+from ui.shell.bridge import FeedView, Tasks
 from ui.shell.notice import Notice
 from ui.shell.settings import Settings
+from ui.shell.stage import CLOSE_S, Stage
 from ui.shell.status import refiner_text, status_line
 from ui.shell.view_link import ViewLink
 from ui.views.depth_scale import DepthScale
+from ui.views.feed_panel import FeedPanel
 
-_STATUS_MS = 250
+_SAID_MS = 8000
 
 
 class MainWindow(QMainWindow):
-    """Owns the session on the screen. `firstShown` is sent once, with the first painted frame.
-
-    Parts of the window follow the session by the other signals and need no call from here.
-    """
+    """Also the `Desk` of its parts. `firstShown` is sent once, with the first painted frame."""
 
     firstShown = Signal()  # noqa: N815
-    sessionChanged = Signal()  # noqa: N815  another session, or none, is on the screen
-    sessionDone = Signal()  # noqa: N815  every feed has ended or failed
-    newsShown = Signal(list)  # noqa: N815  the FeedViews whose pictures were just drawn
-    statusDue = Signal()  # noqa: N815  a few times a second, session or not
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -74,29 +63,48 @@ class MainWindow(QMainWindow):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # else a field would get the keys
         self.setFocus()
         self.settings = settings
-        self.session: Session | None = None
-        self.camera_config = CameraConfig(hold=True)
-        self.asked: tuple[str, ...] = ()  # what the user named
-        self.addresses: tuple[str, ...] = ()  # the same with all cameras of session files
-        self.max_frames: int | None = None
         self.tasks = Tasks(self)
-        self.bridge = Bridge(parent=self)
-        self.stall = StallMeter(self)
+        self.stage = Stage(self.tasks, self)
         self._has_shown = False
-        self._started_s = 0.0
         self._closing = False
-        self._closer: Worker | None = None  # of the session before
-        self._build()
+        self._build_center()
+        self._build_docks()
+        self._build_controllers()
+        self._build_bars()
         self._connect()
         self._restore()
 
+    # ---- the desk ----------------------------------------------------------------------------
+
+    @property
+    def widget(self) -> QWidget:
+        """What dialogs belong to."""
+        return self
+
+    def say(self, text: str) -> None:
+        """Tell news that need no answer; they go by themselves."""
+        self.statusBar().showMessage(text, _SAID_MS)
+
+    def show_error(self, text: str, fix: str = "") -> None:
+        """Tell what went wrong, above the pictures, until the user has read it."""
+        self.message.show_error(text, fix, can_retry=False)
+
+    def show_note(self, text: str) -> None:
+        """Tell what is good to know, above the pictures, until the user has read it."""
+        self.message.show_note(text)
+
+    def offer(self, text: str, button: str, do: Callable[[], object]) -> None:
+        """Tell good news, with a button for what may come next."""
+        self.message.show_offer(text, button, do)
+
     # ---- building ----------------------------------------------------------------------------
 
-    def _build(self) -> None:
+    def _build_center(self) -> None:
         self.link = ViewLink(self)
+        self.actions_ = Actions(self)
         self.notice = Notice()  # of the refiner
         self.message = Notice()  # of files
-        self.feeds = Feeds(self)
+        self.feeds = Feeds(self.stage, self, self.link)
         self.scale = DepthScale()
         center = QWidget()
         column = QVBoxLayout(center)
@@ -107,39 +115,50 @@ class MainWindow(QMainWindow):
         column.addWidget(self.feeds.rows, 1)
         column.addWidget(self.scale)
         self.setCentralWidget(center)
+
+    def _build_docks(self) -> None:
         self.cloud = CloudView()
         self.compare = CompareView(self.feeds)
-        self.cloud_dock = self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud)
-        self.compare_dock = self._dock("Compare", "compare_dock", self.compare)
         self.quality = QualityPanel(self.feeds, self.tasks)
-        self.quality_dock = self._dock("Quality", "quality_dock", self.quality)
-        self.quality_dock.hide()
-        self.controls = ControlsPanel(self)
-        self.controls_dock = self._dock("Camera settings", "controls_dock", self.controls)
-        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.controls_dock)
-        self.controls_dock.hide()
-        self.devices = Devices(self)
-        self.cloud_feeds = CloudFeeds(self)
-        self.rigging = Rigging(self)
-        self.layouts = Layouts(self)
-        self.demo = Demo(self)
-        self.refining = Refining(self)
-        self.recording = Recording(self.tasks, self)
-        self.opening = Opening(self)
-        self.saving = Saving(self)
-        self.exporting = Exporting(self)
-        self.reporting = Reporting(self)
-        self.replay = Replay(self)
-        self.actions_ = Actions(self)
-        self.actions_.fill(self.menuBar())
-        self.actions_["mask"].setChecked(True)
-        self.refining.offer_recorded(False)
-        self.bar = CameraBar(self.actions_)
+        self.controls = ControlsPanel(self.stage, self, self.feeds)
+        self.docks = Docks(
+            self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud),
+            self._dock("Compare", "compare_dock", self.compare),
+            self._dock("Quality", "quality_dock", self.quality),
+            self._dock("Camera settings", "controls_dock", self.controls),
+        )
+        self.docks.quality.hide()
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.docks.controls)
+        self.docks.controls.hide()
+
+    def _build_controllers(self) -> None:
+        stage, actions, feeds = self.stage, self.actions_, self.feeds
+        self.devices = Devices(self, parent=self)
+        self.cloud_feeds = CloudFeeds(stage, feeds, self.cloud)
+        self.rigging = Rigging(self, feeds, self.cloud)
+        self.layouts = Layouts(self, self.settings, actions, feeds, self.compare, self.docks)
+        self.demo = Demo(
+            self, actions, feeds, self.compare, self.scale, self.layouts, self.cloud.bars
+        )
+        self.refining = Refining(stage, self, self.notice, actions)
+        self.recording = Recording(stage, self)
+        self.saving = Saving(stage, self, feeds, self.recording, lambda: self.scale.range)
+        self.opening = Opening(stage, self, self.refining, self.saving)
+        self.replay = Replay(stage, self, actions)
+        self.dialogs = Dialogs(
+            stage, self, feeds, self.refining, self.rigging, self.saving, self.replay
+        )
+
+    def _build_bars(self) -> None:
+        actions = self.actions_
+        actions.bind({**self._commands(), **self._view_commands()})
+        actions.fill(self.menuBar())
+        self.bar = CameraBar(actions)
         self.addToolBar(self.bar)
         self.addToolBarBreak()
-        self.record_bar = RecordBar(self.actions_)
+        self.record_bar = RecordBar(actions)
         self.addToolBar(self.record_bar)
-        self.timeline = Timeline(self, self.replay)
+        self.timeline = Timeline(self.stage, self, self.replay, actions)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.timeline)
         self.status = QLabel("stopped")
         self.statusBar().addPermanentWidget(self.status, 1)
@@ -153,29 +172,25 @@ class MainWindow(QMainWindow):
         return dock
 
     def _connect(self) -> None:
-        self.bridge.updated.connect(self._show_news)
+        stage = self.stage
+        stage.bridge.updated.connect(self._show_news)
+        stage.addressed.connect(self._on_addressed)
+        stage.sessionChanged.connect(self._on_session)
+        stage.statusDue.connect(self._show_status)
+        stage.statusDue.connect(self.quality.on_tick)
         self.feeds.rowsChanged.connect(self._on_rows)
-        self.bar.cameraChosen.connect(self.open_address)
+        self.bar.cameraChosen.connect(lambda address: stage.open((address,)))
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
         self.bar.precisionChosen.connect(self.refining.set_precision)
+        self.refining.chosen.connect(self.bar.show_refiner)
+        self.refining.tokensShown.connect(self.bar.show_tokens)
+        self.refining.noted.connect(self.status.setToolTip)
+        self.devices.listed.connect(self.bar.show_cameras)
+        self.devices.listed.connect(self.dialogs.keep_listing)
         self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
-        self.recording.failed.connect(lambda text: self.message.show_error(text, can_retry=False))
-        self.recording.space_low.connect(
-            lambda text: self.message.show_error(text, can_retry=False)
-        )
-        self.recording.written.connect(self.saving.show_written)
-        self.notice.retry.connect(self.refining.again)
-        self.notice.dismissed.connect(self.refining.note_dismissed)
-        self.statusDue.connect(self.quality.on_tick)
-        self.quality_dock.visibilityChanged.connect(self.actions_["quality"].setChecked)
-        self.controls_dock.visibilityChanged.connect(self.actions_["controls"].setChecked)
-        self.cloud_dock.visibilityChanged.connect(self.actions_["cloud"].setChecked)
-        self._status_timer = QTimer(self, interval=_STATUS_MS)
-        self._status_timer.timeout.connect(self._show_status)
-        self._status_timer.start()
 
     def _restore(self) -> None:
         self.scale.set_range(self.settings.depth_range)
@@ -183,89 +198,129 @@ class MainWindow(QMainWindow):
         self.layouts.restore()
         self._apply_scale()
 
-    # ---- session -----------------------------------------------------------------------------
+    # ---- commands ----------------------------------------------------------------------------
+
+    def _commands(self) -> dict[str, Callable[[], object]]:
+        """Return what concerns cameras, recordings and refiners, by the keys of `Actions`."""
+        replay, dialogs, refining = self.replay, self.dialogs, self.refining
+        return {
+            "toggle": self.toggle_streaming,
+            "play": self.play_or_stream,
+            "step_back": replay.step_back,
+            "step_on": replay.step_on,
+            "to_start": replay.to_start,
+            "to_end": replay.to_end,
+            "slower": replay.slower,
+            "faster": replay.faster,
+            "loop": replay.toggle_loop,
+            "open_file": self.opening.open_file,
+            "open_folder": self.opening.open_folder,
+            "add_camera": dialogs.add_camera,
+            "remove_camera": self.feeds.remove_selected,
+            "next_camera": self.feeds.select_next,
+            "find": self.devices.look,
+            "models": dialogs.show_models,
+            "as_recorded": refining.toggle_recorded,
+            "mask": refining.toggle_mask,
+            "keep_raw": refining.toggle_keep_raw,
+            "record": self.saving.toggle_recording,
+            "pause_recording": self.recording.pause_or_resume,
+            "record_options": dialogs.choose_recording,
+            "mark": self.recording.mark,
+            "snapshot": self.saving.take_snapshot,
+            "report": self._make_report,
+            "export": dialogs.show_export,
+            "quit": self.close,
+        }
+
+    def _view_commands(self) -> dict[str, Callable[[], object]]:
+        """Return what concerns the look alone, by the keys of `Actions`."""
+        layouts, cloud, rigging = self.layouts, self.cloud, self.rigging
+        return {
+            "layout_all": layouts.everything,
+            "layout_images": layouts.pictures,
+            "layout_cloud": layouts.cloud_large,
+            "layout_refined": layouts.refined_large,
+            "difference": layouts.difference,
+            "wipe": layouts.wipe,
+            "sweep": layouts.sweep,
+            "blink": layouts.blink,
+            "change": layouts.change,
+            "cloud": layouts.toggle_cloud,
+            "controls": layouts.toggle_controls,
+            "quality": layouts.toggle_quality,
+            "reset_view": cloud.reset_view,
+            "auto_orbit": lambda: cloud.set_auto_orbit(not cloud.is_orbiting),
+            "point": cloud.tools.choose_point,
+            "length": cloud.tools.choose_length,
+            "plane": cloud.tools.choose_plane,
+            "crop": cloud.tools.choose_crop,
+            "end_measuring": cloud.tools.end,
+            "calibrate": self.dialogs.show_calibration,
+            "load_rig": rigging.ask_and_load,
+            "save_rig": rigging.ask_and_save,
+            "forget_rig": rigging.forget,
+            "fit": self.link.fit,
+            "near_less": lambda: self.scale.scale_far(0.8),
+            "near_more": lambda: self.scale.scale_far(1.25),
+            "full_screen": self.demo.toggle,
+            "theme": layouts.toggle_theme,
+            "palette": lambda: CommandPalette(self.actions_, self).open(),
+            "keys": lambda: KeysDialog(self.actions_, self).open(),
+            "about": self._show_about,
+        }
+
+    def toggle_streaming(self) -> None:
+        """Start or stop; the cameras added and removed since are started again too."""
+        if self.stage.is_running:
+            self.stage.stop()
+        elif self.bar.address in self.stage.asked[:1]:
+            self.stage.resume()
+        else:
+            self.stage.open((self.bar.address,))
+
+    def play_or_stream(self) -> None:
+        """Pause a recording or let it go on; start or stop a live camera."""
+        if self.replay.lead is None:
+            self.toggle_streaming()
+        else:
+            self.replay.play_or_pause()
+
+    def stats(self) -> dict[str, object]:
+        """Return the session's statistics with the window's own under ``ui``."""
+        shown = self.stage.bridge.rate
+        rate = {"fps": round(shown.mean_hz, 3), "shown": shown.count}
+        metrics = {"metrics": self.quality.stats()}
+        return {**self.stage.stats(), "ui": {**rate, **self.stage.stall.as_dict(), **metrics}}
+
+    def _make_report(self) -> None:
+        self.dialogs.make_report(self.quality.regions.percent, self.quality.distance_box.value())
+
+    def _show_about(self) -> None:
+        QMessageBox.about(
+            self,
+            "About lingbot-live",
+            f"lingbot-live {__version__}\n\nStream RGB-D cameras, refine their depth live, "
+            "record and compare. Apache-2.0.",
+        )
+
+    # ---- following the session ---------------------------------------------------------------
 
     @property
     def panels(self) -> list[FeedPanel]:
         """The rows, one per camera."""
         return self.feeds.panels
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a session is open, streaming or not."""
-        return self.session is not None
-
-    def start(self) -> None:
-        """Open the chosen cameras; returns at once, errors appear in their panes."""
-        if self.session is not None or not self.addresses:
-            return
-        self._started_s = time.monotonic()
-        self.session = Session.of(
-            self.addresses, self.refining.running, self.camera_config, on_update=self.bridge.wake
-        )
-        for feed in self.session.feeds:
-            feed.create = after(self._closer, feed.create)
-        self.bridge.follow(self.session)
-        self.feeds.show(self.bridge.views)
-        self.session.start(self.max_frames)
-        self.stall.start()
-        self.setFocus()
-        self.bar.set_running(True)
-        self.setWindowTitle(f"lingbot-live – {', '.join(self.asked)}")
-        self.sessionChanged.emit()
-
-    def stop(self) -> None:
-        """Close the cameras on a thread of their own: an SDK may take its time."""
-        if self.session is not None:
-            self._closer = self.tasks.run("closing the session", self.release())
-
-    def release(self) -> Callable[[], bool]:
-        """Take the session off the screen; returns what closes its cameras, for a thread."""
-        session, self.session = self.session, None
-        if session is None:
-            return lambda: True
-        self.recording.stop()
-        self.stall.stop()
-        self.last_stats = session.stats()
-        self.bridge.follow(None)
-        self.bar.set_running(False)
-        self.sessionChanged.emit()
-        return session.stop
-
-    def toggle_streaming(self) -> None:
-        """Start or stop."""
-        if self.is_running:
-            self.stop()
-        elif self.bar.address in self.asked[:1]:
-            self.opening.open(self.addresses or self.asked)  # with those added and removed since
-        else:
-            self.open_address(self.bar.address)
-
-    def open_address(self, address: str) -> None:
-        """Stream from this camera instead of the present ones."""
-        if address:
-            self.open_addresses((address,))
-
-    def open_addresses(self, addresses: tuple[str, ...]) -> None:
-        """Stream from these cameras instead of the present ones."""
-        if not any(addresses):
-            return
-        self.stop()
-        self.asked = addresses
+    def _on_addressed(self, addresses: tuple[str, ...]) -> None:
         self.bar.set_address(addresses[0])
         self.message.clear()
-        self.opening.open(addresses)
 
-    def stats(self) -> dict[str, object]:
-        """Return the session's statistics with the window's own under ``ui``."""
-        base = self.session.stats() if self.session is not None else self.last_stats
-        rate = {"fps": round(self.bridge.rate.mean_hz, 3), "shown": self.bridge.rate.count}
-        metrics = {"metrics": self.quality.stats()}
-        return {**base, "ui": {**rate, **self.stall.as_dict(), **metrics}}
-
-    last_stats: dict[str, object] = {}  # noqa: RUF012 - replaced, never changed
-
-    # ---- showing -----------------------------------------------------------------------------
+    def _on_session(self) -> None:
+        running = self.stage.is_running
+        self.bar.set_running(running)
+        if running:
+            self.setFocus()
+            self.setWindowTitle(f"lingbot-live – {', '.join(self.stage.asked)}")
 
     def _show_news(self, fresh: list[FeedView]) -> None:
         for panel in self.panels:
@@ -275,26 +330,20 @@ class MainWindow(QMainWindow):
         if chosen is not None and chosen in fresh and chosen.refined is not None:
             self.scale.offer(chosen.refined.depth_m)
         self.compare.show_news(fresh)
-        self.newsShown.emit(fresh)
+        self.stage.newsShown.emit(fresh)
         if not self._has_shown:
             self._has_shown = True
             self.firstShown.emit()
 
     def _show_status(self) -> None:
-        session = self.session
-        self.status.setText(status_line(session, self.bridge.rate.recent_hz))
+        session = self.stage.session
+        self.status.setText(status_line(session, self.stage.bridge.rate.recent_hz))
         self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
-        self.statusDue.emit()
         if session is None:
             return
         loading = refiner_text(session.refiner_state, session.refiner_info, session.refiner_error)
-        waited_s = time.monotonic() - self._started_s
         for panel in self.panels:
-            panel.show_state(loading, waited_s)
-        self.refining.show_state()
-        done = (CameraState.ENDED, CameraState.FAILED)
-        if all(feed.state in done for feed in session.feeds):
-            self.sessionDone.emit()
+            panel.show_state(loading, self.stage.waited_s)
 
     def _on_rows(self) -> None:
         self.layouts.apply_to_panels()
@@ -307,45 +356,6 @@ class MainWindow(QMainWindow):
             panel.set_scale(scale, colormap)
         self.compare.set_scale(scale, colormap)
         self.cloud.set_depth_colors(scale, colormap)
-
-    # ---- commands (the slots of ui.shell.actions) ------------------------------------------
-
-    def reset_cloud(self) -> None:
-        """Look from the camera again."""
-        self.cloud.reset_view()
-
-    def toggle_orbit(self) -> None:
-        """Let the cloud turn by itself."""
-        self.cloud.set_auto_orbit(self.actions_["auto_orbit"].isChecked())
-
-    def fit_images(self) -> None:
-        """Show whole pictures again."""
-        self.link.fit()
-
-    def shorten_range(self) -> None:
-        """Bring the far end of the colours nearer."""
-        self.scale.scale_far(0.8)
-
-    def lengthen_range(self) -> None:
-        """Move the far end of the colours away."""
-        self.scale.scale_far(1.25)
-
-    def show_palette(self) -> None:
-        """Open the searchable list of commands."""
-        CommandPalette(self.actions_, self).open()
-
-    def show_keys(self) -> None:
-        """Show every key."""
-        KeysDialog(self.actions_, self).open()
-
-    def show_about(self) -> None:
-        """Say which version this is."""
-        QMessageBox.about(
-            self,
-            "About lingbot-live",
-            f"lingbot-live {__version__}\n\nStream RGB-D cameras, refine their depth live, "
-            "record and compare. Apache-2.0.",
-        )
 
     # ---- Qt events ---------------------------------------------------------------------------
 
@@ -360,18 +370,13 @@ class MainWindow(QMainWindow):
         if not self._closing:
             self._closing = True
             self._remember()
-            self.exporting.stop()
-            self.stop()
-            self._status_timer.stop()
+            self.dialogs.close()
+            self.stage.close()
             self.hide()
-            self.rigging.close()
             for dialog in self.findChildren(QDialog):
                 dialog.close()  # ends a download
-            self.cloud.stop()
-            self.compare.stop()
-            self.quality.stop()
-            self.controls.stop()
-            self.devices.stop()
+            for part in (self.cloud, self.compare, self.quality, self.controls, self.devices):
+                part.stop()
             self.tasks.finish(CLOSE_S)
         event.accept()
 

@@ -30,15 +30,15 @@ def addresses(tmp_path_factory):
 
 
 def opened(window, addresses):
-    window.open_addresses(tuple(addresses))
+    window.stage.open(tuple(addresses))
     wait_for(lambda: all(panel.refined.has_image for panel in window.panels))
     window.actions_["calibrate"].trigger()
-    return window.rigging.dialog
+    return window.dialogs.calibration
 
 
 def show_together(window, number):
     """Play both recordings from one frame on, for a second: a busy machine drives them apart."""
-    for feed in window.session.feeds:
+    for feed in window.stage.session.feeds:
         feed.playback.seek_frame(number)
     QTest.qWait(900)
 
@@ -77,8 +77,8 @@ def test_a_board_before_two_cameras_gives_their_rig(window, addresses, tmp_path,
 
     wait_for(lambda: len(dialog._work.watch.frames()) == 2)
     dialog.close()
-    assert window.rigging.dialog is None
-    assert window.session._taps == ()
+    assert window.dialogs.calibration is None
+    assert window.stage.session._taps == ()
 
 
 def test_icp_runs_in_a_child_and_can_be_cancelled(window, addresses):
@@ -95,27 +95,27 @@ def test_icp_runs_in_a_child_and_can_be_cancelled(window, addresses):
 
 
 def test_it_says_what_is_missing(window, tmp_path):
-    window.open_address(f"folder:{write_examples(tmp_path / 'one', 2)}")
+    window.stage.open((f"folder:{write_examples(tmp_path / 'one', 2)}",))
     wait_for(lambda: window.panels and window.panels[0].refined.has_image)
     window.actions_["calibrate"].trigger()
-    dialog = window.rigging.dialog
+    dialog = window.dialogs.calibration
     assert "at least two cameras" in dialog.status.text()
     assert not dialog.look_button.isEnabled()
-    window.feeds.add(f"folder:{write_examples(tmp_path / 'two', 2)}")
+    window.stage.add(f"folder:{write_examples(tmp_path / 'two', 2)}")
     wait_for(lambda: dialog.look_button.isEnabled())
     dialog.board_box.setEditText("chessboard:8x6:20mm")
     dialog.look_button.click()
     assert "upside down" in dialog.notice.text
     dialog.clock_button.click()
     wait_for(lambda: "seen for" in dialog.notice.text)
-    window.stop()
+    window.stage.stop()
     assert "at least two cameras" in dialog.status.text()
     dialog.close()
 
 
 def test_the_boards_picture_is_saved(window, tmp_path, monkeypatch):
     window.actions_["calibrate"].trigger()
-    dialog = window.rigging.dialog
+    dialog = window.dialogs.calibration
     path = tmp_path / "board.png"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(path), ""))
     dialog.draw_button.click()

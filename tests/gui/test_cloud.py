@@ -281,7 +281,7 @@ def test_a_child_that_cannot_draw_says_why(process, monkeypatch):
 def test_the_child_ends_with_a_killed_parent(moment):
     script = textwrap.dedent(f"""
         import time
-        from ui.cloud_link import CloudProcess
+        from ui.cloud.link import CloudProcess
         process = CloudProcess()
         process.start()
         while process.pid is None or ({moment == "running"} and not process.status.pictures):
@@ -321,9 +321,9 @@ def open_descriptors():
 def test_the_child_loads_neither_qt_nor_torch():
     script = textwrap.dedent("""
         import sys
-        import ui.cloud_process as child
-        from ui.cloud_memory import CloudMemory, Job
-        from ui.cloud_scene import ViewSettings
+        import ui.cloud.process as child
+        from ui.cloud.memory import CloudMemory, Job
+        from ui.cloud.scene import ViewSettings
         assert "open3d" not in sys.modules
         renderer = child.CloudRenderer(CloudMemory())
         renderer.render(Job(ViewSettings()))

@@ -294,9 +294,9 @@ def test_marks_are_drawn_where_their_points_are(pane):
 
 @pytest.fixture
 def window(window, tmp_path):
-    window.cloud_dock.show()
+    window.docks.cloud.show()
     folders = [f"folder:{write_examples(tmp_path / name, 2)}" for name in ("one", "two")]
-    window.open_addresses(tuple(folders))
+    window.stage.open(tuple(folders))
     wait_for(lambda: len(window.panels) == 2 and all(p.refined.has_image for p in window.panels))
     return window
 
@@ -309,7 +309,7 @@ def test_the_window_gives_each_camera_its_layer_and_switch(window):
     assert first.color_rgb == theme.camera_color(0).getRgb()[:3]
     assert first.pose == second.pose == Extrinsics()
     assert "no rig tells its place" in cloud.chips.buttons[1].toolTip()
-    addresses = window.addresses
+    addresses = window.stage.addresses
     window.rigging.use(Rig((RigCamera(addresses[0]), RigCamera(addresses[1], ASIDE))))
     assert cloud.view.layers[1].pose == ASIDE
     assert "no rig" not in cloud.chips.buttons[1].toolTip()
@@ -323,7 +323,7 @@ def test_the_window_gives_each_camera_its_layer_and_switch(window):
 
 
 def test_a_point_tells_every_cameras_depth(window):
-    addresses = window.addresses
+    addresses = window.stage.addresses
     window.rigging.use(Rig((RigCamera(addresses[0]), RigCamera(addresses[1], ASIDE))))
     frame = window.panels[0].view.refined
     height, width = frame.depth_m.shape
@@ -341,10 +341,10 @@ def test_a_point_tells_every_cameras_depth(window):
 
 def test_rigs_are_loaded_saved_and_complained_about(window, tmp_path):
     path = tmp_path / "rig.toml"
-    rig = Rig((RigCamera(window.addresses[0]), RigCamera(window.addresses[1], ASIDE)))
+    rig = Rig((RigCamera(window.stage.addresses[0]), RigCamera(window.stage.addresses[1], ASIDE)))
     window.rigging.save(rig, path)
     window.rigging.load(path)
-    assert window.feeds.rig.camera(window.addresses[1]).pose == ASIDE
+    assert window.feeds.rig.camera(window.stage.addresses[1]).pose == ASIDE
     path.write_text("version = 9")
     window.rigging.load(path)
     assert "version 9" in window.message.text

@@ -137,12 +137,12 @@ def folders(tmp_path):
 @pytest.fixture
 def window(window):
     window.refining.use(RefinerConfig("guided"))
-    window.compare_dock.show()
+    window.docks.compare.show()
     return window
 
 
 def open_two(window, folders):
-    window.open_addresses(folders)
+    window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 2 and all(p.refined.has_image for p in window.panels))
 
 
@@ -177,7 +177,7 @@ def test_two_cameras_without_calibration_are_said_to_be_assumed_in_one_place(win
 
 
 def test_truth_is_offered_only_where_it_is_known(window, folders):
-    window.open_addresses((folders[0], "synthetic:tof"))
+    window.stage.open((folders[0], "synthetic:tof"))
     wait_for(lambda: all(p.refined.has_image for p in window.panels), 60)
     box = window.compare.base_box
     wait_for(lambda: box.findText("truth") < 0)
@@ -190,7 +190,7 @@ def test_truth_is_offered_only_where_it_is_known(window, folders):
 
 
 def test_the_wipe_follows_the_mouse_or_sweeps_by_itself(window, folders):
-    window.open_address(folders[0])
+    window.stage.open((folders[0],))
     window.layouts.wipe()
     image = window.compare.image
     wait_for(lambda: image.has_image)
@@ -206,7 +206,7 @@ def test_the_wipe_follows_the_mouse_or_sweeps_by_itself(window, folders):
 
 
 def test_blink_shows_one_and_then_the_other(window, folders):
-    window.open_address(folders[0])
+    window.stage.open((folders[0],))
     window.layouts.blink()
     image = window.compare.image
     wait_for(lambda: image.has_image)
@@ -218,9 +218,9 @@ def test_blink_shows_one_and_then_the_other(window, folders):
 
 
 def test_nothing_runs_while_it_is_hidden(window, folders):
-    window.open_address(folders[0])
+    window.stage.open((folders[0],))
     window.layouts.blink()
     wait_for(lambda: window.compare.image.has_image)
-    window.compare_dock.hide()
+    window.docks.compare.hide()
     assert not window.compare._timer.isActive()
     assert dataclasses.is_dataclass(window.compare._last)

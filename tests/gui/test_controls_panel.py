@@ -19,15 +19,15 @@ SMALL = CameraConfig(width=64, height=48)
 
 @pytest.fixture
 def panel(window):
-    window.camera_config = SMALL
+    window.stage.camera_config = SMALL
     window.actions_["controls"].trigger()
-    window.open_address("synthetic:stereo")
+    window.stage.open(("synthetic:stereo",))
     wait_for(lambda: window.controls.rows)
     return window.controls
 
 
 def noise(window):
-    (control,) = window.session.feeds[0].camera.controls()
+    (control,) = window.stage.session.feeds[0].camera.controls()
     return control.value
 
 
@@ -46,19 +46,19 @@ def test_a_control_is_shown_changed_and_reset(window, panel):
 
 
 def test_a_change_from_elsewhere_is_shown(window, panel):
-    window.session.feeds[0].camera.set_control("depth.noise", 3.0)
+    window.stage.session.feeds[0].camera.set_control("depth.noise", 3.0)
     wait_for(lambda: panel.rows["depth.noise"].number.value() == 3.0)
 
 
 def test_it_follows_the_selected_camera(window, panel, tmp_path):
-    window.camera_config = CameraConfig()
-    window.feeds.add(f"folder:{write_examples(tmp_path / 'examples')}")
+    window.stage.camera_config = CameraConfig()
+    window.stage.add(f"folder:{write_examples(tmp_path / 'examples')}")
     wait_for(lambda: len(window.panels) == 2)
     window.feeds.select(window.panels[1])
     wait_for(lambda: not panel.rows and "no settings" in panel.note.text())
     window.feeds.select(window.panels[0])
     wait_for(lambda: "depth.noise" in panel.rows)
-    window.stop()
+    window.stage.stop()
     wait_for(lambda: not panel.rows and panel.note.text() == "No camera is open.")
 
 
@@ -69,13 +69,13 @@ def test_another_size_opens_the_camera_anew(window, panel):
     panel.profile_box.activated.emit(3)
     wait_for(lambda: window.panels[0].view.frame.intrinsics.width == 320, 30)
     wait_for(lambda: panel.profile_box.currentIndex() == 3)
-    assert len(window.session.feeds) == 1
+    assert len(window.stage.session.feeds) == 1
 
 
 def test_a_recording_s_settings_cannot_be_changed(window, testdata):
     pytest.importorskip("pyrealsense2")
     window.actions_["controls"].trigger()
-    window.open_address(f"realsense:{testdata}/data/realsense/d435_single_frame.bag")
+    window.stage.open((f"realsense:{testdata}/data/realsense/d435_single_frame.bag",))
     wait_for(lambda: window.controls.rows, 30)
     assert "cannot be changed" in window.controls.note.text()
     assert not any(row.isEnabled() for row in window.controls.rows.values())
@@ -85,7 +85,7 @@ def test_a_recording_s_settings_cannot_be_changed(window, testdata):
 
 
 def test_what_the_camera_refuses_is_said(window, panel, monkeypatch):
-    camera = window.session.feeds[0].camera
+    camera = window.stage.session.feeds[0].camera
     monkeypatch.setattr(type(camera), "_cam_set_control", lambda self, name, value: refuse(name))
     panel.rows["depth.noise"].number.setValue(2.0)
     wait_for(lambda: "depth.noise: the sensor says no" in panel.note.text())

@@ -79,12 +79,12 @@ def test_a_camera_that_vanished_counts_its_tries(window, monkeypatch):
     monkeypatch.setattr(Session, "of", session_of)
     opened = []
     camera._cam_open = lambda: opened.append(1) or fail(opened, absent)
-    window.open_address("synthetic:stereo")
+    window.stage.open(("synthetic:stereo",))
     wait_for(lambda: "2 tries so far" in window.panels[0].notice.text)
-    assert window.session.feeds[0].state is CameraState.RECONNECTING
+    assert window.stage.session.feeds[0].state is CameraState.RECONNECTING
     wait_for(lambda: window.panels[0].notice.text == "")
-    wait_for(lambda: window.session.feeds[0].stats.captured > 5)
-    assert window.session.feeds[0].stats.reconnects == 1
+    wait_for(lambda: window.stage.session.feeds[0].stats.captured > 5)
+    assert window.stage.session.feeds[0].stats.reconnects == 1
 
 
 def fail(opened, error):

@@ -14,7 +14,7 @@ from lingbot_live.cameras.controls import Control, ControlKind
 from lingbot_live.export.formats import FORMATS
 from lingbot_live.export.shot import DepthSource
 from ui.dialogs.export import ExportDialog, ExportInput
-from ui.panels.option_form import OptionForm
+from ui.dialogs.option_form import OptionForm
 from ui.shell.settings import Settings
 
 
@@ -28,10 +28,10 @@ def take(tmp_path_factory):
 @pytest.fixture
 def dialog(window, take, tmp_path):
     path, _ = take
-    window.open_address(str(path))
+    window.stage.open((str(path),))
     wait_for(lambda: window.replay.lead is not None)
     window.actions_["export"].trigger()
-    opened = window.exporting.dialog
+    opened = window.dialogs.export
     opened.folder.line.setText(str(tmp_path / "exports"))
     return opened
 
@@ -51,13 +51,13 @@ def test_a_session_is_exported_while_it_plays(window, dialog, take, tmp_path):
     dialog.depth_box.setCurrentIndex(0)
     dialog.camera.setCurrentIndex(dialog.camera.findData("noisy:left"))
     dialog.frames.setText("0:10:3")
-    shown = window.bridge.rate.count
+    shown = window.stage.bridge.rate.count
     dialog.export_button.click()
     assert dialog.export_button.text() == "Cancel"
     wait_for(lambda: dialog.notice.text)
     assert dialog.notice.text.startswith("4 frames"), dialog.notice.text
     assert dialog.notice.button.text() == "Show folder"
-    assert window.bridge.rate.count > shown + 3, "playback went on"
+    assert window.stage.bridge.rate.count > shown + 3, "playback went on"
     depths = sorted((tmp_path / "exports").rglob("raw_depth.png"))
     assert len(depths) == 4
     given = witness.frames["noisy:left"][9].depth_raw
@@ -95,7 +95,7 @@ def test_closing_the_window_ends_an_export(window, dialog, tmp_path):
     dialog.export_button.click()
     QTest.qWait(100)
     window.close()
-    assert window.exporting.dialog is None
+    assert window.dialogs.export is None
     assert [*(tmp_path / "exports").iterdir()] == []
 
 
@@ -116,7 +116,7 @@ def test_what_makes_no_sense_is_said_in_the_dialog(dialog):
 def test_without_a_recording_on_the_screen_one_is_chosen(window, take, monkeypatch):
     path, _ = take
     window.actions_["export"].trigger()
-    dialog = window.exporting.dialog
+    dialog = window.dialogs.export
     assert dialog.input.text() == ""
     assert not dialog.this_frame.isEnabled()
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a, **k: (str(path), ""))
@@ -124,7 +124,7 @@ def test_without_a_recording_on_the_screen_one_is_chosen(window, take, monkeypat
     assert dialog.input.text() == str(path)
     assert dialog.name.text().startswith("desk")
     window.actions_["export"].trigger()
-    assert window.exporting.dialog is dialog, "one is enough"
+    assert window.dialogs.export is dialog, "one is enough"
 
 
 @pytest.mark.parametrize("name", list(FORMATS))

@@ -30,45 +30,45 @@ def all_shown(window) -> bool:
 
 
 def test_a_camera_is_added_to_the_running_window_and_removed(window, folders):
-    window.open_address(folders[0])
+    window.stage.open((folders[0],))
     wait_for(lambda: window.panels and all_shown(window))
-    first, capture = window.panels[0], window.session.feeds[0].capture
-    window.feeds.ask_for_more()
+    first, capture = window.panels[0], window.stage.session.feeds[0].capture
+    window.dialogs.add_camera()
     dialog = window.findChild(AddCamera)
     dialog.box.setEditText(folders[1])
     dialog.accept()
     wait_for(lambda: len(window.panels) == 2 and all_shown(window))
     assert window.panels[0] is first
-    assert window.session.feeds[0].capture is capture, "the first camera streamed on"
-    assert window.addresses == folders[:2]
+    assert window.stage.session.feeds[0].capture is capture, "the first camera streamed on"
+    assert window.stage.addresses == folders[:2]
     assert window.feeds.selected is window.panels[1], "the new one is selected"
     window.feeds.remove_selected()
     wait_for(lambda: len(window.panels) == 1)
     assert window.panels[0] is first
-    assert window.addresses == folders[:1]
+    assert window.stage.addresses == folders[:1]
     assert window.feeds.selected is first
     window.feeds.remove_selected()
-    assert not window.is_running, "the last one stops the session"
+    assert not window.stage.is_running, "the last one stops the session"
 
 
 def test_adding_without_a_session_starts_one(window, folders):
-    window.feeds.add(folders[0])
+    window.stage.add(folders[0])
     wait_for(lambda: window.panels and all_shown(window))
-    assert window.addresses == folders[:1]
+    assert window.stage.addresses == folders[:1]
 
 
 def test_a_dialog_without_an_address_adds_nothing(window):
-    window.feeds.ask_for_more()
+    window.dialogs.add_camera()
     dialog = window.findChild(AddCamera)
     dialog.accept()
-    assert not window.is_running
+    assert not window.stage.is_running
     assert dialog.isVisible()
     dialog.reject()
     assert not [d for d in window.findChildren(QDialog) if d.isVisible()]
 
 
 def test_a_click_into_a_row_selects_it(window, folders):
-    window.open_addresses(folders)
+    window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 3 and all_shown(window))
     assert window.feeds.selected is window.panels[0]
     QTest.mouseClick(window.panels[2].raw, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
@@ -79,7 +79,7 @@ def test_a_click_into_a_row_selects_it(window, folders):
 
 
 def test_rows_share_cross_hair_zoom_and_scale(window, folders):
-    window.open_addresses(folders[:2])
+    window.stage.open(folders[:2])
     wait_for(lambda: len(window.panels) == 2 and all_shown(window))
     window.link.set_cursor(QPointF(0.3, 0.5))
     for panel in window.panels:
@@ -91,14 +91,14 @@ def test_rows_share_cross_hair_zoom_and_scale(window, folders):
 
 
 def test_colours_and_numbers_stay_with_their_cameras(window, folders):
-    window.open_addresses(folders)
+    window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 3 and all_shown(window))
     window.feeds.select(window.panels[1])
     window.feeds.remove_selected()
     wait_for(lambda: len(window.panels) == 2)
     assert [panel.view.number for panel in window.panels] == [0, 2]
     assert window.panels[1].view.title.startswith("3  ")
-    window.feeds.add(folders[1])
+    window.stage.add(folders[1])
     wait_for(lambda: len(window.panels) == 3)
     assert [panel.view.number for panel in window.panels] == [0, 2, 1]
     colors = {theme.camera_color(panel.view.number).name() for panel in window.panels}
@@ -106,18 +106,18 @@ def test_colours_and_numbers_stay_with_their_cameras(window, folders):
 
 
 def test_one_failing_camera_leaves_the_others_running(window, folders):
-    window.open_addresses((folders[0], "folder:/nowhere/at/all", folders[1]))
+    window.stage.open((folders[0], "folder:/nowhere/at/all", folders[1]))
     wait_for(lambda: window.panels[1].notice.text)
     wait_for(lambda: window.panels[0].refined.has_image and window.panels[2].refined.has_image)
     assert "/nowhere/at/all" in window.panels[1].notice.text
     assert window.panels[0].notice.text == window.panels[2].notice.text == ""
-    count = window.session.feeds[2].stats.captured
-    wait_for(lambda: window.session.feeds[2].stats.captured > count + 2)
-    assert window.session.feeds[1].state is CameraState.FAILED
+    count = window.stage.session.feeds[2].stats.captured
+    wait_for(lambda: window.stage.session.feeds[2].stats.captured > count + 2)
+    assert window.stage.session.feeds[1].state is CameraState.FAILED
 
 
 def test_a_region_is_drawn_with_the_mouse(window, folders):
-    window.open_address(folders[0])
+    window.stage.open((folders[0],))
     wait_for(lambda: window.panels and all_shown(window))
     panel, drawn = window.panels[0], []
     panel.regionDrawn.connect(lambda place, done: drawn.append((QRectF(place), done)))
@@ -134,10 +134,10 @@ def test_a_region_is_drawn_with_the_mouse(window, folders):
 
 
 def test_it_fits_a_small_screen_with_everything_open(window, folders):
-    window.open_addresses(folders)
+    window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 3 and all_shown(window))
     window.layouts.everything()
-    window.quality_dock.show()
+    window.docks.quality.show()
     QTest.qWait(50)
     least = window.minimumSizeHint()
     assert least.width() <= 1280
@@ -147,7 +147,7 @@ def test_it_fits_a_small_screen_with_everything_open(window, folders):
 
 def test_a_demo_shows_views_only_with_large_letters_and_comes_back(window, folders):
     window.layouts.wipe()
-    window.open_addresses(folders[:2])
+    window.stage.open(folders[:2])
     wait_for(lambda: len(window.panels) == 2 and all_shown(window))
     normal = window.panels[0].color.fontMetrics().height()
     legend = window.scale.fontMetrics().height()
@@ -159,7 +159,7 @@ def test_a_demo_shows_views_only_with_large_letters_and_comes_back(window, folde
     assert window.scale.fontMetrics().height() > height / 30
     assert window.panels[0].color.fontMetrics().height() > normal
     wait_for(lambda: window.compare.image.split not in (0.5, 0.0))  # the wipe sweeps by itself
-    window.feeds.add(folders[2])
+    window.stage.add(folders[2])
     wait_for(lambda: len(window.panels) == 3)
     assert window.panels[2].color.fontMetrics().height() > normal, "new rows have them too"
     QTest.keyClick(window, Qt.Key.Key_Escape)
@@ -172,21 +172,21 @@ def test_a_demo_shows_views_only_with_large_letters_and_comes_back(window, folde
 
 def test_arrangements_of_one_row_and_of_several_are_remembered_apart(window, folders):
     window.layouts.everything()
-    window.open_address(folders[0])
+    window.stage.open((folders[0],))
     wait_for(lambda: window.panels and all_shown(window))
     bottom, right = Qt.DockWidgetArea.BottomDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-    assert window.dockWidgetArea(window.compare_dock) == bottom
-    window.feeds.add(folders[1])
+    assert window.dockWidgetArea(window.docks.compare) == bottom
+    window.stage.add(folders[1])
     wait_for(lambda: len(window.panels) == 2)
-    assert window.dockWidgetArea(window.compare_dock) == right
+    assert window.dockWidgetArea(window.docks.compare) == right
     left = Qt.DockWidgetArea.LeftDockWidgetArea
-    window.addDockWidget(left, window.compare_dock)
+    window.addDockWidget(left, window.docks.compare)
     window.feeds.remove_selected()
     wait_for(lambda: len(window.panels) == 1)
-    assert window.dockWidgetArea(window.compare_dock) == bottom
-    window.feeds.add(folders[1])
+    assert window.dockWidgetArea(window.docks.compare) == bottom
+    window.stage.add(folders[1])
     wait_for(lambda: len(window.panels) == 2)
-    assert window.dockWidgetArea(window.compare_dock) == left
+    assert window.dockWidgetArea(window.docks.compare) == left
     window.layouts.blink()
     window.close()
     again = MainWindow(Settings())
@@ -202,14 +202,14 @@ def test_arrangements_of_one_row_and_of_several_are_remembered_apart(window, fol
 
 
 def test_docks_are_closed_floated_and_brought_back(window):
-    window.quality_dock.show()
-    window.quality_dock.setFloating(True)
-    assert window.quality_dock.isWindow()
-    window.quality_dock.close()
+    window.docks.quality.show()
+    window.docks.quality.setFloating(True)
+    assert window.docks.quality.isWindow()
+    window.docks.quality.close()
     assert not window.actions_["quality"].isChecked()
     window.actions_["quality"].trigger()
-    assert window.quality_dock.isVisible()
-    window.quality_dock.setFloating(False)
+    assert window.docks.quality.isVisible()
+    window.docks.quality.setFloating(False)
 
 
 def test_the_page_of_keys_names_every_key(window):
@@ -222,7 +222,7 @@ def test_the_page_of_keys_names_every_key(window):
 
 
 def test_long_names_elide(window, folders):
-    window.open_addresses(folders[:2])
+    window.stage.open(folders[:2])
     wait_for(lambda: len(window.panels) == 2 and all_shown(window))
     view = window.panels[0].color
     window.layouts.refined_large()

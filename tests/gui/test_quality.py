@@ -32,9 +32,9 @@ def cell(window, key: str, column: int) -> str:
 
 
 def test_numbers_of_raw_and_refined_stand_side_by_side(window, folders):
-    window.open_addresses(folders)
+    window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 2 and all(p.refined.has_image for p in window.panels))
-    window.quality_dock.show()
+    window.docks.quality.show()
     window.quality.region_box.setCurrentText("100%")
     window.quality._on_percent()
     wait_for(lambda: cell(window, "roi_fill_share", 2) == "97.7")
@@ -50,12 +50,12 @@ def test_numbers_of_raw_and_refined_stand_side_by_side(window, folders):
     assert 0 < stats["core_share"] < 1
     window.feeds.remove_selected()
     wait_for(lambda: window.quality.table.columnCount() == 2)
-    assert window.quality_dock.isVisible(), "what is open stays open"
+    assert window.docks.quality.isVisible(), "what is open stays open"
 
 
 def test_a_given_distance_gives_the_accuracy(window, folders):
-    window.open_address(folders[0])
-    window.quality_dock.show()
+    window.stage.open((folders[0],))
+    window.docks.quality.show()
     wait_for(lambda: window.panels and window.panels[0].refined.has_image)
     window.panels[0].regionDrawn.emit(QRectF(0.3, 0.4, 0.15, 0.2), True)
     wait_for(lambda: cell(window, "plane_distance_mm", 0) == "800.0")
@@ -65,9 +65,9 @@ def test_a_given_distance_gives_the_accuracy(window, folders):
 
 
 def test_a_region_drawn_in_one_picture_shows_in_all_of_its_camera(window, folders):
-    window.open_addresses(folders)
+    window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 2 and all(p.refined.has_image for p in window.panels))
-    window.quality_dock.show()
+    window.docks.quality.show()
     first, second = window.panels
     centred = QRectF(0.3, 0.3, 0.4, 0.4)
     assert first.region == second.region == centred
@@ -85,14 +85,14 @@ def test_a_region_drawn_in_one_picture_shows_in_all_of_its_camera(window, folder
     window.quality.region_box.setCurrentText("20%")
     window.quality._on_percent()
     assert first.region == QRectF(0.4, 0.4, 0.2, 0.2)
-    window.quality_dock.hide()
+    window.docks.quality.hide()
     assert first.region is None
 
 
 def test_where_cameras_stand_is_known_a_region_is_the_same_place_in_space(window, folders):
-    window.open_addresses(folders)
+    window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 2 and all(p.refined.has_image for p in window.panels))
-    window.quality_dock.show()
+    window.docks.quality.show()
     names = [panel.view.feed.name for panel in window.panels]
     aside = Extrinsics(translation_m=(0.1, 0.0, 0.0))  # of the second camera, to the right
     window.feeds.set_rig(Rig((RigCamera(names[0]), RigCamera(names[1], aside))))
@@ -103,7 +103,7 @@ def test_where_cameras_stand_is_known_a_region_is_the_same_place_in_space(window
 
 
 def test_a_scale_that_disagrees_is_warned_of(window, folders):
-    window.open_address(folders[0])
+    window.stage.open((folders[0],))
     wait_for(lambda: window.panels and window.panels[0].refined.has_image)
     view = window.panels[0].view
     from ui.panels.quality_work import Measured

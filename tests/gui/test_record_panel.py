@@ -15,9 +15,10 @@ from rgbd_folder import write_examples
 from lingbot_live.config import CameraConfig
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderState, RecorderStats
-from ui.dialogs.record_options import RecordChoices, RecordOptionsDialog
+from ui.dialogs.record_options import RecordOptionsDialog
 from ui.panels.record_bar import RecordBar, describe
 from ui.shell import theme
+from ui.shell.files import RecordChoices
 from ui.shell.settings import Settings
 
 
@@ -28,7 +29,7 @@ def folder(tmp_path):
 
 @pytest.fixture(autouse=True)
 def streaming(window, folder):
-    window.open_address(f"folder:{folder}")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels[0].refined.has_image)
 
 
@@ -60,7 +61,7 @@ def test_marks_pause_stop_and_replay(window, tmp_path):
     assert window.message.button.text() == "Replay"
     window.message.button.click()
     wait_for(lambda: window.replay.lead is not None)
-    assert window.addresses[0].startswith(f"session:{path}#")
+    assert window.stage.addresses[0].startswith(f"session:{path}#")
     wait_for(lambda: len(window.timeline.track.marks) >= 2)
 
 
@@ -86,8 +87,8 @@ def test_choices_reach_the_file(window, tmp_path):
 
 def test_a_failing_disk_is_said_and_streaming_goes_on(window, small_disk):
     window.saving.use(RecordChoices(folder=str(small_disk), name="a", lossless=True))
-    window.camera_config = CameraConfig(fps=6)  # slow enough to be warned before it is full
-    window.open_address(window.asked[0])
+    window.stage.camera_config = CameraConfig(fps=6)  # slow enough to be warned before it is full
+    window.stage.open((window.stage.asked[0],))
     wait_for(lambda: window.panels[0].refined.has_image)
     (small_disk / "ballast").write_bytes(bytes(10 << 20))
     warned = []
@@ -99,8 +100,8 @@ def test_a_failing_disk_is_said_and_streaming_goes_on(window, small_disk):
     assert len(warned) == 1
     assert "more minutes of recording" in warned[0]
     text = window.message.text
-    count = window.bridge.rate.count
-    wait_for(lambda: window.bridge.rate.count > count + 10)
+    count = window.stage.bridge.rate.count
+    wait_for(lambda: window.stage.bridge.rate.count > count + 10)
     QTest.qWait(600)
     assert window.message.text == text, "it stays until it is read"
     wait_for(lambda: "Record" in window.record_bar.button.text())

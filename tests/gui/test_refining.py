@@ -31,14 +31,18 @@ def checkpoint(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def window(window, tmp_path):
-    window.open_address(f"folder:{write_examples(tmp_path / 'examples')}")
+    window.stage.open((f"folder:{write_examples(tmp_path / 'examples')}",))
     wait_for(lambda: window.panels[0].refined.has_image)
     return window
 
 
 def use(window, config: RefinerConfig) -> None:
     window.refining.use(config)
-    wait_for(lambda: window.session.refiner_info and window.session.refiner_info.name != "none")
+    wait_for(
+        lambda: (
+            window.stage.session.refiner_info and window.stage.session.refiner_info.name != "none"
+        )
+    )
 
 
 def refined(window):
@@ -56,17 +60,17 @@ def drop(window, path: Path) -> None:
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_weights_dropped_on_the_window_refine(window, checkpoint, what):
     window.refining.config = RefinerConfig("none", tokens=48, device="cpu")
-    address = window.addresses
+    address = window.stage.addresses
     drop(window, checkpoint if what == "file" else checkpoint.parent)
     wait_for(lambda: refined(window).refiner.name == "lingbot")
-    assert window.addresses == address
+    assert window.stage.addresses == address
     assert window.bar.refiner_box.currentData().startswith("lingbot:")
     assert "48 tokens" in window.bar.token_label.text()
 
 
 def test_what_is_dropped_and_is_no_weights_is_streamed(window, tmp_path):
     drop(window, write_examples(tmp_path / "more", 2))
-    wait_for(lambda: window.addresses == (f"folder:{tmp_path / 'more'}",))
+    wait_for(lambda: window.stage.addresses == (f"folder:{tmp_path / 'more'}",))
     assert window.refining.config.name == "none"
 
 
@@ -74,7 +78,7 @@ def test_tokens_mask_and_raw_change_without_loading_anew(window, checkpoint):
     use(window, RefinerConfig("lingbot", str(checkpoint), tokens=48, device="cpu"))
     wait_for(lambda: refined(window).refiner.name == "lingbot")
     loads = []
-    window.session._inference._load = loads.append  # the thread's own way to load
+    window.stage.session._inference._load = loads.append  # the thread's own way to load
     holes = int((refined(window).depth_m == 0).sum())
     assert holes > 0
     wait_for(lambda: window.bar.token_slider.value() == TOKENS.index(48))
@@ -113,11 +117,11 @@ def test_a_banner_says_what_is_loaded_and_the_cameras_stream_on(window, checkpoi
 
     make = registry.create_refiner
     monkeypatch.setattr(registry, "create_refiner", lambda c: time.sleep(1.5) or make(c))
-    count = window.bridge.rate.count
+    count = window.stage.bridge.rate.count
     window.refining.use(RefinerConfig("lingbot", str(checkpoint), tokens=48, device="cpu"))
     wait_for(lambda: window.notice.text.startswith("Loading lingbot:"))
-    assert window.session.refiner_state is RefinerState.LOADING
-    wait_for(lambda: window.bridge.rate.count > count + 3)
+    assert window.stage.session.refiner_state is RefinerState.LOADING
+    wait_for(lambda: window.stage.bridge.rate.count > count + 3)
     wait_for(lambda: refined(window).refiner.name == "lingbot")
     wait_for(lambda: window.notice.text == "")
 
@@ -162,7 +166,7 @@ def hub(monkeypatch, tmp_path):
 
 
 def dialog_of(window) -> ModelsDialog:
-    window.refining.show_models()
+    window.dialogs.show_models()
     dialog = window.findChildren(ModelsDialog)[-1]
     wait_for(lambda: dialog.table.rowCount() == 4)
     return dialog

@@ -12,27 +12,27 @@ from ui.dialogs.report import ReportDialog
 
 @pytest.fixture
 def window(window, tmp_path):
-    window.open_address(f"folder:{write_examples(tmp_path / 'examples', 2)}")
+    window.stage.open((f"folder:{write_examples(tmp_path / 'examples', 2)}",))
     wait_for(lambda: window.panels and window.panels[0].refined.has_image)
     return window
 
 
 def test_it_is_written_and_streaming_goes_on(window, tmp_path):
-    window.reporting.ask()
+    window._make_report()
     dialog = window.findChild(ReportDialog)
     dialog.folder.setText(str(tmp_path / "out"))
     dialog.duration.setValue(1)
     dialog.start_button.click()
-    assert not window.is_running, "the cameras are free for the other process"
+    assert not window.stage.is_running, "the cameras are free for the other process"
     wait_for(lambda: dialog.open_button.isEnabled(), 90)
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
     assert "Written" in dialog.text.text()
-    wait_for(lambda: window.is_running and window.panels[0].refined.has_image)
+    wait_for(lambda: window.stage.is_running and window.panels[0].refined.has_image)
     dialog.close()
 
 
 def test_closing_it_ends_the_measuring(window, tmp_path):
-    window.reporting.ask()
+    window._make_report()
     dialog = window.findChild(ReportDialog)
     dialog.folder.setText(str(tmp_path / "out"))
     dialog.duration.setValue(600)
@@ -40,17 +40,17 @@ def test_closing_it_ends_the_measuring(window, tmp_path):
     dialog.start_button.click()
     wait_for(lambda: process.state() is QProcess.ProcessState.Running)
     dialog.close()
-    wait_for(lambda: window.is_running)
+    wait_for(lambda: window.stage.is_running)
     assert not (tmp_path / "out" / "report.html").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_said(window, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
-    window.reporting.ask()
+    window._make_report()
     dialog = window.findChild(ReportDialog)
     dialog.folder.setText(str(blocker))
     dialog.start_button.click()
     wait_for(lambda: "it is a file" in dialog.text.text(), 60)
-    wait_for(lambda: window.is_running)
+    wait_for(lambda: window.stage.is_running)
     dialog.close()

@@ -39,7 +39,7 @@ def take(tmp_path_factory):
 
 def show_paused(window, path):
     """Open a recording and hold it."""
-    window.open_address(str(path))
+    window.stage.open((str(path),))
     wait_for(lambda: window.replay.lead is not None)
     window.replay.pause()
     wait_for(lambda: all(panel.color.has_image for panel in window.panels))
@@ -70,13 +70,13 @@ def test_a_session_has_all_its_cameras_and_a_time_line(window, take):
     assert not window.timeline.isVisible()
     playback = show_paused(window, path)
     assert len(window.panels) == 2
-    assert {address.partition("#")[2] for address in window.addresses} == set(witness.frames)
+    assert {address.partition("#")[2] for address in window.stage.addresses} == set(witness.frames)
     assert window.bar.address == str(path)
     assert window.timeline.isVisible()
     assert window.focusWidget() is window, "keys steer; no field takes them"
-    assert all(feed.playback is playback for feed in window.session.feeds)
+    assert all(feed.playback is playback for feed in window.stage.session.feeds)
     wait_for(lambda: any(mark.kind == "marker" for mark in window.timeline.track.marks))
-    window.stop()
+    window.stage.stop()
     wait_for(lambda: not window.timeline.isVisible())
     window.toggle_streaming()
     wait_for(lambda: len(window.panels) == 2 and window.timeline.isVisible())
@@ -111,7 +111,7 @@ def test_seeking_by_time(window, take):
 
 def test_keys_pause_step_and_go_on(window, take):
     path, witness = take
-    window.open_address(str(path))
+    window.stage.open((str(path),))
     wait_for(lambda: window.replay.lead is not None)
     playback = window.replay.lead
     window.activateWindow()
@@ -130,16 +130,16 @@ def test_keys_pause_step_and_go_on(window, take):
     QTest.keyClick(window, Qt.Key.Key_Space)
     wait_for(lambda: not playback.is_paused)
     wait_for(lambda: not shown(window, 0, given[-1]))
-    assert window.is_running
+    assert window.stage.is_running
 
 
 def test_space_still_stops_a_live_camera(window):
-    window.open_address("synthetic:stereo")
+    window.stage.open(("synthetic:stereo",))
     wait_for(lambda: window.panels[0].color.has_image, 30)
     assert not window.timeline.isVisible()
     assert not window.actions_["step_on"].isEnabled()
     window.actions_["play"].trigger()
-    assert not window.is_running
+    assert not window.stage.is_running
 
 
 def test_dragging_scrubs_and_shows_thumbnails(window, take):
@@ -185,8 +185,8 @@ def test_speed_and_loop(window, take):
     wait_for(lambda: playback.is_paused)
     given = in_order(window, witness)
     wait_for(lambda: shown(window, 0, given[0][-1]) and shown(window, 1, given[1][-1]))
-    assert window.is_running, "it stays at the end and can be steered back"
-    window.replay.play_or_pause()
+    assert window.stage.is_running, "it stays at the end and can be steered back"
+    window.play_or_stream()
     wait_for(lambda: not shown(window, 0, given[0][-1]))
 
 
@@ -306,16 +306,16 @@ def test_a_session_beside_a_camera_brings_all_its_rows_and_is_there_after_a_rest
 ):
     path, _ = take
     folder = write_examples(tmp_path / "examples")
-    window.open_address(f"folder:{folder}")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels[0].color.has_image)
-    window.opening.add(str(path))
+    window.stage.add(str(path))
     wait_for(lambda: len(window.panels) == 3)
     wait_for(lambda: len(window.replay.playbacks) == 2)
     window.replay.pause()
     assert all(playback.is_paused for playback in window.replay.playbacks)
     window.toggle_streaming()
     window.toggle_streaming()
-    wait_for(lambda: len(window.panels) == 3 and window.is_running)
+    wait_for(lambda: len(window.panels) == 3 and window.stage.is_running)
 
 
 @pytest.mark.parametrize("way", ["dialog", "drop"])

@@ -17,7 +17,7 @@ RECORDINGS = {
 @pytest.mark.testdata
 @pytest.mark.parametrize("name", list(RECORDINGS))
 def test_it_pauses_steps_seeks_and_goes_on(window, testdata, name):
-    window.open_address(str(testdata / RECORDINGS[name]))
+    window.stage.open((str(testdata / RECORDINGS[name]),))
     wait_for(lambda: window.replay.lead is not None and window.timeline.isVisible())
     playback = window.replay.lead
     window.replay.pause()
@@ -43,11 +43,11 @@ def test_it_pauses_steps_seeks_and_goes_on(window, testdata, name):
     window.actions_["to_start"].trigger()
     wait_for(lambda: playback.position_s == 0.0 and playback.frame == 0)
     window.replay.set_speed(4.0)
-    count = window.bridge.rate.count
+    count = window.stage.bridge.rate.count
     window.replay.play()
-    wait_for(lambda: window.bridge.rate.count > count + 3 and not playback.is_paused)
+    wait_for(lambda: window.stage.bridge.rate.count > count + 3 and not playback.is_paused)
     window.actions_["loop"].trigger()
     assert not playback.loop
     wait_for(lambda: playback.is_paused)
-    assert window.is_running, "it holds its last frame"
+    assert window.stage.is_running, "it holds its last frame"
     wait_for(lambda: playback.preview(0.0) is not None)

@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 
 def test_it_shows_colour_raw_and_refined_with_numbers(window, folder):
-    window.open_address(f"folder:{folder}")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels and all(pane.has_image for pane in window.panels[0].views))
     wait_for(lambda: "lost" in window.status.text() and "none on CPU" in window.status.text())
     window.link.set_cursor(QPointF(0.5, 0.05))
@@ -42,70 +42,74 @@ def test_it_shows_colour_raw_and_refined_with_numbers(window, folder):
 
 def test_stop_and_start_again(window, folder):
     address = f"folder:{folder}"
-    window.open_address(address)
-    wait_for(lambda: window.bridge.rate.count > 2)
+    window.stage.open((address,))
+    wait_for(lambda: window.stage.bridge.rate.count > 2)
     window.toggle_streaming()
-    assert not window.is_running
+    assert not window.stage.is_running
     assert "Start" in window.bar.start_button.text()
-    before = window.bridge.rate.count
+    before = window.stage.bridge.rate.count
     window.toggle_streaming()
-    wait_for(lambda: window.bridge.rate.count > before + 2)
-    assert window.addresses == (address,)
+    wait_for(lambda: window.stage.bridge.rate.count > before + 2)
+    assert window.stage.addresses == (address,)
 
 
 def test_a_camera_error_stands_in_its_pane_and_start_works_again(window, folder):
-    window.open_address("folder:/nowhere/at/all")
+    window.stage.open(("folder:/nowhere/at/all",))
     wait_for(lambda: window.panels[0].notice.text)
     assert "/nowhere/at/all" in window.panels[0].notice.text
-    window.open_address(f"folder:{folder}")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels[0].color.has_image)
     assert window.panels[0].notice.text == ""
 
 
 def test_retry_opens_the_camera_that_failed(window, tmp_path):
     place = tmp_path / "later"
-    window.open_address(f"folder:{place}")
+    window.stage.open((f"folder:{place}",))
     wait_for(lambda: window.panels[0].notice.text)
     write_examples(place)
-    wait_for(lambda: window.session.feeds[0].capture.is_done)
+    wait_for(lambda: window.stage.session.feeds[0].capture.is_done)
     window.panels[0].notice.retry.emit()
     wait_for(lambda: window.panels[0].color.has_image)
-    assert window.session.feeds[0].state is CameraState.STREAMING
+    assert window.stage.session.feeds[0].state is CameraState.STREAMING
 
 
 def test_two_cameras_have_a_row_each(window, folder, tmp_path):
     other = write_examples(tmp_path / "more", 2)
-    window.open_addresses((f"folder:{folder}", f"folder:{other}"))
+    window.stage.open((f"folder:{folder}", f"folder:{other}"))
     wait_for(lambda: len(window.panels) == 2 and all(p.refined.has_image for p in window.panels))
     assert window.panels[0].height() > 100
     assert window.panels[1].height() > 100
 
 
 def test_the_refiner_changes_while_streaming(window, folder):
-    window.open_address(f"folder:{folder}")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels[0].refined.has_image)
     window.refining.choose("guided")
-    wait_for(lambda: window.session.refiner_info and window.session.refiner_info.name == "guided")
+    wait_for(
+        lambda: (
+            window.stage.session.refiner_info and window.stage.session.refiner_info.name == "guided"
+        )
+    )
     wait_for(lambda: window.panels[0].view.refined.refiner.name == "guided")
     assert np.count_nonzero(window.panels[0].view.refined.depth_m == 0) == 0, "the hole is filled"
 
 
 def test_a_snapshot_is_written_without_stopping(window, folder, tmp_path):
-    window.open_address(f"folder:{folder}")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels[0].refined.has_image)
     target = tmp_path / "shot"
     window.saving.take_snapshot(target)
-    count = window.bridge.rate.count
+    count = window.stage.bridge.rate.count
     wait_for(target.exists, 60)
     assert sorted(path.name for path in target.iterdir()) == sorted(FILES)
-    assert window.bridge.rate.count > count
+    assert window.stage.bridge.rate.count > count
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_comparing_raw_and_refined(window, folder, mode):
     window.refining.choose("guided")
-    window.open_address(f"folder:{folder}")
-    window.compare_dock.show()
+    window.stage.open((f"folder:{folder}",))
+    window.docks.compare.show()
     window.compare.set_mode(mode)
     wait_for(lambda: window.compare.image.has_image)
     assert window.compare.mode is mode
@@ -114,7 +118,7 @@ def test_comparing_raw_and_refined(window, folder, mode):
 
 
 def test_the_colour_range_holds_for_all_views_and_is_remembered(window, folder):
-    window.open_address(f"folder:{folder}")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels[0].raw.has_image)
     window.scale.set_range(DepthRange(0.5, 2.5))
     window.scale.set_colormap("turbo")
@@ -162,7 +166,7 @@ def test_an_unknown_action_names_the_nearest(window):
 
 
 def test_the_palette_finds_and_does(window, folder):
-    window.open_address(f"folder:{folder}")
+    window.stage.open((f"folder:{folder}",))
     window.show_palette()
     palette = window.findChildren(QDialog)[0]
     QTest.keyClicks(palette.search, "difference")
@@ -173,8 +177,8 @@ def test_the_palette_finds_and_does(window, folder):
 def test_recording_from_the_window(window, folder, tmp_path, monkeypatch):
     from lingbot_live.recording.recording import Recording
 
-    monkeypatch.setattr("ui.dialogs.record_options.OUTPUT_FOLDER", tmp_path / "out")
-    window.open_address(f"folder:{folder}")
+    monkeypatch.setattr("ui.shell.files.OUTPUT_FOLDER", tmp_path / "out")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels[0].refined.has_image)
     window.saving.toggle_recording()
     wait_for(lambda: (s := window.recording.stats()) is not None and s.frames > 10)
@@ -194,10 +198,10 @@ def test_a_recording_that_cannot_start_is_said_and_streaming_goes_on(
 ):
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
-    monkeypatch.setattr("ui.dialogs.record_options.OUTPUT_FOLDER", blocker / "out")
-    window.open_address(f"folder:{folder}")
+    monkeypatch.setattr("ui.shell.files.OUTPUT_FOLDER", blocker / "out")
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: window.panels[0].refined.has_image)
     window.saving.toggle_recording()
     wait_for(lambda: "did not start" in window.message.text)
-    count = window.bridge.rate.count
-    wait_for(lambda: window.bridge.rate.count > count + 2)
+    count = window.stage.bridge.rate.count
+    wait_for(lambda: window.stage.bridge.rate.count > count + 2)

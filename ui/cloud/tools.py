@@ -6,20 +6,16 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton
 
 from lingbot_live.quality.ruler import EDGES, Box, Plane, Vector, angle_deg, length_m
-from ui.cloud.canvas import Aim
+from ui.cloud.canvas import Aim, CloudCanvas
 from ui.cloud.marks import Mark
 from ui.cloud.memory import Answer
 from ui.shell import theme
-
-if TYPE_CHECKING:
-    from ui.cloud.view import CloudView
 
 
 class Tool(str, Enum):
@@ -55,13 +51,19 @@ class CloudTools(QFrame):
     """The strip over the cloud that tells what was measured; there only while a tool is chosen.
 
     ``titles`` returns number and name of the camera in a slot, ``values`` a line per camera about a
-    point in the common axes; the owner sets both.
+    point in the common axes; the owner sets both. ``asked(purpose, place, place or None)`` wants to
+    know what lies there, in fractions of the picture; `take` gets the answer. ``boxChanged`` tells
+    what alone is to be shown, None for all, ``hinted(str)`` what the mouse does now.
     """
 
-    def __init__(self, view: CloudView) -> None:
-        super().__init__(view.canvas)
+    asked = Signal(str, object, object)
+    boxChanged = Signal(object)  # noqa: N815
+    hinted = Signal(str)
+
+    def __init__(self, canvas: CloudCanvas) -> None:
+        super().__init__(canvas)
         self.setObjectName("tools")
-        self._view = view
+        self._canvas = canvas
         self.tool = Tool.NONE
         self.titles: Callable[[int], str] = lambda slot: f"{slot + 1}"
         self.values: Callable[[Vector], list[tuple[int, str]]] = lambda point: []
@@ -81,10 +83,9 @@ class CloudTools(QFrame):
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.actions_ = self._make_menu()
         self._lay_out()
-        view.canvas.pointChosen.connect(self._on_point)
-        view.canvas.regionChosen.connect(self._on_region)
-        view.answered.connect(self._on_answer)
-        view.canvas.installEventFilter(self)
+        canvas.pointChosen.connect(self._on_point)
+        canvas.regionChosen.connect(self._on_region)
+        canvas.installEventFilter(self)
         self.hide()
 
     # ---- commands ----------------------------------------------------------------------------
@@ -97,9 +98,9 @@ class CloudTools(QFrame):
         self.tool, self._first, self._point = tool, None, None
         about = _ABOUT[tool]
         self.actions_[tool].setChecked(True)
-        self._view.canvas.set_aim(about.aim)
-        self._view.canvas.set_marks(self._box_marks())
-        self._view.set_hint(about.name + _KEPT[about.aim])
+        self._canvas.set_aim(about.aim)
+        self._canvas.set_marks(self._box_marks())
+        self.hinted.emit(about.name + _KEPT[about.aim])
         self._say(about.how)
         self.show()
 
@@ -125,9 +126,9 @@ class CloudTools(QFrame):
         for action in self.actions_.values():
             action.setChecked(False)
         self._set_box(None)
-        self._view.canvas.set_aim(Aim.NOTHING)
-        self._view.canvas.set_marks(())
-        self._view.set_hint("")
+        self._canvas.set_aim(Aim.NOTHING)
+        self._canvas.set_marks(())
+        self.hinted.emit("")
         self.hide()
 
     def refresh(self) -> None:
@@ -175,12 +176,13 @@ class CloudTools(QFrame):
     # ---- what happens ------------------------------------------------------------------------
 
     def _on_point(self, place: QPointF) -> None:
-        self._view.ask(self.tool.value, place)
+        self.asked.emit(self.tool.value, place, None)
 
     def _on_region(self, first: QPointF, last: QPointF) -> None:
-        self._view.ask(self.tool.value, first, last)
+        self.asked.emit(self.tool.value, first, last)
 
-    def _on_answer(self, answer: Answer) -> None:
+    def take(self, answer: Answer) -> None:
+        """Show what was found."""
         if answer.ask.purpose != self.tool.value:
             return  # of a tool that is no longer chosen
         if self.tool is Tool.PLANE:
@@ -240,10 +242,10 @@ class CloudTools(QFrame):
 
     def _set_box(self, box: Box | None) -> None:
         self._box = box
-        self._view.set_box(box)
+        self.boxChanged.emit(box)
 
     def _mark(self, *marks: Mark) -> None:
-        self._view.canvas.set_marks((*self._box_marks(), *marks))
+        self._canvas.set_marks((*self._box_marks(), *marks))
 
     def _box_marks(self) -> tuple[Mark, ...]:
         if self._box is None:
@@ -260,7 +262,7 @@ class CloudTools(QFrame):
         self._settle()
 
     def _settle(self) -> None:
-        canvas = self._view.canvas
+        canvas = self._canvas
         width = canvas.width()
         inner = width - self.clear_button.sizeHint().width() - 4 * theme.GRID_PX
         needed = self.label.heightForWidth(inner) + theme.GRID_PX

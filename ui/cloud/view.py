@@ -60,7 +60,11 @@ class CloudView(QFrame):
         self.canvas = CloudCanvas()
         self.notice = Notice()
         self._make_controls()
-        self.tools = CloudTools(self)
+        self.tools = CloudTools(self.canvas)
+        self.tools.asked.connect(self.ask)
+        self.tools.boxChanged.connect(self.set_box)
+        self.tools.hinted.connect(self.set_hint)
+        self.answered.connect(self.tools.take)
         self.chips = CameraChips()
         self._lay_out()
         self._timer = QTimer(self)
@@ -126,6 +130,11 @@ class CloudView(QFrame):
         self.orbit_action.setChecked(False)
         self.canvas.orbit = Orbit()
         self._change(replace(self._view, orbit=Orbit(), home=self._view.home + 1))
+
+    @property
+    def is_orbiting(self) -> bool:
+        """Whether the cloud turns by itself."""
+        return self.orbit_action.isChecked()
 
     def set_auto_orbit(self, on: bool) -> None:
         """Swing round the scene by itself, for demonstrations."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import QObject
 
 from lingbot_live.frame import Extrinsics
 from lingbot_live.quality.ruler import Vector, probe
 from ui.cloud.chips import Chip
 from ui.cloud.scene import MAX_CLOUDS, Layer
+from ui.cloud.view import CloudView
+from ui.controllers.feeds import Feeds
 from ui.shell import theme
 from ui.shell.bridge import FeedView
 from ui.shell.readout import metres, millimetres
-
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
+from ui.shell.stage import Stage
 
 _NO_PLACE = ", drawn as if it stood at the first: no rig tells its place"
 
@@ -26,17 +24,17 @@ class CloudFeeds(QObject):
     A camera's slot in the cloud is its number, so that its colour is the same everywhere.
     """
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
-        self._feeds, self._cloud = window.feeds, window.cloud
+    def __init__(self, stage: Stage, feeds: Feeds, cloud: CloudView) -> None:
+        super().__init__(stage)
+        self._feeds, self._cloud = feeds, cloud
         self._slots: set[int] = set()
         self._layers: tuple[Layer, ...] = ()
         self._cloud.tools.titles = self._title
         self._cloud.tools.values = self._values
         self._cloud.chips.changed.connect(self.follow)
-        window.newsShown.connect(self._show_news)
-        window.statusDue.connect(self.follow)
-        window.statusDue.connect(self._cloud.tools.refresh)
+        stage.newsShown.connect(self._show_news)
+        stage.statusDue.connect(self.follow)
+        stage.statusDue.connect(self._cloud.tools.refresh)
         self._feeds.rowsChanged.connect(self.follow)
         self._feeds.rigChanged.connect(self.follow)
 

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
 from lingbot_live.cameras.discovery import Change, DeviceWatcher
-
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
-
-_SAID_MS = 8000
-_HINT = "A camera found, or an address such as realsense:file.bag"
+from ui.shell.desk import Desk
 
 Watch = Callable[[Callable[[Change], None]], DeviceWatcher]
 
@@ -21,14 +15,18 @@ Watch = Callable[[Callable[[Change], None]], DeviceWatcher]
 class Devices(QObject):
     """Watches from the first `look` until `stop`; the SDKs are asked in a process of their own.
 
-    ``changed`` brings each `Change` from the watcher's thread to the main thread.
+    ``changed`` brings each `Change` from the watcher's thread to the main thread, ``listed`` its
+    `Listing` of all there are.
     """
 
     changed = Signal(object)
+    listed = Signal(object)
 
-    def __init__(self, window: MainWindow, watch: Watch = DeviceWatcher) -> None:
-        super().__init__(window)
-        self._window = window
+    def __init__(
+        self, desk: Desk, watch: Watch = DeviceWatcher, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._desk = desk
         self._watch = watch
         self._watcher: DeviceWatcher | None = None
         self.changed.connect(self._show, Qt.ConnectionType.QueuedConnection)
@@ -48,11 +46,10 @@ class Devices(QObject):
             watcher.stop()
 
     def _show(self, change: Change) -> None:
-        window, listing = self._window, change.listing
+        listing = change.listing
         is_first = len(change.appeared) == len(listing.cameras)
-        window.bar.show_cameras(listing.cameras)
-        window.bar.camera_box.setToolTip("\n".join([_HINT, *listing.unavailable.values()]))
+        self.listed.emit(listing)
         came = [] if is_first else [f"{info.name} is there" for info in change.appeared]
         news = came + [f"{info.name} was unplugged" for info in change.vanished]
         if news:
-            window.statusBar().showMessage(", ".join(news), _SAID_MS)
+            self._desk.say(", ".join(news))

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QSplitter
 
 from lingbot_live.calibration.rig import Rig
-from lingbot_live.cameras import registry
 from lingbot_live.frame import Extrinsics
-from lingbot_live.pipeline.session import Feed
-from ui.dialogs.add_camera import AddCamera
-from ui.panels.feed_panel import FeedPanel
 from ui.shell.bridge import FeedView
+from ui.shell.desk import Desk
+from ui.shell.stage import Stage
+from ui.shell.view_link import ViewLink
+from ui.views.feed_panel import FeedPanel
 from ui.views.image_view import ImageView
-
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
 
 
 class Feeds(QObject):
@@ -33,17 +28,19 @@ class Feeds(QObject):
     rowsChanged = Signal()  # noqa: N815
     selectedChanged = Signal()  # noqa: N815
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
-        self._window = window
-        self.link = window.link
+    def __init__(self, stage: Stage, desk: Desk, link: ViewLink) -> None:
+        super().__init__(stage)
+        self._stage, self._desk = stage, desk
+        self.link = link
         self.rig: Rig | None = None  # where the cameras stand, if that is known
-        self.empty = ImageView("", window.link, placeholder="Choose a camera and press Start")
+        self.empty = ImageView("", link, placeholder="Choose a camera and press Start")
         self.rows = QSplitter(Qt.Orientation.Vertical)
         self.rows.setChildrenCollapsible(False)
         self.rows.addWidget(self.empty)
         self.panels: list[FeedPanel] = []
         self.selected: FeedPanel | None = None
+        stage.sessionChanged.connect(self._follow)
+        stage.reading.connect(self._on_reading)
 
     @property
     def view(self) -> FeedView | None:
@@ -98,77 +95,29 @@ class Feeds(QObject):
             return None
         return found[0].pose.inverse() @ found[1].pose
 
-    # ---- cameras come and go -----------------------------------------------------------------
-
-    def ask_for_more(self) -> None:
-        """Ask for another camera, recording or folder to show below the present ones."""
-        dialog = AddCamera(self._window.bar.found, self._window)
-        dialog.chosen.connect(self._window.opening.add)
-        dialog.open()
-
-    def add(self, address: str) -> None:
-        """Stream from one more camera; the present ones stream on."""
-        window = self._window
-        if not address:
-            return
-        if window.session is None:
-            window.open_address(address)
-            return
-        if registry.may_have_members(address):  # a session file may hold several cameras
-            window.tasks.run(
-                "reading a session",
-                lambda: [info.address for info in registry.members(address)],
-                lambda found: self._add_all(found or [address]),
-                lambda error: self._add_all([address]),  # its row will say why
-            )
-        else:
-            self._add_all([address])
-
     def remove_selected(self) -> None:
         """Close the selected camera; the others stream on."""
-        window, view = self._window, self.view
-        if window.session is None or view is None:
-            window.statusBar().showMessage("No camera to remove.", 5000)
+        view = self.view
+        if not self._stage.is_running or view is None:
+            self._desk.say("No camera to remove.")
         elif len(self.panels) == 1:
-            window.stop()
+            self._stage.stop()
         else:
-            session, feed = window.session, view.feed
-            at = next(i for i, other in enumerate(session.feeds) if other is feed)
-            window.addresses = (*window.addresses[:at], *window.addresses[at + 1 :])
-            window.tasks.run(
-                f"closing {feed.name}", lambda: session.remove(feed), lambda _: self._follow()
-            )
-
-    def retry(self, feed: Feed) -> None:
-        """Open a camera again that failed."""
-        session = self._window.session
-        if session is not None and feed in session.feeds:
-            session.restart(feed)
+            self._stage.remove(view.feed)
 
     # ---- private -----------------------------------------------------------------------------
 
-    def _add_all(self, addresses: list[str]) -> None:
-        window = self._window
-        if window.session is None:
-            return  # stopped meanwhile
-        config = window.camera_config
-        for address in addresses:
-            window.session.add(address, partial(registry.create_camera, address, config))
-            window.addresses = (*window.addresses, address)
-        self._follow()
-
     def _follow(self) -> None:
-        window = self._window
-        if window.session is None:
-            return
-        window.bridge.follow(window.session)
-        window.asked = window.addresses
-        self.show(window.bridge.views)
-        window.sessionChanged.emit()
+        if self._stage.is_running:
+            self.show(self._stage.views)
+
+    def _on_reading(self, addresses: tuple[str, ...]) -> None:
+        self.show([])
+        self.empty.set_placeholder(f"reading {', '.join(addresses)}")
 
     def _make(self, view: FeedView) -> FeedPanel:
-        panel = FeedPanel(view, self._window.link)
-        panel.retry.connect(lambda: self.retry(view.feed))
+        panel = FeedPanel(view, self.link)
+        panel.retry.connect(lambda: self._stage.retry(view.feed))
         panel.pressed.connect(lambda: self.select(panel))
         self.rows.addWidget(panel)
         return panel

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from PySide6.QtCore import QObject, QRectF, Signal
 
 from lingbot_live.calibration.views import region_into_view
 from lingbot_live.roi import Roi
-from ui.panels.feed_panel import FeedPanel
+from ui.controllers.feeds import Feeds
 from ui.shell.bridge import FeedView
-
-if TYPE_CHECKING:
-    from ui.controllers.feeds import Feeds
+from ui.views.feed_panel import FeedPanel
 
 
 class Place(NamedTuple):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import QObject, Signal
 
 from lingbot_live.cameras.playback import Mark, Playback
-
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
+from ui.shell.actions import Actions
+from ui.shell.desk import Desk
+from ui.shell.stage import Stage
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # of the keys; the field takes any between
 _COMMANDS = ("step_back", "step_on", "to_start", "to_end", "slower", "faster", "loop")
@@ -24,12 +22,12 @@ class Replay(QObject):
     changed = Signal()
     marked = Signal(list)
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
-        self._window = window
+    def __init__(self, stage: Stage, desk: Desk, actions: Actions) -> None:
+        super().__init__(stage)
+        self._stage, self._desk, self._actions = stage, desk, actions
         self.playbacks: tuple[Playback, ...] = ()
-        window.statusDue.connect(self.look)
-        window.sessionChanged.connect(self.look)
+        stage.statusDue.connect(self.look)
+        stage.sessionChanged.connect(self.look)
 
     @property
     def lead(self) -> Playback | None:
@@ -38,7 +36,7 @@ class Replay(QObject):
 
     def look(self) -> None:
         """Find out which of the cameras play a recording now."""
-        session = self._window.session
+        session = self._stage.session
         found: list[Playback] = []
         for feed in session.feeds if session is not None else ():
             playback = feed.playback
@@ -53,10 +51,8 @@ class Replay(QObject):
     # ---- commands ------------------------------------------------------------------------------
 
     def play_or_pause(self) -> None:
-        """Pause a recording or let it go on; start or stop a live camera."""
-        if self.lead is None:
-            self._window.toggle_streaming()
-        elif self.lead.is_paused:
+        """Pause, or go on."""
+        if self.lead is not None and self.lead.is_paused:
             self.play()
         else:
             self.pause()
@@ -120,15 +116,16 @@ class Replay(QObject):
 
     def toggle_loop(self) -> None:
         """Begin again at the end, or stay there."""
+        on = self.lead is not None and not self.lead.loop
         for playback in self.playbacks:
-            playback.loop = self._window.actions_["loop"].isChecked()
+            playback.loop = on
 
     def enable_commands(self) -> None:
         """Let keys that steer recordings reach other parts while there is none."""
         for key in _COMMANDS:
-            self._window.actions_[key].setEnabled(bool(self.playbacks))
+            self._actions[key].setEnabled(bool(self.playbacks))
         if self.lead is not None:
-            self._window.actions_["loop"].setChecked(self.lead.loop)
+            self._actions["loop"].setChecked(self.lead.loop)
 
     # ---- private -------------------------------------------------------------------------------
 
@@ -140,7 +137,7 @@ class Replay(QObject):
         self.marked.emit([])
         lead = self.lead
         if lead is not None:
-            self._window.tasks.run("reading marks", lead.marks, lambda m: self._take(lead, m))
+            self._desk.tasks.run("reading marks", lead.marks, lambda m: self._take(lead, m))
 
     def _take(self, playback: Playback, marks: tuple[Mark, ...]) -> None:
         if playback is self.lead:

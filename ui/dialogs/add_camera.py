@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from lingbot_live.cameras.base import CameraInfo
-from ui.controllers.opening import RECORDINGS
+from ui.shell.files import RECORDINGS
 
 
 class AddCamera(QDialog):

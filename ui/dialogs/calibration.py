@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
@@ -21,14 +20,15 @@ from lingbot_live.calibration.board import Board
 from lingbot_live.calibration.extrinsics import LEAST_VIEWS
 from lingbot_live.calibration.rig import Rig
 from lingbot_live.errors import ConfigError, LingbotLiveError
+from ui.controllers.feeds import Feeds
+from ui.controllers.rigging import Rigging
 from ui.dialogs.calibration_table import CalibrationTable
 from ui.dialogs.calibration_work import CalibrationWork
 from ui.dialogs.nudging import Nudging
 from ui.shell.bridge import FeedView
+from ui.shell.desk import Desk
 from ui.shell.notice import Notice
-
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
+from ui.shell.stage import Stage
 
 BOARDS = ("charuco:7x5:40mm:30mm", "charuco:11x8:30mm:22mm", "chessboard:9x6:25mm")
 _PERIOD_MS = 200
@@ -41,24 +41,24 @@ class CalibrationDialog(QDialog):
     Searching, solving and ICP run elsewhere (`CalibrationWork`); closing ends them.
     """
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, stage: Stage, desk: Desk, feeds: Feeds, rigging: Rigging) -> None:
+        super().__init__(desk.widget)
         self.setWindowTitle("Calibrate cameras against each other")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._window = window
+        self._stage, self._desk, self._feeds, self._rigging = stage, desk, feeds, rigging
         self._work: CalibrationWork | None = None
         self._views: list[FeedView] = []
         self._said = ""  # the last outcome
         self._make_parts()
         self._lay_out()
-        window.sessionChanged.connect(self._follow_session)
-        window.feeds.rigChanged.connect(self._show_rig)
+        stage.sessionChanged.connect(self._follow_session)
+        feeds.rigChanged.connect(self._show_rig)
         self.nudging.nudged.connect(self._on_nudged)
         self._timer = QTimer(self, interval=_PERIOD_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
         self._follow_session()
-        self.nudging.set_rig(window.feeds.rig)
+        self.nudging.set_rig(feeds.rig)
 
     # ---- parts -------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ class CalibrationDialog(QDialog):
         self.clock_button = self._button(
             "Compare clocks", self._clocks, "By what has moved before the cameras"
         )
-        rigging = self._window.rigging
+        rigging = self._rigging
         self.load_button = self._button("Load...", rigging.ask_and_load, "A rig file")
         self.save_button = self._button("Save...", rigging.ask_and_save, "A rig file")
 
@@ -120,11 +120,11 @@ class CalibrationDialog(QDialog):
 
     def _follow_session(self) -> None:
         self._end_work()
-        session = self._window.session
-        self._views = [panel.view for panel in self._window.panels] if session else []
+        session = self._stage.session
+        self._views = [panel.view for panel in self._feeds.panels] if session else []
         self.table.show_cameras(self._views)
         if session is not None and len(self._views) > 1:
-            self._work = CalibrationWork(session, self._window.tasks)
+            self._work = CalibrationWork(session, self._desk.tasks)
         self._show_rig()
         self._tick()
 
@@ -160,7 +160,7 @@ class CalibrationDialog(QDialog):
         name = f"{board.kind}.png"
         path, _ = QFileDialog.getSaveFileName(self, "Save the board's picture", name, "*.png")
         if path:
-            self._window.tasks.run(
+            self._desk.tasks.run(
                 "board picture",
                 lambda: board.save_picture(Path(path)),
                 lambda _: self._say(f"{path}: print it at 300 dpi without scaling."),
@@ -191,7 +191,7 @@ class CalibrationDialog(QDialog):
 
     def _session_rig(self) -> Rig | None:
         """Return the rig of the running cameras; all in one place where none is known."""
-        names, rig = self._names, self._window.feeds.rig
+        names, rig = self._names, self._feeds.rig
         if rig is None:
             return Rig.of([address for address, _ in names])
         try:
@@ -210,13 +210,13 @@ class CalibrationDialog(QDialog):
         if self._work is not None:
             self.nudging.set_rig(rig)
             self._say("Done; the 3D view shows the cameras so. Save it to keep it.")
-            self._window.rigging.use(rig)
+            self._rigging.use(rig)
 
     def _on_nudged(self, rig: Rig) -> None:
-        self._window.feeds.set_rig(rig)
+        self._feeds.set_rig(rig)
 
     def _show_rig(self) -> None:
-        rig = self._window.feeds.rig
+        rig = self._feeds.rig
         self.table.show_rig(rig, self._names)
         if rig is not self.nudging.rig:
             self.nudging.set_rig(rig)

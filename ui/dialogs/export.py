@@ -30,10 +30,10 @@ from lingbot_live.export.job import ExportReport, ExportRequest
 from lingbot_live.export.shot import DepthSource
 from lingbot_live.export.source import Span
 from lingbot_live.recording.format import slug
-from ui.controllers.opening import RECORDINGS
-from ui.dialogs.record_options import FolderField, folder_or_default
-from ui.panels.option_form import OptionForm
+from ui.dialogs.option_form import OptionForm
+from ui.dialogs.record_options import FolderField
 from ui.shell.bridge import Tasks
+from ui.shell.files import RECORDINGS, folder_or_default
 from ui.shell.notice import Notice
 from ui.shell.settings import Settings
 

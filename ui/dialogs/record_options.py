@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import datetime
-from pathlib import Path
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
@@ -22,81 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lingbot_live.errors import ConfigError
-from lingbot_live.recording.format import expand_name
-from lingbot_live.recording.state import RecorderOptions, parse_split
-from ui.shell.settings import Settings
-
-OUTPUT_FOLDER = Path.home() / "lingbot-live"  # until the user names another
-
-
-@dataclass(frozen=True, slots=True)
-class RecordChoices:
-    """What the user chose. Empty folders mean `OUTPUT_FOLDER`; an empty split means one file."""
-
-    folder: str = ""
-    name: str = "{date}_{time}_{camera}"
-    snapshots: str = ""
-    lossless: bool = False
-    quality: int = 95
-    raw_only: bool = False
-    split: str = ""
-
-    @classmethod
-    def load(cls, settings: Settings) -> RecordChoices:
-        """Return what is remembered, the defaults where that is senseless."""
-        found = {field.name: settings.text(f"record_{field.name}") for field in fields(cls)}
-        quality = int(found["quality"]) if found["quality"].isdecimal() else cls().quality
-        choices = cls(
-            folder=found["folder"],
-            name=found["name"] or cls().name,
-            snapshots=found["snapshots"],
-            lossless=found["lossless"] == "True",
-            quality=quality,
-            raw_only=found["raw_only"] == "True",
-            split=found["split"],
-        )
-        return choices if not choices.fault else cls()
-
-    def save(self, settings: Settings) -> None:
-        """Remember."""
-        for field in fields(self):
-            settings.set_text(f"record_{field.name}", str(getattr(self, field.name)))
-
-    def options(self) -> RecorderOptions:
-        """Return what the recorder is told. Raises ConfigError where a choice is senseless."""
-        size, seconds = parse_split(self.split) if self.split else (None, None)
-        return RecorderOptions(
-            refined=not self.raw_only,
-            lossless=self.lossless,
-            quality=self.quality,
-            split_bytes=size,
-            split_s=seconds,
-        )
-
-    def path(self, camera: str, now: datetime) -> Path:
-        """Return the file of a recording begun now. Raises ConfigError for a wrong template."""
-        return self.recordings / expand_name(self.name, camera, now)
-
-    @property
-    def recordings(self) -> Path:
-        """The folder they go to."""
-        return folder_or_default(self.folder)
-
-    @property
-    def fault(self) -> str:
-        """What is wrong with the choices; empty if nothing is."""
-        try:
-            self.options()
-            self.path("camera", datetime.now())
-        except ConfigError as error:
-            return str(error)
-        return ""
-
-
-def folder_or_default(named: str) -> Path:
-    """Return a folder the user named, or the default one."""
-    return Path(named).expanduser() if named else OUTPUT_FOLDER
+from ui.shell.files import OUTPUT_FOLDER, RecordChoices, folder_or_default
 
 
 class FolderField(QWidget):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QProcess, Qt, QUrl
+from PySide6.QtCore import QProcess, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices
 from PySide6.QtWidgets import (
     QDialog,
@@ -23,28 +23,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ui.dialogs.record_options import folder_or_default
-
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
+from ui.shell.desk import Desk
+from ui.shell.files import folder_or_default
+from ui.shell.stage import Stage
 
 _KILL_MS = 3000  # after it was asked to end
 
 
-class Reporting:
-    """The command that asks for a report."""
+@dataclass(frozen=True, slots=True)
+class ReportWishes:
+    """What the window measures by now."""
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window = window
-
-    def ask(self) -> None:
-        """Compare the cameras on the screen at length and write a page."""
-        if self._window.addresses:
-            dialog = ReportDialog(self._window)
-            dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            dialog.open()
-        else:
-            self._window.statusBar().showMessage("Nothing to compare: press Start first.", 5000)
+    refiner: str
+    roi: str = "40%"
+    distance_m: float = 0.0  # of a plane; 0: not given
+    has_truth: bool = False  # every camera's frames come with their true depth
 
 
 class ReportDialog(QDialog):
@@ -53,11 +46,11 @@ class ReportDialog(QDialog):
     The cameras must be free for it, so the session is closed first and opened again afterwards.
     """
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, stage: Stage, desk: Desk, wishes: ReportWishes) -> None:
+        super().__init__(desk.widget)
         self.setWindowTitle("Report")
-        self._window = window
-        self._addresses = window.addresses
+        self._stage, self._desk, self._wishes = stage, desk, wishes
+        self._addresses = stage.addresses
         self.process = QProcess(self)
         self.process.finished.connect(self._on_finished)
         self.process.errorOccurred.connect(self._on_failed)
@@ -74,13 +67,12 @@ class ReportDialog(QDialog):
         self.duration.setRange(1, 600)
         self.duration.setValue(10)
         self.duration.setSuffix(" s of each camera")
-        self.truth = self._has_truth()
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
         self.bar.hide()
         self.text = QLabel(
-            f"{len(self._addresses)} cameras, raw next to refined by {self._refiner()}"
-            f"{', with errors against the truth' if self.truth else ''}. "
+            f"{len(self._addresses)} cameras, raw next to refined by {self._wishes.refiner}"
+            f"{', with errors against the truth' if self._wishes.has_truth else ''}. "
             "Streaming pauses meanwhile."
         )
         self.text.setWordWrap(True)
@@ -117,8 +109,8 @@ class ReportDialog(QDialog):
         self.start_button.setEnabled(False)
         self.bar.show()
         self.text.setText("Measuring. Close ends it.")
-        close = self._window.release()
-        self._window.tasks.run("freeing the cameras", close, lambda _: self._launch())
+        close = self._stage.release()
+        self._desk.tasks.run("freeing the cameras", close, lambda _: self._launch())
 
     @property
     def page(self) -> Path:
@@ -128,16 +120,16 @@ class ReportDialog(QDialog):
     def _launch(self) -> None:
         if not self.isVisible():
             return  # closed while the cameras were being freed
-        quality = self._window.quality
+        wishes = self._wishes
         options = ["-o", str(self.page.parent), "--duration", str(self.duration.value())]
         options += ["--refiner", "none"]
-        if self._refiner() != "none":
-            options += ["--refiner", self._refiner()]
-        if (distance_m := quality.distance_box.value()) > 0:
-            options += ["--distance", f"{distance_m:g}"]
-        if self.truth:
+        if wishes.refiner != "none":
+            options += ["--refiner", wishes.refiner]
+        if wishes.distance_m > 0:
+            options += ["--distance", f"{wishes.distance_m:g}"]
+        if wishes.has_truth:
             options += ["--reference", "truth"]
-        options += ["--roi", f"{quality.regions.percent:g}%"]
+        options += ["--roi", wishes.roi]
         self.process.setProcessChannelMode(QProcess.ProcessChannelMode.SeparateChannels)
         self.process.start(
             sys.executable, ["-m", "lingbot_live", "compare", *self._addresses, *options]
@@ -162,9 +154,8 @@ class ReportDialog(QDialog):
         self._resume()
 
     def _resume(self) -> None:
-        window = self._window
-        if window.isVisible() and not window.is_running and self._addresses:
-            window.open_addresses(self._addresses)
+        if self._desk.widget.isVisible() and not self._stage.is_running and self._addresses:
+            self._stage.open(self._addresses)
 
     def _open(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.page)))
@@ -173,13 +164,6 @@ class ReportDialog(QDialog):
         folder = QFileDialog.getExistingDirectory(self, "Folder of the report", self.folder.text())
         if folder:
             self.folder.setText(folder)
-
-    def _refiner(self) -> str:
-        return str(self._window.refining.config)
-
-    def _has_truth(self) -> bool:
-        panels = self._window.panels
-        return bool(panels) and all(panel.view.knows_truth for panel in panels)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802, D102
         if self.process.state() is not QProcess.ProcessState.NotRunning:

@@ -9,11 +9,12 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QToolBar, QToolButton, QWidget
 
 from lingbot_live.cameras import registry
-from lingbot_live.cameras.base import CameraInfo
-from lingbot_live.config import PRECISIONS
+from lingbot_live.cameras.discovery import Listing
+from lingbot_live.config import PRECISIONS, RefinerConfig
 from lingbot_live.model.weights.zoo import FILE_NAMES
 from ui.shell.actions import Actions
 
+_HINT = "A camera found, or an address such as realsense:file.bag"
 # Steps of the token slider; the published range is 1200 to 3600, fewer suit a CPU.
 TOKENS = (48, 100, 200, 300, 600, 900, 1200, 1800, 2400, 3000, 3600)
 
@@ -30,7 +31,6 @@ class CameraBar(QToolBar):
         super().__init__("Camera and refiner", parent)
         self.setObjectName("camera_bar")
         self.setMovable(False)
-        self.found: tuple[CameraInfo, ...] = ()
         self.start_button = QToolButton()
         self.start_button.clicked.connect(actions["toggle"].trigger)
         self.start_button.setMinimumWidth(76)
@@ -38,7 +38,7 @@ class CameraBar(QToolBar):
         self.camera_box.setEditable(True)
         self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.camera_box.setMinimumWidth(230)
-        self.camera_box.setToolTip("A camera found, or an address such as realsense:file.bag")
+        self.camera_box.setToolTip(_HINT)
         line = self.camera_box.lineEdit()
         if line is not None:
             line.returnPressed.connect(self._on_typed)
@@ -67,12 +67,12 @@ class CameraBar(QToolBar):
         self._add_buttons(actions, ("snapshot", "full_screen"))
         self.set_running(False)
 
-    def show_cameras(self, found: Sequence[CameraInfo]) -> None:
+    def show_cameras(self, listing: Listing) -> None:
         """List what was found; the address in use stays in the field."""
-        self.found = tuple(found)
+        self.camera_box.setToolTip("\n".join([_HINT, *listing.unavailable.values()]))
         address = self.address
         self.camera_box.clear()
-        for info in found:
+        for info in listing.cameras:
             self.camera_box.addItem(f"{info.name}  {info.serial}".strip(), info.address)
             at = self.camera_box.count() - 1
             self.camera_box.setItemData(at, info.address, Qt.ItemDataRole.ToolTipRole)
@@ -104,9 +104,10 @@ class CameraBar(QToolBar):
         self.refiner_box.setCurrentIndex(self.refiner_box.findData(name))
         self.refiner_box.setToolTip(f"What refines the depth: {name}")
 
-    def set_precision(self, name: str) -> None:
-        """Show which precision is chosen."""
-        self.precision_box.setCurrentText(name)
+    def show_refiner(self, config: RefinerConfig) -> None:
+        """Show what was chosen to refine, and how precisely."""
+        self.set_refiner(str(config))
+        self.precision_box.setCurrentText(config.precision)
 
     def show_tokens(self, tokens: int | None, refine_ms: float | None) -> None:
         """Show how fine the network computes and what a frame costs; hidden where it has none."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.quality.depth_errors import Change
+from ui.controllers.feeds import Feeds
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
@@ -29,9 +29,6 @@ from ui.shell.readout import FIGURE_SPACE, metres, millimetres, percent
 from ui.views.compare_pictures import CHANGE_RGB, Comparison, Mode, Side, Source, Task, compare
 from ui.views.pair_view import PairView
 from ui.views.signed_bar import SignedBar
-
-if TYPE_CHECKING:
-    from ui.controllers.feeds import Feeds
 
 # Slower than the stream on purpose: a detail view must not cost the live ones their rate.
 _PERIOD_S, _PERIOD_TWO_S = 0.1, 0.25

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -24,12 +24,12 @@ from lingbot_live.cameras.controls import Control, ControlValue
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.pipeline.session import Feed
+from ui.controllers.feeds import Feeds
 from ui.panels.control_rows import ControlRow, row_for
 from ui.shell import theme
 from ui.shell.background import Background
-
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
+from ui.shell.desk import Desk
+from ui.shell.stage import Stage
 
 _TICKS = 6  # of the window's status between two looks at what the device changes by itself
 _TITLES = {"color": "Colour", "depth": "Depth"}
@@ -47,9 +47,9 @@ class _Told:
 class ControlsPanel(QWidget):
     """Follows the selected camera. SDKs take their time: they are asked beside the main thread."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, stage: Stage, desk: Desk, feeds: Feeds) -> None:
         super().__init__()
-        self._window = window
+        self._stage, self._desk, self._feeds = stage, desk, feeds
         self._camera: Camera | None = None
         self._wanted: dict[str, ControlValue] = {}  # asked for by the user, not yet set
         self._lock = threading.Lock()
@@ -59,14 +59,18 @@ class ControlsPanel(QWidget):
         self._offered: tuple[StreamProfile, ...] | None = None
         self._ticks = 0
         self._lay_out()
-        window.feeds.selectedChanged.connect(self.follow)
-        window.sessionChanged.connect(self.follow)
-        window.statusDue.connect(self._on_tick)
+        feeds.selectedChanged.connect(self.follow)
+        stage.sessionChanged.connect(self.follow)
+        stage.statusDue.connect(self._on_tick)
 
     def follow(self) -> None:
         """Show the selected camera as it is now."""
         self._ticks = 0
         self._on_tick()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802, D102
+        super().showEvent(event)
+        self.follow()
 
     def stop(self) -> None:
         """End the thread; safe more than once."""
@@ -112,8 +116,8 @@ class ControlsPanel(QWidget):
 
     @property
     def _feed(self) -> Feed | None:
-        view = self._window.feeds.view
-        return view.feed if view is not None and self._window.session is not None else None
+        view = self._feeds.view
+        return view.feed if view is not None and self._stage.session is not None else None
 
     def _on_tick(self) -> None:
         """Look at the camera now and then: others change its settings too, it does so itself."""
@@ -210,7 +214,7 @@ class ControlsPanel(QWidget):
         return sizes.index(wanted) + 1 if wanted in sizes else 0
 
     def _on_profile(self, at: int) -> None:
-        feed, session = self._feed, self._window.session
+        feed, session = self._feed, self._stage.session
         if feed is None or session is None or feed.camera is None:
             return
         address, config = feed.camera.info.address, feed.camera.config
@@ -219,7 +223,7 @@ class ControlsPanel(QWidget):
         else:
             p = (self._offered or ())[at - 1]
             config = replace(config, width=p.width, height=p.height, fps=p.fps)
-        self._window.tasks.run(
+        self._desk.tasks.run(
             f"opening {feed.name} anew",
             lambda: session.reopen(feed, lambda: registry.create_camera(address, config)),
             on_error=lambda error: self._say(str(error)),

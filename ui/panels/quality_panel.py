@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
@@ -22,17 +21,14 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.quality.meter import MeterSettings, QualitySnapshot
 from lingbot_live.quality.metric import METRICS
+from ui.controllers.feeds import Feeds
 from ui.controllers.regions import Regions
 from ui.panels.quality_plot import PLOTTED, QualityPlot
 from ui.panels.quality_table import QualityTable
 from ui.panels.quality_work import Measured, Meters, Sample
 from ui.shell import theme
 from ui.shell.background import Background
-from ui.shell.bridge import FeedView
-
-if TYPE_CHECKING:
-    from ui.controllers.feeds import Feeds
-    from ui.shell.bridge import Tasks
+from ui.shell.bridge import FeedView, Tasks
 
 log = logging.getLogger(__name__)
 _PERCENTS = (20, 40, 60, 80, 100)  # of either side; 40 is the vendors' default

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QImage, QPixmap
@@ -23,9 +22,9 @@ from ui.controllers.replay import Replay
 from ui.panels.thumbnails import Thumbnails
 from ui.panels.timeline_track import TimelineTrack, describe
 from ui.shell import theme
-
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
+from ui.shell.actions import Actions
+from ui.shell.desk import Desk
+from ui.shell.stage import Stage
 
 _SHOWN_EVERY_S = 0.05  # digits that change faster cannot be read
 _THUMBNAIL_PX = 160
@@ -34,23 +33,23 @@ _THUMBNAIL_PX = 160
 class Timeline(QToolBar):
     """The bar itself; what it does is done by `Replay`."""
 
-    def __init__(self, window: MainWindow, replay: Replay) -> None:
-        super().__init__("Time line", window)
+    def __init__(self, stage: Stage, desk: Desk, replay: Replay, actions: Actions) -> None:
+        super().__init__("Time line")
         self.setObjectName("timeline")
         self.setMovable(False)
         self.toggleViewAction().setEnabled(False)  # it comes and goes with recordings
-        self._replay = replay
+        self._replay, self._desk, self._actions = replay, desk, actions
         self._was_playing = False
         self._shown_s = 0.0
         self.track = TimelineTrack()
-        self.play_button = self._button(window, "play", "▶")
+        self.play_button = self._button("play", "▶")
         self.frame_field, self.frames_label = SeekField("Frame"), QLabel()
         self.time_field, self.duration_label = SeekField("Time"), QLabel()
         self.speed_box = self._speed_box()
-        self.peek = Peek(window)
-        self.thumbnails = Thumbnails(window.tasks, self)
-        self._lay_out(window)
-        self._connect(window)
+        self.peek = Peek(desk.widget)
+        self.thumbnails = Thumbnails(desk.tasks, self)
+        self._lay_out()
+        self._connect(stage)
         replay.enable_commands()
         self.hide()
 
@@ -74,8 +73,8 @@ class Timeline(QToolBar):
 
     # ---- building ------------------------------------------------------------------------------
 
-    def _button(self, window: MainWindow, key: str, text: str) -> QToolButton:
-        action = window.actions_[key]
+    def _button(self, key: str, text: str) -> QToolButton:
+        action = self._actions[key]
         button = QToolButton()
         button.setText(text)
         button.setToolTip(action.toolTip())
@@ -98,14 +97,14 @@ class Timeline(QToolBar):
         box.setAccessibleName("Speed")
         return box
 
-    def _lay_out(self, window: MainWindow) -> None:
+    def _lay_out(self) -> None:
         content = QWidget()
         row = QHBoxLayout(content)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.GRID_PX // 2)
-        row.addWidget(self._button(window, "step_back", "▕◀"))
+        row.addWidget(self._button("step_back", "▕◀"))
         row.addWidget(self.play_button)
-        row.addWidget(self._button(window, "step_on", "▶▏"))
+        row.addWidget(self._button("step_on", "▶▏"))
         row.addWidget(self.track, 1)
         for field, label in (
             (self.frame_field, self.frames_label),
@@ -116,16 +115,16 @@ class Timeline(QToolBar):
             row.addSpacing(theme.GRID_PX)
         row.addWidget(self.speed_box)
         loop = QToolButton()
-        loop.setDefaultAction(window.actions_["loop"])
+        loop.setDefaultAction(self._actions["loop"])
         row.addWidget(loop)
         self.addWidget(content)
 
-    def _connect(self, window: MainWindow) -> None:
+    def _connect(self, stage: Stage) -> None:
         replay = self._replay
         replay.changed.connect(self._show_others)
         replay.marked.connect(self.track.set_marks)
-        window.newsShown.connect(self._on_news)
-        window.statusDue.connect(self.show_state)
+        stage.newsShown.connect(self._on_news)
+        stage.statusDue.connect(self.show_state)
         self.track.grabbed.connect(self._grab)
         self.track.sought.connect(replay.seek)
         self.track.released.connect(self._let_go)
@@ -174,15 +173,14 @@ class Timeline(QToolBar):
         if text.isdecimal():
             self._replay.seek_frame(int(text))
         else:
-            self.window().statusBar().showMessage(f"{text!r} is no frame number", 5000)  # type: ignore[attr-defined]
+            self._desk.say(f"{text!r} is no frame number")
 
     def _seek_time(self, text: str) -> None:
         position_s = parse_clock(text)
         if position_s is not None:
             self._replay.seek(position_s)
         else:
-            hint = f"{text!r} is no time; write such as 1:02.5 or 62.5"
-            self.window().statusBar().showMessage(hint, 5000)  # type: ignore[attr-defined]
+            self._desk.say(f"{text!r} is no time; write such as 1:02.5 or 62.5")
 
 
 class SeekField(QLineEdit):

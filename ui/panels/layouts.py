@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QApplication, QDockWidget
+from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow
 
+from ui.controllers.feeds import Feeds
+from ui.panels.compare_view import CompareView
 from ui.shell import theme
+from ui.shell.actions import Actions
+from ui.shell.settings import Settings
 from ui.views.compare_pictures import Mode
 
 _VERSION = 2  # of the remembered arrangement; another one is not understood
 
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
+
+@dataclass(frozen=True, slots=True)
+class Docks:
+    """The window's docks."""
+
+    cloud: QDockWidget
+    compare: QDockWidget
+    quality: QDockWidget
+    controls: QDockWidget
 
 
 class Layouts:
@@ -23,11 +34,22 @@ class Layouts:
     user puts them is remembered for either.
     """
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window = window
-        self._cloud = window.cloud_dock
-        self._compare = window.compare_dock
-        self._quality = window.quality_dock
+    def __init__(
+        self,
+        window: QMainWindow,
+        settings: Settings,
+        actions: Actions,
+        feeds: Feeds,
+        comparison: CompareView,
+        docks: Docks,
+    ) -> None:
+        self._window, self._settings, self._actions = window, settings, actions
+        self._feeds, self._comparison, self._docks = feeds, comparison, docks
+        self._cloud, self._compare, self._quality = docks.cloud, docks.compare, docks.quality
+        self.is_sweeping = False
+        for key, dock in (("quality", docks.quality), ("controls", docks.controls),
+                          ("cloud", docks.cloud)):  # fmt: skip
+            dock.visibilityChanged.connect(actions[key].setChecked)
         self._panes = (True, True, True)
         self._is_several = False  # rows are on the screen
         self._had_rows = False
@@ -35,21 +57,21 @@ class Layouts:
     def restore(self) -> None:
         """Bring back the window's place and the arrangement left the last time."""
         window = self._window
-        geometry = window.settings.state("geometry")
+        geometry = self._settings.state("geometry")
         if geometry is None or not window.restoreGeometry(geometry):
             window.resize(QSize(1440, 900).boundedTo(window.screen().availableSize()))
         if not self._recall():
             self.everything()
-        mode = window.settings.text("compare")
+        mode = self._settings.text("compare")
         if mode in Mode.__members__:
-            window.compare.set_mode(Mode[mode])
+            self._comparison.set_mode(Mode[mode])
 
     def remember(self) -> None:
         """Keep place and arrangement for the next time."""
         if not self._window.isFullScreen():
-            self._window.settings.set_state("geometry", self._window.saveGeometry())
-        self._window.settings.set_state(self._key, self._window.saveState(_VERSION))
-        self._window.settings.set_text("compare", self._window.compare.mode.name)
+            self._settings.set_state("geometry", self._window.saveGeometry())
+        self._settings.set_state(self._key, self._window.saveState(_VERSION))
+        self._settings.set_text("compare", self._comparison.mode.name)
 
     def everything(self) -> None:
         """Pictures with the cloud and the comparison."""
@@ -72,7 +94,7 @@ class Layouts:
 
     def apply_to_panels(self) -> None:
         """Give new panels the arrangement in force, and change it where one row becomes several."""
-        panels = self._window.panels
+        panels = self._feeds.panels
         for panel in panels:
             for pane, visible in zip(panel.views, self._panes, strict=True):
                 pane.setVisible(visible)
@@ -110,10 +132,11 @@ class Layouts:
 
     def sweep(self) -> None:
         """Let the wipe move by itself, or follow the cross-hair again."""
-        on = self._window.actions_["sweep"].isChecked()
-        if on:
+        self.is_sweeping = not self.is_sweeping
+        if self.is_sweeping:
             self._show_mode(Mode.WIPE)
-        self._window.compare.set_sweeping(on)
+        self._actions["sweep"].setChecked(self.is_sweeping)
+        self._comparison.set_sweeping(self.is_sweeping)
 
     def toggle_cloud(self) -> None:
         """Show or hide the point cloud."""
@@ -125,17 +148,16 @@ class Layouts:
 
     def toggle_controls(self) -> None:
         """Show or hide the settings of the selected camera."""
-        dock = self._window.controls_dock
-        dock.setVisible(not dock.isVisible())
-        self._window.controls.follow()
+        self._docks.controls.setVisible(not self._docks.controls.isVisible())
 
     def toggle_theme(self) -> None:
         """Change between the dark and the light look."""
+        name = "dark" if theme.current().name == "light" else "light"
         app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        name = "light" if self._window.actions_["theme"].isChecked() else "dark"
-        theme.apply_theme(app, name)
-        self._window.settings.set_text("theme", name)
+        if isinstance(app, QApplication):
+            theme.apply_theme(app, name)
+        self._actions["theme"].setChecked(name == "light")
+        self._settings.set_text("theme", name)
 
     # ---- private ---------------------------------------------------------------------------
 
@@ -144,7 +166,7 @@ class Layouts:
         return "layout_several" if self._is_several else "layout"
 
     def _recall(self) -> bool:
-        state = self._window.settings.state(self._key)
+        state = self._settings.state(self._key)
         return state is not None and self._window.restoreState(state, _VERSION)
 
     def _arrange(self) -> None:
@@ -182,4 +204,4 @@ class Layouts:
 
     def _show_mode(self, mode: Mode) -> None:
         self._compare.show()
-        self._window.compare.set_mode(mode)
+        self._comparison.set_mode(mode)

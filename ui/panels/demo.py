@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QKeySequence, QShortcut
-from PySide6.QtWidgets import QApplication, QDockWidget, QToolBar, QWidget
+from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QToolBar, QWidget
 
-if TYPE_CHECKING:
-    from ui.main_window import MainWindow
+from ui.controllers.feeds import Feeds
+from ui.panels.compare_view import CompareView
+from ui.panels.layouts import Layouts
+from ui.shell.actions import Actions
+from ui.views.depth_scale import DepthScale
 
 _LEGEND, _LABELS = 1 / 26, 1 / 40  # of the window's height: a line of the legend, of the labels
 
@@ -17,8 +20,19 @@ _LEGEND, _LABELS = 1 / 26, 1 / 40  # of the window's height: a line of the legen
 class Demo:
     """Goes to full screen and back; tool bars, menus and titles are hidden meanwhile."""
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window = window
+    def __init__(
+        self,
+        window: QMainWindow,
+        actions: Actions,
+        feeds: Feeds,
+        comparison: CompareView,
+        scale: DepthScale,
+        layouts: Layouts,
+        bars: Sequence[QWidget],
+    ) -> None:
+        self._window, self._actions, self._feeds = window, actions, feeds
+        self._comparison, self._scale, self._layouts = comparison, scale, layouts
+        self._bars = bars  # of panes, hidden with the chrome
         self._hidden: list[QWidget] = []  # to be shown again
         self._is_on = False
         self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), window)
@@ -55,11 +69,11 @@ class Demo:
         window = self._window
         self._is_on = on
         self._escape.setEnabled(on)
-        window.actions_["end_measuring"].setEnabled(not on)  # it has the same key
+        self._actions["end_measuring"].setEnabled(not on)  # it has the same key
         if on:
             chrome = [
                 window.menuBar(), window.statusBar(), *window.findChildren(QToolBar),
-                window.compare.controls, *window.scale.controls, *window.cloud.bars,
+                self._comparison.controls, *self._scale.controls, *self._bars,
             ]  # fmt: skip
             self._hidden = [part for part in chrome if not part.isHidden()]
         for part in self._hidden:
@@ -67,19 +81,18 @@ class Demo:
         for dock in window.findChildren(QDockWidget):
             # None stands for Qt's own title; the stubs do not know.
             dock.setTitleBarWidget(QWidget(dock) if on else None)  # type: ignore[arg-type]
-        window.compare.set_sweeping(on or window.actions_["sweep"].isChecked())
+        self._comparison.set_sweeping(on or self._layouts.is_sweeping)
         self._set_fonts()
 
     def _set_fonts(self) -> None:
-        window = self._window
         labels, legend = self._font(_LABELS), self._font(_LEGEND)
-        for panel in window.panels:
+        for panel in self._feeds.panels:
             for view in panel.views:
                 view.setFont(labels)
         # Under a style sheet, letters do not go from a widget to those inside it.
-        for part in (window.compare, *window.compare.findChildren(QWidget)):
+        for part in (self._comparison, *self._comparison.findChildren(QWidget)):
             part.setFont(labels)
-        for part in (*window.scale.findChildren(QWidget), window.scale):
+        for part in (*self._scale.findChildren(QWidget), self._scale):
             part.setFont(legend)
 
     def _font(self, share: float) -> QFont:

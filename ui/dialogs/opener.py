@@ -1,0 +1,125 @@
+"""Opens every dialog, with what it needs of the window; closes those that stay open."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+
+from lingbot_live.cameras.discovery import Listing
+from ui.controllers.feeds import Feeds
+from ui.controllers.refining import Refining
+from ui.controllers.replay import Replay
+from ui.controllers.rigging import Rigging
+from ui.controllers.saving import Saving
+from ui.dialogs.add_camera import AddCamera
+from ui.dialogs.calibration import CalibrationDialog
+from ui.dialogs.export import ExportDialog, ExportInput
+from ui.dialogs.models import ModelsDialog
+from ui.dialogs.record_options import RecordOptionsDialog
+from ui.dialogs.report import ReportDialog, ReportWishes
+from ui.shell.desk import Desk
+from ui.shell.stage import Stage
+
+
+class Dialogs:
+    """Commands that ask before they do. `export` and `calibration` stay open beside the window."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        desk: Desk,
+        feeds: Feeds,
+        refining: Refining,
+        rigging: Rigging,
+        saving: Saving,
+        replay: Replay,
+    ) -> None:
+        self._stage, self._desk, self._feeds = stage, desk, feeds
+        self._refining, self._rigging, self._saving, self._replay = (
+            refining, rigging, saving, replay,
+        )  # fmt: skip
+        self.listing = Listing()  # the cameras found
+        self.export: ExportDialog | None = None
+        self.calibration: CalibrationDialog | None = None
+        refining.modelsWanted.connect(self.show_models)
+
+    def keep_listing(self, listing: Listing) -> None:
+        """Offer these cameras from now on."""
+        self.listing = listing
+
+    def add_camera(self) -> None:
+        """Ask for another camera, recording or folder to show below the present ones."""
+        dialog = AddCamera(self.listing.cameras, self._desk.widget)
+        dialog.chosen.connect(self._stage.add)
+        dialog.open()
+
+    def show_models(self) -> None:
+        """Open the list of LingBot-Depth's weights."""
+        dialog = ModelsDialog(self._desk.tasks, self._desk.widget)
+        dialog.chosen.connect(lambda name: self._refining.choose(f"lingbot:{name}"))
+        dialog.open()
+
+    def choose_recording(self) -> None:
+        """Let the user say where recordings go and how they are written."""
+        camera = self._stage.addresses[0] if self._stage.addresses else "camera"
+        dialog = RecordOptionsDialog(self._saving.choices, camera, self._desk.widget)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.chosen.connect(self._saving.use)
+        dialog.open()
+
+    def make_report(self, roi_percent: float, distance_m: float) -> None:
+        """Compare the cameras on the screen at length and write a page."""
+        if not self._stage.addresses:
+            self._desk.say("Nothing to compare: press Start first.")
+            return
+        panels = self._feeds.panels
+        has_truth = bool(panels) and all(panel.view.knows_truth for panel in panels)
+        refiner = str(self._refining.config)
+        wishes = ReportWishes(refiner, f"{roi_percent:g}%", distance_m, has_truth)
+        dialog = ReportDialog(self._stage, self._desk, wishes)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def show_export(self) -> None:
+        """Let the user choose a format for the recording on the screen, or another one."""
+        if self.export is None:
+            desk = self._desk
+            self.export = ExportDialog(self._proposal(), desk.settings, desk.tasks, desk.widget)
+            self.export.finished.connect(self._forget_export)
+            self.export.show()
+        self.export.raise_()
+
+    def show_calibration(self) -> None:
+        """Open the calibration of the cameras that stream."""
+        if self.calibration is None:
+            self.calibration = CalibrationDialog(
+                self._stage, self._desk, self._feeds, self._rigging
+            )
+            self.calibration.finished.connect(self._forget_calibration)
+            self.calibration.show()
+        self.calibration.raise_()
+
+    def close(self) -> None:
+        """Close those that are open; what they run is cancelled."""
+        for dialog in (self.export, self.calibration):
+            if dialog is not None:
+                dialog.close()
+
+    # ---- private -----------------------------------------------------------------------------
+
+    def _forget_export(self) -> None:
+        self.export = None
+
+    def _forget_calibration(self) -> None:
+        self.calibration = None
+
+    def _proposal(self) -> ExportInput:
+        lead = self._replay.lead
+        if lead is None:
+            return ExportInput()
+        names = [address.partition(".mcap#")[2] for address in self._stage.addresses]
+        return ExportInput(
+            self._stage.asked[0],
+            tuple(names) if len(names) > 1 and all(names) else (),
+            self._refining.has_recorded,
+            lead.frame,
+        )
