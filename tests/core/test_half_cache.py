@@ -159,7 +159,7 @@ def test_a_full_disk_leaves_nothing(source, cache):
 import resource, torch
 from pathlib import Path
 from lingbot_live.errors import WeightsError
-from lingbot_live.model.weights import write_half_cache
+from lingbot_live.model.weights.store import write_half_cache
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 try:
     write_half_cache(Path({str(source)!r}), {{"a.weight": torch.ones(500, 500)}}, {{}})

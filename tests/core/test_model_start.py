@@ -24,12 +24,12 @@ def in_a_new_python(code: str, **environment: str) -> str:
 def test_libraries_come_without_the_import_and_modules_are_out_of_the_collectors_sight():
     out = in_a_new_python(
         "import gc, pathlib, sys\n"
-        "from lingbot_live.model import start\n"
+        "from lingbot_live.model import create\n"
         "assert 'torch' not in sys.modules\n"
         "start._load_libraries()\n"
         "print('libtorch_python' in pathlib.Path('/proc/self/maps').read_text())\n"
         "print('torch' in sys.modules)\n"
-        "start.import_torch()\n"
+        "create.import_torch()\n"
         "print('torch' in sys.modules, gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
         "import torch\n"
         "print(float(torch.ones(3, 3).matmul(torch.ones(3, 1)).sum()))\n"

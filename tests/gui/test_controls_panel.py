@@ -67,7 +67,8 @@ def test_another_size_opens_the_camera_anew(window, panel):
     assert texts == ["Standard", "1280x720 at 30 fps", "640x480 at 30 fps", "320x240 at 30 fps"]
     panel.profile_box.setCurrentIndex(3)
     panel.profile_box.activated.emit(3)
-    wait_for(lambda: window.panels[0].view.frame.intrinsics.width == 320, 30)
+    view = window.panels[0].view
+    wait_for(lambda: view.frame is not None and view.frame.intrinsics.width == 320, 30)
     wait_for(lambda: panel.profile_box.currentIndex() == 3)
     assert len(window.stage.session.feeds) == 1
 

@@ -193,10 +193,10 @@ def test_arrangements_of_one_row_and_of_several_are_remembered_apart(window, fol
     assert again.compare.mode is Mode.BLINK
     again.refining.use(RefinerConfig("none"))
     again.show()
-    assert again.dockWidgetArea(again.compare_dock) == bottom
-    again.open_addresses(folders[:2])
+    assert again.dockWidgetArea(again.docks.compare) == bottom
+    again.stage.open(folders[:2])
     wait_for(lambda: len(again.panels) == 2)
-    assert again.dockWidgetArea(again.compare_dock) == left
+    assert again.dockWidgetArea(again.docks.compare) == left
     again.close()
     again.deleteLater()
 
@@ -213,7 +213,7 @@ def test_docks_are_closed_floated_and_brought_back(window):
 
 
 def test_the_page_of_keys_names_every_key(window):
-    window.show_keys()
+    window.actions_["keys"].trigger()
     dialog = window.findChild(KeysDialog)
     texts = {label.text() for label in dialog.findChildren(QLabel)}
     wanted = {info.text.rstrip(".") for info in window.actions_.infos.values() if info.shortcut}

@@ -167,7 +167,7 @@ def test_an_unknown_action_names_the_nearest(window):
 
 def test_the_palette_finds_and_does(window, folder):
     window.stage.open((f"folder:{folder}",))
-    window.show_palette()
+    window.actions_["palette"].trigger()
     palette = window.findChildren(QDialog)[0]
     QTest.keyClicks(palette.search, "difference")
     QTest.keyClick(palette.search, "\r")
