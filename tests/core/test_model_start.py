@@ -26,7 +26,7 @@ def test_libraries_come_without_the_import_and_modules_are_out_of_the_collectors
         "import gc, pathlib, sys\n"
         "from lingbot_live.model import create\n"
         "assert 'torch' not in sys.modules\n"
-        "start._load_libraries()\n"
+        "create._load_libraries()\n"
         "print('libtorch_python' in pathlib.Path('/proc/self/maps').read_text())\n"
         "print('torch' in sys.modules)\n"
         "create.import_torch()\n"
