@@ -65,10 +65,9 @@ def _stamps(channel: Channel, heads: list[bytes | memoryview], logged: Times) ->
     if reader is None:
         return None
     headers = [reader.header(channel, head) if len(head) else None for head in heads]
-    known = np.array([header is not None for header in headers])
     stamps = np.array([0 if h is None else h.stamp_ns for h in headers], np.int64)
-    distinct = len(np.unique(stamps[known]))
-    if not known.any() or (distinct == 1 and known.sum() > 1) or (stamps[known] == 0).all():
+    known = stamps != 0
+    if not known.any() or (known.sum() > 1 and np.ptp(stamps[known]) == 0):
         return None
     delay = np.median((logged - stamps)[known])
     return np.where(known, stamps, logged - np.int64(delay))

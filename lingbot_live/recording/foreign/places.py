@@ -50,6 +50,7 @@ class Places:
         return found.get(target) if start and target else None
 
     def _tree(self) -> dict[str, dict[str, Extrinsics]]:
+        """Return ``T_other_name`` by name and other, of all that are next to each other."""
         near: dict[str, dict[str, Extrinsics]] = {}
         topics = [s for s in self._streams if s.kind is Kind.TRANSFORMS]
         for stream in sorted(topics, key=lambda s: "static" not in s.topic):
@@ -58,8 +59,8 @@ class Places:
                 for t in message.transforms:
                     parent, child = t.parent.lstrip("/"), t.child.lstrip("/")
                     if child and parent and child not in near.get(parent, {}):
-                        near.setdefault(parent, {})[child] = t.T_parent_child
-                        near.setdefault(child, {})[parent] = t.T_parent_child.inverse()
+                        near.setdefault(parent, {})[child] = t.T_parent_child.inverse()
+                        near.setdefault(child, {})[parent] = t.T_parent_child
         return near
 
     def _told(self, color: Stream, depth: Stream) -> Extrinsics | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -67,27 +68,41 @@ def first_whole(source: MessageSource, channel: Channel) -> Message:
     Raises:
         CorruptRecordingError: none of the first can.
     """
+    why = f"{channel.topic}: messages in {channel.encoding!r} are not read"
+    for message in _first(source, channel):
+        if not isinstance(message, str):
+            return message
+        why = message
+    raise CorruptRecordingError(why)
+
+
+def _first(source: MessageSource, channel: Channel) -> Iterator[Message | str]:
+    """Yield the first messages; what is wrong in the place of those that cannot be read."""
     reader = decoder(channel.encoding)
-    last = CorruptRecordingError(f"{channel.topic}: messages in {channel.encoding!r} are unknown")
     for row in range(min(channel.count, _TRIES) if reader else 0):
         assert reader is not None
         try:
-            return reader.decode(channel, source.payload(channel.number, row))
+            yield reader.decode(channel, source.payload(channel.number, row))
         except CorruptRecordingError as error:
-            last = error
-    raise last
+            yield str(error)
 
 
 def _stream(source: MessageSource, channel: Channel) -> Stream:
     reader = decoder(channel.encoding)
     if reader is None:
         return _other(channel, f"messages in {channel.encoding or 'no'} encoding are not read")
-    if not reader.knows(channel.schema):
-        return _other(channel, "")
-    try:
-        message = first_whole(source, channel)
-    except CorruptRecordingError as error:
-        return _other(channel, f"no message can be read: {error}")
+    found = _other(channel, "")
+    if reader.knows(channel.schema):
+        for message in _first(source, channel):
+            found = _of(channel, message)
+            if found.kind is not Kind.OTHER:
+                break
+    return found
+
+
+def _of(channel: Channel, message: Message | str) -> Stream:
+    if isinstance(message, str):
+        return _other(channel, f"no message can be read: {message}")
     if isinstance(message, Image):
         return _image(channel, message.header.frame_id, message.encoding, 0)
     if isinstance(message, CompressedImage):
