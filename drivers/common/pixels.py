@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lingbot_live.cameras.pictures import decode_picture
 from lingbot_live.frame import ColorImage
 
 Bytes = npt.NDArray[np.uint8]
@@ -50,8 +51,11 @@ def to_rgb(data: Any, form: str, width: int, height: int) -> ColorImage | None:
 def _decoded(buffer: Bytes, width: int, height: int) -> ColorImage | None:
     import cv2
 
-    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if buffer.size else None
-    if image is None or image.shape != (height, width, 3):
+    try:
+        image = decode_picture(buffer.tobytes(), cv2.IMREAD_COLOR)
+    except ValueError:
+        return None  # the caller counts it
+    if image.shape != (height, width, 3):
         return None
     out: ColorImage = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
     return out

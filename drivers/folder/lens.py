@@ -14,7 +14,6 @@ matrix         text of 3x3, 3x4 or 4x4 numbers; or four numbers ``fx fy cx cy``
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
@@ -27,6 +26,7 @@ import numpy as np
 
 from lingbot_live.errors import BadRecordingError, ConfigError, did_you_mean
 from lingbot_live.frame import Intrinsics, Matrix
+from lingbot_live.system import inputs
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,10 @@ _PASSED = (  # what such files hold beside, of no use here
     "fx_depth", "fy_depth", "mx_depth", "my_depth", "scenetype",
 )  # fmt: skip
 _FISHEYE = ("equidistant", "fisheye", "kannala_brandt", "kannalabrandt8", "kb4")
+# What values of the wrong kind raise, infinite ones and those nested without end among them.
+_FAULTS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
+           ZeroDivisionError)  # fmt: skip
+_MOST_NUMBERS = 16  # in a list, or in a row of one
 _LEAST_UNIT_M, _MOST_UNIT_M = 1e-5, 0.02  # of depth images that people store
 
 
@@ -114,7 +118,7 @@ def read_lens(path: Path) -> Lens:
     read = _READERS.get(path.suffix.lower(), _from_text)
     try:
         return read(path, text)
-    except (ConfigError, ValueError, TypeError, KeyError) as error:
+    except (ConfigError, *_FAULTS) as error:
         raise BadRecordingError(
             f"{path}: {error}; 3x3 pixels or fx, fy, cx, cy are needed"
         ) from error
@@ -130,9 +134,9 @@ def read_bop(path: Path) -> dict[str, Lens]:
     for number, values in read_json(path).items():
         try:
             scale_m = float(values.get("depth_scale", 1.0)) / 1000  # millimetres a unit
-            matrix = np.array(values["cam_K"], np.float64).reshape(3, 3)
+            matrix = np.array(_numbers(values["cam_K"]), np.float64).reshape(3, 3)
             found[number] = Lens(path, matrix, depth_scale_m=scale_m)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _FAULTS as error:
             raise BadRecordingError(
                 f"{path}: image {number}: {error!r}; cam_K of nine numbers is needed"
             ) from error
@@ -146,7 +150,7 @@ def read_text(path: Path) -> str:
         BadRecordingError: it is missing or no UTF-8.
     """
     try:
-        return path.read_text("utf-8-sig")
+        return inputs.read_text(path).removeprefix("\ufeff")
     except OSError as error:
         raise BadRecordingError(f"{path}: {error.strerror}; check the file") from error
     except UnicodeDecodeError as error:
@@ -160,8 +164,8 @@ def read_json(path: Path) -> dict[str, Any]:
         BadRecordingError: there is none.
     """
     try:
-        values = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        values = inputs.from_json(read_text(path))
+    except ValueError as error:
         raise BadRecordingError(f"{path}: no JSON ({error}); correct the file") from error
     if not isinstance(values, dict):
         raise BadRecordingError(f"{path}: an object with fx, fy, cx, cy is needed")
@@ -276,8 +280,17 @@ def _matrix(numbers: Matrix) -> Matrix:
 def _numbers(value: Any) -> Any:
     """The numbers of a list, a text, or of what ROS and OpenCV write: ``{rows, cols, data}``."""
     if isinstance(value, dict):
-        return value["data"]
-    return [float(word) for word in value.split()] if isinstance(value, str) else value
+        value = value["data"]
+    if isinstance(value, str):
+        value = [float(word) for word in value.split()]
+    # YAML's names for parts let a few lines stand for any number of numbers.
+    rows = value if isinstance(value, list) else []
+    inner = [row for row in rows if isinstance(row, list)]
+    if any(len(row) > _MOST_NUMBERS for row in (rows, *inner)) or any(
+        isinstance(part, list) for row in inner for part in row
+    ):
+        raise ValueError("more numbers than a calibration has")
+    return value
 
 
 def _distortion_of(values: Mapping[str, Any]) -> tuple[float, ...]:

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lingbot_live.cameras.pictures import MOST_PIXELS, decode_picture
 from lingbot_live.errors import BadFrameError
 from lingbot_live.frame import ColorImage, RawDepth
+from lingbot_live.system.inputs import refuse_special
 
 COLORS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".webp")
 DEPTHS = (".png", ".pgm", ".tif", ".tiff", ".exr", ".npy")
@@ -110,12 +112,15 @@ def _one_channel(path: Path, image: _Pixels) -> _Pixels:
 
 def _array(path: Path) -> _Pixels:
     try:
-        found: _Pixels = np.load(path, allow_pickle=False)
+        refuse_special(path)
+        found: _Pixels = np.load(path, mmap_mode="r", allow_pickle=False)  # by what there is
+        if found.size > MOST_PIXELS:
+            raise ValueError(f"it has {found.size} values; {MOST_PIXELS} are read")
+        return np.array(found)
     except OSError as error:
         raise BadFrameError(f"{path}: {error.strerror or error}; check the file") from error
     except (ValueError, EOFError) as error:
         raise BadFrameError(f"{path}: not a readable array ({error})") from error
-    return found
 
 
 def _image(path: Path) -> _Pixels:
@@ -129,19 +134,16 @@ def _image(path: Path) -> _Pixels:
 
 def _bytes(path: Path) -> npt.NDArray[np.uint8]:
     try:
+        refuse_special(path)
         return np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII paths on Windows
     except OSError as error:
         raise BadFrameError(f"{path}: {error.strerror}; check the file") from error
 
 
 def _decoded(path: Path, data: npt.NDArray[np.uint8], flags: int) -> _Pixels:
-    import cv2
-
     try:
-        image = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error as error:
-        raise BadFrameError(f"{path}: not a readable image ({error.err})") from error
-    if image is None:
-        raise BadFrameError(f"{path}: not a readable image; save it again as PNG or JPEG")
-    out: _Pixels = image
-    return out
+        return decode_picture(data.data, flags, any_kind=True)
+    except ValueError as error:
+        raise BadFrameError(
+            f"{path}: not a readable image; save it again as PNG or JPEG ({error})"
+        ) from error

@@ -13,6 +13,7 @@ Times = npt.NDArray[np.int64]
 _SECOND, _MILLI, _MICRO, _NANO = 9, 6, 3, 0  # tens that a unit is of a nanosecond
 _SINCE_1970 = ((1e17, _NANO), (1e14, _MICRO), (1e11, _MILLI))  # from 1973 on, and none of the next
 _STEPS = ((5e6, _NANO), (5e3, _MICRO), (5.0, _MILLI))  # between images, 5 ms to 5 s
+_MOST_DIGITS = 20  # before the point; as a whole number, 1e999999999 would fill the memory
 _NOW_S = 1e9  # seconds since 1970 in this century
 
 
@@ -31,6 +32,8 @@ def parse_stamps(texts: Sequence[str]) -> Times:
         raise ValueError("no number") from error
     if not all(stamp.is_finite() for stamp in stamps):
         raise ValueError("no number")
+    if any(stamp.adjusted() > _MOST_DIGITS for stamp in stamps):
+        raise ValueError("out of range")
     tens = _unit(stamps)
     times_ns = [int(stamp.scaleb(tens).to_integral_value()) for stamp in stamps]
     if any(abs(time_ns) >= 2**63 for time_ns in times_ns):

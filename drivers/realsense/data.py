@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lingbot_live.cameras.base import CameraInfo, StreamProfile
+from lingbot_live.cameras.pictures import decode_picture
 from lingbot_live.errors import (
     BadRecordingError,
     CameraBusyError,
@@ -254,9 +255,10 @@ def _converted(code: str, channels: int) -> Callable[[Any, int, int, str], Color
 def _decoded(pixels: Any, width: int, height: int, who: str) -> ColorImage:
     import cv2
 
-    image = cv2.imdecode(np.ascontiguousarray(pixels).view(np.uint8).ravel(), cv2.IMREAD_COLOR)
-    if image is None:
-        raise BadRecordingError(f"{who}: a colour JPEG is damaged; record it again")
+    try:
+        image = decode_picture(np.ascontiguousarray(pixels).tobytes(), cv2.IMREAD_COLOR)
+    except ValueError as error:
+        raise BadRecordingError(f"{who}: a colour JPEG: {error}; record it again") from error
     out: ColorImage = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return out
 

@@ -7,7 +7,6 @@ between the colour cameras, since depth lies on colour.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,11 +16,7 @@ import numpy as np
 
 from lingbot_live.errors import ConfigError, did_you_mean
 from lingbot_live.frame import Extrinsics, Matrix
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from lingbot_live.system.inputs import from_toml, read_text
 
 VERSION = 1
 _RIGID_WITHIN = 1e-3  # how far a written rotation may be from orthonormal
@@ -172,10 +167,10 @@ class Rig:
             ConfigError: there is no such file, or it is no valid rig; says where and why.
         """
         try:
-            data = tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+            data = from_toml(read_text(Path(path).expanduser()))
         except FileNotFoundError as error:
             raise ConfigError(f"{path}: no such rig file; make one with calibrate") from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigError(f"{path}: it cannot be read as TOML: {error}") from error
         if data.get("version") != VERSION:
             raise ConfigError(
@@ -252,7 +247,10 @@ def _number(who: str, table: dict[str, Any], name: str) -> float:
     value = table.get(name, math.nan)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{who}: {name} {value!r} must be a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ConfigError(f"{who}: {name} is too large a number") from error
 
 
 def _pose(who: str, table: dict[str, Any]) -> Extrinsics:
@@ -277,12 +275,17 @@ def _array(who: str, table: dict[str, Any], name: str, shape: tuple[int, ...]) -
     value = table.get(name)
     try:
         array = np.array(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.empty(0)
     if array.shape != shape or not np.isfinite(array).all():
         size = " by ".join(map(str, shape))
-        raise ConfigError(f"{who}: {name} = {value!r} must be {size} finite numbers")
+        raise ConfigError(f"{who}: {name} = {_short(value)} must be {size} finite numbers")
     return array
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 100 else f"{text[:100]}..."
 
 
 def _orthonormal(rotation: Matrix) -> Matrix:

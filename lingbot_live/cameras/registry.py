@@ -20,6 +20,7 @@ from lingbot_live.errors import (
     did_you_mean,
 )
 from lingbot_live.refiners.base import Refiner
+from lingbot_live.system.inputs import refuse_special
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ def find_camera(address: str) -> CameraInfo:
     """
     scheme, target = _split(address)
     if scheme:
+        _refuse_special(driver(scheme), target)
         return driver(scheme).find(target)
     found, path = _recording_driver(address)
     return found.find(str(path))
@@ -134,6 +136,7 @@ def members(address: str) -> list[CameraInfo]:
     """
     scheme, target = _split(address)
     if scheme:
+        _refuse_special(driver(scheme), target)
         return driver(scheme).members(target)
     found, path = _recording_driver(address)
     return found.members(str(path))
@@ -169,12 +172,26 @@ def _recording_driver(address: str) -> tuple[Driver, Path]:
             f"{address}: no such file or folder, and no scheme before a colon.{hint} "
             f"Write SCHEME:NAME with one of {', '.join(driver_names())}"
         )
+    _check_file(path)
     for scheme in driver_names():
         candidate = driver(scheme)
         if candidate.plays(path):
             return candidate, path
     choices = ", ".join(f"{scheme}:{path}" for scheme in driver_names())
     raise CameraNotFoundError(f"{path}: no driver plays this. Name one: {choices}")
+
+
+def _refuse_special(named: Driver, target: str) -> None:
+    """Refuse a pipe or device as a recording; a driver of devices may name them as it likes."""
+    if named.suffixes:
+        _check_file(Path(target.partition("#")[0]).expanduser())
+
+
+def _check_file(path: Path) -> None:
+    try:
+        refuse_special(path)
+    except OSError as error:
+        raise CameraNotFoundError(f"{path}: {error.strerror}; name a recording") from error
 
 
 def create_camera(address: str, config: CameraConfig | None = None) -> Camera:

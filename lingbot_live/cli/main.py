@@ -51,6 +51,7 @@ from lingbot_live.cli.options import (
     camera_config,
     refiner_config,
 )
+from lingbot_live.cli.plain import write_plainly
 from lingbot_live.errors import ConfigError, LingbotLiveError
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_ANYWHERE = ("--debug", "--allow-outside")
+
 Address = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ADDRESS]...", help="Cameras, such as synthetic:stereo or a file."),
@@ -78,9 +81,15 @@ def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and log more.")] = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Image lists may name files anywhere.")
+    ] = False,
 ) -> None:
     import logging
+    import os
 
+    if allow_outside:
+        os.environ["LINGBOT_LIVE_ALLOW_OUTSIDE"] = "1"  # children read folders as well
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
@@ -231,6 +240,12 @@ def _guarded(call: Callable[[], None]) -> int:
             raise
         print(f"lingbot-live: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except Exception as error:  # a file made to trip us must not show a traceback either
+        if "--debug" in sys.argv:
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        print(f"lingbot-live: unexpected error ({text}); --debug shows where", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -241,9 +256,12 @@ def main() -> None:
     asks_help = any(word in ("-h", "--help", "--version") for word in arguments)
     wanted = words[0] if words and words[0] in command_names(app) else None
     if wanted is None and not asks_help:
-        leading = [word for word in arguments if word == "--debug"]
-        arguments = [*leading, "run", *(word for word in arguments if word != "--debug")]
+        arguments = ["run", *arguments]
         wanted = "run"
+    # These two belong to no command and may stand anywhere.
+    leading = [word for word in arguments if word in _ANYWHERE]
+    arguments = [*leading, *(word for word in arguments if word not in _ANYWHERE)]
+    write_plainly()
     sys.exit(_guarded(lambda: only(app, wanted)(args=arguments, prog_name="lingbot-live")))
 
 

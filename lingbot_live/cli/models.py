@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.plain import plain, terminal
+
 if TYPE_CHECKING:
     from lingbot_live.model.weights import store
     from lingbot_live.model.weights.files import Progress
@@ -42,7 +44,7 @@ def _bar(what: str) -> Iterator[Progress]:
     )
     from rich.progress import Progress as RichProgress
 
-    console = Console(stderr=True)
+    console = Console(file=terminal())
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -51,7 +53,7 @@ def _bar(what: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     with RichProgress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(plain(what), total=None)
 
         def tell(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
@@ -104,7 +106,7 @@ def _print_table(found: list[store.Status]) -> None:
             entry.purpose if entry else "",
             str(status.path) if status.state != "absent" else "",
         )
-    Console().print(table)
+    Console(force_terminal=False).print(table)  # colours are control characters, too
     typer.echo(f"\nKept in {store.cache_folder()}")
 
 
@@ -112,13 +114,16 @@ def _print_table(found: list[store.Status]) -> None:
 def download(
     name: Name,
     hub: Annotated[Hub, typer.Option("--from", help="Where from.")] = Hub.huggingface,
+    any_weights: Annotated[
+        bool, typer.Option("--any", help="Even if the checksum is not the one known here.")
+    ] = False,
 ) -> None:
     """Download a model; an interrupted download goes on where it stopped."""
     from lingbot_live.model.weights import store
 
     with _bar(name) as progress:
         try:
-            found = store.download(name, hub.value, progress=progress)
+            found = store.download(name, hub.value, progress=progress, any_weights=any_weights)
         except KeyboardInterrupt:
             typer.echo("stopped; run it again to go on from there", err=True)
             raise typer.Exit(130) from None

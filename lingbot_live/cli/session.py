@@ -25,6 +25,7 @@ from lingbot_live.cli.options import (
     refiner_config,
     stoppable,
 )
+from lingbot_live.cli.plain import terminal
 from lingbot_live.errors import NoCameraError, RecordingError
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ def info(
 
         found, lines = describe_recording(str(file)), _recording_lines
     print(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+    if found.get("damage"):
+        raise typer.Exit(1)
 
 
 def repair(
@@ -221,7 +224,7 @@ def _status() -> Iterator[Callable[[str], None]]:
     """Show one line that changes, on a terminal's stderr; nothing where it is not one."""
     from rich.console import Console
 
-    console = Console(stderr=True)
+    console = Console(file=terminal())
     if not console.is_terminal:
         yield lambda line: None
         return
@@ -287,6 +290,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"  marker at {marker['at_s']:g} s: {marker['text']}"
     for text in found["damage"]:
         yield f"  damaged: {text}"
+    if found["damage"]:
+        yield "  `lingbot-live repair` copies what is whole into a new file"
+    if found["unchecked_chunks"]:
+        yield f"  {found['unchecked_chunks']} chunks were not looked into, to be quick"
     yield "  topics:"
     yield from (f"    {line}" for line in _topic_lines(found["topics"]))
 

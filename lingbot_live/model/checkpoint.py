@@ -25,6 +25,7 @@ from lingbot_live.errors import WeightsError
 from lingbot_live.model.config import ModelConfig
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
+from lingbot_live.system.inputs import refuse_special
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         WeightsError: it cannot be read as a checkpoint; says why.
     """
     try:
+        refuse_special(path)
         with path.open("rb") as file:
             start = file.read(64)
     except OSError as error:

@@ -144,7 +144,7 @@ def read_half_config(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="numpy") as file:
             config: dict[str, Any] = json.loads((file.metadata() or {})["model_config"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: is not an fp16 copy of a checkpoint ({error})") from error
     return config
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import Enum
 from pathlib import Path, PurePath
@@ -38,6 +38,8 @@ from lingbot_live.frame import (
     RefinerInfo,
 )
 from lingbot_live.recording.mcap import schemas
+from lingbot_live.recording.mcap.records import MOST_TIME_NS
+from lingbot_live.system.inputs import from_json
 
 T = TypeVar("T")
 
@@ -149,19 +151,20 @@ def to_json(note: FrameNote | RefinedNote | Event) -> str:
 
 def read_frame_note(text: str) -> FrameNote:
     """Raises CorruptRecordingError where it is not one."""
-    return _checked(lambda data: FrameNote(**data), text)
+    return _checked(lambda data: _typed(FrameNote, data), text)
 
 
 def read_refined_note(text: str) -> RefinedNote:
     """Raises CorruptRecordingError where it is not one."""
     return _checked(
-        lambda data: RefinedNote(**{**data, "refiner": RefinerInfo(**data["refiner"])}), text
+        lambda data: _typed(RefinedNote, {**data, "refiner": _typed(RefinerInfo, data["refiner"])}),
+        text,
     )
 
 
 def read_event(text: str) -> Event:
     """Raises CorruptRecordingError where it is not one."""
-    return _checked(lambda data: Event(**data), text)
+    return _checked(lambda data: _typed(Event, data), text)
 
 
 def camera_to_json(info: CameraInfo | None, calibration: Calibration) -> str:
@@ -177,28 +180,71 @@ def read_camera(text: str) -> tuple[CameraInfo | None, Calibration]:
 
 def _camera(data: dict[str, Any]) -> tuple[CameraInfo | None, Calibration]:
     described = data["info"]
-    info = None if described is None else CameraInfo(**{**described, "profiles": ()})
+    info = None if described is None else _typed(CameraInfo, {**described, "profiles": ()})
     known = data["calibration"]
     transform = known["T_color_depth"]
     return info, Calibration(
         _intrinsics(known["color"]),
         _intrinsics(known["depth"]) if known["depth"] else None,
         _extrinsics(transform) if transform else None,
-        known["baseline_m"],
+        None if known["baseline_m"] is None else _number(known["baseline_m"]),
     )
 
 
 def _intrinsics(data: dict[str, Any]) -> Intrinsics:
-    return Intrinsics(**{**data, "distortion": tuple(data["distortion"])})
+    return _typed(Intrinsics, {**data, "distortion": tuple(map(_number, data["distortion"]))})
 
 
 def _extrinsics(data: dict[str, Any]) -> Extrinsics:
-    return Extrinsics(tuple(map(tuple, data["rotation"])), tuple(data["translation_m"]))
+    rows = [[*map(_number, row)] for row in (*data["rotation"], data["translation_m"])]
+    if [len(row) for row in rows] != [3, 3, 3, 3]:
+        raise ValueError("a transform has another shape")
+    return Extrinsics(
+        tuple((x, y, z) for x, y, z in rows[:3]), (rows[3][0], rows[3][1], rows[3][2])
+    )
+
+
+def _typed(cls: type[T], data: dict[str, Any]) -> T:
+    """Return a record made of JSON's values; ValueError where one has another type."""
+    types = {f.name: f.type for f in fields(cls)}  # type: ignore[arg-type]
+    for name, value in data.items():
+        check = _CHECKS.get(types.get(name, ""))  # type: ignore[arg-type]
+        if check is not None and not check(value):
+            raise ValueError(f"{name} is {str(value)[:40]!r}")
+    return cls(**data)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST_TIME_NS
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _number(value: Any) -> float:
+    if not _is_number(value):
+        raise ValueError(f"{str(value)[:40]!r} is no number")
+    return float(value)
+
+
+_CHECKS: dict[str, Callable[[object], bool]] = {
+    "int": _is_whole,
+    "int | None": lambda value: value is None or _is_whole(value),
+    "float": _is_number,
+    "str": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "dict[str, str]": _is_texts,
+}
 
 
 def _checked(read: Callable[[Any], T], text: str) -> T:
     try:
-        return read(json.loads(text))
+        return read(from_json(text))
     except (ValueError, TypeError, KeyError, AttributeError, LingbotLiveError) as error:
         raise CorruptRecordingError(f"a note in the recording is damaged ({error})") from error
 
@@ -206,7 +252,7 @@ def _checked(read: Callable[[Any], T], text: str) -> T:
 def check_version(metadata: dict[str, str], who: str) -> None:
     """Raise RecordingVersionError for a file of a newer format."""
     text = metadata.get("format", "")
-    if text.isdigit() and int(text) > VERSION:
+    if text.isdecimal() and len(text) < 10 and int(text) > VERSION:
         raise RecordingVersionError(
             f"{who}: written in format {text} by lingbot-live {metadata.get('version', '?')}; "
             f"this version reads up to format {VERSION}; update lingbot-live"

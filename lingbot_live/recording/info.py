@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from lingbot_live.cameras.playtime import LONG_GAP_S
-from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.frame import Calibration
 from lingbot_live.recording.format import SESSION
 from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
+from lingbot_live.system.inputs import from_json
+
+log = logging.getLogger(__name__)
+
+
+_CHECK_S = 3.0  # for a look into the chunks; a file of 1 GB takes about as long
 
 
 def describe(path: Path) -> dict[str, object]:
@@ -25,6 +30,7 @@ def describe(path: Path) -> dict[str, object]:
         RecordingError: nothing in the file can be read.
     """
     with Recording(path) as recording:
+        checked, chunks = recording.check(_CHECK_S)
         events = recording.events
         drops: dict[str, Counter[str]] = {}
         for event in events:
@@ -42,11 +48,12 @@ def describe(path: Path) -> dict[str, object]:
                 {"at_s": round(gap.position_s, 3), "length_s": round(gap.length_s, 3)}
                 for gap in recording.play_time.gaps
             ],
-            "damage": list(recording.damage),
             "cameras": {
                 name: {**_track(track), "drops": dict(drops.get(name, Counter()))}
                 for name, track in recording.tracks.items()
             },
+            "damage": list(recording.damage),  # after all that has been read
+            "unchecked_chunks": chunks - checked,
             "refiners": list(dict.fromkeys(e.text for e in events if e.kind == "refiner")),
             "markers": [
                 {
@@ -104,7 +111,8 @@ def _options(text: str) -> dict[str, object]:
     if not text:
         return {}
     try:
-        options: dict[str, object] = json.loads(text)
+        options = from_json(text)
     except ValueError as error:
-        raise CorruptRecordingError(f"its options are damaged ({error})") from error
-    return options
+        log.warning("the recording's options are damaged (%s)", error)
+        return {}
+    return options if isinstance(options, dict) else {}

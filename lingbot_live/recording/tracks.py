@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.cameras.pictures import decode_picture
 from lingbot_live.cameras.previews import shrink
 from lingbot_live.errors import CameraError, CorruptRecordingError, RefinerError
 from lingbot_live.frame import (
@@ -40,7 +41,6 @@ from lingbot_live.recording.mcap.reader import MessageReader
 
 log = logging.getLogger(__name__)
 
-_MOST_PIXELS = 1 << 26
 _MOST_IMU = 20_000  # readings of one frame, half a minute of the fastest sensors
 
 
@@ -349,11 +349,9 @@ def decode_color(data: memoryview, reading: int = cv2.IMREAD_COLOR) -> ColorImag
         CorruptRecordingError: it is neither, or damaged.
     """
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), reading | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise CorruptRecordingError(f"a colour image cannot be decoded ({error.err})") from error
-    if bgr is None or bgr.size > 3 * _MOST_PIXELS:
-        raise CorruptRecordingError("a colour image cannot be decoded")
+        bgr = decode_picture(data, reading | cv2.IMREAD_IGNORE_ORIENTATION)
+    except ValueError as error:
+        raise CorruptRecordingError(f"a colour image: {error}") from error
     color: ColorImage = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
     return color
 
@@ -364,9 +362,10 @@ def decode_mask(data: memoryview) -> Mask:
     Raises:
         CorruptRecordingError: it is none, or damaged.
     """
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if levels is None:
-        raise CorruptRecordingError("a mask cannot be decoded")
+    try:
+        levels = decode_picture(data, cv2.IMREAD_GRAYSCALE)
+    except ValueError as error:
+        raise CorruptRecordingError(f"a mask: {error}") from error
     mask: Mask = levels > 0
     return mask
 

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from html import escape
 from importlib.resources import files
@@ -40,6 +41,9 @@ def write_report(
         OSError: the folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    runs = [replace(run, address=without_folders(run.address)) for run in runs]
+    if settings.reference is not None:
+        settings = replace(settings, reference=without_folders(settings.reference))
     titles = [run.title for run in runs]
     for run in runs:
         if titles.count(run.title) > 1:
@@ -52,6 +56,16 @@ def write_report(
     text = json.dumps(_data(runs, settings, date), indent=2, allow_nan=False)
     data.write_text(text + "\n", encoding="utf-8")
     return page, sheet, data
+
+
+def without_folders(address: str) -> str:
+    """Return an address with a file's name alone: where it lies is no reader's business."""
+    scheme, colon, target = address.partition(":")
+    if not colon or len(scheme) < 2:  # one letter is a Windows drive
+        scheme, colon, target = "", "", address
+    path, hash_sign, camera = target.partition("#")
+    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return f"{scheme}{colon}{name}{hash_sign}{without_folders(camera) if ':' in camera else camera}"
 
 
 def _page(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> str:

@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ from lingbot_live.model.weights.zoo import (
     model_folder,
     published,
 )
+from lingbot_live.system.inputs import from_json, read_text, refuse_special
 from lingbot_live.system.worker import IMPORTS
 
 __all__ = [
@@ -101,6 +102,7 @@ def resolve(name_or_path: str = "") -> Path:
     name = name_or_path or RECOMMENDED
     path = Path(name).expanduser()
     if not published(name) and path.exists():
+        _refuse_special(path)
         return _in_folder(path) if path.is_dir() else path
     if not published(name) and (path.suffix in (".pt", ".safetensors") or path.is_absolute()):
         raise WeightsError(f"{name}: no such file or folder")
@@ -108,6 +110,13 @@ def resolve(name_or_path: str = "") -> Path:
     if found.state == "present":
         return found.path
     raise WeightsError(f"{name}: {_missing(name, found)}")
+
+
+def _refuse_special(path: Path) -> None:
+    try:
+        refuse_special(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}") from error
 
 
 def _in_folder(folder: Path) -> Path:
@@ -197,7 +206,7 @@ def _huggingface_folder(repo: str) -> Path:
 
 def _read_manifest(folder: Path) -> Listing | None:
     try:
-        data = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        data = from_json(read_text(folder / _MANIFEST))
         files = tuple(HubFile(**entry) for entry in data["files"])
         return Listing(data["hub"], data["repo"], data["revision"], files)
     except FileNotFoundError:
@@ -232,6 +241,7 @@ def download(
     endpoint: str | None = None,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    any_weights: bool = False,
 ) -> Path:
     """Bring a model's weights here, if they are not, and return their path.
 
@@ -241,7 +251,8 @@ def download(
 
     Raises:
         DownloadCancelledError: ``cancel`` was set.
-        WeightsError: no network, no such model, wrong checksum, disk full.
+        WeightsError: no network, no such model, wrong checksum, disk full; or the hub has other
+            weights than this program knows, which ``any_weights`` accepts.
     """
     if hub not in HUBS:
         raise WeightsError(f"no hub is called {hub!r}. Known: {', '.join(HUBS)}")
@@ -252,7 +263,7 @@ def download(
             return found.path
         if found.state == "damaged":
             found.path.unlink()
-        listing = _wanted(name, _listing(name, hub, endpoint))
+        listing = _wanted(name, _listing(name, hub, endpoint), any_weights)
         _transfer(folder, listing, progress, cancel)
         return folder / listing.files[-1].name
 
@@ -266,7 +277,7 @@ def _listing(name: str, hub: str, endpoint: str | None) -> Listing:
         raise WeightsError(f"{error}.\n{_by_hand(name)}") from error
 
 
-def _wanted(name: str, listing: Listing) -> Listing:
+def _wanted(name: str, listing: Listing, any_weights: bool) -> Listing:
     """Keep what the network needs of a repository, the weights last."""
     by_name = {file.name: file for file in listing.files}
     weights = next((by_name[n] for n in FILE_NAMES if n in by_name), None)
@@ -275,12 +286,25 @@ def _wanted(name: str, listing: Listing) -> Listing:
             f"{listing.repo}: holds neither {' nor '.join(FILE_NAMES)}, so it is not a "
             "LingBot-Depth model"
         )
-    entry = published(name)
-    if entry and entry.sha256 and weights.checksum != f"sha256:{entry.sha256}":
-        log.warning("%s: the hub has other weights than when this program was made", name)
+    if not any_weights:
+        weights = _pinned(name, weights)
     beside = ["config.json"] if weights.name.endswith(".safetensors") else []
     files = [by_name[n] for n in beside if n in by_name]
     return Listing(listing.hub, listing.repo, listing.revision, (*files, weights), listing.headers)
+
+
+def _pinned(name: str, weights: HubFile) -> HubFile:
+    """Return the file with the checksum that this program knows; WeightsError for another's."""
+    entry = published(name)
+    if entry is None or not entry.sha256:
+        return weights
+    known = f"sha256:{entry.sha256}"
+    if weights.name != FILE_NAMES[0] or weights.checksum not in ("", known):
+        raise WeightsError(
+            f"{name}: the hub's {weights.name} has the checksum {weights.checksum or 'unknown'}, "
+            f"this program knows {known}. If the model was published anew, add --any"
+        )
+    return replace(weights, checksum=known)
 
 
 def _transfer(

@@ -15,7 +15,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published checkpoint; ``sha256`` was read elsewhere, and the hub's word goes before it."""
+    """A published checkpoint; a file with another ``sha256`` is not taken unasked."""
 
     name: str
     huggingface: str

@@ -15,13 +15,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lingbot_live.cameras.pictures import MOST_PIXELS, decode_picture
 from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.recording.foreign.messages import CompressedImage, Data
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct("<iff")
 _SIZE = struct.Struct("<ii")
-_MOST_PIXELS = 1 << 26
 _LOSSLESS = ("png", "tif", "bmp", "webp")
 _MOST_NIBBLES = 6  # of one number in RVL: 18 bits, where 17 are needed
 
@@ -81,20 +80,10 @@ def image_file(data: Data, reading: int = cv2.IMREAD_UNCHANGED) -> npt.NDArray[A
     Raises:
         CorruptRecordingError: it is none, empty, damaged, or larger than any camera's.
     """
-    if len(data) >= 24 and bytes(data[:8]) == _PNG:
-        width, height = struct.unpack_from(">II", data, 16)
-        if width * height > _MOST_PIXELS:
-            raise CorruptRecordingError(f"an image says it is {width}x{height}")
     try:
-        found = cv2.imdecode(
-            np.frombuffer(data, np.uint8), reading | cv2.IMREAD_IGNORE_ORIENTATION
-        )  # fmt: skip
-    except cv2.error as error:
-        raise CorruptRecordingError(f"an image cannot be decoded ({error.err})") from error
-    if found is None or found.size > 4 * _MOST_PIXELS:
-        raise CorruptRecordingError("an image cannot be decoded")
-    image: npt.NDArray[Any] = found
-    return image
+        return decode_picture(data, reading | cv2.IMREAD_IGNORE_ORIENTATION, any_kind=True)
+    except ValueError as error:
+        raise CorruptRecordingError(f"an image: {error}") from error
 
 
 def compressed_depth(data: Data, how: Packing) -> npt.NDArray[Any]:
@@ -129,7 +118,7 @@ def rvl(data: Data) -> npt.NDArray[np.uint16]:
     if len(data) < _SIZE.size:
         raise CorruptRecordingError("a depth image is empty")
     width, height = _SIZE.unpack_from(data)
-    if not (0 < width <= _MOST_PIXELS and 0 < height <= _MOST_PIXELS // width):
+    if not (0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS // width):
         raise CorruptRecordingError(f"a depth image says it is {width}x{height}")
     numbers = _numbers(memoryview(data)[_SIZE.size :])
     steps_at, places = _runs(numbers, width * height)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.errors import ConfigError, CorruptRecordingError
 from lingbot_live.frame import Extrinsics, ImuSample, Intrinsics, Vector
 
 _LITTLE = b"\x00\x01\x00\x00"
@@ -181,9 +181,12 @@ def decode_camera_info(data: bytes | memoryview) -> tuple[Header, Intrinsics | N
     if k[0] <= 0 or k[4] <= 0 or not width or not height:
         return header, None
     known = model in _DISTORTION.values() and len(distortion) in _DISTORTION
-    return header, Intrinsics(
-        width, height, k[0], k[4], k[2], k[5], distortion if known else ()
-    )  # fmt: skip
+    try:
+        return header, Intrinsics(
+            width, height, k[0], k[4], k[2], k[5], distortion if known else ()
+        )  # fmt: skip
+    except ConfigError as error:
+        raise CorruptRecordingError(f"a camera's calibration: {error}") from error
 
 
 def encode_transform(header: Header, child: str, transform: Extrinsics) -> bytes:

@@ -15,6 +15,7 @@ from lingbot_live.recording.mcap.records import (
     ChunkHead,
     read_chunk_head,
 )
+from lingbot_live.system.inputs import refuse_special
 
 _BLOCK = 1 << 20
 
@@ -28,6 +29,7 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        refuse_special(path)
         self._file: BinaryIO = path.open("rb")
         self.size = os.fstat(self._file.fileno()).st_size
 
