@@ -16,7 +16,6 @@ import sqlite3
 import struct
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from drivers.common.sdk_log import FOLDER as SDK_LOG_FOLDER
@@ -29,6 +28,7 @@ from lingbot_live.errors import (
     CameraNotFoundError,
     EndOfStreamError,
 )
+from lingbot_live.system.children import Child
 
 log = logging.getLogger(__name__)
 
@@ -120,13 +120,7 @@ def probe(
     if is_sound(scheme, path):
         return
     mark = _mark(scheme, path)
-    with tempfile.TemporaryDirectory(prefix="lingbot-live-") as folder:
-        try:
-            _run_child(scheme, path, Path(folder), limit_s)
-        except CameraError:
-            if sdk_log is not None:
-                sdk_log.hand_on_from(Path(folder))
-            raise
+    _ask_child(scheme, path, sdk_log, limit_s)
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
@@ -141,24 +135,34 @@ def _mark(scheme: str, path: Path) -> Path:
     return cache_folder() / "probed" / name
 
 
-def _run_child(scheme: str, path: Path, folder: Path, limit_s: float) -> None:
-    # The temporary folder is the child's working directory: SDKs leave log folders there, and
-    # Python would import a stranger's `drivers` from the user's.
-    command = [sys.executable, "-m", "drivers.common.recording", scheme, str(path)]
-    environment = {**os.environ, _IN_CHILD: "1", SDK_LOG_FOLDER: str(folder)}
+def _ask_child(scheme: str, path: Path, sdk_log: SdkLog | None, limit_s: float) -> None:
+    with Child(
+        "drivers.common.recording", scheme, str(path), environment={_IN_CHILD: "1"}
+    ) as child:
+        try:
+            _hear(child, path, limit_s)
+        except CameraError:
+            if sdk_log is not None:
+                sdk_log.hand_on_from(child.folder)
+            raise
+
+
+def _hear(child: Child, path: Path, limit_s: float) -> None:
     try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, timeout=limit_s, capture_output=True, check=False
-        )
+        child.process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
+        child.process.kill()
+        child.process.wait()  # before what its SDK wrote is read
         raise BadRecordingError(
             f"{path}: no frame within {limit_s:g} s; the file is damaged or its disk is too slow"
         ) from None
-    result = folder / _RESULT
+    result = child.folder / _RESULT
     if not result.exists():
-        log.info("probe of %s: %s", path, done.stderr.decode(errors="replace")[-2000:])
+        how = child.last_words()
+        log.info("probe of %s: %s", path, how)
         raise BadRecordingError(
-            f"{path}: the SDK crashed on it (exit status {done.returncode}); the file is damaged"
+            f"{path}: the SDK crashed on it (exit status {child.process.returncode}); "
+            "the file is damaged"
         )
     answer = json.loads(result.read_text("utf-8"))
     if answer:
@@ -170,6 +174,7 @@ def main(scheme: str, path: str) -> None:
     from lingbot_live.cameras import registry
     from lingbot_live.cameras.base import CameraInfo, first_frame
 
+    os.environ[SDK_LOG_FOLDER] = os.getcwd()  # SDKs leave logs where they work
     answer: dict[str, str] = {}
     try:
         info = CameraInfo(scheme, path, Path(path).name, is_recording=True)

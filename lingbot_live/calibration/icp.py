@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +14,7 @@ from lingbot_live.calibration.rig import Rig
 from lingbot_live.errors import CalibrationError
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, Intrinsics
 from lingbot_live.geometry import deproject
+from lingbot_live.system import children
 
 if TYPE_CHECKING:
     import open3d as o3d
@@ -66,33 +65,19 @@ def refine_in_child(
     Raises:
         CalibrationError: as there; the child died; or ``cancel`` was set.
     """
-    command = [sys.executable, "-m", "lingbot_live.calibration.icp"]
-    pipe = subprocess.PIPE
-    # A file and not a pipe: `communicate` cannot go on sending after a timeout.
-    with tempfile.TemporaryFile() as task:
-        pickle.dump((rig, dict(shots)), task)
-        task.seek(0)
-        with subprocess.Popen(command, stdin=task, stdout=pipe, stderr=pipe) as child:
-            answer, errors = _answer(child, cancel or threading.Event())
-    if child.returncode != 0:
-        last = (errors.decode(errors="replace").strip().splitlines() or ["no output"])[-1]
-        raise CalibrationError(f"ICP ended with status {child.returncode}: {last}")
+    try:
+        answer = children.run(
+            "lingbot_live.calibration.icp", given=pickle.dumps((rig, dict(shots))), cancel=cancel
+        )
+    except children.ChildCancelledError:
+        raise CalibrationError("ICP was cancelled; the poses are as before") from None
+    except children.ChildError as error:
+        raise CalibrationError(f"ICP {error}") from error
     result = pickle.loads(answer)
     if isinstance(result, CalibrationError):
         raise result
     refined: Rig = result
     return refined
-
-
-def _answer(child: subprocess.Popen[bytes], cancel: threading.Event) -> tuple[bytes, bytes]:
-    while True:
-        try:
-            return child.communicate(timeout=0.1)
-        except subprocess.TimeoutExpired:
-            if cancel.is_set():
-                child.kill()
-                child.communicate()
-                raise CalibrationError("ICP was cancelled; the poses are as before") from None
 
 
 def _cloud(shot: Shot) -> o3d.geometry.PointCloud:

@@ -11,18 +11,19 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+import psutil
+
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import CameraInfo, StreamProfile
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.system import usb
+from lingbot_live.system.children import Child
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ POLL_S = 1.5  # how often drivers are asked where there is no such list
 LIMIT_S = 10.0  # of one answer; then the child is replaced
 _SETTLE_LOOKS = 8  # after a change: a camera needs a few seconds until it answers
 _MOST_PAUSE_S = 30.0  # between children that die
+_MOST_LEAKED = 120  # handles that a child may gather before another takes over
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,7 @@ class ChildLook:
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[str] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._child: Child | None = None
         self._is_closed = False
 
     def __call__(self) -> Listing:
@@ -93,21 +94,18 @@ class ChildLook:
             ValueError: it answered nonsense.
         """
         child = self._started()
-        assert child.stdin is not None
-        assert child.stdout is not None
-        limit = threading.Timer(self._limit_s, child.kill)
+        limit = threading.Timer(self._limit_s, child.process.kill)
         limit.start()
         try:
-            child.stdin.write("\n")
+            child.stdin.write(b"\n")
             child.stdin.flush()
             answer = child.stdout.readline()
         finally:
             limit.cancel()
             limit.join()
         if not answer:
-            self._end(child)
-            raise OSError(f"the process that lists cameras ended with {child.returncode}")
-        return _read(answer)
+            raise OSError(f"the process that lists cameras {child.last_words()}")
+        return _read(answer.decode())
 
     def close(self) -> None:
         """End the child; a call under way raises OSError."""
@@ -115,47 +113,19 @@ class ChildLook:
             self._is_closed = True
             child, self._child = self._child, None
         if child is not None:
-            child.kill()
-            self._end(child)
-        if self._folder is not None:
-            self._folder.cleanup()
+            child.process.kill()
+            child.end()
 
-    def _started(self) -> subprocess.Popen[str]:
+    def _started(self) -> Child:
         with self._lock:
             if self._is_closed:
                 raise OSError("closed")
-            if self._child is None or self._child.poll() is not None:
-                folder = self._own_folder()
-                self._child = subprocess.Popen(
-                    [sys.executable, "-m", "lingbot_live.cameras.discovery"],
-                    cwd=folder,
-                    env={**os.environ, "TMPDIR": folder},
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    text=True,
-                    encoding="utf-8",
-                )
+            if self._child is not None and self._child.process.poll() is not None:
+                self._child.end()
+                self._child = None
+            if self._child is None:
+                self._child = Child("lingbot_live.cameras.discovery")
             return self._child
-
-    def _own_folder(self) -> str:
-        # Not the user's: SDKs leave logs, also when the child is killed, and Python would import
-        # from it.
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(
-                prefix="lingbot-live-", ignore_cleanup_errors=True
-            )
-        return self._folder.name
-
-    @staticmethod
-    def _end(child: subprocess.Popen[str]) -> None:
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError as error:  # what was still to be written to a dead child
-                    log.debug("%s", error)
 
 
 class DeviceWatcher:
@@ -268,12 +238,23 @@ def _camera(told: dict[str, Any]) -> CameraInfo:
 
 
 def _serve(questions: Iterable[str]) -> None:
+    """Answer until the input ends, or until SDKs hold many more handles than at first."""
     # SDKs print: only answers may reach the parent.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
+        first = None
         for _ in questions:
             out.write(_write(look()) + "\n")
             out.flush()
+            held = _handles()
+            first = held if first is None else first
+            if held > first + _MOST_LEAKED:
+                break  # Azure Kinect's SDK leaves three open each time; another child begins anew
+
+
+def _handles() -> int:
+    process = psutil.Process()
+    return process.num_handles() if sys.platform == "win32" else process.num_fds()
 
 
 if __name__ == "__main__":

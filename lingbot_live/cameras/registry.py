@@ -124,6 +124,17 @@ def find_camera(address: str) -> CameraInfo:
     return found.find(str(path))
 
 
+def absolute(address: str) -> str:
+    """Return an address that means the same in a process that works in another folder."""
+    scheme, target = _split(address)
+    path, mark, member = target.partition("#")
+    place = Path(path).expanduser()
+    names_a_file = scheme in ("", "folder", "session") or place.suffix
+    if not (names_a_file and place.exists()):
+        return address
+    return f"{scheme}:" * bool(scheme) + str(place.absolute()) + mark + member
+
+
 def may_have_members(address: str) -> bool:
     """Whether an address may name a session file, judged by its text alone: it names a file."""
     return Path(_split(address)[1].partition("#")[0]).suffix != ""

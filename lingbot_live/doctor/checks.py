@@ -18,8 +18,6 @@ from lingbot_live.cameras import registry
 from lingbot_live.doctor import system
 from lingbot_live.doctor.doctor import (
     Check,
-    ChildError,
-    ChildSlowError,
     Finding,
     ask_child,
     fail,
@@ -28,6 +26,7 @@ from lingbot_live.doctor.doctor import (
     warn,
 )
 from lingbot_live.system import usb
+from lingbot_live.system.children import ChildError, ChildSlowError
 
 WRITE_BYTES = 64 << 20
 NEEDED_MB_S = 50.0  # three cameras of 640x480 at 30 fps with lossless depth and JPEG colour
@@ -92,14 +91,6 @@ def _version(distribution: str) -> str:
 
 # ---- computing -------------------------------------------------------------------------------
 
-_TORCH = """
-import json, torch
-cuda = torch.cuda.is_available()
-print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda,
-    "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-    "works": cuda and float(torch.ones(8, device="cuda").sum()) == 8,
-    "mps": torch.backends.mps.is_available(), "threads": torch.get_num_threads()}))
-"""
 _CUDA_BUILD = "install the CUDA build of torch as pytorch.org (Get Started) says"
 
 
@@ -107,7 +98,7 @@ def check_torch() -> list[Finding]:
     """The build of torch, and whether it computes on a GPU."""
     driver = _nvidia_driver()
     try:
-        told = ask_child(_TORCH)
+        told = ask_child("torch")
     except ChildSlowError as error:
         return [slow("torch", error), _gpu(driver, {})]
     except ChildError as error:
@@ -149,26 +140,12 @@ def _nvidia_driver() -> str:
 
 # ---- picture -----------------------------------------------------------------------------------
 
-_OPENGL = """
-import ctypes, json, sys, open3d
-canvas = open3d.visualization.Visualizer()
-made = canvas.create_window(width=64, height=64, visible=False)
-library = {"win32": "opengl32", "darwin": "/System/Library/Frameworks/OpenGL.framework/OpenGL"}
-text = ["", ""]
-if made:
-    get = ctypes.CDLL(library.get(sys.platform, "libGL.so.1")).glGetString
-    get.restype = ctypes.c_char_p
-    text = [(get(key) or b"").decode() for key in (0x1F02, 0x1F01)]  # GL_VERSION, GL_RENDERER
-    canvas.destroy_window()
-print(json.dumps([open3d.__version__, bool(made), *text]))
-"""
-
 
 def check_opengl() -> list[Finding]:
     """Open3D, and the OpenGL that it draws the point cloud with."""
     drivers = "apt-get install libgl1-mesa-dri libegl1, or the GPU's driver"
     try:
-        open3d, made, text, renderer = ask_child(_OPENGL)
+        open3d, made, text, renderer = ask_child("opengl")
     except ChildError as error:
         missing = "No module" in str(error)
         return [fail("OpenGL", f"Open3D {'is not installed' if missing else f'failed: {error}'}",
@@ -181,16 +158,6 @@ def check_opengl() -> list[Finding]:
     return [ok("OpenGL", found)]
 
 
-_DISPLAY = """
-import json
-from PySide6.QtGui import QGuiApplication
-app = QGuiApplication([])
-screen = app.primaryScreen()
-print(json.dumps([app.platformName(), screen.size().width(), screen.size().height(),
-                  screen.devicePixelRatio()]))
-"""
-
-
 def check_display() -> list[Finding]:
     """Whether Qt can open a window, and on what."""
     wanted = {"Wayland": os.environ.get("WAYLAND_DISPLAY"), "X11": os.environ.get("DISPLAY")}
@@ -199,7 +166,7 @@ def check_display() -> list[Finding]:
         return [warn("display", "none (neither X11 nor Wayland)",
                      "use --headless, start it on a desktop, or with ssh -X")]  # fmt: skip
     try:
-        name, width, height, ratio = ask_child(_DISPLAY)
+        name, width, height, ratio = ask_child("display")
     except ChildError as error:
         fix = "pip install PySide6-Essentials" if "No module" in str(error) else (
             "apt-get install libxcb-cursor0 libegl1 libxkbcommon-x11-0; is the display running?"
@@ -215,9 +182,8 @@ def check_display() -> list[Finding]:
 def check_sdk(module: str, distribution: str, extra: str) -> list[Finding]:
     """Whether an SDK can be imported."""
     name, install = f"SDK {extra}", f'pip install "lingbot-live[{extra}]"'
-    code = f"import {module}; print('true')"
     try:
-        ask_child(code, K4A_ENABLE_LOG_TO_STDOUT="0")
+        ask_child("sdk", module, K4A_ENABLE_LOG_TO_STDOUT="0")
     except ChildError as error:
         if f"No module named '{module}'" in str(error):
             return [warn(name, f"{module} is not installed", install)]
@@ -234,25 +200,10 @@ def _sdk_fix(error: ChildError, install: str) -> str:
     return install.replace("install", "install --force-reinstall", 1)
 
 
-_DISCOVER = """
-import json
-from lingbot_live.cameras import registry
-from lingbot_live.errors import LingbotLiveError
-found, why = [], {}
-for scheme in registry.driver_names():
-    try:
-        found += [f"{i.address} ({i.name})" for i in registry.driver(scheme).discover()
-                  if not i.is_simulated]
-    except LingbotLiveError as error:
-        why[scheme] = str(error)
-print(json.dumps([found, why]))
-"""
-
-
 def check_cameras() -> list[Finding]:
     """What the drivers list now, and what of a driver is in the way."""
     try:
-        found, why = ask_child(_DISCOVER)
+        found, why = ask_child("cameras")
     except ChildError as error:
         return [fail("cameras", f"listing them failed: {error}",
                      "unplug all cameras and try again, then plug in one by one")]  # fmt: skip
@@ -295,16 +246,9 @@ def _write_mb_s(folder: Path, limit_s: float = 3.0) -> float:
     return written / 1e6 / (time.monotonic() - begun)
 
 
-_WEIGHTS = """
-import json
-from lingbot_live.model.weights import store
-print(json.dumps([[s.name, s.state, s.size_bytes] for s in store.known()]))
-"""
-
-
 def check_weights() -> list[Finding]:
     """Which weights of LingBot-Depth are here."""
-    told = ask_child(_WEIGHTS)
+    told = ask_child("weights")
     here = [f"{name} ({size / 1e6:.0f} MB)" for name, state, size in told if state == "present"]
     bad = [name for name, state, _ in told if state in ("damaged", "partial")]
     if bad:

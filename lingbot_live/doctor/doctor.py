@@ -7,16 +7,15 @@ that the doctor itself always answers, within about 25 s.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any
+
+from lingbot_live.system import children
+from lingbot_live.system.children import ChildSlowError
 
 _TITLES = {"sdk": "SDK", "opengl": "OpenGL"}
 LIMIT_S = 20.0  # a child that has not answered by then is stopped
@@ -63,47 +62,17 @@ def slow(name: str, error: ChildSlowError) -> Finding:
     return warn(name, str(error), "wait until the machine is idle and try again")
 
 
-class ChildError(Exception):
-    """A child process died or held; its text says how."""
-
-
-class ChildSlowError(Exception):
-    """A child process did not answer in time; that may be the machine's load alone."""
-
-
-def ask_child(code: str, limit_s: float = LIMIT_S, **environment: str) -> Any:
-    """Run Python code in a process of its own; return the JSON on its last line of output.
+def ask_child(probe: str, *arguments: str, limit_s: float = LIMIT_S, **environment: str) -> Any:
+    """Run one of `probes` in a process of its own; return its answer.
 
     Raises:
-        ChildError: it died; the text is the last line that it wrote to stderr.
+        ChildError: it died; the text says how and with which words.
         ChildSlowError: it was still busy at the limit.
     """
-    # Its own folder, to work and for temporary files: SDKs leave logs there, also when the child is
-    # killed, and `import` would look there first.
-    with tempfile.TemporaryDirectory(prefix="lingbot-live-", ignore_cleanup_errors=True) as folder:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", code],
-                cwd=folder,
-                env={**os.environ, "TMPDIR": folder, **environment},
-                timeout=limit_s,
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise ChildSlowError(f"no answer within {limit_s:g} s") from None
-    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
-    if done.returncode == 0 and lines:
-        return json.loads(lines[-1])
-    raise ChildError(_last_words(done))
-
-
-def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    if done.returncode < 0:
-        return f"crashed with signal {-done.returncode}"
-    return lines[-1].strip()[:300] if lines else f"ended with status {done.returncode}"
+    told = children.run(
+        "lingbot_live.doctor.probes", probe, *arguments, limit_s=limit_s, environment=environment
+    )
+    return json.loads(told.decode("utf-8", "replace").strip().splitlines()[-1])
 
 
 def examine(checks: list[Check]) -> list[Finding]:

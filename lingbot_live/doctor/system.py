@@ -33,23 +33,11 @@ RULES = (
 )  # fmt: skip
 
 
-_LOAD = """
-import ctypes, json
-missing = []
-for name in {names!r}:
-    try:
-        ctypes.CDLL(name)
-    except OSError:
-        missing.append(name)
-print(json.dumps(missing))
-"""
-
-
 def check_libraries() -> list[Finding]:
     """System libraries that wheels do not carry."""
     if not ON_LINUX:
         return []
-    missing = set(ask_child(_LOAD.format(names=[name for name, *_ in LIBRARIES])))
+    missing = set(ask_child("libraries", *(name for name, *_ in LIBRARIES)))
     found = [
         (fail if vital else warn)(
             f"library {package}",

@@ -6,9 +6,7 @@ Importing and running Open3D holds Python's lock for tens of milliseconds at a t
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import asdict
@@ -18,10 +16,12 @@ from typing import Any
 
 import psutil
 
+from lingbot_live.cameras import registry
 from lingbot_live.errors import ExportCancelledError, ExportError, LingbotLiveError
 from lingbot_live.export.job import ExportReport, ExportRequest, run_export
 from lingbot_live.export.shot import DepthSource
 from lingbot_live.export.source import Span
+from lingbot_live.system.children import Child
 from lingbot_live.system.worker import Worker
 
 _END_S = 10.0  # for a child to notice that it is to stop
@@ -59,7 +59,7 @@ class ExportJob:
         self.error: LingbotLiveError | None = None  # once it is FAILED or CANCELLED
         self._worker = Worker("export", self._run)
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[str] | None = None
+        self._child: Child | None = None
         self._is_cancelled = False
         self._kill: threading.Timer | None = None
 
@@ -84,9 +84,8 @@ class ExportJob:
         """With the lock held: closing its input is what stops the child."""
         if self._child is None or self._kill is not None:
             return
-        assert self._child.stdin is not None
         self._child.stdin.close()
-        self._kill = threading.Timer(_END_S, self._child.kill)
+        self._kill = threading.Timer(_END_S, self._child.process.kill)
         self._kill.daemon = True
         self._kill.start()
 
@@ -103,15 +102,8 @@ class ExportJob:
             self.state = ExportState.DONE
 
     def _run_child(self) -> None:
-        command = [sys.executable, "-m", "lingbot_live.export.child"]
-        pipe = subprocess.PIPE
-        with (
-            tempfile.TemporaryFile("w+", errors="replace") as noise,
-            subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=noise, text=True) as child,
-        ):
-            assert child.stdin is not None
-            assert child.stdout is not None
-            child.stdin.write(json.dumps(_to_data(self.request)) + "\n")
+        with Child("lingbot_live.export.child") as child:
+            child.stdin.write(json.dumps(_to_data(self.request)).encode() + b"\n")
             child.stdin.flush()
             with self._lock:
                 self._child = child
@@ -121,14 +113,12 @@ class ExportJob:
                 for line in child.stdout:
                     self._hear(json.loads(line))
             finally:
-                child.wait()
+                child.process.wait()
                 self._forget_child()
             if self.report is None and self._is_cancelled:
                 raise ExportCancelledError(f"{self.request.output}: stopped; nothing was written")
             if self.report is None:
-                noise.seek(0)
-                last = (noise.read().strip().splitlines() or ["no output"])[-1]
-                raise ExportError(f"{self.request.output}: the export died: {last}")
+                raise ExportError(f"{self.request.output}: the export {child.last_words()}")
 
     def _forget_child(self) -> None:
         with self._lock:
@@ -149,6 +139,7 @@ class ExportJob:
 def _to_data(request: ExportRequest) -> dict[str, Any]:
     return {
         **asdict(request),
+        "address": registry.absolute(request.address),
         "output": str(request.output.expanduser().absolute()),
         "options": dict(request.options),
     }

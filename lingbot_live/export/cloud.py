@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 from lingbot_live.errors import ExportError
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics
 from lingbot_live.geometry import deproject
+from lingbot_live.system import children
 
 if TYPE_CHECKING:
     import open3d as o3d
@@ -63,11 +63,10 @@ def write_ply_in_child(folder: Path) -> None:
     Raises:
         ExportError: the child failed; the message holds its last line.
     """
-    command = [sys.executable, "-m", "lingbot_live.export.cloud", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise ExportError(f"{folder}: the point cloud could not be written: {last}")
+    try:
+        children.run("lingbot_live.export.cloud", str(folder.absolute()))
+    except children.ChildError as error:
+        raise ExportError(f"{folder}: the point cloud could not be written: {error}") from error
 
 
 if __name__ == "__main__":

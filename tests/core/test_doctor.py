@@ -12,7 +12,7 @@ import pytest
 from command import command
 
 from lingbot_live.doctor import checks, doctor, system
-from lingbot_live.doctor.doctor import ChildError, ChildSlowError, Status
+from lingbot_live.doctor.doctor import Status
 from lingbot_live.system import usb
 
 
@@ -22,16 +22,6 @@ def attach(devices, port, vendor, product, speed, serial=""):
         (devices / name).mkdir(parents=True)
     for key, text in (("idVendor", vendor), ("product", product), ("speed", speed)):
         (devices / port / key).write_text(text + "\n")
-
-
-def test_a_child_that_answers_crashes_fails_or_holds():
-    assert doctor.ask_child("print('noise'); print('[1, 2]')") == [1, 2]
-    with pytest.raises(ChildError, match="crashed with signal 6"):
-        doctor.ask_child("import os; os.abort()")
-    with pytest.raises(ChildError, match="ValueError: too warm"):
-        doctor.ask_child("raise ValueError('too warm')")
-    with pytest.raises(ChildSlowError, match=r"no answer within 0\.5 s"):
-        doctor.ask_child("import time; time.sleep(60)", limit_s=0.5)
 
 
 def test_a_broken_check_is_a_line_and_the_others_go_on():
@@ -76,11 +66,11 @@ def test_sdk(tmp_path, monkeypatch, body, status, words, fix):
 @pytest.mark.skipif(not system.ON_LINUX, reason="reads Linux's list of USB devices")
 def test_a_busy_machine_is_no_fault():
     def check_torch(module):
-        return doctor.ask_child("import time; time.sleep(60)", limit_s=0.3)
+        return doctor.ask_child("torch", limit_s=0.001)
 
     (found,) = doctor.examine([functools.partial(check_torch, "cuda")])
     assert (found.name, found.status) == ("torch cuda", Status.WARN)
-    assert found.found == "no answer within 0.3 s"
+    assert found.found == "no answer within 0.001 s"
 
 
 def test_usb_speed_and_whose_cameras(tmp_path):

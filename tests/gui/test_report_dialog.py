@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 from gui_wait import wait_for
-from PySide6.QtCore import QProcess
 from rgbd_folder import write_examples
 
 from ui.dialogs.report import ReportDialog
@@ -36,12 +36,12 @@ def test_closing_it_ends_the_measuring(window, tmp_path):
     dialog = window.findChild(ReportDialog)
     dialog.folder.setText(str(tmp_path / "out"))
     dialog.duration.setValue(600)
-    process = dialog.process
     dialog.start_button.click()
-    wait_for(lambda: process.state() is QProcess.ProcessState.Running)
+    wait_for(lambda: any("compare" in c.cmdline() for c in psutil.Process().children()))
     dialog.close()
     wait_for(lambda: window.stage.is_running)
     assert not (tmp_path / "out" / "report.html").exists()
+    wait_for(lambda: not any("compare" in c.cmdline() for c in psutil.Process().children()))
 
 
 def test_a_folder_that_cannot_be_written_is_said(window, tmp_path):

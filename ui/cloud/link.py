@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import ColorImage, RefinedFrame
+from lingbot_live.system.children import Child
 from lingbot_live.system.worker import Worker
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
 from ui.cloud.scene import Home, ViewSettings
 
 log = logging.getLogger(__name__)
 
-_TRIES, _TRIES_WITHIN_S = 3, 60.0
+_TRIES, _TRIES_WITHIN_S = 3, 60.0  # deaths that are not worth a word
+_PAUSE_S, _MOST_PAUSE_S = 0.2, 15.0  # before another child; doubled with each death
 _HUNG_AFTER_S = 30.0
 _FPS_OVER_S = 2.0
 
@@ -35,7 +32,7 @@ class CloudState(str, Enum):
     IDLE = "idle"  # not started, or closed
     STARTING = "starting"
     RUNNING = "running"
-    FAILED = "failed"  # given up until `CloudProcess.retry`
+    FAILED = "failed"  # it dies again and again; `CloudProcess.retry` tries at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +53,15 @@ class CloudStatus:
     answers: int = 0
 
 
-class _Child:
+class _Painter:
     """One run of the child process."""
 
     def __init__(self, memory: CloudMemory, with_display: bool) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
-        env = dict(os.environ)
-        if not with_display:
-            env.pop("DISPLAY", None)
-            env.pop("WAYLAND_DISPLAY", None)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ui.cloud.process", memory.handle],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            pass_fds=memory.pass_fds,
-            env=env,
-            cwd=Path(__file__).parents[2],  # where `-m` looks first, whatever lies elsewhere
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        hidden = {} if with_display else {"DISPLAY": None, "WAYLAND_DISPLAY": None}
+        self._child = Child(
+            "ui.cloud.process", memory.handle, environment=hidden, pass_fds=memory.pass_fds
         )
+        self.process = self._child.process
         self.answered = False
 
     def ask(self, job: Job) -> Picture:
@@ -84,9 +71,9 @@ class _Child:
             LingbotLiveError: the child died or failed.
         """
         try:
-            pickle.dump(job, cast(IO[bytes], self.process.stdin))
-            cast(IO[bytes], self.process.stdin).flush()
-            answer = pickle.load(cast(IO[bytes], self.process.stdout))
+            pickle.dump(job, self._child.stdin)
+            self._child.stdin.flush()
+            answer = pickle.load(self._child.stdout)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise LingbotLiveError(self._last_words()) from error
         if isinstance(answer, Failure):
@@ -97,20 +84,10 @@ class _Child:
     def end(self) -> None:
         """Kill and reap; it holds nothing worth saving."""
         self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            try:
-                cast(IO[bytes], pipe).close()
-            except BrokenPipeError:
-                log.debug("an unsent job was lost with the child")
-        self._errors.close()
+        self._child.end()
 
     def _last_words(self) -> str:
-        code = self.process.wait(5.0) if self.process.poll() is None else self.process.returncode
-        self._errors.seek(0)
-        lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
-        why = f": {lines[-1]}" if lines else ""
-        return f"the 3D view's process ended with status {code}{why}"
+        return f"the 3D view's process {self._child.last_words()}"
 
 
 class CloudProcess:
@@ -133,7 +110,7 @@ class CloudProcess:
         self._status = CloudStatus()
         self._times_s: deque[float] = deque(maxlen=200)
         self._asked_s: float | None = None
-        self._child: _Child | None = None
+        self._child: _Painter | None = None
         self._worker: Worker | None = None
         self._headless = False
 
@@ -232,9 +209,9 @@ class CloudProcess:
         self._set(CloudState.FAILED, f"the 3D view stopped: {error}")
 
     def _run(self, stop: threading.Event) -> None:
-        """Keep a child going until it dies too often; its memory ends with this thread."""
+        """Keep a child going, with growing pauses where it dies often; then close its memory."""
         memory = CloudMemory()
-        deaths_s: deque[float] = deque(maxlen=_TRIES)
+        deaths_s: deque[float] = deque(maxlen=_TRIES + 8)  # of the last minute
         try:
             while not stop.is_set():
                 try:
@@ -248,20 +225,20 @@ class CloudProcess:
 
     def _after_death(self, why: str, deaths_s: deque[float], stop: threading.Event) -> None:
         now_s = time.monotonic()
-        if len(deaths_s) == _TRIES and now_s - deaths_s[0] < _TRIES_WITHIN_S:
-            self._set(CloudState.FAILED, why)
-            stop.wait()
-            return
+        while deaths_s and now_s - deaths_s[0] > _TRIES_WITHIN_S:
+            deaths_s.popleft()
         deaths_s.append(now_s)
+        if len(deaths_s) > _TRIES:  # said meanwhile; it comes back by itself all the same
+            self._set(CloudState.FAILED, why)
+        stop.wait(min(_PAUSE_S * 2 ** (len(deaths_s) - 1), _MOST_PAUSE_S))
         with self._changed:
             self._status = replace(
                 self._status, state=CloudState.STARTING, restarts=self._status.restarts + 1
             )
-        stop.wait(0.2)
 
     def _live(self, memory: CloudMemory, stop: threading.Event) -> None:
         """Run one child from start to end."""
-        child = _Child(memory, with_display=not self._headless)
+        child = _Painter(memory, with_display=not self._headless)
         with self._changed:
             self._child = child
             self._fresh, self._fresh_view = set(self._frames), True
@@ -277,14 +254,14 @@ class CloudProcess:
                 self._child = None
             child.end()
 
-    def _ask(self, child: _Child, job: Job) -> Picture:
+    def _ask(self, child: _Painter, job: Job) -> Picture:
         self._asked_s = time.monotonic()
         try:
             return child.ask(job)
         finally:
             self._asked_s = None
 
-    def _next_job(self, memory: CloudMemory, child: _Child, stop: threading.Event) -> Job | None:
+    def _next_job(self, memory: CloudMemory, child: _Painter, stop: threading.Event) -> Job | None:
         """Wait for something to draw, at most half a second; None for nothing.
 
         A view is drawn at once, for a hand is on the mouse; a frame alone keeps to ``max_fps``.

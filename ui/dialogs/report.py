@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from PySide6.QtCore import QProcess, QUrl
+from PySide6.QtCore import QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices
 from PySide6.QtWidgets import (
     QDialog,
@@ -23,11 +23,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lingbot_live.cameras import registry
+from lingbot_live.system import children
 from ui.shell.desk import Desk
 from ui.shell.files import folder_or_default
 from ui.shell.stage import Stage
-
-_KILL_MS = 3000  # after it was asked to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,7 @@ class ReportDialog(QDialog):
         self.setWindowTitle("Report")
         self._stage, self._desk, self._wishes = stage, desk, wishes
         self._addresses = stage.addresses
-        self.process = QProcess(self)
-        self.process.finished.connect(self._on_finished)
-        self.process.errorOccurred.connect(self._on_failed)
+        self._cancel = threading.Event()
         self._make_parts()
         self._lay_out()
 
@@ -121,7 +119,7 @@ class ReportDialog(QDialog):
         if not self.isVisible():
             return  # closed while the cameras were being freed
         wishes = self._wishes
-        options = ["-o", str(self.page.parent), "--duration", str(self.duration.value())]
+        options = ["-o", str(self.page.parent.absolute()), "--duration", str(self.duration.value())]
         options += ["--refiner", "none"]
         if wishes.refiner != "none":
             options += ["--refiner", wishes.refiner]
@@ -130,22 +128,22 @@ class ReportDialog(QDialog):
         if wishes.has_truth:
             options += ["--reference", "truth"]
         options += ["--roi", wishes.roi]
-        self.process.setProcessChannelMode(QProcess.ProcessChannelMode.SeparateChannels)
-        self.process.start(
-            sys.executable, ["-m", "lingbot_live", "compare", *self._addresses, *options]
+        arguments = ["compare", *map(registry.absolute, self._addresses), *options]
+        self._desk.tasks.run(
+            "report",
+            lambda: children.run("lingbot_live", *arguments, cancel=self._cancel),
+            lambda _: self._on_written(),
+            lambda error: self._on_failed(error),
         )
 
-    def _on_finished(self, status: int) -> None:
-        said = bytes(self.process.readAllStandardError().data()).decode(errors="replace").strip()
-        if status == 0 and self.page.exists():
+    def _on_written(self) -> None:
+        if not self._cancel.is_set():
             self._tell(f"Written to {self.page}")
             self.open_button.setEnabled(True)
-        else:
-            self._tell(said[-600:] or f"It ended with status {status}.")
 
-    def _on_failed(self, error: QProcess.ProcessError) -> None:
-        if error is QProcess.ProcessError.FailedToStart:
-            self._tell(f"It cannot be started: {self.process.errorString()}")
+    def _on_failed(self, error: BaseException) -> None:
+        if not self._cancel.is_set():
+            self._tell(str(error))
 
     def _tell(self, text: str) -> None:
         self.bar.hide()
@@ -166,12 +164,7 @@ class ReportDialog(QDialog):
             self.folder.setText(folder)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802, D102
-        if self.process.state() is not QProcess.ProcessState.NotRunning:
-            self.process.finished.disconnect(self._on_finished)
-            self.process.terminate()
-            if not self.process.waitForFinished(_KILL_MS):
-                self.process.kill()
-                self.process.waitForFinished(_KILL_MS)
+        self._cancel.set()
         self._resume()
         event.accept()
 
