@@ -254,7 +254,9 @@ def _serve(questions: Iterable[str]) -> None:
 
 def _handles() -> int:
     process = psutil.Process()
-    return process.num_handles() if sys.platform == "win32" else process.num_fds()
+    if sys.platform == "win32":
+        return int(process.num_handles())
+    return process.num_fds()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -91,7 +92,7 @@ def weights() -> list[Any]:
     return [[s.name, s.state, s.size_bytes] for s in store.known()]
 
 
-PROBES = {
+PROBES: dict[str, Callable[..., Any]] = {
     "torch": torch, "opengl": opengl, "display": display, "sdk": sdk, "cameras": cameras,
     "libraries": libraries, "weights": weights,
 }  # fmt: skip
