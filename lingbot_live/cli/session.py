@@ -108,7 +108,8 @@ def info(
         try:
             found, lines = describe(file.expanduser()), _lines
         except NoCameraError as error:
-            print("\n".join(error.table))
+            if not as_json:
+                print("\n".join(error.table))
             raise
     else:
         from lingbot_live.cameras.describe import describe as describe_recording

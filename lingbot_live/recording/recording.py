@@ -233,7 +233,9 @@ class Recording:
         ]
 
     def _foreign_tracks(self, topics: Topics | None) -> list[ForeignTrack]:
-        self._foreign = ForeignFile(McapSource(self._reader), topics)
+        known = self.path.stat()
+        key = self.path.resolve(), known.st_size, known.st_mtime_ns
+        self._foreign = ForeignFile(McapSource(self._reader), topics, key)
         if not self._foreign.tracks:
             raise self._foreign.nothing(str(self.path))
         return self._foreign.tracks

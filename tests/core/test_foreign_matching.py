@@ -18,8 +18,9 @@ from foreign_files import (
     standard,
 )
 
+from lingbot_live.cameras import registry
 from lingbot_live.errors import RecordingError
-from lingbot_live.recording.foreign import names
+from lingbot_live.recording.foreign import McapSource, names
 from lingbot_live.recording.recording import Recording
 
 ROOT, FRAME = "/camera/camera", "camera_color_optical_frame"
@@ -338,3 +339,36 @@ def test_info_shows_the_topics_of_every_file(path, tmp_path):
     }
     text = command("info", str(path)).stdout
     assert all(f"    {topic}" in text for topic in uses)
+
+
+def test_stamps_of_a_file_are_looked_at_once(path, monkeypatch):
+    looked = []
+    heads = McapSource.heads
+    monkeypatch.setattr(
+        McapSource, "heads", lambda self, *args: looked.append(args) or heads(self, *args)
+    )
+    for rows in (3, 5):  # another file of the same name is looked at anew
+        with OtherProgram(path) as file:
+            standard(file, rows)
+        looked.clear()
+        for _ in range(2):
+            with Recording(path) as recording:
+                assert numbers(recording) == (list(range(rows)), list(range(rows)))
+        assert len(looked) == 1
+
+
+def test_remarks_reach_the_window_the_log_and_exports(path, tmp_path, caplog):
+    with OtherProgram(path) as file:
+        for row in range(3):
+            file.camera("/k/rgb/camera_info", stamp_ns(row), "rgb")
+            file.image("/k/rgb/image_raw", stamp_ns(row), "rgb", "rgb8", color_image(row))
+            file.camera("/k/depth/camera_info", stamp_ns(row), "depth", (60.0, 60.0, 40.0, 30.0))
+            file.image("/k/depth/image_raw", stamp_ns(row), "depth", "16UC1", depth_image(row))
+    words = "no transform from depth (depth) to colour (rgb) is in it"
+    assert words in registry.find_camera(str(path)).details["remarks"]
+    with registry.create_camera(f"session:{path}"):
+        assert words in caplog.text
+    assert words in command("export", path, "--to", "npz", "-o", tmp_path / "out").stderr
+    text = command("info", path).stdout
+    assert f"note: {words}" in text
+    assert "registered to colour while reading" in text

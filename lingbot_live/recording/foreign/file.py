@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 
 from lingbot_live.errors import NoCameraError
@@ -31,9 +31,15 @@ class TopicUse:
 
 
 class ForeignFile:
-    """What is made of a source: ``tracks``, in order of their topics; empty where none can be."""
+    """What is made of a source: ``tracks``, in order of their topics; empty where none can be.
 
-    def __init__(self, source: MessageSource, topics: Topics | None = None) -> None:
+    ``file`` as in `pair`.
+    """
+
+    def __init__(
+        self, source: MessageSource, topics: Topics | None = None, file: Hashable | None = None
+    ) -> None:
+        self._file = file
         self._streams = survey(source)
         if topics is None:
             self._matches = match(self._streams)
@@ -53,7 +59,7 @@ class ForeignFile:
         except UnusableError as error:
             self._missing[one.depth.topic] = str(error)
             return None
-        pairs = pair(source, one.depth.channel, one.color.channel)
+        pairs = pair(source, one.depth.channel, one.color.channel, self._file)
         if not len(pairs.depth):
             self._missing[one.depth.topic] = (
                 f"none of its {pairs.alone} images was taken at the time of one of "

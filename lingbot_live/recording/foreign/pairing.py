@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +17,7 @@ Rows = npt.NDArray[np.intp]
 
 _FAR_NS = 100_000_000  # images further apart belong to no frame
 _EQUAL_NS = 1_000
+_MOST_KNOWN = 16
 _SPREAD = 0.75  # of the colour period; the nearest lies within half of it, but for jitter
 
 
@@ -27,12 +31,30 @@ class Pairs:
     by: str  # "header stamp" or "log time"
 
 
-def pair(source: MessageSource, depth: Channel, color: Channel) -> Pairs:
+def pair(
+    source: MessageSource, depth: Channel, color: Channel, file: Hashable | None = None
+) -> Pairs:
     """Pair two channels by header stamps; by log times where stamps say nothing.
 
     A recorder that logs both images of a frame at the same time, which no network does, is believed
     over stamps that differ: those are then times of arrival.
+
+    Stamps lie in the messages, so a packed file is unpacked for them; ``file``, equal for the same
+    unchanged file, keeps the result for the next who opens it.
     """
+    key = file, depth.number, color.number
+    with _lock:
+        if file is not None and key in _known:
+            return _known[key]
+    found = _pair(source, depth, color)
+    with _lock:
+        _known[key] = found
+        while len(_known) > _MOST_KNOWN:
+            _known.popitem(last=False)
+    return found
+
+
+def _pair(source: MessageSource, depth: Channel, color: Channel) -> Pairs:
     logged = source.times_ns(depth.number), source.times_ns(color.number)
     heads = source.heads((depth.number, color.number), HEAD_BYTES)
     stamped = tuple(
@@ -49,6 +71,10 @@ def pair(source: MessageSource, depth: Channel, color: Channel) -> Pairs:
             return _kept(by_stamp, apart, stamped[1], "header stamp")
     apart = np.abs(logged[1][by_log] - logged[0])
     return _kept(by_log, apart, logged[1], "log time")
+
+
+_known: OrderedDict[tuple[Hashable, int, int], Pairs] = OrderedDict()
+_lock = threading.Lock()
 
 
 def _kept(rows: Rows, apart: Times, times: Times, by: str) -> Pairs:
