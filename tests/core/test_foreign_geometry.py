@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from foreign_files import HEIGHT, WIDTH, K, OtherProgram, color_image, depth_image, stamp_ns
 
-from lingbot_live.errors import NoCameraError
+from lingbot_live.cameras.previews import shrink
+from lingbot_live.errors import CorruptRecordingError, NoCameraError
 from lingbot_live.frame import Alignment, Extrinsics, Intrinsics
 from lingbot_live.recording.recording import Recording
 from lingbot_live.registration import Registration
@@ -112,6 +113,17 @@ def test_without_a_transform_identity_is_assumed_and_said(path):
         assert "no transform from depth (camera_depth_optical_frame)" in remark
 
 
+def test_axes_that_are_not_optical_are_not_believed(path):
+    ahead = np.eye(4)
+    ahead[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]  # x ahead to z ahead
+    with OtherProgram(path) as file:
+        file.transform(FRAMES[0], FRAMES[1], ahead)
+        unaligned(file)
+    with Recording(path) as recording:
+        check_registered(recording[0], np.eye(4))
+        assert "a transform by 120 degrees" in recording.track().remarks[0]
+
+
 def test_one_coordinate_frame_needs_no_transform(path):
     with OtherProgram(path) as file:
         unaligned(file, frames=("camera", "camera"))
@@ -158,6 +170,36 @@ def test_a_raw_topic_is_described_by_k_and_d(path):
 def test_a_rectified_topic_is_described_by_p(path, image):
     frame, _ = one(path, image=image, d=BENT, p=(70.0, 71.0, 38.0, 28.0))
     assert frame.intrinsics == Intrinsics(WIDTH, HEIGHT, 70, 71, 38, 28)
+
+
+def test_a_rectified_topic_without_p_has_no_distortion(path):
+    frame, _ = one(path, image="image_rect_raw", d=BENT)
+    assert frame.intrinsics == Intrinsics(WIDTH, HEIGHT, *K)
+
+
+@pytest.mark.parametrize(
+    ("k", "words"),
+    [
+        ((0.9, 1.2, 0.5, 0.5), "focal length"),
+        ((75.0, 75.0, 200.0, 29.5), "principal point"),
+        ((75.0, 75.0, 0.0, 0.0), "principal point"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused(path, k, words):
+    with pytest.raises(NoCameraError, match=words):
+        one(path, k=k)
+
+
+def test_a_calibration_of_images_of_another_shape_is_refused(path):
+    with pytest.raises(CorruptRecordingError, match="images of 80x45, these are 80x60"):
+        one(path, size=(80, 45), k=(75.0, 75.0, 39.5, 22.0))
+
+
+def test_a_preview_is_colour_alone(path):
+    with OtherProgram(path) as file:
+        unaligned(file)
+    with Recording(path) as recording:
+        assert np.array_equal(recording.track().preview(1), shrink(color_image(1)))
 
 
 def test_rectifying_turns_the_camera(path):

@@ -24,6 +24,8 @@ from lingbot_live.recording.foreign.places import Places, through
 from lingbot_live.recording.foreign.streams import Kind, Stream
 from lingbot_live.registration import LiveRegistration
 
+_MOST_TURN_DEG = 45.0  # of two cameras that see the same; beyond, their axes are not optical
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -140,10 +142,14 @@ class View:
         if names.says_aligned(depth.topic) or (same_frame and agree):
             return None
         found = Extrinsics() if same_frame else places.between(color, depth)
-        if found is None:
+        if found is None or found.angle_deg > _MOST_TURN_DEG:
+            why = (
+                "no transform" if found is None else f"a transform by {found.angle_deg:.0f} degrees"
+            )
             self.remarks.append(
-                f"no transform from depth ({_frame(depth)}) to colour ({_frame(color)}) is in it: "
-                "both are taken to stand in one place; record /tf_static to have it right"
+                f"{why} from depth ({_frame(depth)}) to colour ({_frame(color)}) is in it: "
+                "both are taken to stand in one place; record /tf_static of their optical frames "
+                "to have it right"
             )
             found = Extrinsics()
         is_same = through(ours.rotation, found, theirs.rotation).is_identity and agree

@@ -20,6 +20,7 @@ _PLAIN = ("", "none", "plumb_bob", "brown_conrady", "modified_brown_conrady", "r
 _FISHEYE = ("equidistant", "fisheye", "kannala_brandt", "kannala_brandt4")
 _INVERSE = "inverse_brown_conrady"
 _COUNTS = (0, 4, 5, 8, 12, 14)  # of values in OpenCV's model
+_SQUEEZED = 0.03  # more than sizes differ by when they are rounded
 _PIXEL = 0.5  # between the corner of an image and the centre of its first pixel
 
 
@@ -58,9 +59,10 @@ def lens(model: CameraModel, width: int, height: int, *, is_rectified: bool) -> 
     """
     rotation, values, name = Extrinsics(), model.d, model.distortion_model
     k = (model.k[0], model.k[4], model.k[2], model.k[5])
-    if is_rectified and model.p[0] > 0 and model.p[5] > 0:
-        k = (model.p[0], model.p[5], model.p[2], model.p[6])
+    if is_rectified:
         rotation, values, name = _rotation(model.r), (), ""
+        if model.p[0] > 0 and model.p[5] > 0:  # else it was not filled in
+            k = (model.p[0], model.p[5], model.p[2], model.p[6])
     name = name.strip().lower().replace(" ", "_")
     if not (k[0] > 0 and k[1] > 0):
         raise UnusableError(f"the camera is not calibrated (K begins with {model.k[0]:g})")
@@ -102,6 +104,10 @@ def _for_image(
         across = down = 1
         if (wide, high) != (width, height):  # the image was scaled, not cut
             x, y, (wide, high) = 0, 0, full
+    if across == down == 1 and abs(width * high / (height * wide) - 1) > _SQUEEZED:
+        raise UnusableError(
+            f"the calibration is for images of {wide}x{high}, these are {width}x{height}"
+        )
     cx, cy, sx, sy = cx - x, cy - y, 1 / across, 1 / down
     if across == down == 1:
         sx, sy = width / wide, height / high

@@ -40,7 +40,10 @@ class Models:
         # Where the size is not filled in, the principal point lies about in the middle.
         width, height = m.width or round(2 * m.k[2] + 1), m.height or round(2 * m.k[5] + 1)
         plain = replace(m, width=width, height=height, binning=(0, 0), roi=(0, 0, 0, 0))
-        return lens(plain, width, height, is_rectified=self._is_rectified)
+        found = lens(plain, width, height, is_rectified=self._is_rectified)
+        if doubt := found.intrinsics.doubt:
+            raise UnusableError(f"{self._info.topic}: {doubt}")
+        return found
 
     def at(self, time_ns: int, width: int, height: int) -> Lens:
         """Return the lens of an image of this size, logged at this time.
@@ -75,6 +78,8 @@ class Models:
             message = reader.decode(channel, self._source.payload(channel.number, row))
         except CorruptRecordingError:
             return None  # the next one says the same
-        if not isinstance(message, CameraModel) or min(message.k[0], message.k[4]) <= 0:
+        if not isinstance(message, CameraModel):
+            return None
+        if not (np.isfinite(message.k).all() and message.k[0] > 0 and message.k[4] > 0):
             return None
         return replace(message, header=_ANYWHERE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 
 from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.cameras.previews import shrink
 from lingbot_live.errors import CameraError, CorruptRecordingError
-from lingbot_live.frame import Frame
+from lingbot_live.frame import ColorImage, Frame
 from lingbot_live.recording.foreign import pixels
 from lingbot_live.recording.foreign.decoders import decoder
 from lingbot_live.recording.foreign.geometry import View
@@ -60,6 +61,12 @@ class ForeignTrack(Track):
             )  # fmt: skip
         except (CameraError, cv2.error) as error:
             raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
+
+    def preview(self, index: int) -> ColorImage:
+        """Return a frame's colour, made small; depth is not looked at for it."""
+        color = self._match.color
+        message = self._picture(color, int(self._pairs.color[index]))
+        return shrink(pixels.color(message, color.topic))
 
     def _picture(self, stream: Stream, row: int) -> Image | CompressedImage:
         channel, reader = stream.channel, decoder(stream.channel.encoding)
