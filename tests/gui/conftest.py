@@ -1,15 +1,22 @@
-"""One application for all GUI tests, off screen; a test that leaves a window behind fails."""
+"""One application for all GUI tests, off screen.
+
+A test fails that leaves a window behind, or during which an exception was lost: PySide prints one
+in a slot and goes on, Python does so in ``__del__`` and in threads.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
+import threading
+import traceback
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QtMsgType, qInstallMessageHandler
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -21,8 +28,41 @@ def qapp():
     app.closeAllWindows()
 
 
+HARMLESS = (  # of Qt off screen, where there is no window system
+    "This plugin does not support",
+    "propagateSizeHints",
+)
+
+
 @pytest.fixture(autouse=True)
-def no_window_left(qapp):
+def lost_exceptions(monkeypatch):
+    """Collect what nobody caught, and Qt's warnings; the test fails if there is any."""
+    lost: list[str] = []
+
+    def on_exception(kind, error, trace):
+        lost.append("".join(traceback.format_exception(kind, error, trace)))
+
+    def on_unraisable(found):
+        lost.append(f"in {found.object!r}: {found.exc_value!r} {found.err_msg or ''}")
+
+    def on_message(level, context, text):
+        bad = (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
+        if level in bad and not any(word in text for word in HARMLESS):
+            lost.append(f"Qt: {text}")
+
+    monkeypatch.setattr(sys, "excepthook", on_exception)
+    monkeypatch.setattr(sys, "unraisablehook", on_unraisable)
+    monkeypatch.setattr(
+        threading, "excepthook", lambda e: on_exception(e.exc_type, e.exc_value, e.exc_traceback)
+    )
+    before = qInstallMessageHandler(on_message)
+    yield lost
+    qInstallMessageHandler(before)
+    assert not lost, "\n".join(["exceptions that nobody caught:", *lost])
+
+
+@pytest.fixture(autouse=True)
+def no_window_left(qapp, lost_exceptions):
     before = set(map(id, QApplication.topLevelWidgets()))
     yield
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
