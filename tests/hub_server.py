@@ -24,6 +24,7 @@ class Hub:
         self.answers = 0  # transfers that were answered
         self.good_answers: int | None = None  # transfers answered before `refuse_status` applies
         self.ignore_range = False
+        self.is_portal = False  # every answer is a login page, as in a hotel
         self.gate: threading.Event | None = None  # waited for in the middle of an answer
         self.halfway: Callable[[], None] | None = None  # called in the middle of an answer
         self.seen: list[tuple[str, str | None]] = []  # path, Range
@@ -60,6 +61,9 @@ class Hub:
     def _answer(self, request: _Handler) -> None:
         self.seen.append((request.path, request.headers.get("Range")))
         self.tokens.append(request.headers.get("Authorization"))
+        if self.is_portal:
+            request.send_page("<html>Please log in</html>")
+            return
         path = urlsplit(request.path)
         query = parse_qs(path.query)
         if path.path in (f"/api/models/{self.repo}", f"/api/models/{self.repo}/revision/main"):
@@ -157,6 +161,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(body)
+
+    def send_page(self, page: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(page.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""

@@ -18,6 +18,7 @@ from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import LingbotLiveError
+from lingbot_live.system.outputs import MARK
 from ui.main_window import MainWindow
 from ui.shell.garbage import MainThreadGarbage
 from ui.shell.settings import Settings
@@ -132,8 +133,11 @@ class _Runner:
         if self._result:
             return
         self._result = window.stats()
-        if options.screenshot is not None and not window.grab().save(str(options.screenshot)):
-            self._error = LingbotLiveError(f"{options.screenshot}: cannot write the picture there")
+        if options.screenshot is not None:
+            picture = window.grab().toImage()
+            picture.setText("Software", MARK)
+            if not picture.save(str(options.screenshot)):
+                self._error = LingbotLiveError(f"{options.screenshot}: cannot write it there")
         session = window.stage.session
         feeds = session.feeds if session is not None else []
         if feeds and all(feed.state is CameraState.FAILED for feed in feeds):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lingbot_live.errors import ConfigError, did_you_mean
 from lingbot_live.frame import ColorImage, Matrix
+from lingbot_live.system.outputs import marked_png
 
 if TYPE_CHECKING:
     import cv2
@@ -130,12 +131,20 @@ class Board:
         """
         import cv2
 
+        picture = self.draw(max(20, round(self.square_m * _DPM)))
         try:
-            is_written = cv2.imwrite(str(path), self.draw(max(20, round(self.square_m * _DPM))))
+            done, data = cv2.imencode(path.suffix.lower(), picture)
         except cv2.error:
-            is_written = False
-        if not is_written:
-            raise ConfigError(f"{path}: cannot write a picture there; end the name in .png")
+            done = False
+        if not done:
+            raise ConfigError(f"{path}: cannot write such a picture; end the name in .png")
+        is_png = path.suffix.lower() == ".png"
+        try:
+            path.write_bytes(marked_png(data.tobytes()) if is_png else data.tobytes())
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: cannot write a picture there ({error.strerror}); choose another place"
+            ) from error
 
     def find(self, color: ColorImage) -> Sighting | None:
         """Find the board in a picture, (H, W, 3) uint8 RGB; None where too little of it is seen.

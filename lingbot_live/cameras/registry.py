@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -21,6 +21,7 @@ from lingbot_live.errors import (
 )
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.system.inputs import refuse_special
+from lingbot_live.system.outputs import local_path
 
 log = logging.getLogger(__name__)
 
@@ -170,13 +171,18 @@ def with_members(addresses: Sequence[str]) -> list[str]:
 
 def _split(address: str) -> tuple[str, str]:
     """Return scheme and target, the scheme empty where the address is a path."""
+    if address.lower().startswith("file:/"):
+        return "", str(local_path(address))
     scheme, colon, target = address.partition(":")
-    # One letter is a Windows drive.
-    return (scheme, target) if colon and len(scheme) > 1 else ("", address)
+    if not colon or len(scheme) < 2:  # one letter is a Windows drive
+        return "", address
+    if scheme not in driver_names() and local_path(address.partition("#")[0]).exists():
+        return "", address  # a file's name may hold a colon
+    return scheme, str(local_path(target)) if target.lower().startswith("file:/") else target
 
 
 def _recording_driver(address: str) -> tuple[Driver, Path]:
-    path = Path(address).expanduser()
+    path = local_path(address)
     if not path.exists():
         hint = did_you_mean(address, driver_names())
         raise CameraNotFoundError(
@@ -203,6 +209,16 @@ def _check_file(path: Path) -> None:
         refuse_special(path)
     except OSError as error:
         raise CameraNotFoundError(f"{path}: {error.strerror}; name a recording") from error
+
+
+def files_of(addresses: Iterable[str]) -> list[Path]:
+    """Return the files and folders that addresses name: what no output may replace."""
+    found = []
+    for address in addresses:
+        target = _split(address)[1]
+        paths = (local_path(target), local_path(target.rpartition("#")[0] or target))
+        found += [path for path in paths if target and path.exists()][:1]
+    return found
 
 
 def create_camera(address: str, config: CameraConfig | None = None) -> Camera:

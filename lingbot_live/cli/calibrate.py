@@ -14,6 +14,7 @@ import typer
 
 from lingbot_live.cli.options import SeedOption, SizeOption, camera_config, progress_bar, stoppable
 from lingbot_live.errors import CalibrationError, ConfigError
+from lingbot_live.system.outputs import check_replaceable
 
 if TYPE_CHECKING:
     from lingbot_live.calibration.rig import Rig
@@ -59,15 +60,18 @@ def calibrate(
     from lingbot_live.calibration.board import Board
     from lingbot_live.calibration.rig import Rig
     from lingbot_live.calibration.watch import Watch
+    from lingbot_live.cameras.registry import files_of
 
     chosen = Board.parse(board or BOARD)
     if draw is not None:
-        chosen.save_picture(draw.expanduser())
+        check_replaceable(draw)
+        chosen.save_picture(draw)
         print(
             f"{draw}: print it at 300 dpi without scaling, then measure a square and say its size"
         )
         return
     names = _checked(addresses, output)
+    check_replaceable(output, [*files_of(names), *([rig] if rig else [])])
     start = Rig.load(rig) if rig else None
     if start is not None and board is None and not (icp or time_offset):
         raise ConfigError("calibrate --rig: say what to do with it: --icp, --time-offset, --board")

@@ -93,8 +93,9 @@ def compare(
     Ctrl-C ends the measuring; the report is of what was measured until then.
     """
     from lingbot_live.calibration.rig import Rig
+    from lingbot_live.cameras import registry
     from lingbot_live.quality.comparison_frames import ComparisonSettings
-    from lingbot_live.report import write_report
+    from lingbot_live.report import check_report_place, write_report
     from lingbot_live.roi import Roi
 
     settings = ComparisonSettings(
@@ -108,6 +109,7 @@ def compare(
     )
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder")
+    check_report_place(output, registry.files_of([*addresses, reference or ""]))
     runs = _run_all(addresses, refiner or ["none", "guided"], settings)
     paths = write_report(output, runs, settings)
     print(paths[0])
@@ -239,7 +241,9 @@ def _print_json(data: object) -> None:
 def _print_csv(rows: Sequence[Sequence[object]]) -> None:
     import csv
 
-    csv.writer(sys.stdout).writerows(rows)
+    from lingbot_live.report.sheet import safe_row
+
+    csv.writer(sys.stdout).writerows(map(safe_row, rows))
 
 
 def _plain(value: float | None) -> float | None:

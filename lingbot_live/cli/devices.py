@@ -25,6 +25,7 @@ from lingbot_live.cli.options import (
     camera_config,
     refiner_config,
 )
+from lingbot_live.system.outputs import check_apart
 
 if TYPE_CHECKING:
     from lingbot_live.cameras.base import CameraInfo, StreamProfile
@@ -115,7 +116,7 @@ def snapshot(
     """Refine one frame and write its pictures, depth, point cloud and calibration."""
     from lingbot_live.cameras import registry
     from lingbot_live.cameras.base import first_frame
-    from lingbot_live.export.snapshot import write_snapshot
+    from lingbot_live.export.snapshot import check_new, write_snapshot
 
     config = camera_config(
         fps, size, seed, controls, loop=False, realtime=False, depth_size=depth_size
@@ -124,6 +125,8 @@ def snapshot(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
         keep_raw=keep_raw, no_mask=no_mask,
     )  # fmt: skip
+    check_apart(output, registry.files_of([address]))
+    check_new(output)
     camera = registry.create_camera(address, config)
     engine = registry.create_refiner(refining)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,6 +54,7 @@ from lingbot_live.cli.options import (
 )
 from lingbot_live.cli.plain import write_plainly
 from lingbot_live.errors import ConfigError, LingbotLiveError
+from lingbot_live.system.outputs import check_apart, check_replaceable, understood
 
 if TYPE_CHECKING:
     from lingbot_live.config import CameraConfig, RefinerConfig
@@ -128,7 +130,13 @@ def run(
     rig: RigOption = None,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
-    _check_writable(screenshot, stats)
+    _check_writable(addresses or [], screenshot, stats)
+    if snapshot_to is not None:
+        from lingbot_live.cameras import registry
+        from lingbot_live.export.snapshot import check_new
+
+        check_apart(snapshot_to, registry.files_of(addresses or []))
+        check_new(snapshot_to)
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = camera_config(
         fps, size, seed, controls,
@@ -214,10 +222,14 @@ def _wait(session: Session, duration_s: float | None) -> None:
         session.wait(duration_s)
 
 
-def _check_writable(*paths: Path | None) -> None:
+def _check_writable(addresses: list[str], *paths: Path | None) -> None:
     for path in paths:
-        if path is not None and not path.expanduser().absolute().parent.is_dir():
+        if path is not None and not path.absolute().parent.is_dir():
             raise ConfigError(f"{path}: its folder does not exist; make it first")
+        if path is not None:
+            from lingbot_live.cameras import registry
+
+            check_replaceable(path, registry.files_of(addresses))
 
 
 def _write_json(path: Path | None, data: object) -> None:
@@ -228,7 +240,7 @@ def _write_json(path: Path | None, data: object) -> None:
     if path is None:
         print(text)
     else:
-        path.expanduser().write_text(text + "\n", encoding="utf-8")
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 def _guarded(call: Callable[[], None]) -> int:
@@ -249,9 +261,17 @@ def _guarded(call: Callable[[], None]) -> int:
     return 0
 
 
+def _say_all() -> None:
+    """Let a console that lacks a letter show its code instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Entry point of the command ``lingbot-live``; ``run`` may be left out."""
-    arguments = sys.argv[1:]
+    _say_all()
+    arguments = [understood(word) for word in sys.argv[1:]]
     words = [word for word in arguments if not word.startswith("-")]
     asks_help = any(word in ("-h", "--help", "--version") for word in arguments)
     wanted = words[0] if words and words[0] in command_names(app) else None

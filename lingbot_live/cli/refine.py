@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +26,8 @@ from lingbot_live.cli.options import (
     refiner_config,
     stoppable,
 )
-from lingbot_live.errors import ConfigError, LingbotLiveError
+from lingbot_live.errors import ConfigError, ExportError, LingbotLiveError
+from lingbot_live.system.outputs import check_apart, is_ours, local_path
 
 if TYPE_CHECKING:
     from lingbot_live.cameras.base import Camera, CameraInfo
@@ -87,23 +89,29 @@ def refine(
     ] = False,
 ) -> None:
     """Refine every frame into snapshot folders, or a session into a new one; goes on if stopped."""
+    from lingbot_live.cameras.registry import files_of
+
     config = refiner_config(
         refiner, model=model, tokens=tokens, level=level, precision=precision, device=device,
         keep_raw=keep_raw, no_mask=no_mask,
     )  # fmt: skip
+    inputs = files_of([source])
+    check_apart(output, inputs)
     if output.suffix.lower() == ".mcap":
         if frames is not None or force:
             raise ConfigError("refine: --frames and --force are for folders, not for FILE.mcap")
-        if Path(source).suffix.lower() != ".mcap":
+        if not inputs or inputs[0].suffix.lower() != ".mcap":
             raise ConfigError(
                 f"refine: {source} is no session, and {output.name} would be one; record it first: "
                 f"lingbot-live record {source} -o FILE.mcap --raw-only"
             )
-        session.refine_session(Path(source), output, config, lossless)
+        session.refine_session(inputs[0], output, config, lossless)
         return
+    if os.path.lexists(output) and not output.is_dir():
+        raise ConfigError(f"{output}: it is a file; name a folder, or FILE.mcap for a session")
     tally = Tally()
     with stoppable() as stop:
-        _refine_all(_items(source, frames), output.expanduser(), config, force, tally, stop)
+        _refine_all(_items(source, frames), output, config, force, tally, stop)
     print(f"{output}: {tally.written} refined, {tally.skipped} were there, {tally.failed} failed")
     if stop.is_set():
         typer.echo("interrupted; the same command goes on from here", err=True)
@@ -147,12 +155,25 @@ def _refine_one(item: Item, folder: Path, engine: Refiner, tally: Tally) -> None
         frame, camera = item.load()
         refined = engine.refine(frame)
         if _is_complete(folder):
-            shutil.rmtree(folder)
+            _remove(folder)
         write_snapshot(folder, refined, camera)
         tally.written += 1
     except LingbotLiveError as error:
         tally.failed += 1
         typer.echo(f"{item.name or folder}: {' '.join(str(error).split())}", err=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a snapshot, unless somebody has put something of his own beside it."""
+    from lingbot_live.export.snapshot import FILES
+
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    if strange or not is_ours(folder / "meta.json"):
+        raise ExportError(
+            f"{folder}: {strange[0] if strange else 'it'} was not written by refine, so the folder "
+            "is not replaced; choose another output"
+        )
+    shutil.rmtree(folder)
 
 
 def _is_complete(folder: Path) -> bool:
@@ -166,7 +187,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _items(source: str, frames: int | None) -> Iterator[Item]:
-    path = Path(source).expanduser()
+    path = local_path(source)
     if _is_example(path):
         yield Item("", lambda: _only_frame(path), 1)
         return

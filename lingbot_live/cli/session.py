@@ -27,6 +27,7 @@ from lingbot_live.cli.options import (
 )
 from lingbot_live.cli.plain import terminal
 from lingbot_live.errors import NoCameraError, RecordingError
+from lingbot_live.system.outputs import check_apart, local_path
 
 if TYPE_CHECKING:
     from lingbot_live.config import RefinerConfig
@@ -67,7 +68,7 @@ def record(
     device: DeviceOption = None,
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
-    from lingbot_live.cameras.registry import with_members
+    from lingbot_live.cameras.registry import files_of, with_members
     from lingbot_live.pipeline.session import Session
     from lingbot_live.recording.format import expand_name
     from lingbot_live.recording.recorder import Recorder
@@ -78,7 +79,8 @@ def record(
     camera = camera_config(
         fps, size, seed, controls, loop=duration is not None, depth_size=depth_size
     )
-    path = Path(expand_name(output, addresses[0], datetime.now())).expanduser()
+    path = local_path(expand_name(output, addresses[0], datetime.now()))
+    check_apart(path, files_of(addresses))
     options = _options(raw_only, lossless, quality, split)
     session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, _settings(addresses, config, controls))
@@ -102,11 +104,14 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say what is in a session file, damaged or not, or in a vendor's recording."""
-    if file.suffix.lower() == ".mcap":
+    from lingbot_live.cameras.registry import files_of
+
+    path = next(iter(files_of([str(file)])), local_path(file))
+    if path.suffix.lower() == ".mcap":
         from lingbot_live.recording.info import describe
 
         try:
-            found, lines = describe(file.expanduser()), _lines
+            found, lines = describe(path), _lines
         except NoCameraError as error:
             if not as_json:
                 print("\n".join(error.table))
@@ -127,6 +132,7 @@ def repair(
     """Copy all that is whole in a damaged file into a new one."""
     from lingbot_live.recording.repair import repair as repair_file
 
+    check_apart(output, [file])
     try:
         report = repair_file(file.expanduser(), output.expanduser())
     except FileNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -10,24 +11,55 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lingbot_live.errors import ExportError
+from lingbot_live.system.outputs import is_ours
 
 NOTE = "export.json"  # in every folder that an export wrote
 
 
-def check_free(output: Path, force: bool) -> None:
-    """Raise ExportError unless ``output`` may be written.
+def check_free(output: Path, force: bool, as_file: bool = False) -> None:
+    """Raise ExportError unless ``output`` may be written, a folder or with ``as_file`` a file.
 
-    It may be absent or an empty folder. With ``force`` it may also be a file, or a folder that an
-    earlier export wrote; any other folder is never replaced.
+    It may be absent or an empty folder. With ``force`` it may also be what an earlier export wrote,
+    a folder in which nothing else lies or a file; all else is never replaced.
     """
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+    is_empty = output.is_dir() and not as_file and not any(output.iterdir())
+    if is_empty or not os.path.lexists(output):
         return
     if not force:
         raise ExportError(f"{output}: it exists; choose another name, or replace it with --force")
-    if output.is_dir() and not (output / NOTE).is_file():
+    if as_file and is_ours(output):
+        return
+    if as_file or not output.is_dir():
         raise ExportError(
-            f"{output}: no export wrote this folder, so it is not replaced; choose another name"
+            f"{output}: no export wrote this {'folder' if output.is_dir() else 'file'}, so it is "
+            "not replaced; choose another name"
         )
+    strange = next(iter(sorted(_files(output) - _written(output))), None)
+    if strange is not None:
+        raise ExportError(
+            f"{output}: no export wrote {strange} in this folder, so it is not replaced; choose "
+            "another name"
+        )
+
+
+def note_files(folder: Path) -> list[str]:
+    """Return what an export's note is to say of the files beside it."""
+    return sorted(_files(folder))
+
+
+def _files(folder: Path) -> set[str]:
+    """Names of all but folders, relative to ``folder``."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(folder).as_posix() for path in found}
+
+
+def _written(folder: Path) -> set[str]:
+    """What the note in a folder says that an export wrote; nothing without one."""
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        return {NOTE, *note["files"]} if note["app"].startswith("lingbot-live") else set()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
 
 
 @contextmanager

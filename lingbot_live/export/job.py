@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lingbot_live import __version__
+from lingbot_live.cameras import registry
 from lingbot_live.cameras.controls import ControlValue
 from lingbot_live.errors import ExportCancelledError, ExportError, LingbotLiveError
-from lingbot_live.export.folder import NOTE, check_free, new_file, new_folder
+from lingbot_live.export.folder import NOTE, check_free, new_file, new_folder, note_files
 from lingbot_live.export.formats import ExportFormat, format_named
 from lingbot_live.export.shot import DepthSource, Settings, Shot, Target
 from lingbot_live.export.source import Source, Span, open_sources
 from lingbot_live.frame import Frame
 from lingbot_live.recording.format import slug
+from lingbot_live.system.outputs import check_apart, local_path
 
 _MOST_REMARKS = 20
 _LEAST_US = 1000  # between two frames
@@ -73,9 +75,10 @@ def run_export(
     begun_s = time.monotonic()
     kind = format_named(request.format)
     settings = kind.settings(request.options)
-    output = request.output.expanduser()
-    check_free(output, request.force)
+    output = local_path(request.output)
     file = output if kind.is_one_file and output.suffix.lower() in kind.suffixes else None
+    check_apart(output, registry.files_of([request.address]))
+    check_free(output, request.force, as_file=file is not None)
     with open_sources(request.address, request.camera) as sources:
         if file is not None and len(sources) > 1:
             raise ExportError(f"{output}: one file for {len(sources)} cameras; name a --camera")
@@ -114,7 +117,7 @@ class _Run:
                 kind = self._kind
                 path = folder / (kind.name + kind.suffixes[0]) if kind.is_one_file else folder
                 self._one_camera(source, path)
-            self._write_note(work / NOTE)
+            self._write_note(work)
             self._report.bytes = sum(p.stat().st_size for p in work.rglob("*") if p.is_file())
         return self._report
 
@@ -178,7 +181,7 @@ class _Run:
             )
         return f"no frame could be read; {self._report.remarks[0]}"
 
-    def _write_note(self, path: Path) -> None:
+    def _write_note(self, folder: Path) -> None:
         request = self._request
         note = {
             "app": f"lingbot-live {__version__}",
@@ -190,8 +193,9 @@ class _Run:
             "frames": self._report.frames,
             "left_out": self._report.left_out,
             "remarks": self._report.remarks,
+            "files": note_files(folder),
         }
-        path.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+        (folder / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
 
 
 class _Clock:

@@ -21,6 +21,7 @@ from lingbot_live.errors import ExportError
 from lingbot_live.export.images import TUM_SCALE_M, in_units
 from lingbot_live.export.shot import OneCalibration, Shot, Target
 from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Matrix
+from lingbot_live.system.outputs import MARK
 
 if TYPE_CHECKING:
     import open3d as o3d
@@ -192,8 +193,16 @@ def write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh) -> None:
 
     if not o3d.io.write_triangle_mesh(path, mesh):
         raise ExportError(f"{path}: Open3D could not write the mesh; is the disk full?")
-    if path.suffix.lower() == ".glb":
-        path.write_bytes(with_binary_chunk(path.read_bytes()))
+    data = path.read_bytes()
+    is_glb = path.suffix.lower() == ".glb"
+    path.write_bytes(with_binary_chunk(data) if is_glb else with_comment(data))
+
+
+def with_comment(ply: bytes) -> bytes:
+    """Return a PLY file that says in its head which program wrote it."""
+    head, line, rest = ply.partition(b"\n")  # of "ply"
+    form, end, body = rest.partition(b"\n")
+    return head + line + form + end + f"comment written by {MARK}\n".encode() + body
 
 
 def with_binary_chunk(glb: bytes) -> bytes:
@@ -209,6 +218,7 @@ def with_binary_chunk(glb: bytes) -> bytes:
     if not prefix.startswith("data:"):
         return glb
     del buffer["uri"]
+    scene["asset"]["generator"] = MARK
     text = json.dumps(scene, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     body = base64.b64decode(data)

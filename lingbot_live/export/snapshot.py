@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -48,12 +49,17 @@ def write_snapshot(
         ExportError: the folder is taken or cannot be written.
     """
     folder = folder.expanduser()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportError(f"{folder}: it exists and is not empty; choose another name")
+    check_new(folder)
     with new_folder(folder) as work:
         _write_files(work, refined, camera, scale or auto_range(refined.depth_m))
         write_ply(work)
     return folder
+
+
+def check_new(folder: Path) -> None:
+    """Raise ExportError where ``folder`` is there and not empty."""
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportError(f"{folder}: it exists and is not empty; choose another name")
 
 
 def next_folder(parent: Path, when: datetime | None = None) -> Path:

@@ -12,6 +12,7 @@ from lingbot_live.colormap import DepthRange, auto_range, colorize
 from lingbot_live.errors import ExportError
 from lingbot_live.export.shot import Shot, Target
 from lingbot_live.frame import ColorImage, DepthMap
+from lingbot_live.system.outputs import MARK
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -89,6 +90,7 @@ class VideoWriter:
         codec = next(name for name in _CODECS if name in av.codecs_available)
         # The time stamps decide when a picture is shown; the rate is only a hint for players.
         self._container = av.open(str(self._target.path), "w", format="mp4")
+        self._container.metadata["comment"] = f"written by {MARK}"
         stream: Any = self._container.add_stream(codec, rate=30, options=self._options(codec))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = TIME_BASE

@@ -19,6 +19,7 @@ from lingbot_live.pipeline.latest import Latest
 from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.system.malloc import share_heaps
+from lingbot_live.system.outputs import MARK
 
 Tap = Callable[[str, "Frame | RefinedFrame"], None]
 
@@ -302,6 +303,7 @@ class Session:
         """Return counts, rates, drops and latencies as plain data (JSON-ready)."""
         info = self.refiner_info
         return {
+            "app": MARK,
             "duration_s": round(self.elapsed_s, 3),
             "refiner": {
                 "state": self.refiner_state.value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from lingbot_live.recording.repair import join
 from lingbot_live.recording.state import RecorderOptions
 from lingbot_live.recording.tracks import Track
 from lingbot_live.refiners.base import Refiner
+from lingbot_live.system.outputs import check_apart, is_ours
 
 _FLUSH_S = 1.0
 _REFINED_ROLES = (
@@ -49,6 +51,11 @@ def refine_file(
     """
     if out.exists():
         raise RecordingError(f"{out}: exists already; choose another name")
+    check_apart(out, [source])
+    if re.fullmatch(rf"{re.escape(out.stem)}\.part\d+{re.escape(out.suffix)}", source.name):
+        raise RecordingError(
+            f"{out}: {source} would be taken for a part of it; choose another name"
+        )
     settings = {"source": str(source.resolve()), "refiner": str(refiner.info)}
     earlier, done = _earlier_parts(out, settings)
     with Recording(source) as recording:
@@ -148,6 +155,8 @@ def _earlier_parts(out: Path, settings: dict[str, str]) -> tuple[list[Path], Don
                 for name, track in part.tracks.items():
                     done |= {(name, int(time_ns)) for time_ns in track.times_ns}
         except CorruptRecordingError:  # interrupted before its first frame
+            if path.stat().st_size and not is_ours(path):
+                raise RecordingError(f"{path}: this app did not write it; move it away") from None
             path.unlink()
             break
         paths.append(path)

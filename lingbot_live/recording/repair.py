@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -88,17 +90,24 @@ def new_file(out: Path) -> Iterator[BinaryIO]:
     """
     if out.exists():
         raise RecordingError(f"{out}: exists already; choose another name")
-    part = out.with_name(out.name + ".part")
-    try:
-        target = part.open("wb")
+    try:  # under a name that nobody uses: FILE.part may be a browser's, or the input
+        handle, name = tempfile.mkstemp(".part", f".{out.name}-", out.absolute().parent)
     except OSError as error:
         raise RecordingError(f"{out}: cannot be written ({error.strerror})") from error
+    part, target = Path(name), os.fdopen(handle, "wb")
+    part.chmod(0o666 & ~_umask())
     try:
         with target:
             yield target
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 class _Copy:

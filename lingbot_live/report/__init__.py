@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from html import escape
@@ -26,10 +26,22 @@ from lingbot_live.quality.comparison import (
 )
 from lingbot_live.quality.comparison_frames import ComparisonSettings
 from lingbot_live.report import pictures, tables, words
+from lingbot_live.report.sheet import safe_row
 from lingbot_live.report.svg import COLORS, Axis, Bars, Series, bar_plot, line_plot
+from lingbot_live.system.outputs import check_replaceable, is_ours
 
 _CENTRES_M = (DISTANCE_EDGES_M[1:] + DISTANCE_EDGES_M[:-1]) / 2
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
+
+
+REPORT_FILES = ("report.html", "metrics.csv", "metrics.json")
+
+
+def check_report_place(folder: Path, inputs: Iterable[Path]) -> None:
+    """Raise ConfigError where a report would fall on an input or on what this app did not write."""
+    for name in REPORT_FILES:
+        if name != "metrics.csv" or not is_ours(folder / REPORT_FILES[0]):
+            check_replaceable(folder / name, inputs)
 
 
 def write_report(
@@ -49,9 +61,10 @@ def write_report(
         if titles.count(run.title) > 1:
             run.title = run.address
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    page, sheet, data = (folder / n for n in ("report.html", "metrics.csv", "metrics.json"))
-    page.write_text(_page(runs, settings, date), encoding="utf-8")
-    with sheet.open("w", encoding="utf-8", newline="") as file:
+    page, sheet, data = (folder / n for n in REPORT_FILES)
+    # Names of files may hold bytes that are no text.
+    page.write_text(_page(runs, settings, date), encoding="utf-8", errors="backslashreplace")
+    with sheet.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         _write_csv(csv.writer(file), runs)
     text = json.dumps(_data(runs, settings, date), indent=2, allow_nan=False)
     data.write_text(text + "\n", encoding="utf-8")
@@ -235,7 +248,7 @@ def _write_csv(writer: csv._writer, runs: Sequence[SensorRun]) -> None:  # type:
     writer.writerow(["camera", "depth", "frames", *keys])
     for run, stream in streams:
         values = ["" if (v := _plain(stream.numbers.get(key))) is None else v for key in keys]
-        writer.writerow([run.address, stream.label, stream.frames, *values])
+        writer.writerow(safe_row([run.address, stream.label, stream.frames, *values]))
 
 
 def _data(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> dict[str, object]:

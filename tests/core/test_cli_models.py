@@ -167,3 +167,25 @@ def test_importing_loads_neither_torch_nor_the_hub():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "socks://127.0.0.1:9/", "odd://x"])
+def test_a_proxy_that_cannot_be_used_is_one_line(models, source, proxy):
+    env = dict.fromkeys(("ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"), proxy)
+    env |= {"NO_PROXY": "", "no_proxy": "", "HTTPS_PROXY": proxy, "https_proxy": proxy}
+    status, out, err = models("download", "v0.5", "--from", source, **env)
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "cannot be reached (its proxy cannot be used: " in err
+    assert "Without a network, put model.pt" in err
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+def test_a_login_page_is_one_line(models, hub, source):
+    hub.is_portal = True
+    domain = {"MODELSCOPE_DOMAIN": hub.url} if source == "modelscope" else {}
+    status, out, err = models("download", "v0.5", "--from", source, **domain)
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "cannot be reached (" in err

@@ -74,7 +74,7 @@ def test_nothing_is_overwritten_without_force(take, tmp_path):
 def test_force_replaces_only_what_an_export_wrote(take, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("aunt")
-    with pytest.raises(ExportError, match="no export wrote this folder"):
+    with pytest.raises(ExportError, match=r"no export wrote dear\.txt in this folder"):
         run_export(ask(take, "npz", tmp_path / "letters", force=True))
     assert names(tmp_path / "letters") == ["dear.txt"]
 

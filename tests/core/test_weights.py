@@ -103,6 +103,18 @@ def test_an_interrupted_download_goes_on_in_the_next_call(hub, cache):
     assert leftovers(cache) == {"model.pt", "download.json"}
 
 
+def test_a_login_page_does_not_take_the_place_of_what_has_arrived(hub, cache, monkeypatch):
+    hub.stop_after, hub.refuse_status, hub.good_answers = CUT, 503, 1
+    with pytest.raises(WeightsError):
+        store.download("v0.5", endpoint=hub.url)
+    listing = fetch.list_huggingface(V05.huggingface, hub.url)
+    hub.is_portal = True
+    monkeypatch.setitem(fetch.HUBS, "huggingface", lambda repo, endpoint: listing)
+    with pytest.raises(WeightsError, match="a web page; does this network want a login"):
+        store.download("v0.5", endpoint=hub.url)
+    assert store.status("v0.5").size_bytes == CUT
+
+
 def test_a_server_without_ranges_starts_anew(hub):
     hub.stop_after, hub.refuse_status, hub.good_answers = CUT, 503, 1
     with pytest.raises(WeightsError):

@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = (10.0, 20.0)  # to connect, and between two pieces of an answer
 RETRY_WAITS_S = (0.5, 1.0, 2.0)  # between attempts that bring nothing
 _CHUNK_BYTES = 1 << 17
+# What the clients raise for a login page in a hub's place, and for a proxy that they cannot use:
+# no JSON, other JSON, an unknown scheme, a package that SOCKS would need.
+_ODD_ANSWERS = (ImportError, ValueError, KeyError, TypeError, AttributeError)
 _RETRIED = (408, 429)  # of the 4xx answers: these pass
 
 
@@ -84,7 +87,7 @@ def list_huggingface(repo: str, endpoint: str | None = None) -> Listing:
         raise WeightsError(
             f"{repo}: {api.endpoint} has no such model, or it is private (then set HF_TOKEN)"
         ) from error
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, *_ODD_ANSWERS) as error:
         raise _unreachable(repo, api.endpoint, error) from error
     files = tuple(
         _huggingface_file(
@@ -150,6 +153,10 @@ def _refuse_offline(repo: str) -> None:
 
 def _unreachable(repo: str, base: str, error: Exception) -> WeightsError:
     reason = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, ImportError) or "scheme" in reason or "SOCKS" in reason:
+        reason = f"its proxy cannot be used: {reason}; set an http:// proxy, or none"
+    elif isinstance(error, (ValueError, KeyError, TypeError, AttributeError)):
+        reason = "the answer is no list of files; does this network want a login first?"
     return WeightsError(f"{repo}: {base} cannot be reached ({reason})")
 
 
@@ -266,6 +273,11 @@ class Transfer:
                 f"{self._file.name}: {self._file.url} answers {status} {answer.reason}"
             )
         answer.raise_for_status()
+        if str(answer.headers.get("Content-Type", "")).startswith("text/html"):
+            raise WeightsError(
+                f"{self._file.name}: {self._file.url} answers with a web page; does this network "
+                "want a login first? What has arrived is kept"
+            )
         if self._done and not self._goes_on(answer):
             self._restart()
         with self._part.open("ab") as part:
