@@ -122,11 +122,14 @@ def scan(path: Path) -> Sequence:
 
 def _example(path: Path) -> Sequence:
     color = _example_color(path)
-    needed = (path / "raw_depth.png", path / "intrinsics.txt")
+    exact = path / "intrinsics.json"  # of exports, where a text of 3x3 cannot say all
+    needed = (path / "raw_depth.png", exact if exact.exists() else path / "intrinsics.txt")
     missing = [p.name for p in needed if not p.exists()] + ([] if color else ["rgb.png"])
     if missing or color is None:
         raise BadRecordingError(f"{path}: {' and '.join(missing)} missing beside the others")
-    return Sequence("example", [Item(path.name, color, needed[0], read_lens(needed[1]))])
+    lens = read_lens(needed[1])
+    scale_m = _scale_m(lens, _MILLIMETRE_M)
+    return Sequence("example", [Item(path.name, color, needed[0], lens, scale_m)])
 
 
 def _examples(path: Path) -> Sequence:

@@ -36,6 +36,10 @@ def export(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="An option of the format."),
     ] = None,
+    depth_unit: Annotated[
+        str | None,
+        typer.Option("--depth-unit", metavar="METRES", help="The same as --set depth_unit_m."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what an earlier export wrote there.")
     ] = False,
@@ -55,9 +59,11 @@ def export(
         raise ConfigError("export: write `export INPUT --to FORMAT -o DIR`; --list shows formats")
     if depth not in list(DepthSource):
         raise ConfigError(f"--source {depth}: write raw or refined")
+    chosen = dict(key_value(text) for text in options or ())
+    if depth_unit is not None:
+        chosen["depth_unit_m"] = depth_unit
     request = ExportRequest(
-        source, to, output, Span.parse(frames), camera, DepthSource(depth),
-        dict(key_value(text) for text in options or ()), force,
+        source, to, output, Span.parse(frames), camera, DepthSource(depth), chosen, force,
     )  # fmt: skip
     try:
         with progress_bar(f"exporting to {to}") as on_progress, stoppable() as stop:

@@ -114,6 +114,7 @@ FORMATS: dict[str, ExportFormat] = {
             "A folder a frame: rgb.png, raw_depth.png (16 bit, millimetres), intrinsics.txt; "
             "refined_depth.png beside them where refined depth is asked for.",
             ImageWriter,
+            (_number("depth_unit_m", 0.001, 0.02, "m", "one step of the 16 bit", least=0.0001),),
         ),
         ExportFormat(
             "npz",

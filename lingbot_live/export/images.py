@@ -16,46 +16,56 @@ from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, RawDepth
 
 TUM_SCALE_M = 1 / 5000  # depth of a TUM sequence
 _MM_M = 0.001
-_MOST = 65535
+_MOST = 65534  # 65535 means "no measurement" to many programs, and to `folder:`
 
 
 class ImageWriter:
     """Writes folders ``000042/`` as LingBot-Depth's examples are: `folder:` plays them.
 
-    ``rgb.png``, ``raw_depth.png`` (16 bit, millimetres), ``intrinsics.txt`` (3x3, pixels), and with
-    refined depth asked for ``refined_depth.png`` beside them, in millimetres as well.
+    ``rgb.png``, ``raw_depth.png`` (16 bit, whole ``depth_unit_m``, by default millimetres),
+    ``intrinsics.txt`` (3x3, pixels), and with refined depth asked for ``refined_depth.png`` beside
+    them. What ``intrinsics.txt`` cannot say, another unit and a lens' distortion, stands in
+    ``intrinsics.json``.
     """
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._unit_m = target.number("depth_unit_m")
         self._far = Counter[str]()
+        self._is_distorted = False
 
     def add(self, shot: Shot) -> None:
         """Write a frame's folder."""
         frame, folder = shot.frame, self._target.path / shot.name
         folder.mkdir()
         write_color(folder / "rgb.png", frame.color)
-        raw = self._units(frame.depth_raw, frame.depth_scale_m)
+        is_as_it_is = frame.depth_scale_m == self._unit_m
+        raw_m = frame.depth_raw * np.float64(frame.depth_scale_m)
+        raw = frame.depth_raw if is_as_it_is else self._units(raw_m, "raw")
         write_image(folder / "raw_depth.png", raw)
         if shot.source is DepthSource.REFINED:
-            refined = in_units(shot.depth_m, _MM_M)
-            self._far["refined"] += _lost(shot.depth_m, refined)
-            write_image(folder / "refined_depth.png", refined)
+            write_image(folder / "refined_depth.png", self._units(shot.depth_m, "refined"))
         np.savetxt(folder / "intrinsics.txt", frame.intrinsics.matrix, fmt="%.9g")
+        self._is_distorted |= frame.intrinsics.is_distorted
+        if frame.intrinsics.is_distorted or self._unit_m != _MM_M:
+            _write_intrinsics(folder, frame.intrinsics, self._unit_m)
 
     def finish(self) -> list[str]:
-        """Say which pixels do not fit."""
-        return [f"{n} {what} pixels lie beyond 65.5 m: 0" for what, n in self._far.items() if n]
+        """Say which pixels do not fit, and what others will not see."""
+        remarks = [_beyond(n, self._unit_m, f"{what} ") for what, n in self._far.items() if n]
+        if self._is_distorted:
+            remarks.append(
+                "intrinsics.txt has no place for the lens' distortion: it stands in "
+                "intrinsics.json, which folder: reads and LingBot-Depth's own scripts do not"
+            )
+        return remarks
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def _units(self, raw: RawDepth, scale_m: float) -> RawDepth:
-        if scale_m == _MM_M:
-            return raw
-        depth = in_units(raw * np.float64(scale_m), _MM_M)
-        self._far["raw"] += _lost(raw, depth)
-        return depth
+    def _units(self, depth_m: DepthMap | npt.NDArray[np.float64], what: str) -> RawDepth:
+        self._far[what] += too_far(depth_m, self._unit_m)
+        return in_units(depth_m, self._unit_m)
 
 
 class TumWriter:
@@ -76,12 +86,12 @@ class TumWriter:
         """Write colour and depth, both called by their time."""
         stamp, intrinsics = f"{shot.time_s:.6f}", self._calibration.of(shot)
         depth = in_units(_depth_m(shot), TUM_SCALE_M)
-        self._far += _lost(shot.depth_m, depth)
+        self._far += too_far(_depth_m(shot), TUM_SCALE_M)
         write_color(self._target.path / "rgb" / f"{stamp}.png", shot.frame.color)
         write_image(self._target.path / "depth" / f"{stamp}.png", depth)
         self._lines.append(stamp)
         if len(self._lines) == 1:
-            _write_intrinsics(self._target.path, intrinsics)
+            _write_intrinsics(self._target.path, intrinsics, TUM_SCALE_M)
 
     def finish(self) -> list[str]:
         """Write the lists; say which pixels do not fit."""
@@ -90,7 +100,7 @@ class TumWriter:
             self._list(f"{name}.txt", f"# {what}\n# timestamp filename", rows)
         rows = [f"{stamp} rgb/{stamp}.png {stamp} depth/{stamp}.png" for stamp in self._lines]
         self._list("associations.txt", "", rows)
-        return [f"{self._far} pixels lie beyond 13.1 m: 0"] if self._far else []
+        return [_beyond(self._far, TUM_SCALE_M)] if self._far else []
 
     def close(self) -> None:
         """Nothing is open."""
@@ -169,11 +179,15 @@ def _depth_m(shot: Shot) -> npt.NDArray[Any]:
     return shot.frame.depth_raw * np.float64(shot.frame.depth_scale_m)
 
 
-def _lost(before: npt.NDArray[Any], after: RawDepth) -> int:
-    """How many pixels had depth and were too far for the format."""
-    return int(np.count_nonzero((before > 0) & (after == 0)))
+def too_far(depth_m: npt.NDArray[Any], unit_m: float) -> int:
+    """Return how many pixels have depth that does not fit into 16 bit of ``unit_m``."""
+    return int(np.count_nonzero(np.rint(np.asarray(depth_m, np.float64) / unit_m) > _MOST))
 
 
-def _write_intrinsics(folder: Path, intrinsics: Intrinsics) -> None:
-    values = {**asdict(intrinsics), "depth_scale_m": TUM_SCALE_M}
+def _beyond(count: int, unit_m: float, what: str = "") -> str:
+    return f"{count} {what}pixels lie beyond {_MOST * unit_m:.1f} m: 0"
+
+
+def _write_intrinsics(folder: Path, intrinsics: Intrinsics, unit_m: float) -> None:
+    values = {**asdict(intrinsics), "depth_scale_m": unit_m}
     (folder / "intrinsics.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

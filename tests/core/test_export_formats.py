@@ -9,12 +9,18 @@ import cv2
 import export_takes
 import numpy as np
 import pytest
+from command import command
 from export_takes import ask, names
+from fixtures_folder import frames, plain
 from sessions import HalfRefiner, NoisyCamera, record
 
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import RefinerError
+from lingbot_live.export.images import ImageWriter
 from lingbot_live.export.job import ExportRequest, run_export
+from lingbot_live.export.shot import DepthSource, Shot, Target
 from lingbot_live.export.source import Span
+from lingbot_live.frame import Calibration, Frame, Intrinsics
 from lingbot_live.recording.offline import refine_file
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions
@@ -49,10 +55,74 @@ def test_depth_too_far_for_a_format_is_said(take, tmp_path):
     written = cv2.imread(str(depth), cv2.IMREAD_UNCHANGED)
     with Recording(take) as recording:
         raw = recording.tracks["noisy:left"][0].depth_raw
-    far = raw > 13107
+    far = raw > 13106
     assert (written[far] == 0).all()
     assert np.array_equal(written[~far], raw[~far] * 5)
     assert report.remarks == [f"{far.sum()} pixels lie beyond 13.1 m: 0"]
+
+
+def one_frame(depth_m, scale_m=0.00025, distortion=()):
+    """A shot of a 2x2 picture, and the target of an images export."""
+    raw = np.rint(np.array(depth_m).reshape(2, 2) / scale_m).astype(np.uint16)
+    lens = Intrinsics(2, 2, 50.0, 50.0, 0.5, 0.5, distortion)
+    frame = Frame(
+        "a", 0, 0, 0, np.zeros((2, 2, 3), np.uint8), raw, scale_m, Calibration(lens)
+    )  # fmt: skip
+    return Shot(0, 0.0, frame, DepthSource.RAW, frame.depth_m)
+
+
+def images(tmp_path, shot, unit_m=0.001):
+    info = CameraInfo("a", "b", "c")
+    tmp_path.mkdir(exist_ok=True)
+    writer = ImageWriter(Target(tmp_path, info, {"depth_unit_m": unit_m}, DepthSource.RAW))
+    writer.add(shot)
+    raw = cv2.imread(str(tmp_path / "000000" / "raw_depth.png"), cv2.IMREAD_UNCHANGED)
+    return raw.ravel().tolist(), writer.finish()
+
+
+def test_images_say_what_is_too_far_and_only_that(tmp_path):
+    near = one_frame([0.00025, 0.5, 1.0, 0])  # a quarter of a millimetre rounds to none
+    assert images(tmp_path / "a", near) == ([0, 500, 1000, 0], [])
+    far = one_frame([65.5, 65.534, 65.536, 70.0], 0.002)
+    raw, remarks = images(tmp_path / "b", far)
+    assert raw == [65500, 65534, 0, 0]
+    assert remarks == ["2 raw pixels lie beyond 65.5 m: 0"]
+
+
+def test_images_in_another_unit_play_as_they_were(tmp_path):
+    shot = one_frame([0.00025, 0.5, 1.00025, 0])
+    assert images(tmp_path / "a", shot, 0.00025)[0] == shot.frame.depth_raw.ravel().tolist()
+    assert images(tmp_path / "c", one_frame([7, 6.5, 1, 0], 0.001), 0.0001) == (
+        [0, 65000, 10000, 0], ["1 raw pixels lie beyond 6.6 m: 0"],
+    )  # fmt: skip
+    written = json.loads((tmp_path / "a" / "000000" / "intrinsics.json").read_text())
+    assert written["depth_scale_m"] == 0.00025
+
+
+def test_images_say_that_others_do_not_see_the_distortion(tmp_path):
+    assert images(tmp_path / "a", one_frame([1, 1, 1, 1]))[1] == []
+    assert not (tmp_path / "a" / "000000" / "intrinsics.json").exists()
+    distorted = one_frame([1, 1, 1, 1], distortion=(0.1, -0.2, 0.0, 0.0, 0.01))
+    (remark,) = images(tmp_path / "b", distorted)[1]
+    assert "no place for the lens' distortion" in remark
+    written = json.loads((tmp_path / "b" / "000000" / "intrinsics.json").read_text())
+    assert written["distortion"] == [0.1, -0.2, 0.0, 0.0, 0.01]
+
+
+def test_the_unit_and_the_lens_come_back_from_the_folder(tmp_path):
+    path = plain(tmp_path / "in", 2, distortion=[0.1, 0, 0, 0, 0], depth_scale_m=0.0002)
+    done = command(
+        "export", path, "--to", "images", "-o", tmp_path / "out", "--depth-unit", "0.0002"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no place for the lens' distortion" in done.stderr
+    for before, after in zip(frames(path)[0], frames(tmp_path / "out")[0], strict=True):
+        assert np.array_equal(before.depth_raw, after.depth_raw)
+        assert before.depth_scale_m == after.depth_scale_m
+        assert before.intrinsics == after.intrinsics
+    wrong = command("export", path, "--to", "ply", "-o", tmp_path / "x", "--depth-unit", "0.0002")
+    assert wrong.returncode == 2
+    assert "no option 'depth_unit_m'" in wrong.stderr
 
 
 class Sleepy(HalfRefiner):
