@@ -12,12 +12,14 @@ SYSTEM := python3-venv make xvfb xauth libgl1 libgl1-mesa-dri libegl1 libusb-1.0
 	libxkbcommon-x11-0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libgomp1 libx11-6 \
 	libxext6 libxrender1 fonts-dejavu-core
 
-.PHONY: help demo run test check bench interop system clean
+.PHONY: help demo run test check fix cover docs architecture dist bench interop system clean
 
 help:
 	@echo "make demo            install all, then open the app on a simulated camera"
 	@echo "make run ARGS=...    run lingbot-live with arguments"
 	@echo "make test            run the tests       make check   ruff, mypy, import-linter"
+	@echo "make fix             mend what ruff can  make cover   tests with coverage"
+	@echo "make docs            the docs as a site  make dist    wheel and sdist"
 	@echo "make bench           measure speed       make clean   remove .venv and demo/"
 	@echo "make interop         let Rerun read a session file"
 	@echo "TORCH=...            which torch pip installs, such as TORCH=torch==2.13.0"
@@ -55,6 +57,30 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/python scripts/architecture.py --check
+
+fix: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python scripts/architecture.py
+
+cover: $(VENV)/.dev
+	$(BIN)/pip install --quiet "coverage>=7.6"
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+architecture: $(VENV)/.dev
+	$(BIN)/python scripts/architecture.py
+
+docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	$(BIN)/mkdocs build --strict
+
+dist: $(VENV)/.dev
+	$(BIN)/pip install --quiet "build>=1.2"
+	$(BIN)/python -m build
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(ARGS)

@@ -1,3 +1,3 @@
 """lingbot-live: stream RGB-D cameras, refine their depth live, record and compare."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

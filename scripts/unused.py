@@ -1,0 +1,1 @@
+"""What nothing here calls, but others do: Qt, typer, plug-ins, people at a prompt. Read by vulture."""
