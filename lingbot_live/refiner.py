@@ -3,13 +3,11 @@
 from lingbot_live.refiners.base import (
     PassthroughRefiner,
     Refiner,
-    RefinerFactory,
     create_passthrough,
 )
 
 __all__ = [
     "PassthroughRefiner",
     "Refiner",
-    "RefinerFactory",
     "create_passthrough",
 ]

@@ -1,1 +1,52 @@
-"""What nothing here calls, but others do: Qt, typer, plug-ins, people at a prompt. Read by vulture."""
+"""What nothing here calls, but others do. Read by vulture alone, never run."""
+
+from types import SimpleNamespace
+
+_ = SimpleNamespace()
+
+# Entry points of pyproject.toml.
+_.FolderDriver
+_.AzureKinectDriver
+_.PlaybackDriver
+_.SyntheticDriver
+_.create_auto
+_.create_recorded
+
+# Python asks for these by itself.
+_.__getattr__
+_.writelines
+
+# For people's own programs; docs and tests call them.
+_.CAMERA_CHECKS
+_.DRIVER_CHECKS
+_.from_pretrained
+_.infer
+_.to_numpy
+_.licence
+_.rel_error
+
+# Set for a library that reads them: PyAV, torch, Open3D.
+_.time_base
+_.pts
+_.pix_fmt
+_.allow_tf32
+_.allow_fp16_reduced_precision_reduction
+_.background_color
+_.point_size
+_.intrinsic
+
+# Names that a protocol or a library wants.
+severity
+output_size
+
+# Read by name through their keys.
+_.rs_fill_percent
+_.rs_distance_mm
+_.rs_angle_deg
+_.rs_plane_rms_mm
+_.rs_plane_rms_percent
+_.rs_subpixel_rms_px
+_.rs_z_accuracy_percent
+
+# Owners: what they hold lives as long as they do.
+_.cloud_feeds

@@ -6,9 +6,8 @@ import functools
 
 import numpy as np
 
-from lingbot_live.errors import ConfigError
-from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, Intrinsics, Matrix
-from lingbot_live.geometry import deproject, project, rays
+from lingbot_live.frame import DepthMap, Extrinsics, Intrinsics, Matrix
+from lingbot_live.geometry import project, rays
 from lingbot_live.registration import Registration
 from lingbot_live.roi import Roi
 
@@ -41,37 +40,6 @@ def register_into_view(
     raw = np.rint(depth_m * np.float32(1 / scale_m)).astype(np.uint16)
     moved = _registration(source, target, T_target_source)(raw, scale_m)
     return np.multiply(moved, np.float32(scale_m), dtype=np.float32)
-
-
-def color_into_view(
-    color: ColorImage,
-    registered_m: DepthMap,
-    T_target_source: Extrinsics,
-    source: Intrinsics,
-    target: Intrinsics,
-) -> ColorImage:
-    """Return a camera's colour in another camera's view, (H, W, 3) uint8, black where none is.
-
-    ``registered_m`` is what `register_into_view` returned: each of its surfaces was seen by the
-    source, so looking it up there needs no test for what hides what. Bilinear.
-
-    Raises:
-        ConfigError: ``color`` or ``registered_m`` is not of its camera's size.
-    """
-    import cv2
-
-    for name, image, view in (("colour", color, source), ("depth", registered_m, target)):
-        if image.shape[:2] != (view.height, view.width):
-            raise ConfigError(
-                f"view: {name} is {image.shape[1]}x{image.shape[0]}, its camera "
-                f"{view.width}x{view.height}; use the intrinsics of this very image"
-            )
-    seen = registered_m > 0
-    points = T_target_source.inverse().apply(deproject(registered_m, target)[seen])
-    places = np.full((*registered_m.shape, 2), -1, np.float32)
-    places[seen] = _pixels(points, source)
-    out: ColorImage = cv2.remap(color, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
-    return out
 
 
 def region_into_view(

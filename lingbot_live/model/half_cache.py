@@ -133,22 +133,6 @@ def _fault(path: Path, stamp: Mapping[str, str], check: bool) -> str | None:
     return None if found == metadata.get("content_sha256") else "its checksum is wrong"
 
 
-def read_half_config(path: Path) -> dict[str, Any]:
-    """Return the ``model_config`` that an fp16 copy carries.
-
-    Raises:
-        WeightsError: the file is not an fp16 copy.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            config: dict[str, Any] = json.loads((file.metadata() or {})["model_config"])
-    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: is not an fp16 copy of a checkpoint ({error})") from error
-    return config
-
-
 def half_cache_bytes(source: Path) -> int:
     """Return the size of the fp16 copy of ``source``, 0 without one."""
     path = half_cache_path(source)

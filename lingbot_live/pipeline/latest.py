@@ -1,4 +1,4 @@
-"""One slot between two threads: newest wins, what it replaces is counted."""
+"""One slot between two threads: newest wins, and who puts it learns what it replaced."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ class Latest(Generic[T]):
 
     def __init__(self, condition: threading.Condition | None = None) -> None:
         self.condition = condition or threading.Condition()
-        self.replaced = 0  # items put and never taken, because a newer one came
         self._item: T | None = None
 
     def put(self, item: T) -> bool:
         """Store ``item`` and wake the consumer; True if an unread one was dropped for it."""
         with self.condition:
             dropped = self._item is not None
-            self.replaced += dropped
             self._item = item
             self.condition.notify_all()
             return dropped

@@ -17,7 +17,6 @@ from lingbot_live.frame import Intrinsics, RawDepth
 from lingbot_live.geometry import rays
 
 Points = npt.NDArray[np.float64]  # (N, 3) metres
-ROI_PERCENT = (80, 60, 40, 20)  # what the tool offers; 40 is its default
 _FIFO = 39  # the tool drops one image on reaching 40
 
 

@@ -19,25 +19,20 @@ TEMPORAL_KEYS = (
 _STILL_GREY = 2.0  # mean change of a coarse picture, of 255, above which something moved
 
 
-def noise_map(stack_m: npt.NDArray[np.float32]) -> tuple[DepthMap, DepthMap, Mask]:
-    """Return temporal noise (H, W) m, mean depth (H, W) m, and which pixels are steady.
-
-    Per pixel of (N, H, W) metres, over its n valid values: the sample standard deviation, divided
-    by ``(1 - 2/(9 (n-1)))^1.5`` so that the median over many pixels of noise sigma is sigma for any
-    n (median of the chi-square distribution: Wilson and Hilferty, PNAS 1931). A pixel is steady
-    when it is valid in at least 80 % of the frames; the others have no meaningful noise.
-    """
-    stack = stack_m.astype(np.float64)
-    valid = stack > 0
-    return _noise(valid.sum(0), stack.sum(0), (stack * stack).sum(0), len(stack))
-
-
-def _noise(
+def noise_of_sums(
     count: npt.NDArray[np.int64],
     total: npt.NDArray[np.float64],
     squares: npt.NDArray[np.float64],
     frames: int,
 ) -> tuple[DepthMap, DepthMap, Mask]:
+    """Return temporal noise (H, W) m, mean depth (H, W) m, and which pixels are steady.
+
+    Per pixel, over its n = ``count`` valid values with their sum and sum of squares: the sample
+    standard deviation, divided by ``(1 - 2/(9 (n-1)))^1.5`` so that the median over many pixels of
+    noise sigma is sigma for any n (median of the chi-square distribution: Wilson and Hilferty, PNAS
+    1931). A pixel is steady when it is valid in at least 80 % of the ``frames``; the others have no
+    meaningful noise.
+    """
     n = np.maximum(count, 1)
     mean = total / n
     variance = np.maximum(squares - total * mean, 0) / np.maximum(n - 1, 1)
@@ -83,7 +78,7 @@ class TemporalWindow:
         """Return noise of the region and flicker of the whole image; nan before 10 frames.
 
         - ``temporal_noise_mm``, ``temporal_noise_percent`` (of each pixel's mean depth): median
-          over the steady pixels of the region (see `noise_map`);
+          over the steady pixels of the region (see `noise_of_sums`);
         - ``steady_share``: of the region's pixels;
         - ``flicker_mm``, ``flicker_edge_mm``: median noise of all steady pixels away from and at
           depth edges (a step of over 8 % within 5x5 pixels of the mean depth);
@@ -93,7 +88,7 @@ class TemporalWindow:
         if self._sums is None or len(self) < LEAST_FRAMES:
             return out
         count, total, squares = self._sums
-        noise_m, mean_m, steady = _noise(count.astype(np.int64), total, squares, len(self))
+        noise_m, mean_m, steady = noise_of_sums(count.astype(np.int64), total, squares, len(self))
         edges = depth_edges(np.where(steady, mean_m, np.float32(0)))
         inside = steady[roi]
         out["steady_share"] = float(inside.mean())

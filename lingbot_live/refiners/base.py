@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import numpy as np
 
@@ -55,9 +54,6 @@ class Refiner(ABC):
 
     def close(self) -> None:  # noqa: B027 - most refiners hold nothing
         """Release memory and devices; safe more than once."""
-
-
-RefinerFactory = Callable[[RefinerConfig], Refiner]
 
 
 class PassthroughRefiner(Refiner):

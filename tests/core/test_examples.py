@@ -35,7 +35,11 @@ def test_every_example_is_run_here():
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("own_driver", "'captured': 30"), ("own_refiner", "valid before"), ("live_metrics", "fill_share")],
+    [
+        ("own_driver", "'captured': 30"),
+        ("own_refiner", "valid before"),
+        ("live_metrics", "fill_share"),
+    ],
 )
 def test_an_example_runs(name, words):
     assert words in run(name)

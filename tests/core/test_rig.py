@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of, turn_deg_of
 from lingbot_live.calibration.views import (
-    color_into_view,
     region_into_view,
     register_into_view,
 )
@@ -139,27 +138,6 @@ def test_depth_lands_where_projection_says_and_near_hides_far():
     # The square of a pixel may cover its neighbours' centres, with something nearer.
     assert (seen[hit] <= nearest[hit] + 2e-4).all()
     assert np.mean(np.abs(seen[hit] - nearest[hit]) < 0.006) > 0.93
-
-
-def test_colour_comes_along():
-    rng = np.random.default_rng(0)
-    color = cv2.GaussianBlur(rng.integers(0, 255, (120, 160, 3), np.uint8), (0, 0), 4)
-    flat = np.full((120, 160), 1.5, np.float32)
-    seen = register_into_view(flat, MOVE, NEAR, OTHER)
-    moved = color_into_view(color, seen, MOVE, NEAR, OTHER)
-    assert moved.shape == (96, 128, 3)
-    assert not moved[seen == 0].any()
-    points = MOVE.apply(deproject(flat, NEAR).reshape(-1, 3))
-    pixels = np.rint(project(points, OTHER)).astype(int)
-    inside = ((pixels >= 1) & (pixels < [127, 95])).all(1)
-    there = moved[pixels[inside, 1], pixels[inside, 0]].astype(int)
-    assert np.median(np.abs(there - color.reshape(-1, 3)[inside])) <= 3
-
-
-def test_views_of_other_sizes_are_refused():
-    with pytest.raises(ConfigError, match="colour is 3x2, its camera 160x120"):
-        color_into_view(np.zeros((2, 3, 3), np.uint8), np.zeros((96, 128), np.float32),
-                        MOVE, NEAR, OTHER)  # fmt: skip
 
 
 def test_looking_at_itself_changes_nothing():

@@ -164,7 +164,7 @@ def test_two_cameras_without_calibration_are_said_to_be_assumed_in_one_place(win
     window.layouts.difference()
     compare_view = window.compare
     other = next(t for t in map(compare_view.base_box.itemText, range(9)) if t.endswith("refined"))
-    compare_view.choose_base(other)
+    compare_view.base_box.setCurrentText(other)
     wait_for(lambda: "minus 2" in compare_view.image._title)
     assert compare_view.warning.isVisible()
     assert compare_view.warning.text() == UNCALIBRATED
@@ -184,7 +184,7 @@ def test_truth_is_offered_only_where_it_is_known(window, folders):
     assert [box.itemText(i) for i in range(box.count())][-1].endswith("truth")
     window.feeds.select(window.panels[1])
     window.layouts.difference()
-    window.compare.choose_base("truth")
+    window.compare.base_box.setCurrentText("truth")
     wait_for(lambda: window.compare.image._title == "Error: refined minus truth")
     wait_for(lambda: "RMS" in window.compare.legend.text())
 

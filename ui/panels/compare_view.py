@@ -83,12 +83,6 @@ class CompareView(QWidget):
         """Move the line of the wipe by itself, for demonstrations."""
         self.sweep_button.setChecked(on)
 
-    def choose_base(self, name: str) -> None:
-        """Compare with this entry of `base_box`; nothing happens where there is none."""
-        at = self.base_box.findText(name)
-        if at >= 0:
-            self.base_box.setCurrentIndex(at)
-
     def set_scale(self, scale: DepthRange, colormap: str) -> None:
         """Colour depths as the depth views do."""
         self._scale, self._colormap = scale, colormap
