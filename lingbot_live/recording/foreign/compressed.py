@@ -136,10 +136,11 @@ def _numbers(packed: memoryview) -> npt.NDArray[np.int64]:
     last = np.flatnonzero(nibbles < 8)
     first = np.concatenate([[0], last[:-1] + 1])[: len(last)]
     length = last - first + 1
-    values = np.zeros(len(last), np.int64)
-    for at in range(min(_MOST_NIBBLES, int(length.max(initial=0)))):
-        longer = length > at
+    values: npt.NDArray[np.int64] = (nibbles[first] & 7).astype(np.int64)
+    longer = np.flatnonzero(length > 1)
+    for at in range(1, _MOST_NIBBLES):
         values[longer] |= (nibbles[first[longer] + at].astype(np.int64) & 7) << (3 * at)
+        longer = longer[length[longer] > at + 1]
     return values
 
 
@@ -151,15 +152,17 @@ def _runs(
     Numbers go: how many pixels are 0, how many are not, a step for each of those, and so on.
     """
     at = pixel = 0
-    chosen, places = [], []
+    runs: list[tuple[int, int, int]] = []  # first number, first pixel, how many
+    end, values = len(numbers), numbers.tolist()
     while pixel < pixels:
-        if at + 2 > len(numbers):
+        if at + 2 > end:
             raise CorruptRecordingError("a depth image ends too early")
-        zeros, count = int(numbers[at]), int(numbers[at + 1])
+        zeros, count = values[at], values[at + 1]
         at, pixel = at + 2, pixel + zeros
-        if pixel + count > pixels or at + count > len(numbers) or not zeros + count:
+        if pixel + count > pixels or at + count > end or not zeros + count:
             raise CorruptRecordingError("a depth image is damaged")
-        chosen.append(np.arange(at, at + count))
-        places.append(np.arange(pixel, pixel + count))
+        runs.append((at, pixel, count))
         at, pixel = at + count, pixel + count
-    return np.concatenate(chosen), np.concatenate(places)
+    first, place, count = np.array(runs).T
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(first, count) + within, np.repeat(place, count) + within
