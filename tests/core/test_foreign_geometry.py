@@ -113,15 +113,37 @@ def test_without_a_transform_identity_is_assumed_and_said(path):
         assert "no transform from depth (camera_depth_optical_frame)" in remark
 
 
-def test_axes_that_are_not_optical_are_not_believed(path):
-    ahead = np.eye(4)
-    ahead[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]  # x ahead to z ahead
+AHEAD = np.eye(4)
+AHEAD[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]  # x ahead to z ahead
+FAR = np.eye(4)
+FAR[0, 3] = 1e30
+
+
+@pytest.mark.parametrize(("matrix", "words"), [(AHEAD, "by 120 degrees"), (FAR, "by 1e+30 m")])
+def test_a_transform_that_cannot_be_is_not_believed(path, matrix, words):
     with OtherProgram(path) as file:
-        file.transform(FRAMES[0], FRAMES[1], ahead)
+        file.transform(FRAMES[0], FRAMES[1], matrix)
         unaligned(file)
     with Recording(path) as recording:
         check_registered(recording[0], np.eye(4))
-        assert "a transform by 120 degrees" in recording.track().remarks[0]
+        assert f"a transform {words} from depth" in recording.track().remarks[0]
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [{"d": (1e200, 0.0, 0.0, 0.0, 0.0)}, {"d": (np.nan,) * 5}, {"k": (1e300, 1e300, 39.5, 29.5)},
+     {"k": (np.nan, 75.0, 39.5, 29.5)}],
+)  # fmt: skip
+def test_numbers_of_no_camera_are_passed_over_for_the_next(path, camera):
+    with OtherProgram(path) as file:
+        for row in range(3):
+            damaged = camera if row == 1 else {}
+            file.camera("/c/color/camera_info", stamp_ns(row), "c", **damaged)
+            file.image("/c/color/image", stamp_ns(row), "c", "rgb8", color_image(row))
+            file.image("/c/depth/image", stamp_ns(row), "c", "16UC1", depth_image(row))
+    with Recording(path) as recording:
+        wanted = Intrinsics(WIDTH, HEIGHT, *K)
+        assert [frame.intrinsics for frame in recording] == [wanted] * 3
 
 
 def test_one_coordinate_frame_needs_no_transform(path):

@@ -242,6 +242,12 @@ def test_metres_without_a_measurement(path, encoding, dtype):
     assert frame.out_of_range == 3  # what is too far; the others said that they are nothing
 
 
+def test_a_signalling_nan_is_nothing(path):
+    depth = METRES.astype(np.float32)
+    depth.view(np.uint32)[0, 0] = 0x7F800001
+    assert with_depth(path, "32FC1", depth).depth_raw[0, 0] == 0
+
+
 def quantised(metres, a, b):
     """As compressed_depth_image_transport: 0 for nothing, else A / metres + B."""
     levels = np.zeros(metres.shape, np.uint16)

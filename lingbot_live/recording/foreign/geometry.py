@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 import cv2
+import numpy as np
 
 from lingbot_live.frame import (
     Alignment,
@@ -24,6 +25,7 @@ from lingbot_live.recording.foreign.places import Places, through
 from lingbot_live.recording.foreign.streams import Kind, Stream
 from lingbot_live.registration import LiveRegistration
 
+_MOST_APART_M = 3.0  # of the two sensors of one camera
 _MOST_TURN_DEG = 45.0  # of two cameras that see the same; beyond, their axes are not optical
 
 
@@ -142,14 +144,11 @@ class View:
         if names.says_aligned(depth.topic) or (same_frame and agree):
             return None
         found = Extrinsics() if same_frame else places.between(color, depth)
-        if found is None or found.angle_deg > _MOST_TURN_DEG:
-            why = (
-                "no transform" if found is None else f"a transform by {found.angle_deg:.0f} degrees"
-            )
+        if found is None or (doubt := _doubt(found)):
             self.remarks.append(
-                f"{why} from depth ({_frame(depth)}) to colour ({_frame(color)}) is in it: "
-                "both are taken to stand in one place; record /tf_static of their optical frames "
-                "to have it right"
+                f"{doubt if found else 'no transform'} from depth ({_frame(depth)}) to colour "
+                f"({_frame(color)}) is in it: both are taken to stand in one place; record "
+                "/tf_static of their optical frames to have it right"
             )
             found = Extrinsics()
         is_same = through(ours.rotation, found, theirs.rotation).is_identity and agree
@@ -164,6 +163,18 @@ class View:
         self.remarks.append(
             f"there is no CameraInfo of {depth.topic}: it is taken as aligned to {color.topic}"
         )
+
+
+def _doubt(T_color_depth: Extrinsics) -> str:
+    """Return why two sensors of one camera cannot stand so; empty where they can."""
+    far_m = float(np.linalg.norm(T_color_depth.translation_m))
+    if not far_m <= _MOST_APART_M:
+        return f"a transform by {far_m:.3g} m"
+    turn = np.asarray(T_color_depth.rotation)
+    if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-3):
+        return "a transform that is no rotation"
+    turned_deg = T_color_depth.angle_deg
+    return "" if turned_deg <= _MOST_TURN_DEG else f"a transform by {turned_deg:.0f} degrees"
 
 
 def _is_bent(ours: Lens, theirs: Lens) -> bool:

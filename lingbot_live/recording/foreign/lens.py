@@ -65,7 +65,7 @@ def lens(model: CameraModel, width: int, height: int, *, is_rectified: bool) -> 
             k = (model.p[0], model.p[5], model.p[2], model.p[6])
     name = name.strip().lower().replace(" ", "_")
     if not (k[0] > 0 and k[1] > 0):
-        raise UnusableError(f"the camera is not calibrated (K begins with {model.k[0]:g})")
+        raise UnusableError("the camera is not calibrated (K is 0)")
     try:
         pinhole = Intrinsics(width, height, *_for_image(model, k, width, height))
         if name in _FISHEYE:

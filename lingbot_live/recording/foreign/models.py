@@ -17,6 +17,7 @@ from lingbot_live.recording.foreign.streams import Stream
 _MOST_READ = 10_000  # messages without a calibration before a topic counts as having none
 _NEAR = 50  # messages around a time that are tried before the first good one is taken
 _MOST_KEPT = 8
+_MOST_VALUE = 1e5  # of a focal length in pixels, and far beyond any distortion's
 _ANYWHERE = Header(0, "")
 
 
@@ -31,19 +32,13 @@ class Models:
         self._source, self._info = source, info
         self._is_rectified = names.says_rectified(image.topic)
         self._kept: dict[tuple[CameraModel, int, int], Lens] = {}
+        self._judged: dict[CameraModel, str] = {}  # what is wrong with them
         self._lock = threading.Lock()
         self._first = self._first_good()
 
     def first(self) -> Lens:
         """Return the first calibration as it is, for its own size of image."""
-        m = self._first
-        # Where the size is not filled in, the principal point lies about in the middle.
-        width, height = m.width or round(2 * m.k[2] + 1), m.height or round(2 * m.k[5] + 1)
-        plain = replace(m, width=width, height=height, binning=(0, 0), roi=(0, 0, 0, 0))
-        found = lens(plain, width, height, is_rectified=self._is_rectified)
-        if doubt := found.intrinsics.doubt:
-            raise UnusableError(f"{self._info.topic}: {doubt}")
-        return found
+        return self._whole(self._first)
 
     def at(self, time_ns: int, width: int, height: int) -> Lens:
         """Return the lens of an image of this size, logged at this time.
@@ -59,27 +54,57 @@ class Models:
                 self._kept[key] = lens(*key, is_rectified=self._is_rectified)
             return self._kept[key]
 
+    def _whole(self, m: CameraModel) -> Lens:
+        """Return the lens of the whole sensor; UnusableError where it cannot be one."""
+        if not np.isfinite((*m.k, *m.p, *m.d)).all() or max(map(abs, (*m.k, *m.d))) > _MOST_VALUE:
+            raise UnusableError(f"K {m.k} or D {m.d} cannot be those of a camera")
+        # Where the size is not filled in, the principal point lies about in the middle.
+        width, height = m.width or round(2 * m.k[2] + 1), m.height or round(2 * m.k[5] + 1)
+        plain = replace(m, width=width, height=height, binning=(0, 0), roi=(0, 0, 0, 0))
+        found = lens(plain, width, height, is_rectified=self._is_rectified)
+        if doubt := found.intrinsics.doubt:
+            raise UnusableError(doubt)
+        return found
+
     def _model(self, time_ns: int) -> CameraModel:
         times = self._source.times_ns(self._info.channel.number)
         rows = np.argsort(np.abs(times - time_ns), kind="stable")[:_NEAR]
-        return next((m for row in rows.tolist() if (m := self._read(row)) is not None), self._first)
+        for row in rows.tolist():
+            model = self._read(row)
+            if isinstance(model, CameraModel):
+                return model
+        return self._first
 
     def _first_good(self) -> CameraModel:
+        why = ""
         for row in range(min(self._info.channel.count, _MOST_READ)):
             model = self._read(row)
-            if model is not None:
+            if isinstance(model, CameraModel):
                 return model
-        raise UnusableError(f"{self._info.topic}: the camera is not calibrated (K is 0)")
+            why = why or model
+        raise UnusableError(f"{self._info.topic}: {why}")
 
-    def _read(self, row: int) -> CameraModel | None:
+    def _read(self, row: int) -> CameraModel | str:
+        """Return a calibration, or what is wrong with it."""
         channel, reader = self._info.channel, decoder(self._info.channel.encoding)
+        assert reader is not None
         try:
-            assert reader is not None
             message = reader.decode(channel, self._source.payload(channel.number, row))
-        except CorruptRecordingError:
-            return None  # the next one says the same
+        except CorruptRecordingError as error:
+            return str(error)
         if not isinstance(message, CameraModel):
-            return None
-        if not (np.isfinite(message.k).all() and message.k[0] > 0 and message.k[4] > 0):
-            return None
-        return replace(message, header=_ANYWHERE)
+            return "it holds no calibrations"
+        model = replace(message, header=_ANYWHERE)
+        with self._lock:
+            if model not in self._judged:
+                if len(self._judged) >= _MOST_KEPT:
+                    self._judged.clear()
+                self._judged[model] = self._fault(model)
+            return self._judged[model] or model
+
+    def _fault(self, model: CameraModel) -> str:
+        try:
+            self._whole(model)
+        except UnusableError as error:
+            return str(error)
+        return ""

@@ -97,7 +97,7 @@ def depth(message: Message, topic: str, unit_m: float = MILLIMETRE_M) -> tuple[R
     except CorruptRecordingError as error:
         raise CorruptRecordingError(f"{topic}: {error}") from error
     if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             values = np.rint(values * values.dtype.type(1 / unit_m))
         values[~((values > 0) & np.isfinite(values))] = 0
     out = values >= _NOTHING
