@@ -63,11 +63,6 @@ class View:
         self._registrations: dict[tuple[Intrinsics, Intrinsics], LiveRegistration] = {}
         self._lock = threading.Lock()
 
-    @property
-    def is_aligned(self) -> bool:
-        """Whether the file's depth lies on its colour as it is."""
-        return self._T_color_depth is None
-
     def see(self, color: ColorImage, raw: RawDepth, unit_m: float, time_ns: int) -> Seen:
         """Return both images on one grid, with what is known of the camera.
 
