@@ -6,6 +6,7 @@ _ = SimpleNamespace()
 
 # Entry points of pyproject.toml.
 _.FolderDriver
+_.Ros2  # by its name, see recording/foreign/decoders.py
 _.AzureKinectDriver
 _.PlaybackDriver
 _.SyntheticDriver
