@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from foreign_files import OtherProgram, color_image, depth_image, stamp_ns
 from gui_wait import wait_for
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
@@ -231,6 +232,26 @@ def test_a_damaged_session_shows_what_is_left_and_says_so(window, take, tmp_path
     assert 0 < playback.frames < COUNT
     wait_for(lambda: "damaged" in window.message.text)
     assert "repair" in window.message.text
+
+
+def test_what_is_assumed_of_another_programs_file_is_said(window, tmp_path):
+    path = tmp_path / "other.mcap"
+    with OtherProgram(path) as file:
+        for row in range(8):
+            t = stamp_ns(row)
+            file.camera("/k/rgb/camera_info", t, "rgb")
+            file.image("/k/rgb/image_raw", t, "rgb", "rgb8", color_image(row))
+            file.camera("/k/depth/camera_info", t, "depth", (60.0, 60.0, 40.0, 30.0))
+            if row == 2:
+                file.put("/k/depth/image_raw", "sensor_msgs/msg/Image", t, b"damaged")
+            else:
+                file.image("/k/depth/image_raw", t, "depth", "16UC1", depth_image(row))
+    window.stage.open((str(path),))
+    wait_for(lambda: "no transform from depth (depth)" in window.message.text)
+    (feed,) = window.stage.session.feeds
+    wait_for(lambda: feed.stats.missed["damaged"] > 0)
+    wait_for(lambda: window.panels[0].color.has_image)
+    assert feed.error is None
 
 
 def test_a_folder_of_pictures_has_a_time_line_too(window, tmp_path):
