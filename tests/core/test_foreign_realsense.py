@@ -38,6 +38,7 @@ def told(matrix):
 def device(file, number=0, unit="0.000250", option="Depth_Units", raw=False, transforms="own"):
     """Write one device's topics; arrival stamps jitter, log times are the device's."""
     depth, color = (name.format(number) for name in SENSORS)
+    file.text(f"/device_{number}/sensor_0/option/Stereo_Baseline/value", "50.000000")
     if unit:
         file.text(f"/device_{number}/sensor_0/option/{option}/value", unit)
     if transforms == "own":
@@ -74,6 +75,7 @@ def check(frame, row, unit_m=0.00025):
     assert np.mean(off <= 4) > 0.995  # the transform is written with nine digits
     assert np.array_equal(frame.color, color_image(row))
     assert frame.alignment is Alignment.OWN
+    assert frame.calibration.baseline_m == 0.05
     assert np.allclose(frame.calibration.T_color_depth.matrix, T_COLOR_DEPTH, atol=1e-7)
 
 

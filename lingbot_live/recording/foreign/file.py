@@ -55,7 +55,7 @@ class ForeignFile:
 
     def _track(self, source: MessageSource, one: Match, places: Places) -> ForeignTrack | None:
         try:
-            view = View(source, one, places)
+            view = View(source, one, places, realsense.baseline_m(source, self._streams, one.depth))
         except UnusableError as error:
             self._missing[one.depth.topic] = str(error)
             return None

@@ -49,8 +49,14 @@ class View:
         UnusableError: from the constructor, where a calibration is missing or of an unknown kind.
     """
 
-    def __init__(self, source: MessageSource, match: Match, places: Places) -> None:
-        self._match = match
+    def __init__(
+        self,
+        source: MessageSource,
+        match: Match,
+        places: Places,
+        baseline_m: float | None = None,
+    ) -> None:
+        self._match, self._baseline_m = match, baseline_m
         self.remarks: list[str] = []
         if match.color.kind is Kind.INFRARED:
             self.remarks.append(f"there is no colour; {match.color.topic} stands in for it")
@@ -82,7 +88,7 @@ class View:
         return Seen(
             in_color.straighten(color, is_depth=False),
             moved,
-            Calibration(in_color.intrinsics, in_depth.intrinsics, T),
+            Calibration(in_color.intrinsics, in_depth.intrinsics, T, self._baseline_m),
             Alignment.OWN,
         )
 

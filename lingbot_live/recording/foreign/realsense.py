@@ -8,6 +8,7 @@ columns. Read off the files that it writes.
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Sequence
 
@@ -30,13 +31,21 @@ def unit_m(source: MessageSource, streams: Sequence[Stream], depth: Stream) -> f
     place = _STREAM.match(depth.topic)
     if place is None:
         return None
-    sensor, name = place.groups()
-    for option in ("Depth_Units", "Depth Units"):
-        text = _text(source, streams, f"{sensor}/option/{option}/value")
-        if text is not None:
-            return _positive(text, depth.topic)
-    note = _METADATA_UNIT.search(_text(source, streams, f"{sensor}/{name}/image/metadata") or "")
-    return None if note is None else _positive(note[1], depth.topic)
+    said = _option(source, streams, place[1], "Depth_Units")
+    if said is None:
+        metadata = _text(source, streams, f"{place[1]}/{place[2]}/image/metadata") or ""
+        said = note[1] if (note := _METADATA_UNIT.search(metadata)) else None
+    value = _number(said)
+    if said is not None and not 0 < value < 1:
+        log.warning("%s: its unit is said to be %r; millimetres are taken", depth.topic, said)
+    return value if 0 < value < 1 else None
+
+
+def baseline_m(source: MessageSource, streams: Sequence[Stream], depth: Stream) -> float | None:
+    """Return how far the infrared cameras stand apart; None where it is not said."""
+    place = _STREAM.match(depth.topic)
+    said = None if place is None else _option(source, streams, place[1], "Stereo_Baseline")
+    return abs(_number(said)) / 1000 or None
 
 
 def between(
@@ -71,15 +80,19 @@ def _from_reference(
     return found
 
 
-def _positive(text: str, topic: str) -> float | None:
+def _option(source: MessageSource, streams: Sequence[Stream], sensor: str, name: str) -> str | None:
+    """Return an option's value; earlier recorders write spaces in its name."""
+    topics = (f"{sensor}/option/{spelt}/value" for spelt in (name, name.replace("_", " ")))
+    return next((text for topic in topics if (text := _text(source, streams, topic))), None)
+
+
+def _number(text: str | None) -> float:
+    """Return a finite number; 0 for anything else."""
     try:
-        value = float(text)
+        value = float(text or 0)
     except ValueError:
-        value = 0.0
-    if 0 < value < 1:
-        return value
-    log.warning("%s: its unit of depth is said to be %r; millimetres are taken", topic, text)
-    return None
+        return 0.0
+    return value if math.isfinite(value) else 0.0
 
 
 def _text(source: MessageSource, streams: Sequence[Stream], topic: str) -> str | None:
