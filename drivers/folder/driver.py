@@ -80,6 +80,7 @@ class FolderCamera(Camera):
         self._registered: tuple[Calibration, LiveRegistration] | None = None
         self._cache: dict[int, Pair] = {}
         self._cached_bytes = 0
+        self._faults: dict[int, str] = {}  # why a pair cannot be shown
         self._position = 0
         self._fps = config.fps or DEFAULT_FPS
         self._pace: Pace[int] | None = None
@@ -145,6 +146,7 @@ class FolderCamera(Camera):
             pair = self._decoded(item)
         except BadRecordingError as error:
             self.missed["damaged"] += 1
+            self._faults[item] = str(error)
             raise BadFrameError(str(error)) from error
         return Capture(
             color=pair.color,
@@ -173,6 +175,8 @@ class FolderCamera(Camera):
     def _decoded(self, position: int) -> Pair:
         if position in self._cache:
             return self._cache[position]
+        if position in self._faults:  # found in the round before
+            raise BadFrameError(self._faults[position])
         decoded = self._load(self._items[position])
         size = decoded.color.nbytes + decoded.depth.raw.nbytes
         # The first pairs stay: throwing out the oldest would miss every time in a loop.
@@ -223,7 +227,7 @@ class FolderCamera(Camera):
 
     def _cam_close(self) -> None:
         self.playback = self._pace = None
-        self._items, self._cache, self._cached_bytes = [], {}, 0
+        self._items, self._cache, self._cached_bytes, self._faults = [], {}, 0, {}
 
 
 def _color(item: Item) -> ColorImage:

@@ -23,6 +23,8 @@ from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
 
+_MOST_FAULTS = 20  # of frames, told in the log
+
 
 class CaptureWorker:
     """Opens a camera, hands every Frame to ``on_frame``, and opens it again when it vanished.
@@ -52,6 +54,7 @@ class CaptureWorker:
         self._on_change = on_change
         self._max_frames = max_frames
         self._last_frame_s = 0.0
+        self._told: set[str] = set()
         self._worker = Worker(f"capture {name}", self._run, self._fail)
 
     def start(self) -> None:
@@ -106,7 +109,7 @@ class CaptureWorker:
                 self._note_silence()
                 continue
             except BadFrameError as error:
-                log.warning("%s", error)
+                self._tell_once(str(error))
                 self._note_silence()
                 continue
             except EndOfStreamError:
@@ -125,6 +128,13 @@ class CaptureWorker:
             self.error = None
             self._enter(CameraState.STREAMING)
         self._on_frame(frame)
+
+    def _tell_once(self, fault: str) -> None:
+        """Log what is wrong with a frame, not again in every loop; the count tells the rest."""
+        is_new = fault not in self._told and len(self._told) < _MOST_FAULTS
+        log.log(logging.WARNING if is_new else logging.DEBUG, "%s", fault)
+        if is_new:
+            self._told.add(fault)
 
     def _note_silence(self) -> None:
         silent_s = time.monotonic() - self._last_frame_s

@@ -362,6 +362,19 @@ def test_a_loop_over_nothing_but_damage_ends(tmp_path):
     assert camera.missed["damaged"] == 2
 
 
+def test_a_bad_image_in_a_loop_is_told_once(tmp_path, caplog):
+    path = made.plain(tmp_path, 3)
+    spoil(path / "depth" / "0001.png", DAMAGE["cut"])
+    config = CameraConfig(realtime=False)
+    session = Session.of([f"folder:{path}"], RefinerConfig("none"), config)
+    session.start(max_frames=9)
+    session.wait()
+    session.stop()
+    (feed,) = session.stats()["feeds"].values()
+    assert feed["missed"]["damaged"] >= 4
+    assert caplog.text.count("0001.png: not a readable image") == 1
+
+
 def test_an_example_with_a_bad_calibration_loses_itself_alone(tmp_path, caplog):
     made.examples(tmp_path, 3)
     (tmp_path / "0" / "intrinsics.txt").write_text("nonsense")
