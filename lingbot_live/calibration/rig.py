@@ -17,6 +17,7 @@ import numpy as np
 from lingbot_live.errors import ConfigError, did_you_mean
 from lingbot_live.frame import Extrinsics, Matrix
 from lingbot_live.system.inputs import from_toml, read_text
+from lingbot_live.system.outputs import check_replaceable
 
 VERSION = 1
 _RIGID_WITHIN = 1e-3  # how far a written rotation may be from orthonormal
@@ -151,10 +152,12 @@ class Rig:
         """Write the rig as TOML.
 
         Raises:
+            ConfigError: something is there that no rig was written to.
             OSError: the file cannot be written.
         """
         import tomli_w
 
+        check_replaceable(Path(path).expanduser())
         cameras = [_table(camera) for camera in self.cameras]
         text = _HEAD + tomli_w.dumps({"version": VERSION, "camera": cameras})
         Path(path).expanduser().write_text(text, encoding="utf-8")

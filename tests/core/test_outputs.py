@@ -227,7 +227,10 @@ def test_what_this_app_wrote_before_is_replaced(place):
         (RigCamera("synthetic:tof", Extrinsics()), RigCamera("synthetic:stereo", Extrinsics()))
     )
     rig.save("rig.toml")
+    rig.save("rig.toml")
     assert is_ours(place / "rig.toml")
+    with pytest.raises(ConfigError, match="this app did not write it"):
+        rig.save("notes.txt")
 
 
 # ---- names ---------------------------------------------------------------------------------------
