@@ -6,6 +6,7 @@ from lingbot_live.cameras.base import (
     CameraState,
     Capture,
     Driver,
+    RecordedFacts,
     StreamProfile,
     first_frame,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "CameraState",
     "Capture",
     "Driver",
+    "RecordedFacts",
     "StreamProfile",
     "first_frame",
 ]

@@ -9,6 +9,7 @@ Arrays inside a record are read-only and owned by it: drivers copy out of SDK me
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -190,6 +191,7 @@ class RefinerInfo:
     checkpoint: str = ""  # name and first digits of its hash
     tokens: int | None = None
     note: str = ""  # one line in plain words
+    lacks: str = ""  # why ``auto`` did not take LingBot-Depth, where it did not
 
     def __str__(self) -> str:
         parts = [self.name, self.checkpoint, f"on {self.device}"]
@@ -312,3 +314,6 @@ def _check_image(
             f"{who}: {name} must be {wanted} {np.dtype(dtype).name}, "
             f"not {array.shape} {array.dtype.name}"
         )
+
+
+Tap = Callable[[str, "Frame | RefinedFrame"], None]  # sees what a feed of this name made

@@ -3,11 +3,9 @@
 from lingbot_live.pipeline.session import (
     Feed,
     Session,
-    Tap,
 )
 
 __all__ = [
     "Feed",
     "Session",
-    "Tap",
 ]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lingbot_live.cameras.base import Camera, CameraInfo, Driver
+from lingbot_live.cameras.base import Camera, CameraInfo, Driver, RecordedFacts
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, CameraNotFoundError, RecordingError
 from lingbot_live.recording.format import split_target
@@ -45,18 +45,12 @@ class PlaybackDriver(Driver):
             return [self._info(f"{path}#{t.name}", recording, t) for t in tracks]
 
     def _info(self, target: str, recording: Recording, track: Track) -> CameraInfo:
-        details = {
-            "cameras": ", ".join(recording.tracks),
-            "frames": str(len(track)),
-            "refined": str(len(track.refined_times_ns)),
-            "duration_s": f"{recording.duration_s:.3f}",
-        }
-        if recording.damage:
-            details["damage"] = "; ".join(recording.damage)
-        if track.remarks:
-            details["remarks"] = "; ".join(track.remarks)
+        facts = RecordedFacts(
+            tuple(recording.tracks), len(track), len(track.refined_times_ns),
+            recording.duration_s, tuple(recording.damage), tuple(track.remarks),
+        )  # fmt: skip
         name, serial = (track.info.name, track.info.serial) if track.info else (track.name, "")
-        return CameraInfo(self.scheme, target, name, serial, is_recording=True, details=details)
+        return CameraInfo(self.scheme, target, name, serial, is_recording=True, recorded=facts)
 
     def create(self, info: CameraInfo, config: CameraConfig) -> Camera:
         """Return a player."""

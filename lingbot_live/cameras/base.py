@@ -66,6 +66,18 @@ class StreamProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedFacts:
+    """What a session file says of one of its cameras before a frame is read."""
+
+    cameras: tuple[str, ...]  # all in the file
+    frames: int
+    refined: int  # of them with refined depth
+    duration_s: float
+    damage: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # what is assumed of another program's file
+
+
+@dataclass(frozen=True, slots=True)
 class CameraInfo:
     """One camera or recording that a driver can open."""
 
@@ -76,7 +88,8 @@ class CameraInfo:
     is_recording: bool = False
     is_simulated: bool = False
     profiles: tuple[StreamProfile, ...] = ()
-    details: dict[str, str] = field(default_factory=dict)  # firmware, USB speed, ...
+    details: dict[str, str] = field(default_factory=dict)  # firmware, USB speed: for people
+    recorded: RecordedFacts | None = None  # of session files
 
     @property
     def address(self) -> str:

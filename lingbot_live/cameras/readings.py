@@ -62,9 +62,8 @@ def every_frame(camera: Camera) -> Iterator[Frame]:
 
 def frame_count(camera: Camera) -> int | None:
     """Return how many frames an open recording has, as far as is known; None where it is not."""
-    known = camera.info.details.get("frames", "")
-    if known.isdigit():
-        return int(known)
+    if camera.info.recorded is not None:
+        return camera.info.recorded.frames
     return None if camera.playback is None else camera.playback.frames
 
 

@@ -93,7 +93,7 @@ def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
 
 class _SessionSource(Source):
     def __init__(self, track: Track, info: CameraInfo) -> None:
-        known = track.info or replace(info, details={})
+        known = track.info or replace(info, recorded=None)
         super().__init__(track.name, known, len(track), len(track.refined_times_ns) > 0)
         self._track = track
         self.remarks = track.remarks

@@ -13,8 +13,6 @@ from lingbot_live.model.weights import store
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.refiners.guided import create_guided
 
-_NOT_USED = ". LingBot-Depth is not used: "
-
 
 def why_not_lingbot(device: str = "auto") -> str:
     """Return in plain words all that LingBot-Depth lacks to run live here, empty for nothing.
@@ -30,11 +28,6 @@ def why_not_lingbot(device: str = "auto") -> str:
         if not has_cuda():
             missing = ["this torch finds no CUDA device (lingbot-live doctor tells more)"]
     return "; ".join(reason for reason in missing if reason)
-
-
-def reason_in(note: str) -> str:
-    """Return why ``auto`` did not take LingBot-Depth, from its refiner's note; "" if it did."""
-    return note.partition(_NOT_USED)[2]
 
 
 def _missing_device(device: str) -> str:
@@ -61,7 +54,8 @@ def create_auto(config: RefinerConfig) -> Refiner:
         except RefinerError as error:
             reason = str(error)
     refiner = create_guided(config)
-    refiner.info = replace(refiner.info, note=f"{refiner.info.note}{_NOT_USED}{reason}")
+    note = f"{refiner.info.note}. LingBot-Depth is not used: {reason}"
+    refiner.info = replace(refiner.info, note=note, lacks=reason)
     return refiner
 
 

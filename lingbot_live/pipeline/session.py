@@ -12,7 +12,7 @@ from lingbot_live.cameras.base import Camera, CameraInfo, CameraState
 from lingbot_live.cameras.playback import Playback
 from lingbot_live.config import CameraConfig, RefinerConfig, SessionConfig
 from lingbot_live.errors import LingbotLiveError, SessionStateError
-from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
+from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo, Tap
 from lingbot_live.pipeline.capture import CaptureWorker
 from lingbot_live.pipeline.inference import InferenceWorker, Inlet, RefinerState
 from lingbot_live.pipeline.latest import Latest
@@ -20,8 +20,6 @@ from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.system.malloc import share_heaps
 from lingbot_live.system.outputs import MARK
-
-Tap = Callable[[str, "Frame | RefinedFrame"], None]
 
 
 @dataclass(slots=True)

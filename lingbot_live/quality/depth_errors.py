@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lingbot_live.colormap import INVALID_RGB
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import DepthMap, Frame, Mask
+from lingbot_live.frame import ColorImage, DepthMap, Frame, Mask
 
 
 def mask_blocks(
@@ -159,6 +160,15 @@ class Change(IntEnum):
     FILLED = 3  # was invalid and has a value now
 
 
+CHANGE_RGB = {  # on dark and on white
+    Change.INVALID: INVALID_RGB,
+    Change.KEPT: (96, 102, 110),
+    Change.CHANGED: (242, 163, 58),
+    Change.FILLED: (76, 154, 255),
+}
+_CHANGE_TABLE = np.array([CHANGE_RGB[kind] for kind in Change], np.uint8)
+
+
 class Tolerance(NamedTuple):
     """How far a pixel may move and still count as kept: the larger of the two.
 
@@ -189,6 +199,11 @@ def change_map(
     changes[raw_m <= 0] = Change.FILLED
     changes[refined_m <= 0] = Change.INVALID
     return changes
+
+
+def change_picture(changes: npt.NDArray[np.uint8]) -> ColorImage:
+    """Return a `change_map` in the colours of `CHANGE_RGB`, (H, W, 3) uint8."""
+    return np.take(_CHANGE_TABLE, changes, axis=0)
 
 
 def change_shares(changes: npt.NDArray[np.uint8]) -> dict[Change, float]:

@@ -170,6 +170,8 @@ def read_event(text: str) -> Event:
 def camera_to_json(info: CameraInfo | None, calibration: Calibration) -> str:
     """Return what is known of a camera as JSON."""
     described = None if info is None else {**asdict(info), "profiles": []}
+    if described is not None:
+        del described["recorded"]  # of the file that it was played from, if it was
     return json.dumps({"info": described, "calibration": asdict(calibration)})
 
 

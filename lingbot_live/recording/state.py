@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -10,11 +10,10 @@ from typing import Protocol
 
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.frame import Tap
 
 COMPRESSIONS = ("lz4", "none")
 _SPLIT_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-Tap = Callable[[str, "Frame | RefinedFrame"], None]
 
 
 class RecorderState(str, Enum):

@@ -9,15 +9,9 @@ import numpy as np
 
 from lingbot_live.colormap import DepthRange, colorize, colorize_signed, table
 from lingbot_live.frame import ColorImage, DepthMap
-from lingbot_live.quality.depth_errors import Change, change_map
+from lingbot_live.quality.depth_errors import CHANGE_RGB, Change, change_map, change_picture
 
 _MOST_PX = 640  # of width; enough for a printed page
-CHANGE_RGB = {
-    Change.INVALID: (28, 30, 34),
-    Change.KEPT: (196, 204, 212),
-    Change.CHANGED: (226, 132, 44),
-    Change.FILLED: (52, 128, 200),
-}
 
 
 def image(rgb: ColorImage, caption: str) -> str:
@@ -49,8 +43,7 @@ def error(depth_m: DepthMap, reference_m: DepthMap, limit_m: float, caption: str
 
 def change(raw_m: DepthMap, refined_m: DepthMap, caption: str) -> str:
     """Return a figure of what was kept, changed and filled."""
-    colors = np.array([CHANGE_RGB[kind] for kind in Change], np.uint8)
-    return image(np.take(colors, change_map(raw_m, refined_m), axis=0), caption)
+    return image(change_picture(change_map(raw_m, refined_m)), caption)
 
 
 def error_limit_m(errors_m: DepthMap) -> float:

@@ -365,7 +365,7 @@ def test_remarks_reach_the_window_the_log_and_exports(path, tmp_path, caplog):
             file.camera("/k/depth/camera_info", stamp_ns(row), "depth", (60.0, 60.0, 40.0, 30.0))
             file.image("/k/depth/image_raw", stamp_ns(row), "depth", "16UC1", depth_image(row))
     words = "no transform from depth (depth) to colour (rgb) is in it"
-    assert words in registry.find_camera(str(path)).details["remarks"]
+    assert words in "; ".join(registry.find_camera(str(path)).recorded.remarks)
     with registry.create_camera(f"session:{path}"):
         assert words in caplog.text
     assert words in command("export", path, "--to", "npz", "-o", tmp_path / "out").stderr

@@ -233,8 +233,8 @@ def test_members_are_all_cameras_of_a_file(take):
     for address in (str(path), f"session:{path}"):
         infos = registry.members(address)
         assert {info.address for info in infos} == {f"session:{path}#{n}" for n in witness.frames}
-        assert all(int(info.details["refined"]) > 0 for info in infos)
-        assert all("damage" not in info.details for info in infos)
+        assert all(info.recorded.refined > 0 for info in infos)
+        assert not any(info.recorded.damage for info in infos)
     assert [i.name for i in registry.members(f"session:{path}#noisy:right")] == ["Noisy right"]
     assert registry.members("synthetic:stereo") == []
 
@@ -254,7 +254,7 @@ def test_frames_are_those_of_the_camera_that_leads(take):
 
 def test_the_first_camera_of_the_file_leads_in_whatever_order_they_open(take):
     path, _ = take
-    names = next(info.details["cameras"].split(", ") for info in registry.members(str(path)))
+    names = next(list(info.recorded.cameras) for info in registry.members(str(path)))
     first, last = (registry.create_camera(f"session:{path}#{name}") for name in names)
     with last:
         assert last.playback.lead.name == names[1]

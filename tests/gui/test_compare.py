@@ -14,10 +14,10 @@ from lingbot_live.calibration.rig import Rig, RigCamera
 from lingbot_live.colormap import DepthRange
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Calibration, Extrinsics, Frame, Intrinsics, RefinedFrame, RefinerInfo
-from lingbot_live.quality.depth_errors import Change
+from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
 from ui.panels.compare_view import UNCALIBRATED
 from ui.shell.background import Background
-from ui.views.compare_pictures import CHANGE_RGB, Mode, Side, Source, Task, compare
+from ui.views.compare_pictures import Mode, Side, Source, Task, compare
 
 WIDTH, HEIGHT = 80, 60
 INTRINSICS = Intrinsics(WIDTH, HEIGHT, 80.0, 80.0, 39.5, 29.5)

@@ -59,13 +59,14 @@ class Opening(QObject):
     def _tell(self, infos: list[CameraInfo]) -> None:
         """Tell damage, or else what is assumed of other programs' files."""
         asked = ", ".join(self._stage.asked)
-        damage = {info.details["damage"] for info in infos if "damage" in info.details}
+        facts = [info.recorded for info in infos if info.recorded is not None]
+        damage = dict.fromkeys(text for fact in facts for text in fact.damage)
         if damage:
             self._desk.show_error(
                 f"{asked}: damaged; what is whole in it is shown. {'; '.join(damage)}",
                 "To make a whole file of it: lingbot-live repair FILE -o NEW.mcap",
             )
             return
-        remarks = {info.details["remarks"] for info in infos if "remarks" in info.details}
+        remarks = dict.fromkeys(text for fact in facts for text in fact.remarks)
         if remarks:
             self._desk.show_note(f"{asked}: {'; '.join(remarks)}")

@@ -13,7 +13,6 @@ from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import WeightsError
 from lingbot_live.frame import RefinerInfo
-from lingbot_live.model.auto import reason_in
 from lingbot_live.model.weights.zoo import FILE_NAMES
 from lingbot_live.pipeline.inference import RefinerState
 from lingbot_live.pipeline.session import Session
@@ -124,7 +123,7 @@ class Refining(QObject):
         if session is None:
             return
         info, error = session.refiner_info, session.refiner_error
-        lacks = reason_in(info.note) if info is not None else ""
+        lacks = info.lacks if info is not None else ""
         self._dismissed = str(error) if error is not None else lacks or _worth_telling(info)
         if error is None and lacks:
             self._desk.settings.set_text(_OFFER, lacks)
@@ -169,7 +168,7 @@ class Refining(QObject):
             self._show_loading()
             return
         self._loading_since_s = None
-        lacks = reason_in(info.note) if info is not None else ""
+        lacks = info.lacks if info is not None else ""
         if error is not None:
             self._show_error(error, session.refiner_state is RefinerState.FAILED)
         elif lacks and lacks not in (self._dismissed, self._desk.settings.text(_OFFER)):
@@ -208,4 +207,4 @@ def _worth_telling(info: RefinerInfo | None) -> str:
 
 
 def _any_refined(infos: list[CameraInfo]) -> bool:
-    return any(info.details.get("refined", "0") != "0" for info in infos)
+    return any(info.recorded is not None and info.recorded.refined for info in infos)

@@ -20,13 +20,13 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import Extrinsics, RefinedFrame
-from lingbot_live.quality.depth_errors import Change
+from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
 from ui.controllers.feeds import Feeds
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
 from ui.shell.readout import FIGURE_SPACE, metres, millimetres, percent
-from ui.views.compare_pictures import CHANGE_RGB, Comparison, Mode, Side, Source, Task, compare
+from ui.views.compare_pictures import Comparison, Mode, Side, Source, Task, compare
 from ui.views.pair_view import PairView
 from ui.views.signed_bar import SignedBar
 

@@ -9,17 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.calibration.views import register_into_view
-from lingbot_live.colormap import INVALID_RGB, DepthRange, colorize_rgb32, colorize_signed
+from lingbot_live.colormap import DepthRange, colorize_rgb32, colorize_signed
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, RefinedFrame
-from lingbot_live.quality.depth_errors import Change, change_map, change_shares
-
-CHANGE_RGB = {
-    Change.INVALID: INVALID_RGB,
-    Change.KEPT: (96, 102, 110),
-    Change.CHANGED: (242, 163, 58),
-    Change.FILLED: (76, 154, 255),
-}
-_CHANGE_TABLE = np.array([CHANGE_RGB[kind] for kind in Change], np.uint8)
+from lingbot_live.quality.depth_errors import Change, change_map, change_picture, change_shares
 
 
 class Mode(str, Enum):
@@ -121,7 +113,7 @@ def _changes(task: Task, base_m: DepthMap, shown_m: DepthMap) -> Comparison:
         task,
         base_m,
         shown_m,
-        single=np.take(_CHANGE_TABLE, changes, axis=0),
+        single=change_picture(changes),
         shares=change_shares(changes),
         removed_share=float(((base_m > 0) & (shown_m <= 0)).mean()),
         changed_median_mm=1000 * float(np.median(step_m)) if step_m.size else float("nan"),
