@@ -28,7 +28,7 @@ class ExportFormat:
     create: Callable[[Target], Writer]
     options: tuple[Control, ...] = ()  # `Control.value` is the default
     suffixes: tuple[str, ...] = ()  # of a format that writes one file; empty: a folder of files
-    module: str = ""  # Python package it needs beyond the app's own
+    module: str = ""  # Python package that does the work
     install: str = ""  # the line that installs it
 
     @property
@@ -100,6 +100,8 @@ FORMATS: dict[str, ExportFormat] = {
             "A coloured point cloud a frame, in metres, x right, y down, z forward.",
             lambda target: PointWriter(target, ".ply"),
             _CLOUD_OPTIONS,
+            module="open3d",
+            install="pip install open3d",
         ),
         ExportFormat(
             "pcd",
@@ -107,6 +109,8 @@ FORMATS: dict[str, ExportFormat] = {
             "The same as PCD, for PCL.",
             lambda target: PointWriter(target, ".pcd"),
             _CLOUD_OPTIONS,
+            module="open3d",
+            install="pip install open3d",
         ),
         ExportFormat(
             "images",
@@ -130,6 +134,7 @@ FORMATS: dict[str, ExportFormat] = {
             "rgb/ and depth/ (16 bit, 5000 a metre) called by their time, with rgb.txt, depth.txt, "
             "associations.txt and intrinsics.json.",
             TumWriter,
+            (_switch("trajectory", False, "find the camera's way too, into trajectory.txt"),),
         ),
         ExportFormat(
             "mp4",
@@ -150,15 +155,17 @@ FORMATS: dict[str, ExportFormat] = {
         ExportFormat(
             "mesh",
             "Mesh of a scene (PLY, GLB)",
-            "One coloured mesh: a camera carried through a still scene, its way found by RGB-D "
-            "odometry, its depth fused. The scene needs shape: a bare wall shows no way. For GLB "
-            "name the file: -o room.glb.",
+            "One coloured mesh: a camera carried through a still scene, its way found by colour "
+            "and depth, its depth fused. A bare wall shows no way. A folder also holds the way, "
+            "trajectory.txt (TUM). For GLB name the file: -o room.glb.",
             MeshWriter,
             (
                 _number("voxel_mm", 10.0, 100.0, "mm", "size of the smallest detail", least=1.0),
                 _number("far_m", 4.0, 13.0, "m", "depth beyond is left out", least=0.1),
             ),
             (".ply", ".glb"),
+            module="open3d",
+            install="pip install open3d",
         ),
         ExportFormat(
             "rrd",

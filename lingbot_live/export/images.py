@@ -13,7 +13,11 @@ import numpy.typing as npt
 
 from lingbot_live.export.shot import DepthSource, OneCalibration, Shot, Target
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, RawDepth
+from lingbot_live.perception.landmarks import View
+from lingbot_live.perception.odometry import Odometry, Place
+from lingbot_live.perception.trajectory import drift_words, tum_lines
 
+TRAJECTORY = "trajectory.txt"
 TUM_SCALE_M = 1 / 5000  # depth of a TUM sequence
 _MM_M = 0.001
 _MOST = 65534  # 65535 means "no measurement" to many programs, and to `folder:`
@@ -77,6 +81,8 @@ class TumWriter:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._lines: list[str] = []
+        self._way = Odometry() if target.flag("trajectory") else None
+        self._places: list[tuple[float, Place]] = []
         self._calibration = OneCalibration("tum")
         self._far = 0
         for name in ("rgb", "depth"):
@@ -90,6 +96,9 @@ class TumWriter:
         write_color(self._target.path / "rgb" / f"{stamp}.png", shot.frame.color)
         write_image(self._target.path / "depth" / f"{stamp}.png", depth)
         self._lines.append(stamp)
+        if self._way is not None:
+            place = self._way.follow(View.of(shot.frame, shot.depth_m))
+            self._places += [(shot.time_s, place)] if place is not None else []
         if len(self._lines) == 1:
             _write_intrinsics(self._target.path, intrinsics, TUM_SCALE_M)
 
@@ -100,7 +109,16 @@ class TumWriter:
             self._list(f"{name}.txt", f"# {what}\n# timestamp filename", rows)
         rows = [f"{stamp} rgb/{stamp}.png {stamp} depth/{stamp}.png" for stamp in self._lines]
         self._list("associations.txt", "", rows)
-        return [_beyond(self._far, TUM_SCALE_M)] if self._far else []
+        far = [_beyond(self._far, TUM_SCALE_M)] if self._far else []
+        return far if self._way is None else [*far, self._write_trajectory(self._way)]
+
+    def _write_trajectory(self, odometry: Odometry) -> str:
+        way = odometry.closed()
+        lines = tum_lines((time_s, way.pose(place)) for time_s, place in self._places)
+        self._list(TRAJECTORY, "", lines)
+        lost = len(self._lines) - len(self._places)
+        placed = f"; {lost} frames could not be placed" if lost else ""
+        return f"the camera went {odometry.length_m:.2f} m{placed}; {drift_words(way)}"
 
     def close(self) -> None:
         """Nothing is open."""

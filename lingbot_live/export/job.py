@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -79,6 +80,8 @@ def run_export(
     file = output if kind.is_one_file and output.suffix.lower() in kind.suffixes else None
     check_apart(output, registry.files_of([request.address]))
     check_free(output, request.force, as_file=file is not None)
+    if kind.module:  # before a camera's thread does: Open3D does not bear two imports at once
+        importlib.import_module(kind.module)
     with open_sources(request.address, request.camera) as sources:
         if file is not None and len(sources) > 1:
             raise ExportError(f"{output}: one file for {len(sources)} cameras; name a --camera")

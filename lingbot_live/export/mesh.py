@@ -1,10 +1,8 @@
 """Format ``mesh``: a moving camera's frames fused into one surface, by Open3D.
 
-The camera's way is found frame by frame: each depth image is laid on the last key frame (Open3D's
-multi-scale RGB-D odometry), starting from where it would lie if the camera went on as it did. A
-frame that moved far enough becomes the next key frame, so errors add up per key frame, not per
-frame. Depth is fused into a truncated signed distance field (voxel block grid), from which the
-surface is taken.
+Where the camera was is `lingbot_live.perception.odometry`'s to find. Depth is fused into a
+truncated signed distance field (voxel block grid), from which the surface is taken. Frames are kept
+on disk meanwhile: where a place seen again moves the way, they are fused anew.
 """
 
 from __future__ import annotations
@@ -12,25 +10,25 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lingbot_live.errors import ExportError
-from lingbot_live.export.images import TUM_SCALE_M, in_units
+from lingbot_live.export.images import TRAJECTORY, TUM_SCALE_M, in_units
 from lingbot_live.export.shot import OneCalibration, Shot, Target
-from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Matrix
+from lingbot_live.frame import ColorImage, Matrix, RawDepth
+from lingbot_live.perception.landmarks import View
+from lingbot_live.perception.odometry import Odometry, Place, Way
+from lingbot_live.perception.trajectory import drift_words, tum_lines
 from lingbot_live.system.outputs import MARK
 
 if TYPE_CHECKING:
     import open3d as o3d
 
-_FAR_ODOMETRY_M, _LEAST_FITNESS = 8.0, 0.5
-# A key frame so far from the last, or with so little in common, is followed by a new one.
-_KEY_M, _KEY_DEGREES, _KEY_FITNESS = 0.15, 9.0, 0.8
-_ITERATIONS = (20, 10, 5)  # coarse to fine
-_OUTLIER_M, _HUBER, _HUBER_M = 0.07, 0.05, 0.05  # of odometry; Open3D's own defaults
 _BLOCK, _BLOCKS = 16, 2000  # voxels along a block's edge; blocks to begin with
 _SEEN = 3  # by so many frames, or it is noise; fewer in a short recording
 
@@ -40,118 +38,120 @@ class MeshWriter:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._way: _Way | None = None
-        self._grid: Any = None
+        self._odometry = Odometry()
+        self._volume: _Volume | None = None
         self._calibration = OneCalibration("mesh")
-        self._fused = self._lost = 0
+        self._kept = _Kept(target.path.parent)
+        self._places: list[tuple[float, Place]] = []
+        self._lost = 0
 
     def add(self, shot: Shot) -> None:
         """Find where the camera was, and fuse its depth; a frame that fits nowhere is left out."""
-        color, depth_m = undistorted(shot.frame, shot.depth_m)
-        intrinsics = self._calibration.of(shot)
-        if self._way is None:
-            self._way = _Way(intrinsics)
-        pose = self._way.follow(color, depth_m)
-        if pose is None:
+        self._calibration.of(shot)
+        view = View.of(shot.frame, shot.depth_m)
+        place = self._odometry.follow(view)
+        if place is None:
             self._lost += 1
-        else:
-            self._fuse(color, depth_m, intrinsics, pose)
-            self._fused += 1
+            return
+        self._volume = self._volume or self._new_volume(view.intrinsics.matrix)
+        depth = in_units(view.depth_m, TUM_SCALE_M)
+        self._volume.fuse(view.color, depth, place.T_first_now)
+        self._kept.add(view.color, depth)
+        self._places.append((shot.time_s, place))
 
     def finish(self) -> list[str]:
-        """Take the surface and write it."""
-        least = min(_SEEN, self._fused) - 0.5  # the weights taken are those above
-        surface = self._grid.extract_triangle_mesh(least).to_legacy()
+        """Take the surface and write it, and the way beside it."""
+        way = self._odometry.closed()
+        if way.was_moved:
+            self._fuse_anew(way)
+        assert self._volume is not None
+        surface = self._volume.surface(min(_SEEN, len(self._places)))
         if not surface.has_triangles():
             raise ExportError("mesh: no surface came of it; is there depth within far_m?")
         surface.compute_vertex_normals()
         write_mesh(self._target.path, surface)
-        assert self._way is not None
-        words = f"{len(surface.triangles)} triangles; the camera went {self._way.length_m:.2f} m"
+        poses = [(time_s, way.pose(place)) for time_s, place in self._places]
+        lines = tum_lines(poses)
+        path = self._target.path.with_name(TRAJECTORY)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        went = f"the camera went {self._odometry.length_m:.2f} m; {drift_words(way)}"
         lost = f"{self._lost} frames could not be placed and are left out; move slower"
-        return [words, lost] if self._lost else [words]
+        return [f"{len(surface.triangles)} triangles; {went}", *([lost] if self._lost else [])]
 
     def close(self) -> None:
-        """Let the memory go."""
-        self._grid = None
+        """Let memory and disk go."""
+        self._volume = None
+        self._kept.close()
 
-    def _fuse(
-        self, color: ColorImage, depth_m: DepthMap, intrinsics: Intrinsics, pose: Matrix
-    ) -> None:
-        import open3d as o3d
+    def _new_volume(self, matrix: Matrix) -> _Volume:
+        return _Volume(self._target.number("voxel_mm") / 1000, self._target.number("far_m"), matrix)
 
-        if self._grid is None:
-            self._grid = self._new_grid()
-        far_m = self._target.number("far_m")
-        depth = o3d.t.geometry.Image(in_units(depth_m, TUM_SCALE_M))
-        matrix = _tensor(intrinsics.matrix)
-        place = _tensor(np.linalg.inv(pose))
-        scale = 1 / TUM_SCALE_M
-        seen = self._grid.compute_unique_block_coordinates(depth, matrix, place, scale, far_m)
-        image = o3d.t.geometry.Image(color)
-        self._grid.integrate(seen, depth, image, matrix, place, scale, far_m)
+    def _fuse_anew(self, way: Way) -> None:
+        assert self._volume is not None
+        self._volume = self._new_volume(self._volume.matrix)
+        for (_, place), (color, depth) in zip(self._places, self._kept.frames(), strict=True):
+            self._volume.fuse(color, depth, way.pose(place))
 
-    def _new_grid(self) -> Any:
+
+class _Volume:
+    """Open3D's voxel block grid; depth comes in units of `TUM_SCALE_M`."""
+
+    def __init__(self, voxel_m: float, far_m: float, matrix: Matrix) -> None:
         import open3d as o3d
 
         types = (o3d.core.float32, o3d.core.uint16, o3d.core.uint16)
         make: Any = o3d.t.geometry.VoxelBlockGrid  # its published types want vectors for numbers
-        return make(
-            ("tsdf", "weight", "color"), types, ((1), (1), (3)),
-            self._target.number("voxel_mm") / 1000, _BLOCK, _BLOCKS,
-        )  # fmt: skip
+        names = ("tsdf", "weight", "color")
+        self._grid = make(names, types, ((1), (1), (3)), voxel_m, _BLOCK, _BLOCKS)
+        self._far_m = far_m
+        self.matrix = matrix
 
-
-class _Way:
-    """The camera's way, pose by pose; ``T_first_camera``, 4x4."""
-
-    def __init__(self, intrinsics: Intrinsics) -> None:
+    def fuse(self, color: ColorImage, depth: RawDepth, pose: Matrix) -> None:
+        """Add a frame taken from ``pose``, T_first_camera."""
         import open3d as o3d
 
-        odometry = o3d.t.pipelines.odometry
-        self._matrix = _tensor(intrinsics.matrix)
-        self._steps = [odometry.OdometryConvergenceCriteria(n) for n in _ITERATIONS]
-        self._key: Any = None
-        self._T_first_key = np.eye(4)
-        self._T_key_last = np.eye(4)
-        self._T_last_now = np.eye(4)
-        self.length_m = 0.0
+        image, seen_depth = o3d.t.geometry.Image(color), o3d.t.geometry.Image(depth)
+        matrix, place = _tensor(self.matrix), _tensor(np.linalg.inv(pose))
+        limits = (1 / TUM_SCALE_M, self._far_m)
+        seen = self._grid.compute_unique_block_coordinates(seen_depth, matrix, place, *limits)
+        self._grid.integrate(seen, seen_depth, image, matrix, place, *limits)
 
-    def follow(self, color: ColorImage, depth_m: DepthMap) -> Matrix | None:
-        """Return where the next frame was taken from; None if it fits nowhere."""
-        import open3d as o3d
+    def surface(self, frames: int) -> o3d.geometry.TriangleMesh:
+        """Return what at least so many frames saw."""
+        least = frames - 0.5  # the weights taken are those above
+        taken: o3d.geometry.TriangleMesh = self._grid.extract_triangle_mesh(least).to_legacy()
+        return taken
 
-        image = o3d.t.geometry.RGBDImage(
-            o3d.t.geometry.Image(color), o3d.t.geometry.Image(np.ascontiguousarray(depth_m))
-        )
-        if self._key is None:
-            self._key = image
-            return self._T_first_key
-        found = self._found(image)
-        if found is None or found.fitness < _LEAST_FITNESS:
-            return None
-        T_key_now = found.transformation.numpy()
-        self._T_last_now = np.linalg.inv(self._T_key_last) @ T_key_now
-        self.length_m += float(np.linalg.norm(self._T_last_now[:3, 3]))
-        pose: Matrix = self._T_first_key @ T_key_now
-        self._T_key_last = T_key_now
-        if _is_far(T_key_now) or found.fitness < _KEY_FITNESS:
-            self._key, self._T_first_key, self._T_key_last = image, pose, np.eye(4)
-        return pose
 
-    def _found(self, image: Any) -> Any:
-        import open3d as o3d
+class _Kept:
+    """Frames in a file without a name, colour as JPEG, in the order in which they came."""
 
-        odometry = o3d.t.pipelines.odometry
-        limits = odometry.OdometryLossParams(_OUTLIER_M, _HUBER, _HUBER_M)
-        start = _tensor(self._T_key_last @ self._T_last_now)
-        try:
-            return odometry.rgbd_odometry_multi_scale(
-                image, self._key, self._matrix, start, 1.0, _FAR_ODOMETRY_M, self._steps,
-                odometry.Method.PointToPlane, limits,
-            )  # fmt: skip
-        except RuntimeError:  # too little depth in common: its equations have no solution
-            return None
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (`close` closes it)
+        self._sizes: list[tuple[int, int, tuple[int, ...]]] = []
+
+    def add(self, color: ColorImage, depth: RawDepth) -> None:
+        import cv2
+        import lz4.frame
+
+        bgr = cv2.cvtColor(color, cv2.COLOR_RGB2BGR)
+        picture = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+        packed = lz4.frame.compress(np.ascontiguousarray(depth).tobytes())
+        self._file.write(picture + packed)
+        self._sizes.append((len(picture), len(packed), depth.shape))
+
+    def frames(self) -> Iterator[tuple[ColorImage, RawDepth]]:
+        import cv2
+        import lz4.frame
+
+        self._file.seek(0)
+        for picture, packed, shape in self._sizes:
+            bgr = cv2.imdecode(np.frombuffer(self._file.read(picture), np.uint8), cv2.IMREAD_COLOR)
+            raw = lz4.frame.decompress(self._file.read(packed))
+            yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.frombuffer(raw, np.uint16).reshape(shape)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _tensor(matrix: Matrix) -> Any:
@@ -159,28 +159,6 @@ def _tensor(matrix: Matrix) -> Any:
 
     make: Any = core.Tensor  # its published types leave out the plain array
     return make(np.ascontiguousarray(matrix))
-
-
-def _is_far(transform: Matrix) -> bool:
-    turn = np.degrees(np.arccos(np.clip((np.trace(transform[:3, :3]) - 1) / 2, -1, 1)))
-    return bool(np.linalg.norm(transform[:3, 3]) > _KEY_M or turn > _KEY_DEGREES)
-
-
-def undistorted(frame: Frame, depth_m: DepthMap) -> tuple[ColorImage, DepthMap]:
-    """Return colour and depth as a lens without distortion would show them, same matrix."""
-    if not frame.intrinsics.is_distorted:
-        return frame.color, depth_m
-    import cv2
-
-    intrinsics = frame.intrinsics
-    size = (intrinsics.width, intrinsics.height)
-    maps = cv2.initUndistortRectifyMap(
-        intrinsics.matrix, np.array(intrinsics.distortion), np.eye(3), intrinsics.matrix, size,
-        cv2.CV_32FC1,
-    )  # fmt: skip
-    color: ColorImage = cv2.remap(frame.color, *maps, cv2.INTER_LINEAR)
-    depth: DepthMap = cv2.remap(depth_m, *maps, cv2.INTER_NEAREST)
-    return color, depth
 
 
 def write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh) -> None:

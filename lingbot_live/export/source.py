@@ -115,8 +115,14 @@ class _CameraSource(Source):
         is_endless = not self.info.is_recording
         if is_endless and span.end is None:
             raise ExportError(f"{self.name}: has no end, so say how many frames: --frames 0:N")
-        numbered = enumerate(readings(self._camera))
-        yield from islice(numbered, span.first, span.end, span.step)
+        unsaid: Numbered | None = None
+        for number, item in islice(enumerate(readings(self._camera)), span.end):
+            is_due = number >= span.first and (number - span.first) % span.step == 0
+            if is_due:
+                yield number, item
+            unsaid = (number, item) if isinstance(item, LingbotLiveError) and not is_due else None
+        if unsaid is not None:  # what ended the reading fell between the frames that were due
+            yield unsaid
 
 
 def _with_refined(track: Track, row: int) -> Frame:

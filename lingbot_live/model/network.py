@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lingbot_live.model import postprocess, tokens
-from lingbot_live.model.asked import Request
+from lingbot_live.model.asked import Given, Request
 from lingbot_live.model.config import ModelConfig
 from lingbot_live.model.decoder import FP32_LEVELS, ConvStack, uv_maps
 from lingbot_live.model.encoder import Encoder
@@ -160,18 +160,20 @@ class LingBotDepth(nn.Module):
     @torch.inference_mode()
     def infer(
         self,
-        image: Tensor,
-        depth_in: Tensor | None = None,
+        image: Given,
+        depth_in: Given | None = None,
         num_tokens: int | None = None,
         resolution_level: float = 9,
         apply_mask: bool = True,
         use_fp16: bool = True,
-        intrinsics: Tensor | None = None,
+        intrinsics: Given | None = None,
         enable_depth_mask: bool = True,
         *,
         packing: TokenPacking = TokenPacking.DROP,
     ) -> dict[str, Tensor]:
         """Refine depth; inputs are left as they are and moved to the model's device.
+
+        Tensors, or NumPy arrays of the same shapes and types; the results are tensors.
 
         Args:
             image: (B, 3, H, W) or (3, H, W) RGB, float from 0 to 1 or uint8 from 0 to 255.
@@ -193,7 +195,9 @@ class LingBotDepth(nn.Module):
             where the picture had none.
 
         Raises:
-            ValueError: an argument does not fit; says which and what is needed.
+            ValueError: an argument does not fit, or can only be meant in other units: a float
+                picture above 1, a median depth above 100 m, intrinsics in pixels, not finite, or
+                without a focal length; says which and what is needed.
         """
         request = Request.of(image, depth_in, intrinsics)
         if request.intrinsics is not None and self.depth_head is None:

@@ -1,4 +1,4 @@
-"""What is in exported files: the options of clouds, far depth, videos, meshes."""
+"""What is in exported files: the options of clouds, far depth, videos."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import export_takes
 import numpy as np
 import pytest
 from command import command
-from export_takes import ask, names
+from export_takes import ask
 from fixtures_folder import frames, plain
 from sessions import HalfRefiner, NoisyCamera, record
 
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import RefinerError
 from lingbot_live.export.images import ImageWriter
-from lingbot_live.export.job import ExportRequest, run_export
+from lingbot_live.export.job import run_export
 from lingbot_live.export.shot import DepthSource, Shot, Target
 from lingbot_live.export.source import Span
 from lingbot_live.frame import Calibration, Frame, Intrinsics
@@ -150,40 +150,3 @@ def test_in_a_video_the_last_refined_depth_stays(tmp_path):
     assert refined[2].std() > 30
     assert np.abs(refined[3] - refined[2]).mean() < 8
     assert np.abs(refined[4] - refined[3]).mean() > 30
-
-
-@pytest.mark.parametrize("suffix", [".ply", ".glb"])
-def test_a_mesh_of_a_walk_lies_on_the_walls(tmp_path, suffix):
-    import moving_room
-    import open3d as o3d
-
-    folder = moving_room.walk(tmp_path / "walk", 12)
-    request = ExportRequest(
-        str(folder), "mesh", tmp_path / f"room{suffix}", options={"voxel_mm": 20, "far_m": 5}
-    )
-    report = run_export(request)
-    assert (report.frames, report.left_out) == (12, 0)
-    mesh = o3d.io.read_triangle_mesh(tmp_path / f"room{suffix}")
-    assert len(mesh.triangles) > 10_000
-    assert mesh.has_vertex_colors()
-    start = moving_room.pose(0)
-    points = np.asarray(mesh.vertices) @ start[:3, :3].T + start[:3, 3]
-    tensor = o3d.core.Tensor(points.astype(np.float32))
-    off_mm = 1000 * moving_room.scene().compute_distance(tensor).numpy()
-    assert np.median(off_mm) < 10  # half a voxel
-    assert np.percentile(off_mm, 95) < 20
-    went = float(report.remarks[0].split("went ")[1].split(" m")[0])
-    assert went == pytest.approx(0.45, abs=0.04)
-
-
-def test_a_frame_that_fits_nowhere_is_left_out_of_a_mesh(tmp_path):
-    import moving_room
-
-    folder = moving_room.walk(tmp_path / "walk", 6)
-    blank = np.zeros((moving_room.HEIGHT, moving_room.WIDTH), np.uint16)
-    cv2.imwrite(str(folder / "depth" / "0003.png"), blank)
-    options = {"voxel_mm": 30, "far_m": 5}
-    report = run_export(ExportRequest(str(folder), "mesh", tmp_path / "room", options=options))
-    assert names(tmp_path / "room") == ["export.json", "mesh.ply"]
-    assert "1 frames could not be placed" in report.remarks[1]
-    assert json.loads((tmp_path / "room" / "export.json").read_text())["format"] == "mesh"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -113,6 +114,8 @@ def test_everything_that_means_the_same_gives_the_same(network):
         (image, depth[0], k),
         (image.double(), depth.double(), k.double()),
         (image[0], depth, k),
+        (image.numpy(), depth.numpy(), k.numpy()),
+        (image.numpy().astype(">f4"), depth.numpy().astype(np.float64), k.numpy()),
     ]
     for variant in variants:
         out = infer(network, *variant[:2], intrinsics=variant[2])
@@ -181,6 +184,15 @@ def test_points_follow_the_pinhole(network):
         ({"depth_in": torch.ones(1, 2, 60, 80)}, "depth_in: shape"),
         ({"intrinsics": torch.eye(4)}, "intrinsics: shape"),
         ({"intrinsics": torch.eye(3).expand(2, 3, 3)}, "intrinsics: shape"),
+        ({"image": 255 * torch.rand(1, 3, 60, 80)}, "image: a float up to 25.*divide by 255"),
+        ({"image": np.zeros((60, 80, 3), np.uint8)}, r"image: shape \(60, 80, 3\).*channels"),
+        ({"image": [[0.0]]}, "image: list; a tensor or a NumPy array"),
+        ({"image": np.array([["a"]])}, "image: <U1; an array of numbers"),
+        ({"depth_in": np.ones((60, 80), np.uint16)}, "depth_in: uint16.*divide millimetres"),
+        ({"depth_in": torch.full((60, 80), 1500.0)}, "1500 m in the median.*divide by 1000"),
+        ({"intrinsics": torch.diag(torch.tensor([500.0, 500, 1]))}, "look like pixels"),
+        ({"intrinsics": torch.zeros(3, 3)}, "focal lengths above 0"),
+        ({"intrinsics": np.diag([1.0, np.nan, 1.0])}, "finite numbers"),
         ({"num_tokens": 0}, "num_tokens: 0"),
         ({"num_tokens": None, "resolution_level": -20}, "resolution level -20"),
     ],
