@@ -350,5 +350,9 @@ def test_rigs_are_loaded_saved_and_complained_about(window, tmp_path):
     assert "version 9" in window.message.text
     window.rigging.save(rig, tmp_path / "no" / "rig.toml")
     assert "not written" in window.message.text
+    (tmp_path / "notes.txt").write_text("mine")
+    window.rigging.save(rig, tmp_path / "notes.txt")
+    assert "this app did not write it" in window.message.text
+    assert (tmp_path / "notes.txt").read_text() == "mine"
     window.rigging.forget()
     assert window.feeds.rig is None

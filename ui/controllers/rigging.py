@@ -51,7 +51,7 @@ class Rigging:
         """Write a rig; an error is shown above the pictures."""
         try:
             rig.save(path)
-        except OSError as error:
+        except (OSError, LingbotLiveError) as error:
             self._desk.show_error(f"{path}: not written: {error}")
         else:
             self._desk.say(f"Rig written to {path}")
