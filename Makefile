@@ -5,6 +5,11 @@ TORCH ?= torch
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# Never from source: that would need a compiler, and take hours.
+INSTALL := $(BIN)/pip install --quiet --progress-bar off --only-binary=:all:
+# 2.1 is needed by Gemini 305 and newer. The packages that it names are those of its examples; they
+# would put a second OpenCV and Open3D over ours.
+ORBBEC := pyorbbecsdk2==2.1.2; sys_platform != 'darwin' and python_version < '3.14'
 
 # What the app and its tests need from the system, by Debian's names.
 SYSTEM := python3-venv make xvfb xauth libgl1 libgl1-mesa-dri libegl1 libusb-1.0-0 libxcb-cursor0 \
@@ -29,18 +34,20 @@ system:
 
 $(VENV)/bin/pip:
 	@$(MAKE) --no-print-directory system
+	@$(PYTHON) scripts/check-python.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.app: pyproject.toml | $(VENV)/bin/pip
 	@echo "lingbot-live: installing $(TORCH), Open3D, Qt and the camera SDKs into $(VENV)/ (minutes)"
-	@$(BIN)/pip install --quiet --progress-bar off "$(TORCH)"
-	@$(BIN)/pip install --quiet --progress-bar off --editable ".[cameras]"
+	@$(INSTALL) "$(TORCH)"
+	@$(INSTALL) --editable ".[cameras]"
+	@$(INSTALL) --no-deps "$(ORBBEC)"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.app
 	@echo "lingbot-live: installing what the checks and tests need"
-	@$(BIN)/pip install --quiet --progress-bar off --editable ".[cameras,dev]"
+	@$(INSTALL) --editable ".[dev]"
 	@touch $@
 
 demo: $(VENV)/.app

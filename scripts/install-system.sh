@@ -6,10 +6,12 @@ command -v dpkg-query >/dev/null 2>&1 || {
     echo "packages hold: $*"
     exit 0
 }
+# Also the names that a package provides: Debian 13 calls libglib2.0-0 libglib2.0-0t64.
+here=$(dpkg-query -W -f '${db:Status-Status}, ${Package}, ${Provides}\n' |
+    sed -n 's/^installed,//p' | sed 's/([^)]*)//g' | tr ', ' '\n\n')
 missing=""
 for package in "$@"; do
-    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
-    [ "$status" = "install ok installed" ] || missing="$missing $package"
+    echo "$here" | grep -qxF "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 sudo=""
