@@ -48,10 +48,10 @@ class ConfigError(LingbotLiveError):
 
 
 class DriverUnavailableError(LingbotLiveError):
-    """A make's SDK cannot be imported; ``install`` is the line that mends it."""
+    """A make's SDK cannot be imported; ``install`` is the line that mends it, if one does."""
 
-    def __init__(self, message: str, install: str) -> None:
-        super().__init__(f"{message} Install it with: {install}")
+    def __init__(self, message: str, install: str = "") -> None:
+        super().__init__(f"{message} Install it with: {install}" if install else message)
         self.install = install
 
 

@@ -4,18 +4,17 @@ import re
 import sys
 from pathlib import Path
 
-TRIED = re.findall(
-    r'"Programming Language :: Python :: 3\.(\d+)"',
-    (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"),
-)
-oldest, newest = min(map(int, TRIED)), max(map(int, TRIED))
-here = "Python %d.%d" % sys.version_info[:2]  # noqa: UP031 - an older Python must get this far
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+TRIED = [
+    int(minor)
+    for minor in re.findall(r'"Programming Language :: Python :: 3\.(\d+)"', PROJECT.read_text())
+]
+HERE = f"lingbot-live: Python {sys.version_info[0]}.{sys.version_info[1]}"
 
-if sys.version_info < (3, oldest):
-    sys.exit(f"lingbot-live: {here} is too old; make PYTHON=python3.{newest} takes another one")
-if sys.version_info >= (3, newest + 1):
-    print(
-        f"lingbot-live: warning: {here} is newer than any that was tried (3.{oldest} to 3.{newest}); "
-        f"if a package has no wheel for it, make clean, then make PYTHON=python3.{newest}",
-        file=sys.stderr,
+if sys.version_info < (3, min(TRIED)):
+    sys.exit(f"{HERE} is too old: make PYTHON=python3.{max(TRIED)} takes another one")
+if sys.version_info >= (3, max(TRIED) + 1):
+    sys.stderr.write(
+        f"{HERE} is newer than any that was tried (3.{min(TRIED)} to 3.{max(TRIED)}). If a package "
+        f"has no wheel for it: make clean, then make PYTHON=python3.{max(TRIED)}\n"
     )

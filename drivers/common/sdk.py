@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from lingbot_live.errors import DriverUnavailableError
+from lingbot_live.system import releases
 
 _SHARED_LIBRARY = re.compile(r"(lib[\w.+-]+?\.so[.\d]*): cannot open shared object file")
 
@@ -37,6 +38,9 @@ def import_sdk(module: str, extra: str) -> Any:
 def _explained(error: ImportError, module: str, extra: str) -> DriverUnavailableError:
     pip = f'pip install "lingbot-live[{extra}]"'
     if isinstance(error, ModuleNotFoundError) and error.name == module:
+        if released := releases.why_not_released(extra):
+            why, instead = released
+            return DriverUnavailableError(f"{extra}: {why}; {instead}.")
         return DriverUnavailableError(f"{extra}: the SDK {module} is not installed.", pip)
     text = " ".join(str(error).split())
     library = _SHARED_LIBRARY.search(text)

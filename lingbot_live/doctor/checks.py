@@ -25,7 +25,7 @@ from lingbot_live.doctor.doctor import (
     slow,
     warn,
 )
-from lingbot_live.system import usb
+from lingbot_live.system import releases, usb
 from lingbot_live.system.children import ChildError, ChildSlowError
 
 WRITE_BYTES = 64 << 20
@@ -65,6 +65,10 @@ def check_python() -> list[Finding]:
     found = f"{platform.python_version()}, {bits} bit, {platform.platform(terse=True)}"
     if sys.version_info < (3, 10) or bits == 32:
         return [fail("Python", found, "use a 64 bit Python of 3.10 or newer")]
+    newest = max(releases.tried_pythons(), default=sys.version_info.minor)
+    if sys.version_info >= (3, newest + 1):
+        return [warn("Python", f"{found}: newer than any that was tried",
+                     f"use Python 3.{newest} where something fails")]  # fmt: skip
     return [ok("Python", found)]
 
 
@@ -186,7 +190,8 @@ def check_sdk(module: str, distribution: str, extra: str) -> list[Finding]:
         ask_child("sdk", module, K4A_ENABLE_LOG_TO_STDOUT="0")
     except ChildError as error:
         if f"No module named '{module}'" in str(error):
-            return [warn(name, f"{module} is not installed", install)]
+            why, fix = releases.why_not_released(extra) or ("", install)
+            return [warn(name, ": ".join(filter(None, (f"{module} is not installed", why))), fix)]
         return [fail(name, f"{module} {_version(distribution)}: {error}", _sdk_fix(error, install))]
     return [ok(name, f"{module} {_version(distribution)}".strip())]
 
