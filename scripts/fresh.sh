@@ -74,6 +74,7 @@ shift
 command -v debootstrap >/dev/null || { echo "fresh: apt-get install debootstrap"; exit 1; }
 cd "$(dirname "$0")/.."
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/lingbot-live-$suite.XXXXXX")
+chmod 755 "$root" # apt reads there as a user of its own
 child=
 clean() {
     trap '' INT TERM HUP

@@ -212,13 +212,23 @@ def check_cameras() -> list[Finding]:
     except ChildError as error:
         return [fail("cameras", f"listing them failed: {error}",
                      "unplug all cameras and try again, then plug in one by one")]  # fmt: skip
-    names = ", ".join(registry.driver_names())
+    listed = {address.partition(":")[0] for address in found}
+    unlisted = [camera for camera in usb.cameras() if camera.scheme not in listed]
+    if unlisted:
+        names = ", ".join(camera.name for camera in unlisted)
+        schemes = dict.fromkeys(camera.scheme for camera in unlisted)
+        reasons = " ".join(f"{one}: {why.get(one) or _not_listed(one)}" for one in schemes)
+        also = f"; listed: {'; '.join(found)}" if found else ""
+        return [warn("cameras", f"attached, but not listed: {names}{also}", reasons)]
     if found:
         return [ok("cameras", "; ".join(found))]
-    if len(why) and usb.cameras():
-        reasons = " ".join(f"{scheme}: {text}" for scheme, text in why.items())
-        return [warn("cameras", "attached, but not listed", reasons)]
-    return [ok("cameras", f"none attached (drivers: {names})")]
+    return [ok("cameras", f"none attached (drivers: {', '.join(registry.driver_names())})")]
+
+
+def _not_listed(scheme: str) -> str:
+    if scheme == "orbbec" and _version("pyorbbecsdk2").startswith("2.0."):
+        return 'Gemini 305 and newer need: pip install --no-deps "pyorbbecsdk2==2.1.2"'
+    return "see the lines on udev and USB, plug it in again"
 
 
 # ---- disk --------------------------------------------------------------------------------------

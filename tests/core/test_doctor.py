@@ -93,6 +93,28 @@ def test_usb_speed_and_whose_cameras(tmp_path):
     assert none.status is Status.WARN
 
 
+@pytest.mark.parametrize(
+    ("found", "why", "version", "fix"),
+    [
+        ([], {"orbbec": "no access"}, "2.0.18", "orbbec: no access"),
+        ([], {}, "2.0.18", 'pip install --no-deps "pyorbbecsdk2==2.1.2"'),
+        (["realsense:1 (D435)"], {}, "2.1.2", "orbbec: see the lines on udev and USB"),
+    ],
+)
+def test_a_camera_that_no_driver_lists(tmp_path, monkeypatch, found, why, version, fix):
+    attach(tmp_path, "2-1", "8086", "Intel(R) RealSense(TM) Depth Camera 435i", "5000")
+    attach(tmp_path, "1-2", "2bc5", "Orbbec Gemini 305", "5000")
+    there = [one for one in usb.cameras(tmp_path) if found or one.scheme == "orbbec"]
+    monkeypatch.setattr(usb, "cameras", lambda: there)
+    monkeypatch.setattr(checks, "ask_child", lambda code: [found, why])
+    monkeypatch.setattr(checks, "_version", lambda distribution: version)
+    (line,) = checks.check_cameras()
+    assert line.status is Status.WARN
+    assert "not listed: Orbbec Gemini 305" in line.found
+    assert all(address in line.found for address in found)
+    assert fix in line.fix
+
+
 @pytest.mark.skipif(not system.ON_LINUX, reason="udev is Linux's")
 def test_udev_rules(tmp_path):
     rule = 'SUBSYSTEMS=="usb", ATTRS{idVendor}=="8086", ATTRS{idProduct}=="0b07", MODE:="0666"\n'
