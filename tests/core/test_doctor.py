@@ -106,7 +106,7 @@ def test_a_camera_that_no_driver_lists(tmp_path, monkeypatch, found, why, versio
     attach(tmp_path, "1-2", "2bc5", "Orbbec Gemini 305", "5000")
     there = [one for one in usb.cameras(tmp_path) if found or one.scheme == "orbbec"]
     monkeypatch.setattr(usb, "cameras", lambda: there)
-    monkeypatch.setattr(checks, "ask_child", lambda code: [found, why])
+    monkeypatch.setattr(checks, "ask_child", lambda question: [found, why])
     monkeypatch.setattr(checks, "_version", lambda distribution: version)
     (line,) = checks.check_cameras()
     assert line.status is Status.WARN

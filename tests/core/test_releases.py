@@ -46,7 +46,7 @@ def resolve(target: tuple[str, str], cache: Path) -> subprocess.CompletedProcess
          "--no-header", "--no-annotate", "--no-config", "--no-python-downloads",
          "--cache-dir", cache, "--python-version", python, "--python-platform", system,
          "--all-extras", ROOT / "pyproject.toml"],
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=250, check=False,
     )  # fmt: skip
 
 
