@@ -21,9 +21,9 @@ TIMES_NS = tuple(START_NS + row * 33_333_333 for row in range(6))
 
 
 def color(row: int) -> np.ndarray:
-    """(H, W, 3) uint8 RGB whose first pixel is the row."""
+    """(H, W, 3) uint8 RGB with ten times the row in a corner."""
     image = np.full((HEIGHT, WIDTH, 3), (200, 120, 40), np.uint8)
-    image[0, 0] = row
+    image[:16, :16] = 10 * row
     return image
 
 
@@ -86,8 +86,13 @@ def ros2(
     storage: str = "mcap",
     packed: str = "none",
     times_ns: Sequence[int] = TIMES_NS,
+    first: int = 0,
 ) -> Path:
-    """Write a rosbag2 folder; ``storage`` is mcap or sqlite3, ``packed`` none, file or message."""
+    """Write a rosbag2 folder; ``storage`` is mcap or sqlite3, ``packed`` none, file or message.
+
+    ``first`` is the number of its first frame.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
     messages = _Messages(2)
     plugin = rosbag2.StoragePlugin[storage.upper()]
     writer = rosbag2.Writer(folder, version=9, storage_plugin=plugin)
@@ -95,17 +100,17 @@ def ros2(
         mode = rosbag2.CompressionMode[packed.upper()]
         writer.set_compression(mode, rosbag2.CompressionFormat.ZSTD)
     with writer:
-        _write(writer, messages, times_ns)
+        _write(writer, messages, times_ns, first)
     return folder
 
 
-def _write(writer, messages: _Messages, times_ns: Sequence[int]) -> None:
+def _write(writer, messages: _Messages, times_ns: Sequence[int], first: int = 0) -> None:
     kinds = {COLOR: IMAGE, CAMERA: INFO, DEPTH: IMAGE}
     connections = {
         topic: writer.add_connection(topic, kind, typestore=messages.store)
         for topic, kind in kinds.items()
     }
-    for row, time_ns in enumerate(times_ns):
+    for row, time_ns in enumerate(times_ns, first):
         for topic, data in messages.all(row, time_ns).items():
             writer.write(connections[topic], time_ns, data)
 
@@ -113,6 +118,6 @@ def _write(writer, messages: _Messages, times_ns: Sequence[int]) -> None:
 def numbers(frames) -> list[int]:
     """Which rows frames are, by their colour and by their depth."""
     frames = list(frames)
-    rows = [int(frame.color[0, 0, 0]) for frame in frames]
+    rows = [round(frame.color[4:12, 4:12].mean() / 10) for frame in frames]
     assert [int(frame.depth_raw[5, 5]) - 1500 for frame in frames] == rows
     return rows

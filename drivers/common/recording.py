@@ -28,6 +28,7 @@ from lingbot_live.errors import (
     CameraNotFoundError,
     EndOfStreamError,
 )
+from lingbot_live.recording.bags.database import connect
 from lingbot_live.system.children import Child
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def sqlite_counts(path: Path) -> dict[str, int]:
         "SELECT topics.name, COUNT(messages.id) FROM topics "
         "LEFT JOIN messages ON messages.topic_id = topics.id GROUP BY topics.id"
     )
-    with _database(path) as database:
+    with contextlib.closing(connect(path)) as database:
         return {str(name): int(count) for name, count in database.execute(query)}
 
 
@@ -88,16 +89,11 @@ def check_sqlite(path: Path) -> set[str]:
     if path.stat().st_size < (65536 if page_size == 1 else page_size) * pages:
         raise BadRecordingError(f"{path}: the recording is cut short; copy it again")
     try:
-        with _database(path) as database:
+        # Not `with connect(...)`, which ends a transaction but leaves the file open.
+        with contextlib.closing(connect(path)) as database:
             return {name for (name,) in database.execute("SELECT name FROM topics")}
     except sqlite3.Error as error:
         raise BadRecordingError(f"{path}: no ROS recording inside ({error})") from error
-
-
-def _database(path: Path) -> contextlib.closing[sqlite3.Connection]:
-    # Not `with connect(...)`, which ends a transaction but leaves the file open.
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    return contextlib.closing(sqlite3.connect(uri, uri=True))
 
 
 def is_sound(scheme: str, path: Path) -> bool:

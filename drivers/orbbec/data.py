@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from drivers.common.pixels import FORMATS
-from drivers.common.rosbag import CHUNK, MAGIC, Bag, records
 from lingbot_live.cameras.base import CameraInfo, StreamProfile
 from lingbot_live.errors import (
     BadRecordingError,
@@ -22,6 +21,7 @@ from lingbot_live.errors import (
     CameraError,
 )
 from lingbot_live.frame import Calibration, Extrinsics, Intrinsics, RawDepth
+from lingbot_live.recording.bags.rosbag1 import CHUNK, MAGIC, Bag, records
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from drivers.common.rosbag import Bag, Message
 from drivers.orbbec.data import ACCEL_TOPIC, IMU_TOPICS
 from lingbot_live.errors import BadRecordingError
 from lingbot_live.frame import ImuSample
+from lingbot_live.recording.bags.rosbag1 import Bag, Message
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from drivers.common.recording import check_sqlite, existing_file, is_sound, probe, sqlite_counts
-from drivers.common.rosbag import Bag
 from drivers.realsense import data
 from drivers.realsense.camera import RealSenseCamera, sdk
 from lingbot_live.cameras.base import CameraInfo, Capture
 from lingbot_live.cameras.pace import Pace
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, EndOfStreamError
+from lingbot_live.recording.bags.rosbag1 import Bag
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lingbot_live.cameras.base import Camera, CameraInfo, Driver, RecordedFacts
+from lingbot_live.cameras.places import split_target
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, CameraNotFoundError, RecordingError
-from lingbot_live.recording.format import split_target
+from lingbot_live.recording.bags.files import SUFFIXES, holds_recording
 
 if TYPE_CHECKING:
     from lingbot_live.recording.recording import Recording
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
 class PlaybackDriver(Driver):
     """Addresses: ``session:FILE.mcap``, ``session:FILE.mcap#CAMERA``, or just the file's path.
 
-    In another program's file, CAMERA may be ``DEPTH,COLOR,CAMERA_INFO``, its topics' names.
+    Other programs' recordings too: MCAP, bags of ROS 1, files and folders of rosbag2, and those
+    packed with Zstandard. There CAMERA may be ``DEPTH,COLOR,CAMERA_INFO``, its topics' names.
     """
 
     scheme = "session"
     title = "Recorded session"
-    suffixes = (".mcap",)
+    suffixes = SUFFIXES
 
     def discover(self) -> list[CameraInfo]:
         """Return nothing: files are named, not found."""
         return []
+
+    def plays(self, path: Path) -> bool:
+        """Whether it is such a file or folder; bags of their own cameras the SDKs' drivers take."""
+        return holds_recording(path)
 
     def find(self, target: str) -> CameraInfo:
         """Return what a file says of its camera."""
@@ -62,7 +68,7 @@ class PlaybackDriver(Driver):
 
 @contextmanager
 def _opened(path: Path, camera: str) -> Iterator[Recording]:
-    if not path.is_file():
+    if not path.exists():
         raise CameraNotFoundError(f"session: no such file {path}; check the path")
     from lingbot_live.recording.foreign import Topics
     from lingbot_live.recording.recording import Recording

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lingbot_live.cameras.base import Camera, CameraInfo, Driver
+from lingbot_live.cameras.places import split_target
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import (
     CameraError,
@@ -128,17 +129,31 @@ def find_camera(address: str) -> CameraInfo:
 def absolute(address: str) -> str:
     """Return an address that means the same in a process that works in another folder."""
     scheme, target = _split(address)
-    path, mark, member = target.partition("#")
-    place = Path(path).expanduser()
+    place, member = split_target(target)
     names_a_file = scheme in ("", "folder", "session") or place.suffix
     if not (names_a_file and place.exists()):
         return address
-    return f"{scheme}:" * bool(scheme) + str(place.absolute()) + mark + member
+    return f"{scheme}:" * bool(scheme) + str(place.absolute()) + f"#{member}" * bool(member)
+
+
+def recording_of(address: str) -> tuple[str, str]:
+    """Return scheme and target of a recording, found out where the address is just its path.
+
+    Raises:
+        CameraNotFoundError: there is no such file, or no driver plays it.
+    """
+    scheme, target = _split(address)
+    if scheme:
+        _refuse_special(driver(scheme), target)
+        return scheme, target
+    found, path = _recording_driver(address)
+    return found.scheme, str(path)
 
 
 def may_have_members(address: str) -> bool:
-    """Whether an address may name a session file, judged by its text alone: it names a file."""
-    return Path(_split(address)[1].partition("#")[0]).suffix != ""
+    """Whether an address may name a recording of several cameras, judged by its text alone."""
+    scheme, target = _split(address)
+    return scheme in ("", "session") or Path(target.partition("#")[0]).suffix != ""
 
 
 def members(address: str) -> list[CameraInfo]:
@@ -201,7 +216,7 @@ def _recording_driver(address: str) -> tuple[Driver, Path]:
 def _refuse_special(named: Driver, target: str) -> None:
     """Refuse a pipe or device as a recording; a driver of devices may name them as it likes."""
     if named.suffixes:
-        _check_file(Path(target.partition("#")[0]).expanduser())
+        _check_file(split_target(target)[0])
 
 
 def _check_file(path: Path) -> None:
@@ -216,8 +231,8 @@ def files_of(addresses: Iterable[str]) -> list[Path]:
     found = []
     for address in addresses:
         target = _split(address)[1]
-        paths = (local_path(target), local_path(target.rpartition("#")[0] or target))
-        found += [path for path in paths if target and path.exists()][:1]
+        path = split_target(target)[0]
+        found += [path] if target and path.exists() else []
     return found
 
 

@@ -100,12 +100,13 @@ def refine(
     if output.suffix.lower() == ".mcap":
         if frames is not None or force:
             raise ConfigError("refine: --frames and --force are for folders, not for FILE.mcap")
-        if not inputs or inputs[0].suffix.lower() != ".mcap":
+        path = session.session_path(source)
+        if path is None:
             raise ConfigError(
                 f"refine: {source} is no session, and {output.name} would be one; record it first: "
                 f"lingbot-live record {source} -o FILE.mcap --raw-only"
             )
-        session.refine_session(inputs[0], output, config, lossless)
+        session.refine_session(path, output, config, lossless)
         return
     if os.path.lexists(output) and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder, or FILE.mcap for a session")

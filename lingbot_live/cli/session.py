@@ -104,10 +104,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say what is in a session file, damaged or not, or in a vendor's recording."""
-    from lingbot_live.cameras.registry import files_of
-
-    path = next(iter(files_of([str(file)])), local_path(file))
-    if path.suffix.lower() == ".mcap":
+    path = session_path(str(file))
+    if path is not None:
         from lingbot_live.recording.info import describe
 
         try:
@@ -123,6 +121,21 @@ def info(
     print(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
     if found.get("damage"):
         raise typer.Exit(1)
+
+
+def session_path(address: str) -> Path | None:
+    """Return the path of a session or another program's recording; None for what SDKs play.
+
+    Raises:
+        CameraError: there is no such file, or no driver plays it.
+    """
+    from lingbot_live.cameras import registry
+    from lingbot_live.cameras.places import split_target
+
+    if not registry.files_of([address]) and local_path(address).suffix.lower() == ".mcap":
+        return local_path(address)  # whoever opens it says what is wrong
+    scheme, target = registry.recording_of(address)
+    return split_target(target)[0] if scheme == "session" else None
 
 
 def repair(

@@ -10,11 +10,11 @@ from itertools import islice
 
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import Camera, CameraInfo
+from lingbot_live.cameras.places import split_target
 from lingbot_live.cameras.readings import OFFLINE, frame_count, readings
 from lingbot_live.errors import ExportError, LingbotLiveError
 from lingbot_live.frame import Frame, RecordedDepth
 from lingbot_live.recording.foreign import Topics
-from lingbot_live.recording.format import split_target
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import Enum
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -273,15 +273,6 @@ def slug(camera: str, taken: Collection[str] = ()) -> str:
         number += 1
         name = f"{base}_{number}"
     return name
-
-
-def split_target(target: str) -> tuple[Path, str]:
-    """Return path and camera of ``FILE#CAMERA``; a file whose own name has a # wins."""
-    whole = Path(target).expanduser()
-    name, hash_sign, camera = target.partition(f"{SUFFIX}#")
-    if whole.exists() or not hash_sign:
-        return whole, ""
-    return Path(name + SUFFIX).expanduser(), camera
 
 
 def expand_name(template: str, camera: str, now: datetime) -> str:

@@ -39,7 +39,7 @@ def describe(path: Path) -> dict[str, object]:
         about = recording.metadata.get(SESSION, {})
         return {
             "file": str(path),
-            "bytes": path.stat().st_size,
+            "bytes": recording.size_bytes,
             "made_by": f"lingbot-live {about['version']}" if "version" in about else None,
             "created": about.get("created"),
             "duration_s": round(recording.duration_s, 6),

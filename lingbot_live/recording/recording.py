@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,32 +14,21 @@ import numpy.typing as npt
 from lingbot_live.cameras.playtime import PlayTime
 from lingbot_live.errors import CorruptRecordingError, RecordingError, did_you_mean
 from lingbot_live.frame import Frame, RefinedFrame
-from lingbot_live.recording.foreign import (
-    ForeignFile,
-    ForeignTrack,
-    McapSource,
-    Topics,
-    TopicUse,
-)
-from lingbot_live.recording.format import (
-    CAMERA,
-    ROLE,
-    SESSION,
-    Event,
-    Role,
-    check_version,
-    read_event,
-)
-from lingbot_live.recording.mcap import cdr
+from lingbot_live.recording.bags import files, opening
+from lingbot_live.recording.foreign import ForeignFile, Topics, TopicUse
+from lingbot_live.recording.format import SESSION, Event, check_version
 from lingbot_live.recording.mcap.places import Times
-from lingbot_live.recording.mcap.reader import MessageReader
-from lingbot_live.recording.tracks import OwnTrack, Track, doubted_chunks
+from lingbot_live.recording.own_file import OwnFile, is_own
+from lingbot_live.recording.tracks import Track
 
 log = logging.getLogger(__name__)
 
 
 class Recording:
-    """Random access to a session file, ours or another program's MCAP with ROS 2 topics.
+    """Random access to a session file, or to another program's recording.
+
+    Those are MCAP files with topics of ROS or Foxglove, bags of ROS 1, and files and folders of
+    rosbag2 (see `lingbot_live.recording.bags`).
 
     Frames of all cameras count as one sequence in order of time; `tracks` has them by camera.
     Nothing is decoded before it is asked for, so memory stays small whatever the file's length.
@@ -59,24 +48,24 @@ class Recording:
 
     def __init__(self, path: str | Path, topics: Topics | None = None) -> None:
         self.path = Path(path).expanduser()
-        try:
-            self._reader = MessageReader(self.path)
-        except OSError as error:
-            raise RecordingError(f"{self.path}: cannot be opened ({error.strerror})") from error
+        self._closing = ExitStack()
         try:
             self._open(topics)
+        except OSError as error:
+            self.close()
+            raise RecordingError(f"{self.path}: cannot be opened ({error.strerror})") from error
         except BaseException:
             self.close()
             raise
 
     def _open(self, topics: Topics | None) -> None:
-        index = self._reader.index
-        self.metadata = dict(index.metadata)
+        self.files = tuple(files.resolve(self.path))
+        self._reader = opening.open_mcap(self.files, self._closing)
+        self.metadata = {} if self._reader is None else dict(self._reader.index.metadata)
         check_version(self.metadata.get(SESSION, {}), str(self.path))
-        self._foreign: ForeignFile | None = None
-        self.is_own = any(ROLE in channel.metadata for channel in index.channels.values())
-        tracks = self._own_tracks() if self.is_own else self._foreign_tracks(topics)
-        self.tracks: dict[str, Track] = {track.name: track for track in tracks if len(track)}
+        self._file = self._own() or self._foreign(topics)
+        self.is_own = isinstance(self._file, OwnFile)
+        self.tracks: dict[str, Track] = {t.name: t for t in self._file.tracks if len(t)}
         if not self.tracks:
             raise CorruptRecordingError(f"{self.path}: no frame with colour and depth in it")
         self._owner, self._row, self._times = _merge(list(self.tracks.values()))
@@ -85,24 +74,26 @@ class Recording:
     @property
     def topics(self) -> list[TopicUse]:
         """What every topic with messages holds, in the file's order."""
-        if self._foreign is not None:
-            return self._foreign.topics
-        return [
-            TopicUse(c.topic, c.schema, c.encoding, c.count, self._role(c.number))
-            for c in McapSource(self._reader).channels
-        ]
+        return self._file.topics
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its files, as they lie on the disk."""
+        return sum(file.stat().st_size for file in self.files)
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What was found damaged so far, in words; empty for a file that is whole."""
-        return tuple(self._reader.index.damage)
+        return () if self._reader is None else tuple(self._reader.index.damage)
 
     def check(self, most_s: float | None = None) -> tuple[int, int]:
         """Look for damage in the frames themselves, for ``most_s`` at most; `damage` says it.
 
         Returns:
-            Chunks looked at, and chunks in all.
+            Chunks looked at, and chunks in all; none where it is no single MCAP file.
         """
+        if self._reader is None:
+            return 0, 0
         return self._reader.check(most_s), len(self._reader.index.chunks)
 
     # ---- frames ------------------------------------------------------------------------------
@@ -198,18 +189,11 @@ class Recording:
     @property
     def events(self) -> list[Event]:
         """Markers, drops, pauses and changes of the refiner, in order of time; read anew."""
-        found = []
-        for channel in self._with_role(Role.EVENTS):
-            for row in range(len(self._reader.entries(channel))):
-                try:
-                    found.append(read_event(cdr.decode_text(self._reader.payload(channel, row))))
-                except CorruptRecordingError as error:
-                    log.info("%s: an event passed over: %s", self.path, error)
-        return sorted(found, key=lambda event: event.time_ns)
+        return self._file.events() if isinstance(self._file, OwnFile) else []
 
     def close(self) -> None:
         """Close the file; safe more than once."""
-        self._reader.close()
+        self._closing.close()
 
     def __enter__(self) -> Recording:
         return self
@@ -224,45 +208,18 @@ class Recording:
 
     # ---- private -----------------------------------------------------------------------------
 
-    def _with_role(self, role: Role) -> list[int]:
-        index = self._reader.index
-        return [
-            number
-            for number, channel in index.channels.items()
-            if channel.metadata.get(ROLE) == role.value and number in index.entries
-        ]
+    def _own(self) -> OwnFile | None:
+        reader = self._reader
+        return OwnFile(reader) if reader is not None and is_own(reader) else None
 
-    def _foreign_tracks(self, topics: Topics | None) -> list[ForeignTrack]:
-        known = self.path.stat()
-        key = self.path.resolve(), known.st_size, known.st_mtime_ns
-        self._foreign = ForeignFile(McapSource(self._reader), topics, key)
-        if not self._foreign.tracks:
-            raise self._foreign.nothing(str(self.path))
-        return self._foreign.tracks
-
-    def _role(self, channel: int) -> str:
-        metadata = self._reader.index.channels[channel].metadata
-        of = f" of {metadata[CAMERA]}" if CAMERA in metadata else ""
-        role: str = metadata.get(ROLE, "not used")
-        return role.replace("_", " ") + of
-
-    def _own_tracks(self) -> list[Track]:
-        doubted: set[int] = set()
-        for channels in self._cameras().values():
-            doubted |= doubted_chunks(self._reader.index, channels)
-        self._reader.index_anew(sorted(doubted))
-        cameras = self._cameras()
-        return [OwnTrack(name, channels, self._reader) for name, channels in cameras.items()]
-
-    def _cameras(self) -> dict[str, dict[Role, int]]:
-        """The channels of each camera by role."""
-        cameras: dict[str, dict[Role, int]] = {}
-        known: Any = Role._value2member_map_
-        for number, channel in self._reader.index.channels.items():
-            role = channel.metadata.get(ROLE)
-            if role in known and CAMERA in channel.metadata:
-                cameras.setdefault(channel.metadata[CAMERA], {})[Role(role)] = number
-        return cameras
+    def _foreign(self, topics: Topics | None) -> ForeignFile:
+        source = opening.open_source(self.files, self._reader, self._closing)
+        stats = [(file.resolve(), file.stat()) for file in self.files]
+        key = tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+        file = ForeignFile(source, topics, key)
+        if not file.tracks:
+            raise file.nothing(str(self.path))
+        return file
 
 
 def _merge(tracks: list[Track]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Times]:

@@ -18,7 +18,6 @@ pytest.importorskip("rosbags")
 from fixtures_orbbec import PERIOD_US, START_US, Bag, Pair
 from sessions import record
 
-from drivers.common.rosbag import Bag as RosBag
 from drivers.orbbec.driver import LiveOrbbec, OrbbecDriver
 from drivers.orbbec.sdk import context, sdk
 from lingbot_live.cameras import registry
@@ -28,6 +27,7 @@ from lingbot_live.cameras.readings import OFFLINE, every_frame
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, CameraDisconnectedError
 from lingbot_live.frame import Frame, ImuSample
+from lingbot_live.recording.bags.rosbag1 import Bag as RosBag
 from lingbot_live.recording.recording import Recording
 
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")

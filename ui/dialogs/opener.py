@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 
 from lingbot_live.cameras.discovery import Listing
+from lingbot_live.cameras.places import split_target
 from ui.controllers.feeds import Feeds
 from ui.controllers.refining import Refining
 from ui.controllers.replay import Replay
@@ -116,7 +117,7 @@ class Dialogs:
         lead = self._replay.lead
         if lead is None:
             return ExportInput()
-        names = [address.partition(".mcap#")[2] for address in self._stage.addresses]
+        names = [split_target(a.partition(":")[2])[1] for a in self._stage.addresses]
         return ExportInput(
             self._stage.asked[0],
             tuple(names) if len(names) > 1 and all(names) else (),

@@ -11,7 +11,7 @@ from lingbot_live.recording.format import expand_name
 from lingbot_live.recording.state import RecorderOptions, parse_split
 from ui.shell.settings import Settings
 
-RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap);;All files (*)"
+RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap *.zstd *.zst);;All files (*)"
 OUTPUT_FOLDER = Path.home() / "lingbot-live"  # until the user names another
 
 

@@ -10,6 +10,9 @@ from lingbot_live.recording.foreign.messages import Decoder
 
 DECODERS = {
     "cdr": "lingbot_live.recording.foreign.ros2:Ros2",
+    "ros1": "lingbot_live.recording.foreign.ros1:Ros1",
+    "protobuf": "lingbot_live.recording.foreign.foxglove_protobuf:FoxgloveProtobuf",
+    "json": "lingbot_live.recording.foreign.foxglove:FoxgloveJson",
 }
 
 

@@ -25,7 +25,7 @@ class Places:
 
     def __init__(self, source: MessageSource, streams: Sequence[Stream]) -> None:
         self._source, self._streams = source, streams
-        self._near: dict[str, dict[str, Extrinsics]] | None = None
+        self._near: dict[str, dict[str, Extrinsics]] | None = None  # T_other_name by name, other
 
     def between(self, color: Stream, depth: Stream) -> Extrinsics | None:
         """Return ``T_color_depth`` of two sensors; None where the file does not say."""

@@ -30,7 +30,7 @@ class Ros2:
 
     def knows(self, schema: str) -> bool:
         """Whether `decode` reads messages of this type."""
-        return schema in _READERS or schema == _EXTRINSICS
+        return self.name(schema) in _READERS or schema == _EXTRINSICS
 
     def decode(self, channel: Channel, data: Data) -> Message:
         """Return a message; CorruptRecordingError where it is damaged or empty."""
@@ -38,8 +38,8 @@ class Ros2:
             raise CorruptRecordingError(f"{channel.topic}: a message is empty")
         try:
             if channel.schema == _EXTRINSICS:
-                return _extrinsics(cdr.Reader(data), b"Header" in channel.definition)
-            return _READERS[channel.schema](data)
+                return _extrinsics(self.reader(data), b"Header" in channel.definition)
+            return _READERS[self.name(channel.schema)](self.reader(data))
         except (struct.error, ValueError, OverflowError) as error:
             raise CorruptRecordingError(f"{channel.topic}: {error}") from error
         except CorruptRecordingError as error:
@@ -48,17 +48,24 @@ class Ros2:
     def header(self, channel: Channel, head: Data) -> Header | None:
         """Return the header that images and calibrations begin with."""
         try:
-            return cdr.Reader(head).header()
+            return self.reader(head).header()
         except CorruptRecordingError:
             return None
 
+    def reader(self, data: Data) -> cdr.Reader:
+        """Return what takes the values off a message; CorruptRecordingError where it is none."""
+        return cdr.Reader(data)
 
-def _compressed(data: Data) -> CompressedImage:
-    return CompressedImage(*cdr.decode_compressed(data))
+    def name(self, schema: str) -> str:
+        """Return a type's name as ROS 2 has it."""
+        return schema
 
 
-def _camera(data: Data) -> CameraModel:
-    reader = cdr.Reader(data)
+def _compressed(reader: cdr.Reader) -> CompressedImage:
+    return CompressedImage(*cdr.decode_compressed(reader))
+
+
+def _camera(reader: cdr.Reader) -> CameraModel:
     header = reader.header()
     height, width = reader.number(), reader.number()
     model = reader.text()
@@ -69,8 +76,7 @@ def _camera(data: Data) -> CameraModel:
     return CameraModel(header, width, height, model, d, k, r, p, binning, (x, y, wide, high))
 
 
-def _transforms(data: Data) -> Transforms:
-    reader = cdr.Reader(data)
+def _transforms(reader: cdr.Reader) -> Transforms:
     found = []
     for _ in range(reader.number()):
         parent, child = reader.header().frame_id, reader.text()
@@ -106,10 +112,10 @@ def rigid(translation_m: tuple[float, ...], quaternion: tuple[float, ...]) -> Ex
     return Extrinsics(turn, (translation_m[0], translation_m[1], translation_m[2]))
 
 
-_READERS: dict[str, Callable[[Data], Message]] = {
+_READERS: dict[str, Callable[[cdr.Reader], Message]] = {
     schemas.IMAGE: cdr.decode_image,
     schemas.COMPRESSED_IMAGE: _compressed,
     schemas.CAMERA_INFO: _camera,
     schemas.TRANSFORMS: _transforms,
-    schemas.TEXT: lambda data: Text(cdr.decode_text(data)),
+    schemas.TEXT: lambda reader: Text(reader.text()),
 }

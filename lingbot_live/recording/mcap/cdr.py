@@ -94,11 +94,15 @@ class Reader:
     def take(self, code: str, count: int = 1) -> tuple[float, ...]:
         """Return ``count`` numbers of `struct`'s ``code``."""
         size = struct.calcsize(code)
-        start = self._at + (-self._at % size)
+        start = self._at + self._padding(size)
         self._at = start + size * count
         if self._at > len(self._data):
             raise CorruptRecordingError("a message ends too early")
         return struct.unpack_from(f"{self._order}{count}{code}", self._data, start)
+
+    def _padding(self, size: int) -> int:
+        """Return how many bytes come before a number of a size."""
+        return -self._at % size
 
     def number(self, code: str = "I") -> int:
         """Return one integer."""
@@ -131,9 +135,9 @@ def encode_image(header: Header, encoding: str, image: npt.NDArray[np.generic]) 
     return head.put("I", step, rows.nbytes).end(rows.data.cast("B"))
 
 
-def decode_image(data: bytes | memoryview) -> Image:
+def decode_image(data: bytes | memoryview | Reader) -> Image:
     """Decode ``sensor_msgs/msg/Image``; its pixels are not copied."""
-    reader = Reader(data)
+    reader = _reader(data)
     header = reader.header()
     height, width = reader.number(), reader.number()
     encoding, big = reader.text(), bool(reader.number("B"))
@@ -150,9 +154,9 @@ def encode_compressed(header: Header, kind: str, data: bytes) -> bytes:
     return Writer().header(header).text(kind).put("I", len(data)).end(data)
 
 
-def decode_compressed(data: bytes | memoryview) -> tuple[Header, str, memoryview]:
+def decode_compressed(data: bytes | memoryview | Reader) -> tuple[Header, str, memoryview]:
     """Return header, format and the compressed bytes."""
-    reader = Reader(data)
+    reader = _reader(data)
     return reader.header(), reader.text(), reader.octets()
 
 
@@ -227,9 +231,13 @@ def encode_text(text: str) -> bytes:
     return Writer().text(text).end()
 
 
-def decode_text(data: bytes | memoryview) -> str:
+def decode_text(data: bytes | memoryview | Reader) -> str:
     """Decode ``std_msgs/msg/String``."""
-    return Reader(data).text()
+    return _reader(data).text()
+
+
+def _reader(data: bytes | memoryview | Reader) -> Reader:
+    return data if isinstance(data, Reader) else Reader(data)
 
 
 def encode_bytes(data: npt.NDArray[np.uint8]) -> bytes:
