@@ -169,9 +169,12 @@ def _read_front(source: Source, index: FileIndex) -> None:
     at = len(MAGIC)
     while at + 9 <= source.size:
         opcode, length = PREFIX.unpack(source.read(at, 9))
-        if opcode not in _DEFINITIONS and opcode in _KNOWN:
+        if opcode == _UNREADABLE:
+            raise CorruptRecordingError("what stands before the chunks is damaged")
+        if opcode in _DEFINITIONS:
+            _define(index, opcode, source.read(at + 9, min(length, MOST_SMALL)))
+        elif opcode in _KNOWN:
             return
-        _define(index, opcode, source.read(at + 9, min(length, MOST_SMALL)))
         at += 9 + length
 
 
