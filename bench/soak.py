@@ -39,7 +39,7 @@ def soak(minutes: float, addresses: list[str]) -> int:
             if passed_s > min(_WARM_S, minutes * 30):
                 samples.append(Sample.now(process))
             time.sleep(_EVERY_S)
-        feeds = session.stats()["feeds"]
+        feeds = session.stats().as_dict()["feeds"]
     assert isinstance(feeds, dict)
     for name, feed in feeds.items():
         print(f"{name}: {feed['state']}, {feed['captured']} frames, missed {feed['missed']}")

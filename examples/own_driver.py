@@ -42,4 +42,4 @@ session = Session([("ramp", lambda: camera)], lambda: create_refiner(RefinerConf
 session.start(max_frames=30)
 session.wait()
 session.stop()
-print(session.stats()["feeds"])
+print(session.stats().feeds["ramp"].figures)

@@ -210,7 +210,7 @@ def _run_headless(
     finally:
         session.stop()
         if ended or stats is not None:  # on a screen an error is to stand alone
-            _write_json(stats, session.stats())
+            _write_json(stats, session.stats().as_dict())
 
 
 def _wait(session: Session, duration_s: float | None) -> None:

@@ -14,12 +14,12 @@ from lingbot_live.config import CameraConfig, RefinerConfig, SessionConfig
 from lingbot_live.errors import LingbotLiveError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo, Tap
 from lingbot_live.pipeline.capture import CaptureWorker
+from lingbot_live.pipeline.figures import CameraFigures, RefinerFigures, SessionStats
 from lingbot_live.pipeline.inference import InferenceWorker, Inlet, RefinerState
 from lingbot_live.pipeline.latest import Latest
 from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.system.malloc import share_heaps
-from lingbot_live.system.outputs import MARK
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Session:
 
         with Session.of(["synthetic:stereo"], RefinerConfig("guided")) as session:
             session.wait(duration_s=5)
-            print(session.stats())
+            print(session.stats().as_dict())
     """
 
     def __init__(
@@ -297,22 +297,19 @@ class Session:
         end_s = self._stopped_s or time.monotonic()
         return end_s - (self._started_s or end_s)
 
-    def stats(self) -> dict[str, object]:
-        """Return counts, rates, drops and latencies as plain data (JSON-ready)."""
+    def stats(self) -> SessionStats:
+        """Return counts, rates, drops and latencies up to now."""
         info = self.refiner_info
-        return {
-            "app": MARK,
-            "duration_s": round(self.elapsed_s, 3),
-            "refiner": {
-                "state": self.refiner_state.value,
-                "error": str(self.refiner_error) if self.refiner_error else None,
-                "name": info.name if info else None,
-                "device": info.device if info else None,
-                "precision": info.precision if info else None,
-                "tokens": info.tokens if info else None,
-            },
-            "feeds": {feed.name: _feed_stats(feed) for feed in self.feeds},
-        }
+        refiner = RefinerFigures(
+            self.refiner_state.value,
+            str(self.refiner_error) if self.refiner_error else None,
+            info.name if info else None,
+            info.device if info else None,
+            info.precision if info else None,
+            info.tokens if info else None,
+        )
+        feeds = {feed.name: _feed_stats(feed) for feed in self.feeds}
+        return SessionStats(round(self.elapsed_s, 3), refiner, feeds)
 
     # ---- private -----------------------------------------------------------------------------
 
@@ -351,15 +348,15 @@ class Session:
         return all(feed.state is CameraState.FAILED for feed in self.feeds)
 
 
-def _feed_stats(feed: Feed) -> dict[str, object]:
+def _feed_stats(feed: Feed) -> CameraFigures:
     info = feed.info
-    return {
-        "state": feed.state.value,
-        "error": str(feed.error) if feed.error else None,
-        "camera": info.name if info else None,
-        "serial": info.serial if info else None,
-        **feed.stats.as_dict(),
-    }
+    return CameraFigures(
+        feed.state.value,
+        str(feed.error) if feed.error else None,
+        info.name if info else None,
+        info.serial if info else None,
+        feed.stats.figures(),
+    )
 
 
 def _with_unique_names(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -63,17 +64,42 @@ class Samples:
         values = list(self._values)
         return float(np.percentile(values, percent)) if values else 0.0
 
-    def summary(self) -> dict[str, float]:
-        """Return ``{"p50", "p95", "max"}``, empty without values."""
+    def summary(self) -> Summary | None:
+        """Return median, 95th percentile and largest; None without values."""
         values = list(self._values)
         if not values:
-            return {}
+            return None
         p50, p95 = np.percentile(values, [50, 95])
-        return {
-            "p50": round(float(p50), 3),
-            "p95": round(float(p95), 3),
-            "max": round(max(values), 3),
-        }
+        return Summary(round(float(p50), 3), round(float(p95), 3), round(max(values), 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Of the last measurements of one thing."""
+
+    p50: float
+    p95: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFigures:
+    """What `FeedStats` counted up to a moment."""
+
+    captured: int
+    refined: int
+    shown: int
+    drops: dict[str, int]
+    missed: dict[str, int]
+    out_of_range_pixels: int
+    reconnects: int
+    fps_captured: float
+    fps_refined: float
+    fps_shown: float
+    fps_captured_recent: float
+    fps_refined_recent: float
+    fps_shown_recent: float
+    latency_ms: dict[str, Summary]  # by stage of `STAGES`
 
 
 class FeedStats:
@@ -136,26 +162,26 @@ class FeedStats:
         """How many Frames were refined."""
         return self._refined.count
 
-    def as_dict(self) -> dict[str, object]:
-        """Return everything as plain data, with units in the keys."""
+    def figures(self) -> FeedFigures:
+        """Return everything as it is now."""
         with self._lock:
-            return {
-                "captured": self._captured.count,
-                "refined": self._refined.count,
-                "shown": self._shown.count,
-                "drops": dict(self._drops),
-                "missed": dict(self.missed),
-                "out_of_range_pixels": self.out_of_range,
-                "reconnects": self.reconnects,
-                "fps_captured": round(self._captured.mean_hz, 3),
-                "fps_refined": round(self._refined.mean_hz, 3),
-                "fps_shown": round(self._shown.mean_hz, 3),
-                "fps_captured_recent": round(self._captured.recent_hz, 3),
-                "fps_refined_recent": round(self._refined.recent_hz, 3),
-                "fps_shown_recent": round(self._shown.recent_hz, 3),
-                "latency_ms": {
+            return FeedFigures(
+                captured=self._captured.count,
+                refined=self._refined.count,
+                shown=self._shown.count,
+                drops=dict(self._drops),
+                missed=dict(self.missed),
+                out_of_range_pixels=self.out_of_range,
+                reconnects=self.reconnects,
+                fps_captured=round(self._captured.mean_hz, 3),
+                fps_refined=round(self._refined.mean_hz, 3),
+                fps_shown=round(self._shown.mean_hz, 3),
+                fps_captured_recent=round(self._captured.recent_hz, 3),
+                fps_refined_recent=round(self._refined.recent_hz, 3),
+                fps_shown_recent=round(self._shown.recent_hz, 3),
+                latency_ms={
                     stage: summary
                     for stage, samples in self._stages.items()
-                    if (summary := samples.summary())
+                    if (summary := samples.summary()) is not None
                 },
-            }
+            )

@@ -246,7 +246,7 @@ def test_65535_is_no_measurement_and_counted(tmp_path):
     session.start()
     session.wait()
     session.stop()
-    assert next(iter(session.stats()["feeds"].values()))["out_of_range_pixels"] == 3
+    assert next(iter(session.stats().as_dict()["feeds"].values()))["out_of_range_pixels"] == 3
 
 
 # ---- orientation ---------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ def test_a_bad_image_in_a_loop_is_told_once(tmp_path, caplog):
     session.start(max_frames=9)
     session.wait()
     session.stop()
-    (feed,) = session.stats()["feeds"].values()
+    (feed,) = session.stats().as_dict()["feeds"].values()
     assert feed["missed"]["damaged"] >= 4
     assert caplog.text.count("0001.png: not a readable image") == 1
 

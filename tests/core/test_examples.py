@@ -36,7 +36,7 @@ def test_every_example_is_run_here():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("own_driver", "'captured': 30"),
+        ("own_driver", "captured=30"),
         ("own_refiner", "valid before"),
         ("live_metrics", "fill_share"),
     ],

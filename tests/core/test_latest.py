@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import asdict
 
 from lingbot_live.pipeline.latest import Latest
-from lingbot_live.pipeline.stats import FeedStats, Rate, Samples
+from lingbot_live.pipeline.stats import FeedStats, Rate, Samples, Summary
 from lingbot_live.system.worker import Worker
 
 
@@ -84,10 +85,10 @@ def test_a_rate_is_events_over_time():
 
 def test_percentiles_of_known_values():
     samples = Samples(1000)
-    assert samples.summary() == {}
+    assert samples.summary() is None
     for value in range(101):
         samples.add(float(value))
-    assert samples.summary() == {"p50": 50.0, "p95": 95.0, "max": 100.0}
+    assert samples.summary() == Summary(50.0, 95.0, 100.0)
 
 
 def test_stats_are_plain_data():
@@ -97,6 +98,6 @@ def test_stats_are_plain_data():
     stats.count_captured()
     stats.count_drop("replaced")
     stats.add_stage("refine", 5_000_000)
-    loaded = json.loads(json.dumps(stats.as_dict()))
+    loaded = json.loads(json.dumps(asdict(stats.figures())))
     assert loaded["drops"] == {"replaced": 1}
     assert loaded["latency_ms"]["refine"]["p50"] == 5.0

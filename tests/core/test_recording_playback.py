@@ -127,7 +127,7 @@ def test_recorded_depth_comes_along(take):
         assert np.abs(refined.depth_m - want.depth_m).max() <= 8e-6  # float32 at 65 m
         assert refined.refiner == want.refiner
     assert session.refiner_error is None
-    assert stats.captured == stats.refined + sum(stats.as_dict()["drops"].values())
+    assert stats.captured == stats.refined + sum(stats.figures().drops.values())
 
 
 def held(camera):

@@ -36,7 +36,7 @@ def wait_for(condition, timeout_s: float = 5.0) -> None:
 
 
 def feed_stats(session: Session, name: str) -> dict:
-    return session.stats()["feeds"][name]  # type: ignore[index]
+    return session.stats().as_dict()["feeds"][name]  # type: ignore[index]
 
 
 def test_every_captured_frame_is_refined_or_counted_as_a_drop():

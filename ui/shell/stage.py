@@ -141,7 +141,7 @@ class Stage(QObject):
         self.ending.emit()
         self.session = None
         self.stall.stop()
-        self._stats = session.stats()
+        self._stats = session.stats().as_dict()
         self.bridge.follow(None)
         self.sessionChanged.emit()
         return session.stop
@@ -159,7 +159,7 @@ class Stage(QObject):
 
     def stats(self) -> dict[str, object]:
         """Return the session's statistics, those of the last one where there is none."""
-        return self.session.stats() if self.session is not None else self._stats
+        return self._stats if self.session is None else self.session.stats().as_dict()
 
     # ---- private -----------------------------------------------------------------------------
 

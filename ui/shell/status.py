@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import psutil
 
 from lingbot_live.frame import RefinerInfo
 from lingbot_live.pipeline.inference import RefinerState
 from lingbot_live.pipeline.session import Session
+from lingbot_live.pipeline.stats import FeedFigures
 
 
 def status_line(session: Session | None, display_hz: float) -> str:
     """Return rates, latency, drops and what runs where, over all feeds."""
     if session is None:
         return "stopped"
-    stats: dict[str, Any] = session.stats()
-    feeds = list(stats["feeds"].values())
+    feeds = [feed.figures for feed in session.stats().feeds.values()]
     parts = [
-        f"capture {_sum(feeds, 'fps_captured_recent'):5.1f} fps",
-        f"refine {_sum(feeds, 'fps_refined_recent'):5.1f}",
+        f"capture {sum(f.fps_captured_recent for f in feeds):5.1f} fps",
+        f"refine {sum(f.fps_refined_recent for f in feeds):5.1f}",
         f"display {display_hz:5.1f}",
         _latency(feeds),
         _drops(feeds),
@@ -38,23 +36,18 @@ def refiner_text(state: RefinerState, info: RefinerInfo | None, error: BaseExcep
     return str(info) if info else ""
 
 
-def _sum(feeds: list[dict[str, Any]], key: str) -> float:
-    return float(sum(feed[key] for feed in feeds))
-
-
-def _latency(feeds: list[dict[str, Any]]) -> str:
-    shown = [feed["latency_ms"].get("until_shown") for feed in feeds]
-    known = [summary for summary in shown if summary]
+def _latency(feeds: list[FeedFigures]) -> str:
+    known = [f.latency_ms["until_shown"] for f in feeds if "until_shown" in f.latency_ms]
     if not known:
         return "latency  –"
-    p50, p95 = (max(summary[key] for summary in known) for key in ("p50", "p95"))
+    p50, p95 = max(s.p50 for s in known), max(s.p95 for s in known)
     return f"latency {p50:3.0f} / {p95:3.0f} ms"
 
 
-def _drops(feeds: list[dict[str, Any]]) -> str:
+def _drops(feeds: list[FeedFigures]) -> str:
     causes: dict[str, int] = {}
     for feed in feeds:
-        for cause, count in [*feed["drops"].items(), *feed["missed"].items()]:
+        for cause, count in [*feed.drops.items(), *feed.missed.items()]:
             causes[cause] = causes.get(cause, 0) + count
     if not causes:
         return "lost 0"
