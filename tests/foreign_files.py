@@ -33,6 +33,10 @@ class OtherProgram:
         self._writer.finish()
         self._file.close()
 
+    def begin_channels_anew(self):
+        """Let topics go on in channels of their own, as merged files and restarted nodes do."""
+        self._channels = {}
+
     def put(self, topic, schema, log_ns, data, encoding="cdr"):
         """Write one message as it is."""
         if schema not in self._schemas:

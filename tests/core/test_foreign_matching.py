@@ -96,6 +96,19 @@ def test_depth_whose_colour_was_lost_is_left_out_and_counted(path):
         )
 
 
+def test_a_topic_in_several_channels_is_one(path):
+    with OtherProgram(path) as file:
+        for row in range(6):
+            if row in (2, 3):
+                file.begin_channels_anew()
+            file.camera(INFO, stamp_ns(row), FRAME)
+            file.image(DEPTH, stamp_ns(row), FRAME, "16UC1", depth_image(row))
+            file.image(COLOR, stamp_ns(row), FRAME, "rgb8", color_image(row))
+    with Recording(path) as recording:
+        assert numbers(recording) == (list(range(6)), list(range(6)))
+        assert [topic.messages for topic in recording.topics] == [6, 6, 6]
+
+
 def all_transports(file, root=ROOT, frame=FRAME, rows=3, skip=()):
     """As `ros2 bag record -a` with every transport: the packed ones differ from the raw."""
     head = bytes(12)

@@ -51,9 +51,17 @@ def open_source(
         RecordingError, OSError: one of them is no recording, or cannot be read.
     """
     if reader is not None:
-        return UnpackedSource(McapSource(reader))
-    parts = [_open_file(plain(file, closing), closing) for file in files]
-    return UnpackedSource(parts[0] if len(parts) == 1 else JoinedSource(parts))
+        return UnpackedSource(_joined([McapSource(reader)]))
+    return UnpackedSource(_joined([_open_file(plain(file, closing), closing) for file in files]))
+
+
+def _joined(parts: Sequence[MessageSource]) -> MessageSource:
+    """Return parts as one source, in which each topic is one channel.
+
+    A topic has several where files were merged, a node was restarted, or two nodes published it.
+    """
+    topics = [(c.topic, c.schema, c.encoding) for part in parts for c in part.channels]
+    return parts[0] if len(parts) == 1 and len(set(topics)) == len(topics) else JoinedSource(parts)
 
 
 def _open_file(path: Path, closing: ExitStack) -> MessageSource:
