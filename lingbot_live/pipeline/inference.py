@@ -15,9 +15,12 @@ from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.pipeline.latest import Latest
 from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.refiners.base import Refiner
+from lingbot_live.refiners.scale_check import moved_regions, scale_ratio, scale_warnings
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
+
+_CHECK_NS = 1_000_000_000  # between two checks of the scale
 
 
 class RefinerState(str, Enum):
@@ -44,6 +47,7 @@ class Inlet:
     stats: FeedStats
     on_refined: Callable[[RefinedFrame], None]
     slot: Latest[tuple[Frame, int]]  # with the time.monotonic_ns() of the put
+    check_ns: int = field(default=0)  # when the scale is to be checked next
     served: int = field(default=0)  # when it was served last, in frames of all feeds
 
     def put(self, frame: Frame) -> None:
@@ -218,6 +222,7 @@ class InferenceWorker:
             self._note_failure(inlet, error)
             return
         self._note_success(inlet.stats, refined, put_ns)
+        self._check_scale(inlet, refined)
         inlet.on_refined(refined)
 
     def _note_success(self, stats: FeedStats, refined: RefinedFrame, put_ns: int) -> None:
@@ -228,6 +233,19 @@ class InferenceWorker:
         if self.error is not None or refined.refiner != self.info:
             self.error, self.info = None, refined.refiner
             self._on_change()
+
+    def _check_scale(self, inlet: Inlet, refined: RefinedFrame) -> None:
+        """Look once a second whether the refiner kept the sensor's scale; 2 ms."""
+        if refined.finished_ns < inlet.check_ns or refined.depth_m is refined.frame.depth_m:
+            return
+        inlet.check_ns = refined.finished_ns + _CHECK_NS
+        raw_m, refined_m = refined.frame.depth_m[::3, ::3], refined.depth_m[::3, ::3]
+        found = scale_warnings(
+            scale_ratio(raw_m, refined_m), moved_regions(refined.frame.depth_m, refined.depth_m)
+        )
+        if found and not inlet.stats.warnings:
+            log.warning("%s: %s", inlet.name, found[0])
+        inlet.stats.warnings = found
 
     def _note_failure(self, inlet: Inlet, error: Exception) -> None:
         inlet.stats.count_drop("refiner failed")

@@ -93,6 +93,7 @@ class FeedFigures:
     missed: dict[str, int]
     out_of_range_pixels: int
     reconnects: int
+    warnings: list[str]  # of the refined depth that was looked at last
     fps_captured: float
     fps_refined: float
     fps_shown: float
@@ -118,6 +119,7 @@ class FeedStats:
         self._stages = {stage: Samples(window) for stage in STAGES}
         self.missed: Counter[str] = Counter()
         self.reconnects = 0
+        self.warnings: tuple[str, ...] = ()  # of the refined depth that was looked at last
         self.out_of_range = 0  # pixels of all Frames, see `Frame.out_of_range`
 
     def count_captured(self, out_of_range: int = 0) -> None:
@@ -173,6 +175,7 @@ class FeedStats:
                 missed=dict(self.missed),
                 out_of_range_pixels=self.out_of_range,
                 reconnects=self.reconnects,
+                warnings=list(self.warnings),
                 fps_captured=round(self._captured.mean_hz, 3),
                 fps_refined=round(self._refined.mean_hz, 3),
                 fps_shown=round(self._shown.mean_hz, 3),

@@ -35,11 +35,11 @@ from lingbot_live.quality.meter import (
     MeterSettings,
     change_numbers,
     mean_numbers,
-    scale_warnings,
 )
 from lingbot_live.quality.realsense_dqt import rs_numbers, rs_roi, rs_temporal_noise_percent
 from lingbot_live.quality.temporal import Stillness
 from lingbot_live.refiners.base import Refiner
+from lingbot_live.refiners.scale_check import MovedRegion, moved_regions, scale_warnings
 from lingbot_live.roi import Roi
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ class _Stream:
         self.label = label
         self._meter = DepthMeter(settings)
         self._changes: list[Numbers] = []
+        self._moved: list[MovedRegion] = []  # of the frame with the largest
         self._distances: list[Floats] = []
         self._histograms: list[Floats] = []
         self._picture: DepthMap | None = None
@@ -107,6 +108,7 @@ class _Stream:
         frame, depth_m = result if isinstance(result, Frame) else result.frame, result.depth_m
         if isinstance(result, RefinedFrame):
             self._changes.append(_change_numbers(result))
+            self._moved = max(self._moved, moved_regions(frame.depth_m, depth_m))
             self.refiner = result.refiner
         self._meter.add(depth_m, frame, moved=moved)
         sparse = depth_m[::2, ::2]
@@ -123,7 +125,7 @@ class _Stream:
             self.refiner,
             _mean_by_distance(self._distances),
             np.mean(self._histograms, axis=0),
-            scale_warnings(numbers.get("scale_ratio", float("nan"))),
+            scale_warnings(numbers.get("scale_ratio", float("nan")), self._moved),
             self._picture,
             self.frames,
         )

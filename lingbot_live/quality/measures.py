@@ -1,4 +1,4 @@
-"""Depth quality of one image without a reference: fill, ranges, scale, edges.
+"""Depth quality of one image without a reference: fill, ranges, edges.
 
 These are the corrected forms of what the vendors' tools show (theirs: `realsense_dqt` beside).
 Results are `Numbers`: plain values under the keys of `metric` beside, nan = not available.
@@ -16,7 +16,6 @@ Floats = npt.NDArray[np.float64]
 
 NAN = float("nan")
 _BEYOND = np.float32(1e6)  # metres, farther than any depth
-SCALE_LIMITS = (0.97, 1.03)  # refined over raw, outside of which people are warned
 
 
 def fill_share(depth_m: DepthMap) -> float:
@@ -28,16 +27,6 @@ def range_histogram(depth_m: DepthMap, edges_m: Floats) -> Floats:
     """Return the share of all pixels by depth, one per bin of ``edges_m`` (metres, ascending)."""
     counts = np.histogram(depth_m[depth_m > 0], edges_m)[0]
     return counts / max(depth_m.size, 1)
-
-
-def scale_ratio(raw_m: DepthMap, refined_m: DepthMap) -> float:
-    """Return the median of ``refined / raw`` where both are valid; nan where nothing is.
-
-    A refiner may fill and smooth, but the metric scale is the sensor's: outside `SCALE_LIMITS` one
-    of the two is wrong (checkpoint of another depth range, wrong depth unit).
-    """
-    both = (raw_m > 0) & (refined_m > 0)
-    return float(np.median(refined_m[both] / raw_m[both])) if both.any() else NAN
 
 
 # ---- edges -----------------------------------------------------------------------------------

@@ -14,15 +14,19 @@ from lingbot_live.frame import DepthMap, Frame, RefinedFrame
 from lingbot_live.quality.depth_errors import Change, change_map, change_shares, reference_errors
 from lingbot_live.quality.measures import (
     NAN,
-    SCALE_LIMITS,
     Numbers,
     edge_fattening_px,
     fill_share,
     flying_share,
-    scale_ratio,
 )
 from lingbot_live.quality.plane import plane_quality
 from lingbot_live.quality.temporal import Stillness, TemporalWindow
+from lingbot_live.refiners.scale_check import (
+    MovedRegion,
+    moved_regions,
+    scale_ratio,
+    scale_warnings,
+)
 from lingbot_live.roi import Roi
 
 
@@ -108,6 +112,7 @@ class QualityMeter:
             self._refined = DepthMeter(self.settings)
             self._change: deque[Numbers] = deque(maxlen=self.settings.averaged)
             self._costs_ms: deque[float] = deque(maxlen=self.settings.averaged)
+            self._moved: list[MovedRegion] = []  # in the last measured frame
             self._stillness = Stillness()
             self._last_ns: int | None = None
             self._frames = 0
@@ -137,9 +142,8 @@ class QualityMeter:
             refined = self._refined.numbers() if change else None
             cost_ms = float(np.mean(self._costs_ms)) if self._costs_ms else 0.0
             ratio = change["scale_ratio"] if change else NAN
-            return QualitySnapshot(
-                raw, refined, change, self._frames, cost_ms, scale_warnings(ratio)
-            )
+            warnings = scale_warnings(ratio, self._moved)
+            return QualitySnapshot(raw, refined, change, self._frames, cost_ms, warnings)
 
     def _measure(self, frame: Frame, refined: RefinedFrame | None) -> None:
         moved = self._stillness.moved(frame.color)
@@ -148,6 +152,7 @@ class QualityMeter:
         if refined is not None:
             self._refined.add(refined.depth_m, frame, moved=moved)
             self._change.append(change_numbers(refined, self.settings.stride))
+            self._moved = moved_regions(frame.depth_m, refined.depth_m)
 
 
 def _coarser(region: tuple[slice, slice], step: int) -> tuple[slice, slice]:
@@ -202,17 +207,6 @@ def change_numbers(refined: RefinedFrame, stride: int = 1) -> Numbers:
         "scale_ratio": scale_ratio(raw_m, refined_m),
         "refine_ms": (refined.finished_ns - refined.started_ns) / 1e6,
     }
-
-
-def scale_warnings(ratio: float) -> tuple[str, ...]:
-    """Return a line of warning where refined and raw depth disagree on scale."""
-    low, high = SCALE_LIMITS
-    if not (ratio < low or ratio > high):
-        return ()
-    return (
-        f"refined depth is {ratio:.3f} times the raw depth in the median (expected {low} to "
-        f"{high}): check the depth unit, the intrinsics and the checkpoint",
-    )
 
 
 def mean_numbers(rows: Iterable[Numbers]) -> Numbers:

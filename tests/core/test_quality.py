@@ -17,11 +17,11 @@ from lingbot_live.quality.measures import (
     fill_share,
     flying_share,
     range_histogram,
-    scale_ratio,
 )
 from lingbot_live.quality.meter import MeterSettings, QualityMeter, change_numbers, image_numbers
 from lingbot_live.quality.metric import METRICS
 from lingbot_live.quality.temporal import LEAST_FRAMES, Stillness, TemporalWindow, noise_of_sums
+from lingbot_live.refiners.scale_check import moved_regions, scale_ratio
 from lingbot_live.roi import Roi
 
 
@@ -75,6 +75,45 @@ def test_scale_disagreement_is_seen_and_said():
         depth = frame.depth_m * np.float32(factor)
         meter.add(RefinedFrame(frame, depth, depth > 0, RefinerInfo("x"), 0, 5_000_000))
         assert bool(meter.snapshot().warnings) is warned
+
+
+def a_hand_in_a_room(hand_m, refined_m):
+    """Raw and refined depth of a hand before a wall that both agree on, with a sensor's noise."""
+    rng = np.random.default_rng(0)
+    raw = 3 + 0.05 * rng.standard_normal((480, 640)).astype(np.float32)
+    raw[rng.random(raw.shape) < 0.01] = 9.0  # outliers, which a refiner may well mend
+    refined = np.full_like(raw, 3.0)
+    raw[100:200, 400:520] = hand_m
+    refined[100:200, 400:520] = refined_m
+    return raw, refined
+
+
+def test_an_object_that_jumps_is_told_with_its_place_though_the_room_agrees():
+    raw, refined = a_hand_in_a_room(0.6, 1.8)
+    assert scale_ratio(raw, refined) == pytest.approx(1, abs=0.01)
+    (region,) = moved_regions(raw, refined)
+    assert region.share == pytest.approx(100 * 120 / (480 * 640), rel=0.05)
+    assert (region.u, region.v) == (pytest.approx(459.5, abs=3), pytest.approx(149.5, abs=3))
+    assert (region.raw_m, region.refined_m) == pytest.approx((0.6, 1.8), rel=0.001)
+    meter, frame = QualityMeter(), frame_of(raw)
+    meter.add(RefinedFrame(frame, refined, refined > 0, RefinerInfo("x"), 0, 5_000_000))
+    (warning,) = meter.snapshot().warnings
+    assert "3.9% of the picture" in warning
+    assert "from 0.60 to 1.80 m" in warning
+
+
+def test_what_a_refiner_smooths_is_no_warning():
+    assert moved_regions(*a_hand_in_a_room(0.6, 0.62)) == []
+    raw, refined = a_hand_in_a_room(0.0, 1.8)  # filled, not moved
+    assert moved_regions(raw, refined) == []
+
+
+def test_the_largest_region_comes_first():
+    raw, refined = a_hand_in_a_room(0.6, 1.8)
+    refined[300:460, 40:240] = 1.5
+    far, near = moved_regions(raw, refined)
+    assert (far.refined_m, near.refined_m) == pytest.approx((1.5, 1.8))
+    assert far.share > near.share
 
 
 def test_changes_add_up():

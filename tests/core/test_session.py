@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import numpy as np
 import pytest
 from scripted import ScriptedCamera, SlowRefiner
 
@@ -18,7 +19,7 @@ from lingbot_live.errors import (
     SessionStateError,
     WeightsError,
 )
-from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.frame import DepthMap, Frame, Mask, RefinedFrame, RefinerInfo
 from lingbot_live.pipeline.inference import RefinerState
 from lingbot_live.pipeline.session import Session
 from lingbot_live.refiners.base import PassthroughRefiner, Refiner
@@ -75,6 +76,30 @@ def test_latency_is_stamped_per_stage():
     assert stages["refine"]["p50"] >= 10
     assert stages["until_refined"]["p50"] >= stages["refine"]["p50"]
     assert stages["refine"]["p50"] <= stages["refine"]["p95"] <= stages["refine"]["max"]
+
+
+class Mover(Refiner):
+    """Agrees with the camera but for one corner, which it puts at twice the distance."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__(RefinerInfo("mover"))
+        self._factor = np.float32(factor)
+
+    def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
+        depth_m = frame.depth_m.copy()
+        rows, columns = (slice(size // 2, None) for size in depth_m.shape)
+        depth_m[rows, columns] *= self._factor
+        return depth_m, depth_m > 0
+
+
+@pytest.mark.parametrize(("factor", "words"), [(1.0, []), (2.0, ["25.0% of the picture"])])
+def test_depth_that_a_refiner_moved_is_among_the_stats(factor, words):
+    session = Session([("a", lambda: ScriptedCamera(range(5)))], lambda: Mover(factor), QUICK)
+    with session:
+        session.wait()
+    warnings = feed_stats(session, "a")["warnings"]
+    assert len(warnings) == len(words)
+    assert all(word in warning for word, warning in zip(words, warnings, strict=True))
 
 
 def test_a_dead_camera_fails_alone_and_keeps_its_error():
