@@ -76,6 +76,8 @@ def export(
     left_out = f", {report.left_out} left out" if report.left_out else ""
     size = f"{report.bytes / 1e6:.1f} MB in {report.seconds:.1f} s"
     print(f"{report.output}: {report.frames} frames{left_out}, {size}")
+    if report.is_damaged:
+        raise typer.Exit(1)
 
 
 def _table() -> Iterator[str]:

@@ -55,6 +55,7 @@ class ExportReport:
     bytes: int = 0
     seconds: float = 0.0
     remarks: list[str] = field(default_factory=list)
+    is_damaged: bool = False  # whether the input is, so that frames may be missing
 
 
 def run_export(
@@ -145,6 +146,7 @@ class _Run:
                 raise ExportError(f"{source.name}: {self._why_nothing()}")
             self._report.remarks += [f"{source.name}: {text}" for text in source.remarks]
             self._report.remarks += writer.finish()
+            self._note_damage(source)
             if out_of_range:
                 self._report.remarks.append(
                     f"{source.name}: {out_of_range} pixels held no depth (65535, or beyond 65.5 m)"
@@ -152,11 +154,18 @@ class _Run:
         finally:
             writer.close()
 
+    def _note_damage(self, source: Source) -> None:
+        for text in source.damage:
+            self._report.is_damaged = True
+            if f"damaged: {text}" not in self._report.remarks:
+                self._report.remarks.append(f"damaged: {text}")
+
     def _shots(self, source: Source) -> Iterator[Shot]:
         wants_refined = self._request.source is DepthSource.REFINED
         clock = _Clock()
         for number, item in source.frames(self._request.span):
             if isinstance(item, LingbotLiveError):
+                self._report.is_damaged = True
                 self._leave_out(f"frame {number}: {item}")
             elif wants_refined and item.recorded is None:
                 self._leave_out("some frames hold no refined depth")

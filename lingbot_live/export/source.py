@@ -12,7 +12,7 @@ from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import Camera, CameraInfo
 from lingbot_live.cameras.places import split_target
 from lingbot_live.cameras.readings import OFFLINE, frame_count, readings
-from lingbot_live.errors import ExportError, LingbotLiveError
+from lingbot_live.errors import CorruptRecordingError, ExportError, LingbotLiveError
 from lingbot_live.frame import Frame, RecordedDepth
 from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.recording import Recording
@@ -67,6 +67,11 @@ class Source(ABC):
     def frames(self, span: Span) -> Iterator[Numbered]:
         """Yield the frames of a span, in order, with their numbers."""
 
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What was found damaged in the input so far, in words."""
+        return ()
+
 
 @contextmanager
 def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
@@ -83,7 +88,7 @@ def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
             wanted = named or camera
             recording = stack.enter_context(Recording(path, Topics.parse(wanted)))
             tracks = [recording.track(wanted)] if wanted else list(recording.tracks.values())
-            yield [_SessionSource(track, info) for track in tracks]
+            yield [_SessionSource(track, info, recording) for track in tracks]
             return
         if camera not in ("", info.address, info.target, info.name):
             raise ExportError(f"{address}: its only camera is {info.address}; leave --camera out")
@@ -92,10 +97,10 @@ def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
 
 
 class _SessionSource(Source):
-    def __init__(self, track: Track, info: CameraInfo) -> None:
+    def __init__(self, track: Track, info: CameraInfo, recording: Recording) -> None:
         known = track.info or replace(info, recorded=None)
         super().__init__(track.name, known, len(track), len(track.refined_times_ns) > 0)
-        self._track = track
+        self._track, self._recording = track, recording
         self.remarks = track.remarks
 
     def frames(self, span: Span) -> Iterator[Numbered]:
@@ -104,6 +109,11 @@ class _SessionSource(Source):
                 yield row, _with_refined(self._track, row)
             except LingbotLiveError as error:
                 yield row, error
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What was found damaged in the file so far."""
+        return self._recording.damage
 
 
 class _CameraSource(Source):
@@ -127,7 +137,10 @@ class _CameraSource(Source):
 
 def _with_refined(track: Track, row: int) -> Frame:
     frame = track.frame(row)
-    refined = track.refined_of(frame, row)
+    try:
+        refined = track.refined_of(frame, row)
+    except CorruptRecordingError:  # the frame itself is whole; the file's damage is told
+        return frame
     if refined is None:
         return frame
     return replace(frame, recorded=RecordedDepth(refined.depth_m, refined.mask, refined.refiner))

@@ -10,11 +10,13 @@ import random
 import sys
 
 import pytest
+from command import command
 from file_faults import FAULTS, Sound, Tally, readable, table
 from sessions import NoisyCamera, record
 
 from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.recording import session_file
+from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.repair import repair
 
 TRIED = int(os.environ.get("LINGBOT_LIVE_FAULTS", "28"))
@@ -40,6 +42,7 @@ def sound(request, tmp_path_factory):
     return sound
 
 
+@pytest.mark.timeout(120 + 3 * TRIED)
 def test_a_fault_costs_its_own_chunk(sound, tmp_path, capsys):
     rng = random.Random(11)
     reading = {name: Tally() for name in FAULTS}
@@ -73,3 +76,44 @@ def _repaired(path, out, sound) -> int:
     count, damage = readable(out, sound.frames)
     assert damage == ()
     return count
+
+
+def test_damage_is_said_by_every_command(sound, tmp_path):
+    start, end = sound.spans[len(sound.spans) // 2]
+    data = bytearray(sound.data)
+    data[start + 5 : start + 9] = b"abcd"  # the head: found when the file is opened
+    _, other = sound.spans[2]
+    data[other - 30 : other - 26] = b"abcd"  # the content: found when it is read
+    path = tmp_path / "a.mcap"
+    path.write_bytes(bytes(data))
+    done = command("info", path)
+    assert done.returncode == 1
+    assert done.stdout.count("damaged: ") >= 2, done.stdout
+    assert "lingbot-live repair" in done.stdout
+    done = command("export", path, "--to", "images", "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert "damaged: " in done.stderr
+    done = command("refine", path, "-o", tmp_path / "b.mcap", "--refiner", "none")
+    assert done.returncode == 1
+    assert "damaged: " in done.stderr
+    assert command("repair", path, "-o", tmp_path / "c.mcap").returncode == 0
+    assert command("info", tmp_path / "c.mcap").returncode == 0
+    assert end > start
+
+
+def test_the_first_chunk_is_no_more_than_any_other(sound, tmp_path):
+    """Its damage cost every frame: definitions and the camera's description stood there alone."""
+    first, end = sound.spans[0]
+    path = tmp_path / "a.mcap"
+    for size in (len(sound.data), sound.spans[-1][1]):  # with a summary, and without
+        data = sound.data[: first + 60] + bytes(end - first - 60) + sound.data[end:size]
+        path.write_bytes(data)
+        count, damage = readable(path, sound.frames)
+        assert damage
+        assert count >= len(sound.frames) - sum(owner == 0 for owner in sound.owners.values())
+        with Recording(path) as recording:
+            track = recording.track("noisy:left")
+            assert track.info is not None
+            assert track.info.name == "Noisy left"
+            frame = recording[len(recording) - 1]
+            assert frame.calibration == sound.frames[frame.camera, frame.index].calibration

@@ -59,6 +59,8 @@ log = logging.getLogger(__name__)
 _UNREADABLE = 0  # in place of an opcode: bytes that no record can be
 _KNOWN = range(HEADER, DATA_END + 1)
 _PRIVATE = 0x80  # opcodes from here on are other programs' own
+_DATA_END_HEAD = PREFIX.pack(DATA_END, 4)
+_MOST_ENDS = 8  # places tried
 _LONGEST = 1 << 40  # bytes of one record
 _FAULTS = (CorruptRecordingError, McapError, struct.error, ValueError, OverflowError, EOFError)
 
@@ -109,7 +111,6 @@ def _leave_out_traps(index: FileIndex, file_bytes: int) -> None:
 
 @dataclass(slots=True)
 class _Summary:
-    start: int
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     chunks: list[ChunkIndex] = field(default_factory=list)
@@ -117,8 +118,8 @@ class _Summary:
 
 def _read_summary(source: Source) -> _Summary | None:
     try:
-        start, data = _summary_bytes(source)
-        summary = _Summary(start)
+        data = _summary_bytes(source)
+        summary = _Summary()
         for opcode, body in records(data):
             if opcode == CHUNK_INDEX:
                 summary.chunks.append(ChunkIndex.read(_stream(body)))
@@ -132,18 +133,35 @@ def _read_summary(source: Source) -> _Summary | None:
     return summary
 
 
-def _summary_bytes(source: Source) -> tuple[int, bytes]:
+def _summary_bytes(source: Source) -> bytes:
     tail_at = source.size - FOOTER_SIZE
     tail = source.read(tail_at, FOOTER_SIZE)
     opcode, length, start, _, crc = struct.unpack_from("<BQQQI", tail)
     if tail[-8:] != MAGIC or opcode != FOOTER or length != 20:
         raise CorruptRecordingError("the file has no end")
-    if not 0 < start < tail_at or tail_at - start > MOST_SMALL:
+    if not start:
         raise CorruptRecordingError("the file has no summary")
-    summary = source.read(start, tail_at - start)
-    if crc and zlib.crc32(tail[:25], zlib.crc32(summary)) != crc:
-        raise CorruptRecordingError("the summary's checksum differs")
-    return start, summary
+    first = max(0, tail_at - MOST_SMALL)
+    if first <= start < tail_at:
+        summary = source.read(start, tail_at - start)
+        if not crc or zlib.crc32(tail[:25], zlib.crc32(summary)) == crc:
+            return summary
+    # Where bytes are missing from the file, it begins before where the footer says.
+    end = source.read(first, tail_at - first) if crc else b""
+    for at in _data_ends(end):
+        if zlib.crc32(tail[:25], zlib.crc32(end[at:])) == crc:
+            return end[at:]
+    raise CorruptRecordingError("the summary's checksum differs")
+
+
+def _data_ends(data: bytes) -> Iterator[int]:
+    """Yield the places behind what may be a data end record, the last first."""
+    at = len(data)
+    for _ in range(_MOST_ENDS):
+        at = data.rfind(_DATA_END_HEAD, 0, at)
+        if at < 0:
+            return
+        yield at + len(_DATA_END_HEAD) + 4
 
 
 def _whole(source: Source, summary: _Summary, budget: Budget) -> FileIndex | None:
