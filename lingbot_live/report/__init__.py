@@ -6,14 +6,13 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from lingbot_live import __version__
 from lingbot_live.colormap import DepthRange
@@ -82,15 +81,19 @@ def without_folders(address: str) -> str:
 
 
 def _page(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> str:
-    template = files("lingbot_live.report").joinpath("template.html").read_text(encoding="utf-8")
-    return Template(template).substitute(
-        title=escape(_title(runs)),
-        date=escape(f"{date} · lingbot-live {__version__}"),
+    pages = Environment(
+        loader=PackageLoader("lingbot_live.report", "."), autoescape=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return pages.get_template("template.html").render(
+        title=_title(runs),
+        date=f"{date} · lingbot-live {__version__}",
         summary=words.summary(runs, settings),
+        warnings=words.warnings(runs),
         results=tables.results(runs),
         rules=words.rules(settings),
-        distance=_distance_section(runs),
-        cameras="".join(_camera_section(run) for run in runs),
+        distance=_distance_plots(runs),
+        cameras=[_camera(run) for run in runs],
         conditions=tables.conditions(runs, settings, date),
         meanings=tables.meanings(runs),
     )
@@ -105,8 +108,8 @@ def _title(runs: Sequence[SensorRun]) -> str:
 # ---- plots -----------------------------------------------------------------------------------
 
 
-def _distance_section(runs: Sequence[SensorRun]) -> str:
-    """Error and coverage of all sensors over distance, raw; empty without a reference."""
+def _distance_plots(runs: Sequence[SensorRun]) -> list[Markup]:
+    """Error and coverage of all sensors over distance, raw; none without a reference."""
     errors, shares = [], []
     for number, run in enumerate(runs):
         rows, color = run.streams[0].by_distance, COLORS[number % len(COLORS)]
@@ -117,27 +120,16 @@ def _distance_section(runs: Sequence[SensorRun]) -> str:
         errors.append(Series(run.title + grows, _CENTRES_M, 1000 * rows[0], color))
         shares.append(Series(run.title, _CENTRES_M, 100 * rows[1], color))
     if not errors:
-        return ""
+        return []
     x, y = _distance_axes([s.y for s in errors])
     guide = Series(
         "slope of distance²", _CENTRES_M, _square_guide(errors[0].y), "#a9b3bc", "4 4", dots=False
     )
-    plots = [
+    coverage = (Axis(x.label, 0, x.high), Axis("pixels with depth [%]", 0, 100))
+    return [
         line_plot([*errors, guide], x, y, "Median raw error over distance"),
-        line_plot(
-            shares,
-            Axis(x.label, 0, x.high),
-            Axis("pixels with depth [%]", 0, 100),
-            "Coverage over distance",
-        ),
+        line_plot(shares, *coverage, "Coverage over distance"),
     ]
-    return (
-        '<h2>Error over distance</h2><p class="note">Raw depth against the reference, in steps of '
-        "0.5 m. Both axes of the left plot are logarithmic, so a straight line is a power of the "
-        "distance and its steepness the exponent; a jump is where a sensor fails, such as beyond "
-        "the range in which a time-of-flight phase is unique.</p>"
-        f'<div class="plots">{"".join(f"<div>{plot}</div>" for plot in plots)}</div>'
-    )
 
 
 def _square_guide(errors_mm: Floats) -> Floats:
@@ -160,28 +152,44 @@ def _distance_axes(rows_mm: Sequence[Floats]) -> tuple[Axis, Axis]:
     return x, Axis("median error [mm]", max(low * 0.7, 0.1), max(high * 1.4, 1.0), True)
 
 
-def _camera_section(run: SensorRun) -> str:
-    plots = [_histogram(run)]
-    with_error = [s for s in run.streams if s.by_distance is not None]
-    if with_error:
-        rows = [1000 * s.by_distance[0] for s in with_error if s.by_distance is not None]
-        if np.isfinite(np.stack(rows)).any():
-            x, y = _distance_axes(rows)
-            series = [
-                Series(s.label, _CENTRES_M, row, COLORS[i % len(COLORS)], _DASHES[i % 4])
-                for i, (s, row) in enumerate(zip(with_error, rows, strict=True))
-            ]
-            plots.insert(0, line_plot(series, x, y, "Median error over distance"))
+@dataclass(frozen=True, slots=True)
+class _Camera:
+    """One camera's part of the page."""
+
+    title: str
+    name: str
+    caption: str  # of its pictures
+    figures: list[pictures.Figure]
+    bars: list[pictures.ColorBar]
+    plots: list[Markup]
+    numbers: tables.Table
+
+
+def _camera(run: SensorRun) -> _Camera:
+    frame = run.picture
     simulated = " (simulated)" if run.info.is_simulated else ""
-    return (
-        f'<section class="camera"><h2>{escape(run.title)}{simulated}</h2>'
-        f'<p class="note">{escape(run.info.name)}</p>{_pictures(run)}'
-        f'<h3>Plots</h3><div class="plots">{"".join(f"<div>{plot}</div>" for plot in plots)}</div>'
-        f'<h3>All numbers</h3><div class="scroll">{tables.camera(run)}</div></section>'
-    )
+    caption = f"Frame {frame.index}" + (f" ({frame.label})" if frame.label else "")
+    figures, bars = _pictures(run)
+    return _Camera(
+        run.title + simulated, run.info.name, caption, figures, bars,
+        [*_errors(run), _histogram(run)], tables.camera(run),
+    )  # fmt: skip
 
 
-def _histogram(run: SensorRun) -> str:
+def _errors(run: SensorRun) -> list[Markup]:
+    """Return the plot of error over distance, where a reference is known."""
+    known = [(s, 1000 * s.by_distance[0]) for s in run.streams if s.by_distance is not None]
+    if not known or not np.isfinite(np.stack([row for _, row in known])).any():
+        return []
+    x, y = _distance_axes([row for _, row in known])
+    series = [
+        Series(stream.label, _CENTRES_M, row, COLORS[i % len(COLORS)], _DASHES[i % 4])
+        for i, (stream, row) in enumerate(known)
+    ]
+    return [line_plot(series, x, y, "Median error over distance")]
+
+
+def _histogram(run: SensorRun) -> Markup:
     heights = np.stack([100 * stream.histogram for stream in run.streams])
     rows = [
         Bars(stream.label, height, COLORS[i % len(COLORS)], _DASHES[i % 4])
@@ -202,7 +210,7 @@ def _histogram(run: SensorRun) -> str:
 # ---- pictures --------------------------------------------------------------------------------
 
 
-def _pictures(run: SensorRun) -> str:
+def _pictures(run: SensorRun) -> tuple[list[pictures.Figure], list[pictures.ColorBar]]:
     frame = run.picture
     raw_m, reference_m = frame.depth_m, frame.reference_m
     known = raw_m[raw_m > 0] if reference_m is None else reference_m[reference_m > 0]
@@ -228,11 +236,7 @@ def _pictures(run: SensorRun) -> str:
             pictures.change(raw_m, depth_m, f"{label}: kept, changed, filled")
             for label, depth_m in depths[1:]
         ]
-    caption = f"Frame {frame.index}" + (f" ({frame.label})" if frame.label else "")
-    return (
-        f'<div class="pictures">{"".join(shown)}</div><div class="bars">{"".join(bars)}</div>'
-        f'<p class="note">{escape(caption)}; one colour scale for all depth pictures.</p>'
-    )
+    return shown, bars
 
 
 # ---- data ------------------------------------------------------------------------------------

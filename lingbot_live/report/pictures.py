@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from html import escape
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,8 +14,26 @@ from lingbot_live.quality.depth_errors import CHANGE_RGB, Change, change_map, ch
 _MOST_PX = 640  # of width; enough for a printed page
 
 
-def image(rgb: ColorImage, caption: str) -> str:
-    """Return a figure with the picture inside the page."""
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture inside the page, as base64 of a WebP."""
+
+    data: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColorBar:
+    """What the colours of pictures mean: a run of colours (r, g, b), or a key of single ones."""
+
+    rgb: list[tuple[int, int, int]]
+    labels: list[str]
+    note: str = ""
+    is_key: bool = False
+
+
+def image(rgb: ColorImage, caption: str) -> Figure:
+    """Return a figure of at most `_MOST_PX` pixels across."""
     import cv2
 
     if rgb.shape[1] > _MOST_PX:
@@ -23,25 +41,21 @@ def image(rgb: ColorImage, caption: str) -> str:
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     # Maps of noise make PNGs of half a megabyte each.
     coded = cv2.imencode(".webp", rgb[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 85])[1]
-    data = base64.b64encode(coded.tobytes()).decode("ascii")
-    return (
-        f'<figure><img src="data:image/webp;base64,{data}" alt="{escape(caption)}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
+    return Figure(base64.b64encode(coded.tobytes()).decode("ascii"), caption)
 
 
-def depth(depth_m: DepthMap, scale: DepthRange, caption: str) -> str:
+def depth(depth_m: DepthMap, scale: DepthRange, caption: str) -> Figure:
     """Return a figure of depth in colour."""
     return image(colorize(depth_m, scale), caption)
 
 
-def error(depth_m: DepthMap, reference_m: DepthMap, limit_m: float, caption: str) -> str:
+def error(depth_m: DepthMap, reference_m: DepthMap, limit_m: float, caption: str) -> Figure:
     """Return a figure of depth minus reference; dark where one of them is missing."""
     valid = (depth_m > 0) & (reference_m > 0)
     return image(colorize_signed(depth_m - reference_m, valid, limit_m), caption)
 
 
-def change(raw_m: DepthMap, refined_m: DepthMap, caption: str) -> str:
+def change(raw_m: DepthMap, refined_m: DepthMap, caption: str) -> Figure:
     """Return a figure of what was kept, changed and filled."""
     return image(change_picture(change_map(raw_m, refined_m)), caption)
 
@@ -53,7 +67,7 @@ def error_limit_m(errors_m: DepthMap) -> float:
     return float(next(k * power for k in (1, 2, 5, 10) if k * power >= largest))
 
 
-def depth_bar(scale: DepthRange) -> str:
+def depth_bar(scale: DepthRange) -> ColorBar:
     """Return the colour bar of depth pictures."""
     rows = table("viridis")[1::93]
     middle = (scale.near_m + scale.far_m) / 2
@@ -61,7 +75,7 @@ def depth_bar(scale: DepthRange) -> str:
     return _bar(rows, labels, "dark: no depth")
 
 
-def error_bar(limit_m: float) -> str:
+def error_bar(limit_m: float) -> ColorBar:
     """Return the colour bar of error pictures."""
     ramp = np.linspace(-limit_m, limit_m, 11, dtype=np.float32)[None]
     rows = colorize_signed(ramp, np.ones(ramp.shape, bool), limit_m)[0]
@@ -71,7 +85,7 @@ def error_bar(limit_m: float) -> str:
     )
 
 
-def change_key() -> str:
+def change_key() -> ColorBar:
     """Return what the colours of change pictures mean."""
     names = {
         Change.KEPT: "kept (within 2 mm or 1 %)",
@@ -79,17 +93,8 @@ def change_key() -> str:
         Change.FILLED: "filled",
         Change.INVALID: "no depth",
     }
-    swatches = (
-        f'<span><i style="background:rgb{CHANGE_RGB[kind]}"></i>{name}</span>'
-        for kind, name in names.items()
-    )
-    return f'<div class="key">{"".join(swatches)}</div>'
+    return ColorBar([CHANGE_RGB[kind] for kind in names], list(names.values()), is_key=True)
 
 
-def _bar(rgb: ColorImage, labels: list[str], note: str) -> str:
-    stops = ", ".join(f"rgb({r},{g},{b})" for r, g, b in rgb.tolist())
-    texts = "".join(f"<span>{escape(text)}</span>" for text in labels)
-    return (
-        f'<div class="bar"><div style="background:linear-gradient(to right, {stops})"></div>'
-        f"<p>{texts}</p><small>{escape(note)}</small></div>"
-    )
+def _bar(rgb: ColorImage, labels: list[str], note: str) -> ColorBar:
+    return ColorBar([(r, g, b) for r, g, b in rgb.tolist()], labels, note)

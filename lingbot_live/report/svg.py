@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup, escape
 
 Floats = npt.NDArray[np.float64]
 COLORS = ("#2f6db3", "#c8692b", "#3c8d5a", "#7d5ba6", "#a33b53", "#5f6b75")
@@ -72,17 +72,17 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
 
 
-def line_plot(series: Sequence[Series], x: Axis, y: Axis, title: str) -> str:
+def line_plot(series: Sequence[Series], x: Axis, y: Axis, title: str) -> Markup:
     """Return a plot with its legend as an SVG element; lines are cut off at the axes' ends."""
     legend_px = 18 * len(series)
     parts = [_frame(x, y, legend_px, title)]
     for number, one in enumerate(series):
         parts += [_line(one, x, y), _key(one, number)]
     parts.append("</svg>")
-    return "\n".join(parts)
+    return Markup("\n".join(parts))
 
 
-def bar_plot(edges: Floats, rows: Sequence[Bars], x: Axis, y: Axis, title: str) -> str:
+def bar_plot(edges: Floats, rows: Sequence[Bars], x: Axis, y: Axis, title: str) -> Markup:
     """Return histograms over common bin edges as outlined areas."""
     series = []
     for bars in rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Iterable, Sequence
-from html import escape
+from dataclasses import dataclass
 
 from lingbot_live import __version__
 from lingbot_live.cameras.controls import ControlValue
@@ -20,48 +20,71 @@ _MAIN = (
 )  # fmt: skip
 
 
-def results(runs: Sequence[SensorRun]) -> str:
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell; ``kind`` is a class of the page's style: "words", "best", or none."""
+
+    text: str
+    kind: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row; with ``begins`` it is set apart from the one above."""
+
+    cells: list[Cell]
+    begins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a report; the first ``left`` heads stand left."""
+
+    heads: list[str]
+    rows: list[Row]
+    left: int = 0
+
+
+def results(runs: Sequence[SensorRun]) -> Table:
     """Return the table of the most telling numbers, a row per camera and refiner."""
     streams = [stream for run in runs for stream in run.streams]
     metrics = [METRICS[key] for key in _MAIN if _known(key, streams)]
-    heads = ["Camera", "Depth", *(_head(metric) for metric in metrics)]
-    rows = []
-    for run in runs:
-        for number, stream in enumerate(run.streams):
-            cells = [
-                f"<td>{escape(run.title if number == 0 else '')}</td>",
-                f'<td class="words">{escape(stream.label)}</td>',
+    rows = [
+        Row(
+            [
+                Cell(run.title if number == 0 else ""),
+                Cell(stream.label, "words"),
                 *(_cell(metric, stream, run.streams) for metric in metrics),
-            ]
-            kind = ' class="group"' if number == 0 else ""
-            rows.append(f"<tr{kind}>{''.join(cells)}</tr>")
-    return _table(heads, rows)
+            ],
+            begins=number == 0,
+        )
+        for run in runs
+        for number, stream in enumerate(run.streams)
+    ]
+    return Table(["Camera", "Depth", *map(_head, metrics)], rows, left=2)
 
 
-def camera(run: SensorRun) -> str:
+def camera(run: SensorRun) -> Table:
     """Return all numbers of one camera, a column per stream."""
-    heads = ["", *(escape(stream.label) for stream in run.streams)]
-    rows = []
-    for metric in (*IMAGE, *TEMPORAL, *REFERENCE, *CHANGE):
-        if _known(metric.key, run.streams):
-            unit = f' <span class="unit">{metric.unit}</span>' if metric.unit else ""
-            cells = "".join(_cell(metric, stream, run.streams) for stream in run.streams)
-            rows.append(f"<tr><td>{escape(metric.title)}{unit}</td>{cells}</tr>")
-    return _table(heads, rows)
+    rows = [
+        Row(
+            [
+                Cell(metric.title, unit=metric.unit),
+                *(_cell(metric, stream, run.streams) for stream in run.streams),
+            ]
+        )
+        for metric in (*IMAGE, *TEMPORAL, *REFERENCE, *CHANGE)
+        if _known(metric.key, run.streams)
+    ]
+    return Table(["", *(stream.label for stream in run.streams)], rows)
 
 
-def conditions(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> str:
+def conditions(runs: Sequence[SensorRun], settings: ComparisonSettings, date: str) -> Table:
     """Return what was measured with which settings, in words."""
     rows = [(run.title, _camera_words(run)) for run in runs]
     rows += [(f"{run.title}: settings", _settings(run)) for run in runs if run.controls]
-    seen: dict[str, str] = {}
-    for run in runs:
-        for stream in run.streams:
-            if stream.refiner is not None:
-                info = stream.refiner
-                precision = f", {info.precision}" if info.tokens is None else ""  # named with it
-                seen[stream.label] = f"{info}{precision}. {info.note}".strip()
-    rows += [(f"refiner {label}", words) for label, words in seen.items()]
+    rows += [(f"refiner {label}", words) for label, words in _refiners(runs).items()]
     rate = f"{settings.rate_hz:g} frames a second" if settings.rate_hz else "every frame"
     rows.append((
         "measured",
@@ -75,15 +98,24 @@ def conditions(runs: Sequence[SensorRun], settings: ComparisonSettings, date: st
         f"lingbot-live {__version__}, Python {platform.python_version()} on {platform.system()} "
         f"{platform.machine()}, {date}",
     ))  # fmt: skip
-    body = [f'<tr><td>{escape(a)}</td><td class="words">{escape(b)}</td></tr>' for a, b in rows]
-    return _table(["", ""], body)
+    return Table(["", ""], [Row([Cell(name), Cell(text, "words")]) for name, text in rows])
 
 
-def meanings(runs: Sequence[SensorRun]) -> str:
-    """Return a list of the metrics that the report holds, and what each means."""
+def meanings(runs: Sequence[SensorRun]) -> list[tuple[str, str]]:
+    """Return the metrics that the report holds, and what each means."""
     streams = [stream for run in runs for stream in run.streams]
     known = (m for m in METRICS.values() if m.meaning and _known(m.key, streams))
-    return "".join(f"<dt>{_head(m)}</dt><dd>{escape(m.meaning)}</dd>" for m in known)
+    return [(_head(metric), metric.meaning) for metric in known]
+
+
+def _refiners(runs: Sequence[SensorRun]) -> dict[str, str]:
+    seen: dict[str, str] = {}
+    for stream in (stream for run in runs for stream in run.streams):
+        if stream.refiner is not None:
+            info = stream.refiner
+            precision = f", {info.precision}" if info.tokens is None else ""  # named with it
+            seen[stream.label] = f"{info}{precision}. {info.note}".strip()
+    return seen
 
 
 def _camera_words(run: SensorRun) -> str:
@@ -127,23 +159,15 @@ def _known(key: str, streams: Iterable[StreamResult]) -> bool:
     return any(math.isfinite(stream.numbers.get(key, math.nan)) for stream in streams)
 
 
-def _cell(metric: Metric, stream: StreamResult, streams: Sequence[StreamResult]) -> str:
+def _cell(metric: Metric, stream: StreamResult, streams: Sequence[StreamResult]) -> Cell:
     value = stream.numbers.get(metric.key)
     if value is None:
-        return "<td></td>"
+        return Cell("")
     scores = [metric.better * s.numbers.get(metric.key, math.nan) for s in streams]
     scores = [score for score in scores if math.isfinite(score)]
     wins = metric.better != 0 and len(scores) > 1 and metric.better * value == max(scores)
-    kind = ' class="best"' if wins else ""
-    return f"<td{kind}>{metric.shown(value)}</td>"
+    return Cell(metric.shown(value), "best" if wins else "")
 
 
 def _head(metric: Metric) -> str:
-    return escape(metric.title + (f" [{metric.unit}]" if metric.unit else ""))
-
-
-def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
-    words = ("Camera", "Depth")
-    kinds = (' class="left"' if text in words else "" for text in heads)
-    head = "".join(f"<th{kind}>{text}</th>" for kind, text in zip(kinds, heads, strict=True))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return metric.title + (f" [{metric.unit}]" if metric.unit else "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 from lingbot_live.calibration.rig import Rig
 from lingbot_live.quality.comparison import SensorRun, StreamResult, growth_exponent
@@ -12,21 +11,23 @@ from lingbot_live.quality.comparison_frames import ComparisonSettings
 from lingbot_live.quality.temporal import LEAST_FRAMES
 
 
-def summary(runs: Sequence[SensorRun], settings: ComparisonSettings) -> str:
-    """Return the summary as a list."""
+def summary(runs: Sequence[SensorRun], settings: ComparisonSettings) -> list[str]:
+    """Return the summary, a sentence or two each."""
     lines = [line for run in runs for line in _of_camera(run)]
     lines += _growth(runs)
     if len(runs) > 1:
         lines += _ranking(runs)
-    lines += missing(runs, settings)
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    warnings = "".join(
-        f'<li class="warning">{escape(f"{run.title}, {stream.label}: {text}")}</li>'
+    return lines + missing(runs, settings)
+
+
+def warnings(runs: Sequence[SensorRun]) -> list[str]:
+    """Return what people are to be warned of, with whom it concerns."""
+    return [
+        f"{run.title}, {stream.label}: {text}"
         for run in runs
         for stream in run.streams
         for text in stream.warnings
-    )
-    return f"<ul>{items}{warnings}</ul>"
+    ]
 
 
 def rules(settings: ComparisonSettings) -> str:
@@ -46,7 +47,7 @@ def rules(settings: ComparisonSettings) -> str:
             " The reference stands elsewhere: its depth was registered into each camera's view by "
             f"a rig{_how_well(settings.rig)}; what that is off counts as error."
         )
-    return escape(text)
+    return text
 
 
 def _how_well(rig: Rig) -> str:
