@@ -86,6 +86,9 @@ def compare(
     roi: RoiOption = "40%",
     distance: DistanceOption = None,
     rig: RigOption = None,
+    clock_offset: Annotated[
+        bool, typer.Option("--clock-offset", help="Pair by the clocks' offset that the rig knows.")
+    ] = False,
     size: SizeOption = None,
 ) -> None:
     """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json.
@@ -106,6 +109,7 @@ def compare(
         reference=reference,
         camera=_camera_config(size),
         rig=Rig.load(rig) if rig else None,
+        clock_offset=clock_offset,
     )
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder")

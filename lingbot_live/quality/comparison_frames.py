@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lingbot_live.calibration.rig import Rig
+from lingbot_live.calibration.timing import TRUSTED, absolute_s
 from lingbot_live.calibration.views import register_into_view
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import Camera, CameraInfo
@@ -38,7 +39,12 @@ class ComparisonSettings:
     rs_compatible: bool = False  # also the numbers of Intel's tool, of raw depth
     reference: str | None = None  # TRUTH, the address of another camera, or none
     rig: Rig | None = None  # where cameras stand; carries region and reference from one to another
+    clock_offset: bool = False  # apply the clocks' offset that the rig knows to pairing
     camera: CameraConfig = field(default_factory=CameraConfig)
+
+    def __post_init__(self) -> None:
+        if self.clock_offset and self.rig is None:
+            raise ConfigError("--clock-offset: the offset stands in a rig file; give --rig")
 
     @property
     def expected_frames(self) -> int | None:
@@ -127,9 +133,29 @@ class FrameReader:
         else:
             info = registry.find_camera(settings.reference)
             with _open_camera(info, settings.camera, self.is_live) as other:
-                for frame, true in _paired(frames, every_frame(other), self.is_live):
+                pairs = _paired(frames, every_frame(other), self.is_live, self._later_s)
+                for frame, true in pairs:
                     seen_m = _seen_from(frame, true, settings.rig)
                     yield dataclasses.replace(frame, reference_m=seen_m)
+
+    def _later_s(self, frame: Frame, other: Frame) -> float:
+        """By how much later the other camera stamps an event, as far as it is to be applied."""
+        rig = self._settings.rig
+        if not self._settings.clock_offset or rig is None:
+            return 0.0
+        return _clock_s(rig, other) - _clock_s(rig, frame)
+
+
+def _clock_s(rig: Rig, frame: Frame) -> float:
+    camera = rig.camera(_name_in_rig(frame))
+    if camera.address == rig.reference.address:
+        return 0.0
+    if not camera.time_confidence >= TRUSTED:
+        raise ConfigError(
+            f"--clock-offset: the rig knows no sure offset of {camera.address}'s clock; measure it "
+            "with `lingbot-live calibrate --rig FILE --time-offset`, something moving before both"
+        )
+    return camera.time_offset_ms / 1000
 
 
 def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camera:
@@ -139,29 +165,51 @@ def _open_camera(info: CameraInfo, config: CameraConfig, is_live: bool) -> Camer
 
 
 def _paired(
-    frames: Iterator[Frame], others: Iterator[Frame], is_live: bool
+    frames: Iterator[Frame],
+    others: Iterator[Frame],
+    is_live: bool,
+    later_s: Callable[[Frame, Frame], float] = lambda frame, other: 0.0,
 ) -> Iterator[tuple[Frame, Frame]]:
     """Give each frame the other camera's that is nearest in time; live, the next one.
 
-    Recordings have no clock in common, so times count from the first frame of each. Ends with
-    either.
+    Absolute stamps are compared where both recordings have them and overlap; else recordings have
+    no clock in common, and times count from the first frame of each. ``later_s`` says by how much
+    later the other one stamps an event. Ends with either.
+
+    Raises:
+        ConfigError: by their absolute stamps the recordings were not made at one time.
     """
     if is_live:
         yield from zip(frames, others, strict=False)
         return
-    start_s, start_other_s = None, None
     near = upcoming = next(others, None)
+    shift_s, paired = None, False
     for frame in frames:
         if near is None:
             return
-        start_s = _time_s(frame) if start_s is None else start_s
-        start_other_s = _time_s(near) if start_other_s is None else start_other_s
-        lag_s = start_other_s - start_s + _time_s(frame)
-        while upcoming is not None and abs(_time_s(upcoming) - lag_s) <= abs(_time_s(near) - lag_s):
+        if shift_s is None:
+            shift_s = _shift_s(frame, near) + later_s(frame, near)
+        due_s = _time_s(frame) + shift_s
+        while upcoming is not None and abs(_time_s(upcoming) - due_s) <= abs(_time_s(near) - due_s):
             near, upcoming = upcoming, next(others, None)
-        if upcoming is None and lag_s > _time_s(near) + _STALE_S:
-            return
+        if upcoming is None and due_s > _time_s(near) + _STALE_S:
+            break
+        if due_s < _time_s(near) - _STALE_S:
+            continue  # the other recording begins later
+        paired = True
         yield frame, near
+    if shift_s is not None and near is not None and not paired:
+        raise ConfigError(
+            f"{near.camera}: by its stamps it was not recorded at one time with the frames it is "
+            "to be the reference of; record both together"
+        )
+
+
+def _shift_s(frame: Frame, other: Frame) -> float:
+    """Return the other clock's reading less this one's, by the first frames of both."""
+    if absolute_s(frame) is not None and absolute_s(other) is not None:
+        return 0.0
+    return _time_s(other) - _time_s(frame)
 
 
 def _time_s(frame: Frame) -> float:

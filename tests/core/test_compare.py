@@ -334,13 +334,47 @@ def test_a_region_out_of_sight_is_told(pair, tmp_path):
         measure_camera("synthetic:tof", ["none"], settings, first=first)
 
 
-def test_frames_of_two_recordings_are_paired_by_time():
-    def frames(times_us):
-        blank = np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint16)
-        calibration = Calibration(Intrinsics(2, 2, 2, 2, 1, 1))
-        for index, time_us in enumerate(times_us):
-            yield Frame("t", index, 0, time_us, *blank, 0.001, calibration)
+def frames(times_us, camera="t"):
+    blank = np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint16)
+    calibration = Calibration(Intrinsics(2, 2, 2, 2, 1, 1))
+    for index, time_us in enumerate(times_us):
+        yield Frame(camera, index, 0, time_us, *blank, 0.001, calibration)
 
+
+def paired(ours, theirs, *later):
+    found = comparison_frames._paired(frames(ours), frames(theirs, "other"), False, *later)
+    return [(a.index, b.index) for a, b in found]
+
+
+def test_absolute_stamps_tell_which_frames_belong_together():
+    epoch_us = 1_700_000_000_000_000
+    ours = [epoch_us + 100_000 * k for k in range(8)]
+    late = [epoch_us + 420_000 + 100_000 * k for k in range(8)]  # began 0.42 s later
+    assert paired(ours, late) == [(4, 0), (5, 1), (6, 2), (7, 3)]
+    assert paired(ours, late, lambda frame, other: 0.22) == [(k, k - 2) for k in range(2, 8)]
+    with pytest.raises(ConfigError, match="not recorded at one time"):
+        paired(ours, [time_us + 3_600_000_000 for time_us in ours])
+
+
+def test_a_clock_offset_is_applied_only_if_it_is_known_and_asked_for():
+    with pytest.raises(ConfigError, match="give --rig"):
+        ComparisonSettings(clock_offset=True)
+    rig = Rig((RigCamera("t"), RigCamera("other")))
+    (ours,), (theirs,) = frames([0]), frames([0], "other")
+    for known, asked, later_s in ((False, False, 0), (True, False, 0), (True, True, 0.04)):
+        if known:
+            rig = rig.with_camera("other", time_offset_ms=40.0, time_confidence=0.9)
+        settings = ComparisonSettings(rig=rig, clock_offset=asked)
+        reader = comparison_frames.FrameReader("synthetic:stereo", settings)
+        assert reader._later_s(ours, theirs) == pytest.approx(later_s)
+        assert reader._later_s(theirs, ours) == pytest.approx(-later_s)
+    vague = rig.with_camera("other", time_confidence=0.1)
+    settings = ComparisonSettings(rig=vague, clock_offset=True)
+    with pytest.raises(ConfigError, match="calibrate --rig FILE --time-offset"):
+        comparison_frames.FrameReader("synthetic:stereo", settings)._later_s(ours, theirs)
+
+
+def test_frames_of_two_recordings_are_paired_by_time():
     ours = [1000 + 33_333 * k for k in range(6)]
     theirs = [50_000 * k for k in range(3)]  # slower, ends earlier
     pairs = comparison_frames._paired(frames(ours), frames(theirs), False)

@@ -19,7 +19,9 @@ def motion(seed=0):
     return lambda t: sum(a / f * np.sin(2 * np.pi * f * t + p) for f, p, a in waves)
 
 
-def watched(place, offset_s=0.0, fps=30.0, phase_s=0.0, span_s=6.5, seed=0, view=1.0):
+def watched(
+    place, offset_s=0.0, fps=30.0, phase_s=0.0, span_s=6.5, seed=0, view=1.0, arrives_s=None
+):
     """Film a disc that follows ``place``, in front of a pattern, with noise."""
     rng = np.random.default_rng(seed)
     series = MotionSeries()
@@ -31,8 +33,14 @@ def watched(place, offset_s=0.0, fps=30.0, phase_s=0.0, span_s=6.5, seed=0, view
         gray = np.where((u - x) ** 2 + (v - 60) ** 2 < 400, 220, ground)
         color = (gray[..., None] + rng.normal(0, 2, (*gray.shape, 3))).clip(0, 255)
         stamp = round((t + offset_s) * 1e9) + 10**12
+        epoch_us = 0
+        if arrives_s is not None:  # played later; its own stamps are absolute
+            epoch_us = 1_700_000_000_000_000 + round((t + offset_s) * 1e6)
+            stamp = round((t + arrives_s) * 1e9) + 10**12
         raw = np.ones(gray.shape, np.uint16)
-        series.add(Frame("c", n, stamp, 0, color.astype(np.uint8), raw, 0.001, Calibration(K)))
+        series.add(
+            Frame("c", n, stamp, epoch_us, color.astype(np.uint8), raw, 0.001, Calibration(K))
+        )
     return series
 
 
@@ -62,3 +70,14 @@ def test_a_short_look_is_refused():
         time_offset(watched(motion(), span_s=2.0), watched(motion(), span_s=2.0))
     with pytest.raises(CalibrationError, match=r"0\.0 s together"):
         time_offset(MotionSeries(), watched(motion(), span_s=2.0))
+
+
+def test_recordings_with_absolute_stamps_may_be_played_at_any_time():
+    place = motion(7)
+    reference = watched(place, seed=1, arrives_s=0.0)
+    other = watched(place, 0.0375, seed=2, arrives_s=0.4)
+    assert reference.is_absolute
+    assert time_offset(reference, other).offset_ms == pytest.approx(37.5, abs=5.0)
+    by_arrival = watched(place, seed=1)
+    assert not by_arrival.is_absolute
+    assert time_offset(by_arrival, other).offset_ms == pytest.approx(400, abs=5.0)
