@@ -6,23 +6,24 @@ leaving out what is late is done here, the same for all makes.
 
 from __future__ import annotations
 
-import threading
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
 from lingbot_live.cameras.base import Camera, Capture
+from lingbot_live.cameras.clock import REPEAT_S, Clock
 from lingbot_live.cameras.playback import Mark, Preview
+from lingbot_live.cameras.playtime import LONG_GAP_S, Gap
 from lingbot_live.cameras.previews import Previews
-from lingbot_live.errors import ConfigError, EndOfStreamError
+from lingbot_live.errors import EndOfStreamError
 
-SLOWEST, FASTEST = 0.1, 4.0
-_REPEAT_S = 0.5  # a held frame comes again, so that a new refiner shows on it
 _LATE_S = 1.0  # a reader later than this leaves frames out to catch up
-_MOST_GAP_S = 2.0  # in a recording; a longer one is not waited for
 _MOST_SKIP_S = 0.5  # without a frame, because all come too late to be shown
 _MOST_EARLY = 60  # frames left out after a seek: a file's clock may disagree with its stamps
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class Source(Protocol[T]):
         """Let the next frames be those from a time on, also after the end; earlier is allowed."""
 
 
-class Pace(Generic[T]):
+class Pace(Clock, Generic[T]):
     """The playback of one opened recording. Satisfies `lingbot_live.cameras.playback.Playback`.
 
     ``preview`` returns a small picture of any frame, for a source that can; otherwise those are
@@ -58,13 +59,10 @@ class Pace(Generic[T]):
         period_s: float,
         preview: Callable[[float], Preview | None] | None = None,
     ) -> None:
+        super().__init__(loop=camera.config.loop)
         self.duration_s = duration_s
-        self.loop = camera.config.loop
         self._camera = camera
         self._source = source
-        self._changed = threading.Condition()
-        self._speed = 1.0
-        self._is_paused = False
         self._jump_s: float | None = None  # a seek that the reading thread has to make
         self._steps = 0  # frames still to be shown while paused
         # Of the reading thread alone:
@@ -73,7 +71,6 @@ class Pace(Generic[T]):
         self._has_shown = False  # anything since the start, which a loop goes back to
         self._from_s = 0.0  # frames before this are left out after a seek
         self._most_early = 0
-        self._anchor: tuple[float, float] | None = None  # a moment, and the position due then
         self._shown_s = 0.0  # when a frame was shown last
         self._position_s = 0.0
         self._period_s = period_s
@@ -127,11 +124,6 @@ class Pace(Generic[T]):
         """How many there are, counted by the recording's length."""
         return round(self.duration_s / self._period_s) + 1
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether it holds the present frame."""
-        return self._is_paused
-
     def marks(self) -> tuple[Mark, ...]:
         """Return none: vendors' files have no place for them."""
         return ()
@@ -143,25 +135,10 @@ class Pace(Generic[T]):
     def _passed(self, position_s: float) -> Preview | None:
         return None if self._previews is None else self._previews.near(position_s)
 
-    @property
-    def speed(self) -> float:
-        """1 is as it was recorded; `SLOWEST` to `FASTEST`."""
-        return self._speed
-
-    @speed.setter
-    def speed(self, value: float) -> None:
-        if not SLOWEST <= value <= FASTEST:
-            raise ConfigError(f"playback: speed {value:g} must lie in {SLOWEST:g} to {FASTEST:g}")
-        with self._changed:
-            self._speed = value
-            self._anchor = None
-            self._changed.notify_all()
-
     def _set_paused(self, value: bool) -> None:
         self._is_paused = value
         self._steps = 0
-        self._anchor = None
-        self._changed.notify_all()
+        self._halt()
 
     # ---- on the reading thread -----------------------------------------------------------------
 
@@ -210,16 +187,17 @@ class Pace(Generic[T]):
         self._source.play_seek(position_s)
         self._has_shown = position_s > 0
         self._from_s, self._most_early = position_s - self._period_s / 2, _MOST_EARLY
-        self._anchor = None
+        with self._changed:
+            self._halt()
         self._camera.forget_number()
 
     def _hold(self, deadline_s: float) -> Capture | None:
         with self._changed:
-            until_s = min(deadline_s, self._shown_s + _REPEAT_S)
+            until_s = min(deadline_s, self._shown_s + REPEAT_S)
             if self._jump_s is None and self._is_paused and not self._steps:
                 self._changed.wait(max(0.0, until_s - time.monotonic()))
         now_s = time.monotonic()
-        if self._jump_s is not None or self._steps or now_s < self._shown_s + _REPEAT_S:
+        if self._jump_s is not None or self._steps or now_s < self._shown_s + REPEAT_S:
             return None
         self._shown_s = now_s
         assert self._held is not None
@@ -260,7 +238,7 @@ class Pace(Generic[T]):
                 return True
             while self._jump_s is None and not self._is_paused:
                 now_s = time.monotonic()
-                due_s = self._due_s(position_s)
+                due_s = self._shown_at_s(position_s)
                 if due_s <= now_s:
                     return True
                 if now_s >= deadline_s:
@@ -268,27 +246,31 @@ class Pace(Generic[T]):
                 self._changed.wait(min(due_s, deadline_s) - now_s)
         return False
 
-    def _due_s(self, position_s: float) -> float:
-        now_s = time.monotonic()
-        step_s = self._period_s / self._speed
-        if self._anchor is not None:
-            due_s = self._anchor[0] + (position_s - self._anchor[1]) / self._speed
-            if due_s - now_s < max(_MOST_GAP_S, 3 * step_s):
-                return due_s
-        # One period after the last frame: a loop, a new speed, a gap keep the rhythm.
-        self._anchor = max(now_s, self._shown_s + step_s), position_s
-        return self._anchor[0]
+    def _shown_at_s(self, position_s: float) -> float:
+        """Return when a frame is to be shown; the clock is set where it does not run."""
+        gap = Gap(self._position_s, position_s - self._position_s)
+        is_near = gap.length_s <= max(LONG_GAP_S, 3 * self._period_s)
+        if self._runs and (is_near or self._at_s == position_s):
+            return self._due_s(position_s)
+        if self._runs:
+            who = self._camera.info.address
+            log.warning("%s: at %.1f s: %s; passed over", who, gap.position_s, gap)
+        # One period after the last frame: a loop and a gap keep the rhythm.
+        moment_s = max(time.monotonic(), self._shown_s + self._period_s / self._speed)
+        self._run(position_s, moment_s)
+        return moment_s
 
     def _is_late(self, position_s: float) -> bool:
-        if self._anchor is None or not self._camera.config.realtime or self._steps:
+        with self._changed:
+            if not self._runs or not self._camera.config.realtime or self._steps:
+                return False
+            now_s = time.monotonic()
+            if now_s - self._shown_at_s(position_s) <= _LATE_S:
+                return False
+            if now_s - self._shown_s < _MOST_SKIP_S:
+                return True
+            self._halt()  # this machine is too slow for the rate: play slower instead
             return False
-        now_s = time.monotonic()
-        if now_s - self._due_s(position_s) <= _LATE_S:
-            return False
-        if now_s - self._shown_s < _MOST_SKIP_S:
-            return True
-        self._anchor = None  # this machine is too slow for the rate: play slower instead
-        return False
 
     def _note(self, position_s: float, capture: Capture) -> None:
         self._position_s, self._shown_s = position_s, time.monotonic()

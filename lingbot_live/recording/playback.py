@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from lingbot_live.cameras.clock import Clock
 from lingbot_live.cameras.playback import Mark, Preview
-from lingbot_live.errors import ConfigError, CorruptRecordingError, RecordingError
+from lingbot_live.cameras.playtime import LONG_GAP_S, SHORT_GAP_S
+from lingbot_live.errors import CorruptRecordingError, RecordingError
 from lingbot_live.recording.foreign import Topics
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
 
 log = logging.getLogger(__name__)
 
-SLOWEST, FASTEST = 0.1, 4.0
 _MOST_TOLD = 3  # gaps; the time line marks all
 
 
@@ -33,7 +34,7 @@ class Position:
     is_over: bool
 
 
-class Playback:
+class Playback(Clock):
     """Play, pause, seek, step, speed and loop of one file; every method from any thread.
 
     Times are seconds from the recording's first frame, without its long gaps (see `PlayTime`);
@@ -43,18 +44,14 @@ class Playback:
     """
 
     def __init__(self, path: Path, topics: Topics | None = None) -> None:
+        super().__init__()
         self.path, self._topics = path, topics
         self.recording = Recording(path, topics)
         self.lead: Track = self.recording.track()
+        self._tail_s = _period_s(self.lead)
         for gap in self.recording.play_time.gaps[:_MOST_TOLD]:
             log.warning("%s: at %.1f s: %s; passed over", path, gap.position_s, gap)
         self._cameras: set[str] = set()
-        self._condition = threading.Condition()
-        self._speed = 1.0
-        self._loop = False
-        self._paused = False
-        self._at_ns = 0.0  # position when the clock was last set
-        self._set_s: float | None = None  # and when that was; None before the first frame
         self._serial = 0
         self._users = 0
 
@@ -85,6 +82,7 @@ class Playback:
         # Cameras open on threads of their own, in any order.
         self._cameras.add(self.recording.track(camera).name)
         self.lead = next(t for t in self.recording.tracks.values() if t.name in self._cameras)
+        self._tail_s = _period_s(self.lead)
 
     def release(self) -> None:
         """End one use of `for_file`; the last closes the file."""
@@ -100,39 +98,39 @@ class Playback:
 
     def play(self) -> None:
         """Go on; from the start where it had ended."""
-        with self._condition:
-            if self._now_ns() >= self._length_ns:
-                self._set(0.0)
+        with self._changed:
+            if self._now_s() >= self.duration_s:
+                self._jump(0.0)
             else:
-                self._set(self._now_ns(), jumped=False)
-            self._paused = False
+                self._move(self._now_s())
+            self._is_paused = False
 
     def pause(self) -> None:
         """Hold the present frame."""
-        with self._condition:
-            self._set(self._now_ns(), jumped=False)
-            self._paused = True
+        with self._changed:
+            self._move(min(self._now_s(), self.duration_s))
+            self._is_paused = True
 
     def seek(self, position_s: float) -> None:
         """Go to a time, kept within the recording; works while paused."""
-        with self._condition:
-            self._set(position_s * 1e9)
+        with self._changed:
+            self._jump(position_s)
 
     def seek_frame(self, frame: int) -> None:
         """Go to a frame by its number, kept within the recording."""
-        with self._condition:
-            self._set_frame(frame)
+        with self._changed:
+            self._jump_to_frame(frame)
 
     def step(self, frames: int = 1) -> None:
         """Pause and move by frames, backwards if negative."""
-        with self._condition:
-            self._set_frame(self._frame() + frames)
-            self._paused = True
+        with self._changed:
+            self._jump_to_frame(self._frame() + frames)
+            self._is_paused = True
 
     @property
     def frame(self) -> int:
         """Number of the frame that is due."""
-        with self._condition:
+        with self._changed:
             return self._frame()
 
     @property
@@ -151,7 +149,7 @@ class Playback:
 
     def preview(self, position_s: float) -> Preview | None:
         """Return the lead camera's colour at a time, small; None where the file is damaged."""
-        at = self.lead.index_at(self.recording.play_time.time_ns(position_s * 1e9))
+        at = self.lead.index_at(self._time_ns(position_s))
         try:
             return self.lead.preview(at)
         except CorruptRecordingError:
@@ -159,120 +157,85 @@ class Playback:
 
     def follow(self, track: Track, index: int) -> None:
         """Stand where the lead camera is that reads at its own pace."""
-        with self._condition:
-            if track is self.lead and not self._paused:
-                self._set(self._position_ns(track, index), jumped=False)
+        with self._changed:
+            if track is self.lead and not self._is_paused:
+                self._move(self._position_s(track, index))
 
     def hold_end(self, *, reached: bool = False) -> None:
         """Pause at the last frame, once the clock (or the caller) has ``reached`` it."""
-        with self._condition:
-            if (reached or self._now_ns() >= self._length_ns) and not self._paused:
-                self._set(float(self._length_ns))
-                self._paused = True
+        with self._changed:
+            if (reached or self._now_s() >= self.duration_s) and not self._is_paused:
+                self._jump(self.duration_s)
+                self._is_paused = True
 
     @property
     def position_s(self) -> float:
         """Seconds from the first frame."""
-        with self._condition:
-            return self._now_ns() / 1e9
+        with self._changed:
+            return self._now_s()
 
     @property
     def duration_s(self) -> float:
         """From the first frame to the last, long gaps made short."""
         return self.recording.duration_s
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether it holds the present frame."""
-        return self._paused
-
-    @property
-    def speed(self) -> float:
-        """1 is as it was recorded; `SLOWEST` to `FASTEST`."""
-        return self._speed
-
-    @speed.setter
-    def speed(self, value: float) -> None:
-        if not SLOWEST <= value <= FASTEST:
-            raise ConfigError(f"playback: speed {value:g} must lie in {SLOWEST:g} to {FASTEST:g}")
-        with self._condition:
-            self._set(self._now_ns(), jumped=False)
-            self._speed = value
-
-    @property
-    def loop(self) -> bool:
-        """Whether it begins again at the end."""
-        return self._loop
-
-    @loop.setter
-    def loop(self, value: bool) -> None:
-        with self._condition:
-            self._loop = value
-
     # ---- what players ask ------------------------------------------------------------------------
 
     def start(self) -> None:
         """Let the clock run; the first player to read does this."""
-        with self._condition:
-            if self._set_s is None:
-                self._set_s = time.monotonic()
+        with self._changed:
+            if not self._runs:
+                self._run(self._at_s, time.monotonic())
 
     def position(self) -> Position:
         """Return where playback stands now."""
-        with self._condition:
-            now_ns = self._now_ns()
-            if now_ns >= self._length_ns + self._tail_ns and self._loop and not self._paused:
-                self._set(0.0)
-                now_ns = 0.0
+        with self._changed:
+            now_s, is_free = self._now_s(), not self._is_paused
+            if self.loop and is_free and now_s >= self.duration_s + self._tail_s:
+                self._jump(0.0)
+                now_s = 0.0
             return Position(
-                self.recording.play_time.time_ns(now_ns),
+                self._time_ns(now_s),
                 self._serial,
-                self._paused,
-                now_ns >= self._length_ns and not self._loop and not self._paused,
+                self._is_paused,
+                now_s >= self.duration_s and not self.loop and is_free,
             )
 
     def wait(self, until_ns: int, serial: int, most_s: float) -> None:
         """Sleep until a time of the recording is reached, something jumps, or ``most_s``."""
-        with self._condition:
-            until_ns = self.recording.play_time.position_ns(until_ns)
-            left_s = (until_ns - self._now_ns()) / 1e9 / self._speed
+        with self._changed:
+            until_s = self.recording.play_time.position_ns(until_ns) / 1e9
+            left_s = (until_s - self._now_s()) / self._speed
             if serial == self._serial and left_s > 0:
-                self._condition.wait(most_s if self._paused else min(left_s, most_s))
+                self._changed.wait(most_s if self._is_paused else min(left_s, most_s))
 
     # ---- private, the condition held -------------------------------------------------------------
 
-    @property
-    def _length_ns(self) -> int:
-        return self.recording.play_time.length_ns
-
-    @property
-    def _tail_ns(self) -> float:
-        """How long the last frame stays before a loop: one period of the lead camera."""
-        times = self.lead.times_ns
-        return float(np.median(np.diff(times))) if len(times) > 1 else 1e8
-
-    def _now_ns(self) -> float:
-        if self._paused or self._set_s is None:
-            return self._at_ns
-        passed_ns = (time.monotonic() - self._set_s) * 1e9 * self._speed
-        return min(self._at_ns + passed_ns, self._length_ns + 2 * self._tail_ns)
+    def _now_s(self) -> float:
+        return min(super()._now_s(), self.duration_s + 2 * self._tail_s)
 
     def _frame(self) -> int:
-        return self.lead.index_at(self.recording.play_time.time_ns(self._now_ns()))
+        return self.lead.index_at(self._time_ns(self._now_s()))
 
-    def _set_frame(self, frame: int) -> None:
-        row = min(max(frame, 0), len(self.lead) - 1)
-        self._set(self._position_ns(self.lead, row))
+    def _time_ns(self, position_s: float) -> int:
+        return self.recording.play_time.time_ns(position_s * 1e9)
 
-    def _position_ns(self, track: Track, row: int) -> float:
-        return float(self.recording.play_time.position_ns(int(track.times_ns[row])))
+    def _position_s(self, track: Track, row: int) -> float:
+        return self.recording.play_time.position_ns(int(track.times_ns[row])) / 1e9
 
-    def _set(self, at_ns: float, *, jumped: bool = True) -> None:
-        self._at_ns = min(max(at_ns, 0.0), float(self._length_ns))
-        self._serial += jumped
-        if self._set_s is not None:
-            self._set_s = time.monotonic()
-        self._condition.notify_all()
+    def _jump_to_frame(self, frame: int) -> None:
+        self._jump(self._position_s(self.lead, min(max(frame, 0), len(self.lead) - 1)))
+
+    def _jump(self, position_s: float) -> None:
+        self._serial += 1
+        self._move(min(max(position_s, 0.0), self.duration_s))
+
+
+def _period_s(track: Track) -> float:
+    """Return how long a frame stays, so that the last one does before a loop."""
+    times = track.times_ns
+    period_s = float(np.median(np.diff(times))) / 1e9 if len(times) > 1 else 0.1
+    return period_s if period_s <= LONG_GAP_S else SHORT_GAP_S
 
 
 _lock = threading.Lock()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from lingbot_live.cameras.base import Camera, CameraInfo, Capture
+from lingbot_live.cameras.clock import REPEAT_S
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -20,8 +21,6 @@ from lingbot_live.recording.playback import Playback, Position
 from lingbot_live.recording.tracks import Track
 
 log = logging.getLogger(__name__)
-
-_REPEAT_S = 0.5  # a held frame comes again, so that a new refiner shows on it
 
 
 class Player(Camera):
@@ -117,7 +116,7 @@ class Player(Camera):
                 return None
             has_next = self._next < len(track) and not position.is_paused
             until_ns = int(track.times_ns[self._next]) if has_next else position.time_ns + 10**9
-            playback.wait(until_ns, position.serial, min(left_s, _REPEAT_S / 2))
+            playback.wait(until_ns, position.serial, min(left_s, REPEAT_S / 2))
 
     def _due(self, track: Track, position: Position) -> int | None:
         """Return the frame to show now; None if that was the last one shown."""
@@ -128,7 +127,7 @@ class Player(Camera):
         if position.is_paused:
             # Not `now`: what is held is what was shown when the pause came.
             held = max(self._next - 1, 0)
-            again = self._next == 0 or time.monotonic() - self._shown_s >= _REPEAT_S
+            again = self._next == 0 or time.monotonic() - self._shown_s >= REPEAT_S
             return self._show(held) if again else None
         if now < self._next or position.time_ns < int(track.times_ns[0]):
             return None

@@ -89,7 +89,7 @@ def test_what_comes_too_late_is_left_out_and_counted_apart():
     assert not film.missed["sensor"]
 
 
-def test_a_gap_in_the_recording_is_not_waited_for():
+def test_a_gap_in_the_recording_is_not_waited_for_and_told_once(caplog):
     film = Film(count=6)
     fetch = film.play_fetch
 
@@ -100,6 +100,7 @@ def test_a_gap_in_the_recording_is_not_waited_for():
     film.play_fetch = fetch_with_gap
     with film:
         assert numbers(film, 6) == list(range(6))
+    assert caplog.messages == ["film:film: at 0.0 s: 0:16:40 without a frame; passed over"]
 
 
 def test_a_machine_that_is_much_too_slow_still_shows_frames():

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lingbot_live.cameras.pace import FASTEST, SLOWEST
+from lingbot_live.cameras.clock import FASTEST, SLOWEST
 from ui.controllers.replay import Replay
 from ui.panels.thumbnails import Thumbnails
 from ui.panels.timeline_track import TimelineTrack, describe
