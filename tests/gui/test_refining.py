@@ -74,6 +74,15 @@ def test_what_is_dropped_and_is_no_weights_is_streamed(window, tmp_path):
     assert window.refining.config.name == "none"
 
 
+def test_a_dropped_folder_of_rosbag2_plays(window, tmp_path):
+    pytest.importorskip("rosbags", reason="rosbags is in the dev extra")
+    import ros_takes as made
+
+    folder = made.ros2(tmp_path / "take", "sqlite3")
+    drop(window, folder)
+    wait_for(lambda: window.stage.addresses == (f"session:{folder}#{made.DEPTH}",))
+
+
 def test_tokens_mask_and_raw_change_without_loading_anew(window, checkpoint):
     use(window, RefinerConfig("lingbot", str(checkpoint), tokens=48, device="cpu"))
     wait_for(lambda: refined(window).refiner.name == "lingbot")

@@ -13,7 +13,7 @@ from lingbot_live.cameras.base import CameraInfo
 from ui.controllers.refining import Refining, is_checkpoint
 from ui.controllers.saving import Saving
 from ui.shell.desk import Desk
-from ui.shell.files import RECORDINGS
+from ui.shell.files import RECORDINGS, address_of
 from ui.shell.stage import Stage
 
 
@@ -47,14 +47,14 @@ class Opening(QObject):
         """Ask for a folder of RGB-D pictures and play it."""
         path = QFileDialog.getExistingDirectory(self._desk.widget, "Open RGB-D folder")
         if path:
-            self._stage.open((f"folder:{path}",))
+            self._stage.open((address_of(Path(path)),))
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
         """Stream from these files and folders, a row each; weights refine instead."""
         if paths and is_checkpoint(paths[0]):
             self._refining.choose(f"lingbot:{paths[0]}")
         elif paths:
-            self._stage.open([f"folder:{path}" if path.is_dir() else str(path) for path in paths])
+            self._stage.open([address_of(path) for path in paths])
 
     def _tell(self, infos: list[CameraInfo]) -> None:
         """Tell damage, or else what is assumed of other programs' files."""

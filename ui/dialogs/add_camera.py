@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -18,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from lingbot_live.cameras.base import CameraInfo
-from ui.shell.files import RECORDINGS
+from ui.shell.files import RECORDINGS, address_of
 
 
 class AddCamera(QDialog):
@@ -81,4 +82,4 @@ class AddCamera(QDialog):
     def _pick_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Add a folder of RGB-D pictures")
         if path:
-            self.box.setEditText(f"folder:{path}")
+            self.box.setEditText(address_of(Path(path)))

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lingbot_live.errors import ConfigError
+from lingbot_live.recording.bags.files import is_bag_folder
 from lingbot_live.recording.format import expand_name
 from lingbot_live.recording.state import RecorderOptions, parse_split
 from ui.shell.settings import Settings
@@ -82,3 +83,10 @@ class RecordChoices:
 def folder_or_default(named: str) -> Path:
     """Return a folder the user named, or the default one."""
     return Path(named).expanduser() if named else OUTPUT_FOLDER
+
+
+def address_of(path: Path) -> str:
+    """Return the address of a file, of a folder of pictures, or of one that rosbag2 wrote."""
+    if not path.is_dir():
+        return str(path)
+    return f"{'session' if is_bag_folder(path) else 'folder'}:{path}"
