@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.textbook import Textbook
 from lingbot_live.model import LingBotDepth
-from lingbot_live.model.config import ModelConfig
+from lingbot_live.model.model_config import ModelConfig
 from lingbot_live.model.preprocess import token_grid
 
 Row = tuple[str, float, str, float]  # what, ours in ms, peer, peer in ms

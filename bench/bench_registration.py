@@ -90,7 +90,7 @@ def _against_realsense(path: Path) -> Row:
 
 def _against_torch(what: str, depth: Intrinsics, color: Intrinsics) -> Row:
     from lingbot_live.model.device import CpuDevice
-    from lingbot_live.model.registration import TorchRegistration
+    from lingbot_live.model.torch_registration import TorchRegistration
 
     raw = scene(depth.width, depth.height)
     ours = Registration(depth, color, POSE, keep_values=False)

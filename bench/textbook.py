@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lingbot_live.model.config import ModelConfig, StackConfig
+from lingbot_live.model.model_config import ModelConfig, StackConfig
 
 
 class Block(nn.Module):

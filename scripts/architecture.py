@@ -6,7 +6,6 @@ With ``--check`` nothing is written, and the status is 1 if the picture is not t
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from html import escape
 from pathlib import Path
 
@@ -37,15 +36,15 @@ def exists(package: str, room: str) -> bool:
     return (ROOT / package / room).is_dir() or (ROOT / package / f"{room}.py").exists()
 
 
-def imports() -> Counter[tuple[str, str]]:
-    """Return how many modules of a room import another room."""
+def imports() -> set[tuple[str, str]]:
+    """Return which room imports which other room."""
     graph = grimp.build_graph("lingbot_live", "drivers", "ui")
-    found: Counter[tuple[str, str]] = Counter()
+    found: set[tuple[str, str]] = set()
     for module in graph.modules:
         for other in graph.find_modules_directly_imported_by(module):
             ends = tuple(".".join(name.split(".")[:2]) for name in (module, other))
             if ends[0] != ends[1]:
-                found[ends[0], ends[1]] += 1
+                found.add((ends[0], ends[1]))
     return found
 
 
@@ -74,9 +73,9 @@ def draw() -> str:
     ]
     for package, x in COLUMN_X.items():
         parts.append(f'<text x="{x}" y="26" font-weight="bold">{TITLES[package]}</text>')
-    for (source, target), count in sorted(imports().items()):
+    for source, target in sorted(imports()):
         if source in at and target in at and source.split(".")[0] == target.split(".")[0]:
-            parts.append(arrow(at[source], at[target], count, source, target))
+            parts.append(arrow(at[source], at[target], source, target))
     parts += [between(package) for package in COLUMN_X if package != "lingbot_live"]
     for name, (x, y) in at.items():
         room = escape(name.partition(".")[2])
@@ -89,25 +88,21 @@ def draw() -> str:
 
 
 def between(package: str) -> str:
-    """Return the one broad arrow to the core, with how many imports it stands for."""
-    found = {ends: count for ends, count in imports().items() if ends[0].startswith(f"{package}.")}
-    into = sum(count for ends, count in found.items() if ends[1].startswith("lingbot_live."))
-    back = sum(
-        count for ends, count in imports().items()
-        if ends[0].startswith("lingbot_live.") and ends[1].startswith(f"{package}.")
-    )  # fmt: skip
+    """Return the one broad arrow from a package to the core."""
     x1, x2 = (320, 378) if package == "ui" else (1046, 988)
     y = TOP + 11 * HIGH
-    word = f"{into} imports" + (f", {back} back: cli starts the window" if back else "")
-    return (
-        f'<path d="M{x1} {y}H{x2}" stroke="#53657a" stroke-width="6" marker-end="url(#tip)"/>'
-        f'<text x="{LEFT if x1 < x2 else x2}" y="{y + 26}" font-size="11">{word}</text>'
+    words = ("all of ui may import the core;", "of the core, cli alone starts ui")
+    if package == "drivers":
+        words = ("drivers import the core;", "it finds them by entry point")
+    lines = "".join(
+        f'<text x="{LEFT if x1 < x2 else x2}" y="{y + 24 + 15 * at}" font-size="11">{word}</text>'
+        for at, word in enumerate(words)
     )
+    path = f'<path d="M{x1} {y}H{x2}" stroke="#53657a" stroke-width="6" marker-end="url(#tip)"/>'
+    return path + lines
 
 
-def arrow(
-    start: tuple[int, int], end: tuple[int, int], count: int, source: str, target: str
-) -> str:
+def arrow(start: tuple[int, int], end: tuple[int, int], source: str, target: str) -> str:
     """Return one arrow; one that runs back up is red."""
     color = "#d01c1c" if end[1] <= start[1] else "#8aa0b8"
     x1, x2 = start[0] + WIDE / 2, end[0] + WIDE / 2
@@ -115,8 +110,8 @@ def arrow(
     bend = (y1 + y2) / 2
     return (
         f'<path d="M{x1:g} {y1:g} C{x1:g} {bend:g} {x2:g} {bend:g} {x2:g} {y2:g}" fill="none" '
-        f'stroke="{color}" stroke-width="{min(1 + count / 12, 4):.1f}" opacity="0.75" '
-        f'marker-end="url(#tip)"><title>{source} to {target}: {count}</title></path>'
+        f'stroke="{color}" stroke-width="1.6" opacity="0.75" '
+        f'marker-end="url(#tip)"><title>{source} to {target}</title></path>'
     )
 
 

@@ -51,3 +51,19 @@ _.rs_z_accuracy_percent
 
 # Owners: what they hold lives as long as they do.
 _.cloud_feeds
+
+# Fields that a page's template, JSON or a person reads.
+_.out_of_range_pixels
+_.fps_captured
+_.fps_refined
+_.fps_shown
+_.fps_shown_recent
+_.plots
+_.is_key
+_.begins
+
+# Decoders, found by the name of their encoding.
+_.FoxgloveJson
+_.FoxgloveProtobuf
+_.Ros1
+_.Ros2

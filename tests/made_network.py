@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from lingbot_live.model import LingBotDepth
-from lingbot_live.model.config import ModelConfig
+from lingbot_live.model.model_config import ModelConfig
 
 DIMS = [32] * 5
 STACK = {

@@ -22,7 +22,7 @@ DEPTH_LENSED = Intrinsics(96, 72, 60.25, 60.5, 47.0, 36.5, (0.12, -0.05, 0.001, 
 def torch_on(where: str) -> Maker:
     import torch
 
-    from lingbot_live.model.registration import TorchRegistration
+    from lingbot_live.model.torch_registration import TorchRegistration
 
     return partial(TorchRegistration, where=torch.device(where))
 

@@ -121,7 +121,7 @@ class _Runner:
     def _open_default(self) -> None:
         window = self._window
         otherwise = window.settings.text("address") or "synthetic:stereo"
-        window.feeds.empty.set_placeholder("looking for a camera...")
+        window.rows.empty.set_placeholder("looking for a camera...")
         window.tasks.run(
             "looking for a camera",
             lambda: registry.default_address(otherwise),

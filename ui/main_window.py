@@ -20,12 +20,12 @@ from lingbot_live import __version__
 from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.devices import Devices
-from ui.controllers.feeds import Feeds
 from ui.controllers.opening import Opening, dropped_paths
-from ui.controllers.recording import Recording
+from ui.controllers.recording import RecordControl
 from ui.controllers.refining import Refining
 from ui.controllers.replay import Replay
 from ui.controllers.rigging import Rigging
+from ui.controllers.rows import Rows
 from ui.controllers.saving import Saving
 from ui.dialogs.keys import KeysDialog
 from ui.dialogs.opener import Dialogs
@@ -104,7 +104,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self)
         self.notice = Notice()  # of the refiner
         self.message = Notice()  # of files
-        self.feeds = Feeds(self.stage, self, self.link)
+        self.rows = Rows(self.stage, self, self.link)
         self.scale = DepthScale()
         center = QWidget()
         column = QVBoxLayout(center)
@@ -112,15 +112,15 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.notice)
         column.addWidget(self.message)
-        column.addWidget(self.feeds.rows, 1)
+        column.addWidget(self.rows.splitter, 1)
         column.addWidget(self.scale)
         self.setCentralWidget(center)
 
     def _build_docks(self) -> None:
         self.cloud = CloudView()
-        self.compare = CompareView(self.feeds)
-        self.quality = QualityPanel(self.feeds, self.tasks)
-        self.controls = ControlsPanel(self.stage, self, self.feeds)
+        self.compare = CompareView(self.rows)
+        self.quality = QualityPanel(self.rows, self.tasks)
+        self.controls = ControlsPanel(self.stage, self, self.rows)
         self.docks = Docks(
             self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud),
             self._dock("Compare", "compare_dock", self.compare),
@@ -132,21 +132,21 @@ class MainWindow(QMainWindow):
         self.docks.controls.hide()
 
     def _build_controllers(self) -> None:
-        stage, actions, feeds = self.stage, self.actions_, self.feeds
+        stage, actions, rows = self.stage, self.actions_, self.rows
         self.devices = Devices(self, parent=self)
-        self.cloud_feeds = CloudFeeds(stage, feeds, self.cloud)
-        self.rigging = Rigging(self, feeds, self.cloud)
-        self.layouts = Layouts(self, self.settings, actions, feeds, self.compare, self.docks)
+        self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
+        self.rigging = Rigging(self, rows, self.cloud)
+        self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
         self.demo = Demo(
-            self, actions, feeds, self.compare, self.scale, self.layouts, self.cloud.bars
+            self, actions, rows, self.compare, self.scale, self.layouts, self.cloud.bars
         )
         self.refining = Refining(stage, self, self.notice, actions)
-        self.recording = Recording(stage, self)
-        self.saving = Saving(stage, self, feeds, self.recording, lambda: self.scale.range)
+        self.recording = RecordControl(stage, self)
+        self.saving = Saving(stage, self, rows, self.recording, lambda: self.scale.range)
         self.opening = Opening(stage, self, self.refining, self.saving)
         self.replay = Replay(stage, self, actions)
         self.dialogs = Dialogs(
-            stage, self, feeds, self.refining, self.rigging, self.saving, self.replay
+            stage, self, rows, self.refining, self.rigging, self.saving, self.replay
         )
 
     def _build_bars(self) -> None:
@@ -178,7 +178,7 @@ class MainWindow(QMainWindow):
         stage.sessionChanged.connect(self._on_session)
         stage.statusDue.connect(self._show_status)
         stage.statusDue.connect(self.quality.on_tick)
-        self.feeds.rowsChanged.connect(self._on_rows)
+        self.rows.rowsChanged.connect(self._on_rows)
         self.bar.cameraChosen.connect(lambda address: stage.open((address,)))
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
@@ -216,8 +216,8 @@ class MainWindow(QMainWindow):
             "open_file": self.opening.open_file,
             "open_folder": self.opening.open_folder,
             "add_camera": dialogs.add_camera,
-            "remove_camera": self.feeds.remove_selected,
-            "next_camera": self.feeds.select_next,
+            "remove_camera": self.rows.remove_selected,
+            "next_camera": self.rows.select_next,
             "find": self.devices.look,
             "models": dialogs.show_models,
             "as_recorded": refining.toggle_recorded,
@@ -309,7 +309,7 @@ class MainWindow(QMainWindow):
     @property
     def panels(self) -> list[FeedPanel]:
         """The rows, one per camera."""
-        return self.feeds.panels
+        return self.rows.panels
 
     def _on_addressed(self, addresses: tuple[str, ...]) -> None:
         self.bar.set_address(addresses[0])
@@ -326,7 +326,7 @@ class MainWindow(QMainWindow):
         for panel in self.panels:
             if panel.view in fresh:
                 panel.show_news()
-        chosen = self.feeds.view
+        chosen = self.rows.view
         if chosen is not None and chosen in fresh and chosen.refined is not None:
             self.scale.offer(chosen.refined.depth_m)
         self.compare.show_news(fresh)

@@ -16,7 +16,7 @@ from lingbot_live.errors import ExportCancelledError, ExportError, LingbotLiveEr
 from lingbot_live.export.folder import NOTE, check_free, new_file, new_folder, note_files
 from lingbot_live.export.formats import ExportFormat, format_named
 from lingbot_live.export.shot import DepthSource, Settings, Shot, Target
-from lingbot_live.export.source import Source, Span, open_sources
+from lingbot_live.export.source import FrameSource, Span, open_sources
 from lingbot_live.frame import Frame
 from lingbot_live.recording.format import slug
 from lingbot_live.system.outputs import check_apart, local_path
@@ -100,7 +100,7 @@ class _Run:
         request: ExportRequest,
         kind: ExportFormat,
         settings: Settings,
-        sources: list[Source],
+        sources: list[FrameSource],
         on_progress: Progress,
         should_stop: Callable[[], bool],
     ) -> None:
@@ -132,7 +132,7 @@ class _Run:
             self._report.bytes = path.stat().st_size
         return self._report
 
-    def _one_camera(self, source: Source, path: Path) -> None:
+    def _one_camera(self, source: FrameSource, path: Path) -> None:
         target = Target(path, source.info, self._settings, self._request.source, source.has_refined)
         before, out_of_range = self._report.frames, 0
         writer = self._kind.create(target)
@@ -154,13 +154,13 @@ class _Run:
         finally:
             writer.close()
 
-    def _note_damage(self, source: Source) -> None:
+    def _note_damage(self, source: FrameSource) -> None:
         for text in source.damage:
             self._report.is_damaged = True
             if f"damaged: {text}" not in self._report.remarks:
                 self._report.remarks.append(f"damaged: {text}")
 
-    def _shots(self, source: Source) -> Iterator[Shot]:
+    def _shots(self, source: FrameSource) -> Iterator[Shot]:
         wants_refined = self._request.source is DepthSource.REFINED
         clock = _Clock()
         for number, item in source.frames(self._request.span):

@@ -53,7 +53,7 @@ class Span:
         return None if end is None else len(range(self.first, end, self.step))
 
 
-class Source(ABC):
+class FrameSource(ABC):
     """One camera of the input."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Source(ABC):
 
 
 @contextmanager
-def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
+def open_sources(address: str, camera: str = "") -> Iterator[list[FrameSource]]:
     """Open a session (all its cameras, or the one named) or any camera address.
 
     Raises:
@@ -96,7 +96,7 @@ def open_sources(address: str, camera: str = "") -> Iterator[list[Source]]:
         yield [_CameraSource(stack.enter_context(opened))]
 
 
-class _SessionSource(Source):
+class _SessionSource(FrameSource):
     def __init__(self, track: Track, info: CameraInfo, recording: Recording) -> None:
         known = track.info or replace(info, recorded=None)
         super().__init__(track.name, known, len(track), len(track.refined_times_ns) > 0)
@@ -116,7 +116,7 @@ class _SessionSource(Source):
         return self._recording.damage
 
 
-class _CameraSource(Source):
+class _CameraSource(FrameSource):
     def __init__(self, camera: Camera) -> None:
         super().__init__(camera.info.address, camera.info, frame_count(camera))
         self._camera = camera

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lingbot_live.errors import WeightsError
-from lingbot_live.model.config import ModelConfig
+from lingbot_live.model.model_config import ModelConfig
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
 from lingbot_live.system.inputs import refuse_special

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lingbot_live.model.config import LEVELS, StackConfig
 from lingbot_live.model.layers import Conv2d, ConvTranspose2x2, GroupNorm, InstanceNorm
+from lingbot_live.model.model_config import LEVELS, StackConfig
 from lingbot_live.model.preprocess import Grid
 
 FP32_LEVELS = 2  # the last ones; the very last alone leaves 20 % more error on the golden cases

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lingbot_live.model.config import BackboneConfig, EncoderConfig
 from lingbot_live.model.layers import BACKBONE_EPS, Block, Conv2d, LayerNorm, PatchEmbed
+from lingbot_live.model.model_config import BackboneConfig, EncoderConfig
 from lingbot_live.model.preprocess import PATCH_PX, Grid
 from lingbot_live.model.tokens import DepthTokens
 

@@ -19,13 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lingbot_live.frame import ColorImage, Extrinsics, Intrinsics, RawDepth
 from lingbot_live.model.checkpoint import load_network
-from lingbot_live.model.config import ModelConfig
 from lingbot_live.model.device import CpuDevice, Device
 from lingbot_live.model.engine import DROPPED, Buffers, Engine, OutputPolicy
+from lingbot_live.model.model_config import ModelConfig
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
-from lingbot_live.model.registration import TorchRegistration
 from lingbot_live.model.tokens import DepthTokens, TokenPacking
+from lingbot_live.model.torch_registration import TorchRegistration
 from lingbot_live.model.weights import store
 from lingbot_live.registration import Registration
 

@@ -18,7 +18,7 @@ from lingbot_live.model.device import Device, is_out_of_memory, pick_device
 from lingbot_live.model.engine import Engine, OutputPolicy
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
-from lingbot_live.model.registration import TorchRegistration
+from lingbot_live.model.torch_registration import TorchRegistration
 from lingbot_live.model.weights import store
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.registration import announce

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from lingbot_live.model import postprocess, tokens
 from lingbot_live.model.asked import Given, Request
-from lingbot_live.model.config import ModelConfig
 from lingbot_live.model.decoder import FP32_LEVELS, ConvStack, uv_maps
 from lingbot_live.model.encoder import Encoder
 from lingbot_live.model.layers import Conv2d, ConvTranspose2x2, Linear
+from lingbot_live.model.model_config import ModelConfig
 from lingbot_live.model.postprocess import Logits
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.preprocess import (

@@ -29,7 +29,7 @@ from lingbot_live.recording.state import (
     RecorderOptions,
     RecorderState,
     RecorderStats,
-    Source,
+    TapSource,
 )
 from lingbot_live.system.worker import Worker
 
@@ -92,7 +92,7 @@ class Recorder:
         self._unsaid: Counter[tuple[str, str]] = Counter()  # drops not yet in the file
         self._lost: dict[tuple[str, str], int] = {}
         self._refiner = ""
-        self._source: Source | None = None
+        self._source: TapSource | None = None
         self._parts: Parts | None = None
         self._started_s = 0.0
         self._paused_s: float | None = None
@@ -105,7 +105,7 @@ class Recorder:
 
     # ---- for the owner -----------------------------------------------------------------------
 
-    def start(self, source: Source) -> None:
+    def start(self, source: TapSource) -> None:
         """Make the file and record ``source`` (a Session, started or not) from now on.
 
         Raises:
@@ -181,7 +181,6 @@ class Recorder:
                 frames=self._frames,
                 refined=self._refined,
                 drops=dict(self._drops),
-                queued_bytes=self._queued_bytes,
                 minutes_left=self._guard.minutes_left,
                 is_space_low=self._guard.is_low,
                 error=self.error,

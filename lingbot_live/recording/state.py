@@ -42,7 +42,7 @@ class FeedLike(Protocol):
         """Frames that were not captured or not refined, by cause."""
 
 
-class Source(Protocol):
+class TapSource(Protocol):
     """What a recorder needs of a `lingbot_live.pipeline.session.Session`."""
 
     @property
@@ -93,7 +93,6 @@ class RecorderStats:
     frames: int
     refined: int
     drops: dict[str, int]  # by cause: frames that are not in the file and should be
-    queued_bytes: int
     minutes_left: float | None  # until the disk is full at this rate; None while unknown
     is_space_low: bool  # less than 5 minutes
     error: BaseException | None

@@ -12,8 +12,8 @@ from command import command
 from made_network import made_config, save_made
 
 from lingbot_live.model import gpu_bench
-from lingbot_live.model.config import ModelConfig
 from lingbot_live.model.device import CpuDevice, has_cuda
+from lingbot_live.model.model_config import ModelConfig
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.preprocess import Grid
 

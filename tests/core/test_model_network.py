@@ -57,7 +57,7 @@ def test_equals_the_textbook(network):
     assert len(network.config.encoder.taken) == 2
     config = made_config()
     config["encoder"] = config["encoder"] | {"intermediate_layers": [11]}
-    from lingbot_live.model.config import ModelConfig
+    from lingbot_live.model.model_config import ModelConfig
 
     ours = LingBotDepth(ModelConfig.parse(config))
     state = network.state_dict()

@@ -170,7 +170,6 @@ def test_a_slow_disk_drops_frames_and_says_so_in_the_file(tmp_path):
     given = witness.frames["noisy:left"]
     assert stats.drops[TOO_SLOW] > 0
     assert stats.frames + stats.drops[TOO_SLOW] == len(given)
-    assert stats.queued_bytes == 0
     with Recording(tmp_path / "a.mcap") as recording:
         assert len(recording) == stats.frames
         said = [e.count for e in recording.events if e.text == f"not recorded: {TOO_SLOW}"]

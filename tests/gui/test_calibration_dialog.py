@@ -57,8 +57,8 @@ def test_a_board_before_two_cameras_gives_their_rig(window, addresses, tmp_path,
     wait_for(lambda: dialog.solve_button.isEnabled() and int(dialog.table.texts(1)[2]) >= 5)
     assert "views" in dialog.status.text()
     dialog.solve_button.click()
-    wait_for(lambda: window.feeds.rig is not None)
-    found = window.feeds.rig.camera(addresses[1])
+    wait_for(lambda: window.rows.rig is not None)
+    found = window.rows.rig.camera(addresses[1])
     assert np.linalg.norm(np.subtract(found.pose.translation_m, BESIDE.translation_m)) < 0.004
     assert (found.pose.inverse() @ BESIDE).angle_deg < 0.2
     texts = dialog.table.texts(1)
@@ -66,14 +66,14 @@ def test_a_board_before_two_cameras_gives_their_rig(window, addresses, tmp_path,
     assert texts[3].split() == [f"{1000 * n:+.1f}" for n in found.pose.translation_m]
 
     dialog.nudging.boxes[1].setValue(5.0)
-    moved = window.feeds.rig.camera(addresses[1]).pose.translation_m
+    moved = window.rows.rig.camera(addresses[1]).pose.translation_m
     assert moved[1] == pytest.approx(found.pose.translation_m[1] + 0.005)
     path = tmp_path / "rig.toml"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(path), ""))
     dialog.save_button.click()
     assert Rig.load(path).camera(addresses[1]).pose.translation_m == pytest.approx(moved)
     dialog.nudging.zero_button.click()
-    assert window.feeds.rig.camera(addresses[1]).pose == found.pose
+    assert window.rows.rig.camera(addresses[1]).pose == found.pose
 
     wait_for(lambda: len(dialog._work.watch.frames()) == 2)
     dialog.close()
@@ -89,7 +89,7 @@ def test_icp_runs_in_a_child_and_can_be_cancelled(window, addresses):
     wait_for(lambda: dialog.icp_button.text() == "Cancel")
     dialog.icp_button.click()
     wait_for(lambda: "cancelled" in dialog.notice.text)
-    assert window.feeds.rig.camera(addresses[1]).pose == BESIDE
+    assert window.rows.rig.camera(addresses[1]).pose == BESIDE
     wait_for(lambda: dialog.icp_button.text() == "Refine by ICP")
     dialog.close()
 

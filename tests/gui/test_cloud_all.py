@@ -315,8 +315,8 @@ def test_the_window_gives_each_camera_its_layer_and_switch(window):
     assert "no rig" not in cloud.chips.buttons[1].toolTip()
     cloud.chips.buttons[0].click()
     assert [layer.is_shown for layer in cloud.view.layers] == [False, True]
-    window.feeds.select(window.panels[1])
-    window.feeds.remove_selected()
+    window.rows.select(window.panels[1])
+    window.rows.remove_selected()
     wait_for(lambda: len(cloud.view.layers) == 1)
     assert cloud.view.coloring is Coloring.RGB
     assert not cloud.chips.buttons[0].isVisible()
@@ -344,7 +344,7 @@ def test_rigs_are_loaded_saved_and_complained_about(window, tmp_path):
     rig = Rig((RigCamera(window.stage.addresses[0]), RigCamera(window.stage.addresses[1], ASIDE)))
     window.rigging.save(rig, path)
     window.rigging.load(path)
-    assert window.feeds.rig.camera(window.stage.addresses[1]).pose == ASIDE
+    assert window.rows.rig.camera(window.stage.addresses[1]).pose == ASIDE
     path.write_text("version = 9")
     window.rigging.load(path)
     assert "version 9" in window.message.text
@@ -355,4 +355,4 @@ def test_rigs_are_loaded_saved_and_complained_about(window, tmp_path):
     assert "this app did not write it" in window.message.text
     assert (tmp_path / "notes.txt").read_text() == "mine"
     window.rigging.forget()
-    assert window.feeds.rig is None
+    assert window.rows.rig is None

@@ -17,7 +17,7 @@ from lingbot_live.frame import Calibration, Extrinsics, Frame, Intrinsics, Refin
 from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
 from ui.panels.compare_view import UNCALIBRATED
 from ui.shell.background import Background
-from ui.views.compare_pictures import Mode, Side, Source, Task, compare
+from ui.views.compare_pictures import Base, Mode, Side, Task, compare
 
 WIDTH, HEIGHT = 80, 60
 INTRINSICS = Intrinsics(WIDTH, HEIGHT, 80.0, 80.0, 39.5, 29.5)
@@ -34,11 +34,11 @@ def result(raw_mm, refined_m, reference_m=None) -> RefinedFrame:
     return RefinedFrame(frame, depth, depth > 0, RefinerInfo("made"), 0, 1)
 
 
-def task(mode, base, shown, base_source=Source.RAW, T=None, limit_m=0.05) -> Task:
+def task(mode, base, shown, base_source=Base.RAW, T=None, limit_m=0.05) -> Task:
     return Task(
         mode,
         Side(base, base_source, "base"),
-        Side(shown, Source.REFINED, "shown"),
+        Side(shown, Base.REFINED, "shown"),
         T or Extrinsics(),
         DepthRange(),
         "viridis",
@@ -64,7 +64,7 @@ def test_changes_have_colours_shares_and_a_median():
 
 def test_the_error_is_signed_and_counts_only_what_both_know():
     one = result(0, np.linspace(0.9, 1.1, WIDTH), reference_m=1.0)
-    answer = compare(task(Mode.DIFFERENCE, one, one, Source.TRUTH))
+    answer = compare(task(Mode.DIFFERENCE, one, one, Base.TRUTH))
     error_mm = 1000 * (np.linspace(0.9, 1.1, WIDTH) - 1)
     assert answer.both_share == 1
     assert answer.median_mm == pytest.approx(0, abs=1e-3)
@@ -77,17 +77,17 @@ def test_the_error_is_signed_and_counts_only_what_both_know():
 
 def test_no_truth_no_error():
     one = result(1000, 1.0)
-    assert compare(task(Mode.DIFFERENCE, one, one, Source.TRUTH)) is None
+    assert compare(task(Mode.DIFFERENCE, one, one, Base.TRUTH)) is None
 
 
 def test_another_camera_is_moved_into_the_view():
     ours = result(1000, 1.0)
     theirs = result(900, 0.9)  # 0.1 m in front of ours, so the wall is one and the same
     T = Extrinsics(translation_m=(0.0, 0.0, 0.1))
-    answer = compare(task(Mode.DIFFERENCE, theirs, ours, Source.REFINED, T))
+    answer = compare(task(Mode.DIFFERENCE, theirs, ours, Base.REFINED, T))
     assert answer.both_share > 0.7
     assert answer.median_mm == pytest.approx(0, abs=0.2)
-    assumed = compare(task(Mode.DIFFERENCE, theirs, ours, Source.REFINED))
+    assumed = compare(task(Mode.DIFFERENCE, theirs, ours, Base.REFINED))
     assert assumed.median_mm == pytest.approx(100, abs=0.2)
 
 
@@ -154,7 +154,7 @@ def test_it_follows_the_selected_camera_and_says_amounts(window, folders):
     bases = [window.compare.base_box.itemText(i) for i in range(window.compare.base_box.count())]
     assert bases[0] == "raw"
     assert all(text.startswith("2  ") for text in bases[1:])
-    window.feeds.select(window.panels[1])
+    window.rows.select(window.panels[1])
     bases = [window.compare.base_box.itemText(i) for i in range(window.compare.base_box.count())]
     assert all(text.startswith("1  ") for text in bases[1:])
 
@@ -169,10 +169,10 @@ def test_two_cameras_without_calibration_are_said_to_be_assumed_in_one_place(win
     assert compare_view.warning.isVisible()
     assert compare_view.warning.text() == UNCALIBRATED
     names = [panel.view.feed.name for panel in window.panels]
-    window.feeds.set_rig(Rig((RigCamera(names[0]), RigCamera(names[1]))))
+    window.rows.set_rig(Rig((RigCamera(names[0]), RigCamera(names[1]))))
     wait_for(lambda: not compare_view.warning.isVisible())
     moved = Extrinsics(translation_m=(0.0, 0.0, 0.25))
-    window.feeds.set_rig(Rig((RigCamera(names[0]), RigCamera(names[1], moved))))
+    window.rows.set_rig(Rig((RigCamera(names[0]), RigCamera(names[1], moved))))
     wait_for(lambda: compare_view._last is not None and compare_view._last.median_mm < -200)
 
 
@@ -182,7 +182,7 @@ def test_truth_is_offered_only_where_it_is_known(window, folders):
     box = window.compare.base_box
     wait_for(lambda: box.findText("truth") < 0)
     assert [box.itemText(i) for i in range(box.count())][-1].endswith("truth")
-    window.feeds.select(window.panels[1])
+    window.rows.select(window.panels[1])
     window.layouts.difference()
     window.compare.base_box.setCurrentText("truth")
     wait_for(lambda: window.compare.image._title == "Error: refined minus truth")

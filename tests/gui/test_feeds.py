@@ -41,13 +41,13 @@ def test_a_camera_is_added_to_the_running_window_and_removed(window, folders):
     assert window.panels[0] is first
     assert window.stage.session.feeds[0].capture is capture, "the first camera streamed on"
     assert window.stage.addresses == folders[:2]
-    assert window.feeds.selected is window.panels[1], "the new one is selected"
-    window.feeds.remove_selected()
+    assert window.rows.selected is window.panels[1], "the new one is selected"
+    window.rows.remove_selected()
     wait_for(lambda: len(window.panels) == 1)
     assert window.panels[0] is first
     assert window.stage.addresses == folders[:1]
-    assert window.feeds.selected is first
-    window.feeds.remove_selected()
+    assert window.rows.selected is first
+    window.rows.remove_selected()
     assert not window.stage.is_running, "the last one stops the session"
 
 
@@ -70,12 +70,12 @@ def test_a_dialog_without_an_address_adds_nothing(window):
 def test_a_click_into_a_row_selects_it(window, folders):
     window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 3 and all_shown(window))
-    assert window.feeds.selected is window.panels[0]
+    assert window.rows.selected is window.panels[0]
     QTest.mouseClick(window.panels[2].raw, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
-    assert window.feeds.selected is window.panels[2]
+    assert window.rows.selected is window.panels[2]
     assert [panel.stripe.is_selected for panel in window.panels] == [False, False, True]
-    window.feeds.select_next()
-    assert window.feeds.selected is window.panels[0]
+    window.rows.select_next()
+    assert window.rows.selected is window.panels[0]
 
 
 def test_rows_share_cross_hair_zoom_and_scale(window, folders):
@@ -93,8 +93,8 @@ def test_rows_share_cross_hair_zoom_and_scale(window, folders):
 def test_colours_and_numbers_stay_with_their_cameras(window, folders):
     window.stage.open(folders)
     wait_for(lambda: len(window.panels) == 3 and all_shown(window))
-    window.feeds.select(window.panels[1])
-    window.feeds.remove_selected()
+    window.rows.select(window.panels[1])
+    window.rows.remove_selected()
     wait_for(lambda: len(window.panels) == 2)
     assert [panel.view.number for panel in window.panels] == [0, 2]
     assert window.panels[1].view.title.startswith("3  ")
@@ -181,7 +181,7 @@ def test_arrangements_of_one_row_and_of_several_are_remembered_apart(window, fol
     assert window.dockWidgetArea(window.docks.compare) == right
     left = Qt.DockWidgetArea.LeftDockWidgetArea
     window.addDockWidget(left, window.docks.compare)
-    window.feeds.remove_selected()
+    window.rows.remove_selected()
     wait_for(lambda: len(window.panels) == 1)
     assert window.dockWidgetArea(window.docks.compare) == bottom
     window.stage.add(folders[1])

@@ -48,7 +48,7 @@ def test_numbers_of_raw_and_refined_stand_side_by_side(window, folders):
     assert stats["cameras"] == 2
     assert stats["cost_ms"] > 0
     assert 0 < stats["core_share"] < 1
-    window.feeds.remove_selected()
+    window.rows.remove_selected()
     wait_for(lambda: window.quality.table.columnCount() == 2)
     assert window.docks.quality.isVisible(), "what is open stays open"
 
@@ -95,7 +95,7 @@ def test_where_cameras_stand_is_known_a_region_is_the_same_place_in_space(window
     window.docks.quality.show()
     names = [panel.view.feed.name for panel in window.panels]
     aside = Extrinsics(translation_m=(0.1, 0.0, 0.0))  # of the second camera, to the right
-    window.feeds.set_rig(Rig((RigCamera(names[0]), RigCamera(names[1], aside))))
+    window.rows.set_rig(Rig((RigCamera(names[0]), RigCamera(names[1], aside))))
     window.panels[0].regionDrawn.emit(QRectF(0.3, 0.4, 0.15, 0.2), True)
     moved = window.panels[1].region
     assert moved.left() == pytest.approx(0.3 - 0.1 / 0.8 * 150 / 160, abs=0.01)

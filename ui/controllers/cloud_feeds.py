@@ -9,7 +9,7 @@ from lingbot_live.quality.ruler import Vector, probe
 from ui.cloud.chips import Chip
 from ui.cloud.scene import MAX_CLOUDS, Layer
 from ui.cloud.view import CloudView
-from ui.controllers.feeds import Feeds
+from ui.controllers.rows import Rows
 from ui.shell import theme
 from ui.shell.bridge import FeedView
 from ui.shell.readout import metres, millimetres
@@ -24,9 +24,9 @@ class CloudFeeds(QObject):
     A camera's slot in the cloud is its number, so that its colour is the same everywhere.
     """
 
-    def __init__(self, stage: Stage, feeds: Feeds, cloud: CloudView) -> None:
+    def __init__(self, stage: Stage, rows: Rows, cloud: CloudView) -> None:
         super().__init__(stage)
-        self._feeds, self._cloud = feeds, cloud
+        self._rows, self._cloud = rows, cloud
         self._slots: set[int] = set()
         self._layers: tuple[Layer, ...] = ()
         self._cloud.tools.titles = self._title
@@ -35,8 +35,8 @@ class CloudFeeds(QObject):
         stage.newsShown.connect(self._show_news)
         stage.statusDue.connect(self.follow)
         stage.statusDue.connect(self._cloud.tools.refresh)
-        self._feeds.rowsChanged.connect(self.follow)
-        self._feeds.rigChanged.connect(self.follow)
+        self._rows.rowsChanged.connect(self.follow)
+        self._rows.rigChanged.connect(self.follow)
 
     def follow(self) -> None:
         """Have a layer and a switch for every row, and no cloud of a row that is gone."""
@@ -61,7 +61,7 @@ class CloudFeeds(QObject):
 
     def pose(self, view: FeedView) -> Extrinsics | None:
         """Return ``T_common_camera``; None where no rig tells it."""
-        rig = self._feeds.rig
+        rig = self._rows.rig
         camera = rig.find(view.feed.name, view.serial) if rig is not None else None
         return camera.pose if camera is not None else None
 
@@ -70,7 +70,7 @@ class CloudFeeds(QObject):
     @property
     def _views(self) -> list[FeedView]:
         """Those that there is room for."""
-        return [panel.view for panel in self._feeds.panels if panel.view.number < MAX_CLOUDS]
+        return [panel.view for panel in self._rows.panels if panel.view.number < MAX_CLOUDS]
 
     def _show_news(self, fresh: list[FeedView]) -> None:
         for view in fresh:

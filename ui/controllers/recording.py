@@ -13,7 +13,7 @@ from ui.shell.desk import Desk
 from ui.shell.stage import Stage
 
 
-class Recording(QObject):
+class RecordControl(QObject):
     """The window's recorder, if one runs: started and stopped on threads, for disks may be slow.
 
     ``failed(str)`` tells why a recording could not start or ended early, ``written(list)`` which

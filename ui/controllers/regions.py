@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QRectF, Signal
 
 from lingbot_live.calibration.views import region_into_view
 from lingbot_live.roi import Roi
-from ui.controllers.feeds import Feeds
+from ui.controllers.rows import Rows
 from ui.shell.bridge import FeedView
 from ui.views.feed_panel import FeedPanel
 
@@ -31,14 +31,14 @@ class Regions(QObject):
 
     changed = Signal()
 
-    def __init__(self, feeds: Feeds) -> None:
-        super().__init__(feeds)
-        self._feeds = feeds
+    def __init__(self, rows: Rows) -> None:
+        super().__init__(rows)
+        self._rows = rows
         self.percent = 40.0
         self._drawn: dict[FeedView, Place] = {}
         self._followed: set[FeedView] = set()
         self._is_shown = False
-        feeds.rowsChanged.connect(self._follow)
+        rows.rowsChanged.connect(self._follow)
         self._follow()
 
     def set_shown(self, on: bool) -> None:
@@ -69,7 +69,7 @@ class Regions(QObject):
     # ---- private -----------------------------------------------------------------------------
 
     def _follow(self) -> None:
-        panels = self._feeds.panels
+        panels = self._rows.panels
         for panel in panels:
             if panel.view not in self._followed:
                 self._followed.add(panel.view)
@@ -83,16 +83,16 @@ class Regions(QObject):
         panel.set_region(rect)
         if not done:
             return
-        self._feeds.link.set_drawing(False)
+        self._rows.link.set_drawing(False)
         self._drawn[panel.view] = Place(rect.left(), rect.top(), rect.right(), rect.bottom())
-        for other in self._feeds.panels:
+        for other in self._rows.panels:
             moved = None if other is panel else self._moved(panel.view, other.view)
             if moved is not None:
                 self._drawn[other.view] = moved
         self._tell()
 
     def _moved(self, source: FeedView, target: FeedView) -> Place | None:
-        T = self._feeds.transform(target, source)
+        T = self._rows.transform(target, source)
         if T is None or source.frame is None or target.frame is None:
             return None
         ours, theirs = source.frame.intrinsics, target.frame.intrinsics
@@ -113,7 +113,7 @@ class Regions(QObject):
     def _outline(self) -> None:
         share = self.percent / 200
         centred = Place(0.5 - share, 0.5 - share, 0.5 + share, 0.5 + share)
-        for panel in self._feeds.panels:
+        for panel in self._rows.panels:
             place = self._drawn.get(panel.view, centred)
             panel.set_region(_rect(place) if self._is_shown else None)
 

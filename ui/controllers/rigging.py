@@ -9,17 +9,17 @@ from PySide6.QtWidgets import QFileDialog
 from lingbot_live.calibration.rig import Rig
 from lingbot_live.errors import LingbotLiveError
 from ui.cloud.view import CloudView
-from ui.controllers.feeds import Feeds
+from ui.controllers.rows import Rows
 from ui.shell.desk import Desk
 
 _FILES = "Rigs (*.toml);;All files (*)"
 
 
 class Rigging:
-    """Holds no rig itself: `ui.controllers.feeds.Feeds` does, and tells who is concerned."""
+    """Holds no rig itself: `ui.controllers.rows.Rows` does, and tells who is concerned."""
 
-    def __init__(self, desk: Desk, feeds: Feeds, cloud: CloudView) -> None:
-        self._desk, self._feeds, self._cloud = desk, feeds, cloud
+    def __init__(self, desk: Desk, rows: Rows, cloud: CloudView) -> None:
+        self._desk, self._rows, self._cloud = desk, rows, cloud
 
     def ask_and_load(self) -> None:
         """Ask for a rig file and use it."""
@@ -39,7 +39,7 @@ class Rigging:
 
     def ask_and_save(self) -> None:
         """Ask for a file and write the rig in use there."""
-        rig = self._feeds.rig
+        rig = self._rows.rig
         if rig is None:
             self._desk.say("No rig to save: calibrate first.")
             return
@@ -58,7 +58,7 @@ class Rigging:
 
     def use(self, rig: Rig | None) -> None:
         """Have all panes take the cameras to stand so, and look at them anew."""
-        self._feeds.set_rig(rig)
+        self._rows.set_rig(rig)
         self._cloud.reset_view()
 
     def forget(self) -> None:

@@ -10,8 +10,8 @@ from lingbot_live.colormap import DepthRange
 from lingbot_live.export.cloud import write_ply_in_child
 from lingbot_live.export.snapshot import next_folder, write_snapshot
 from lingbot_live.pipeline.session import Session
-from ui.controllers.feeds import Feeds
-from ui.controllers.recording import Recording
+from ui.controllers.recording import RecordControl
+from ui.controllers.rows import Rows
 from ui.shell.desk import Desk
 from ui.shell.files import RecordChoices, folder_or_default
 from ui.shell.stage import Stage
@@ -24,11 +24,11 @@ class Saving:
         self,
         stage: Stage,
         desk: Desk,
-        feeds: Feeds,
-        recording: Recording,
+        rows: Rows,
+        recording: RecordControl,
         scale: Callable[[], DepthRange],
     ) -> None:
-        self._stage, self._desk, self._feeds, self._recording = stage, desk, feeds, recording
+        self._stage, self._desk, self._rows, self._recording = stage, desk, rows, recording
         self._scale = scale
         self.choices = RecordChoices.load(desk.settings)
         recording.written.connect(self._tell_written)
@@ -50,7 +50,7 @@ class Saving:
 
     def take_snapshot(self, folder: Path | None = None) -> None:
         """Write the frame on the screen to a folder, on a thread."""
-        view, desk = self._feeds.view, self._desk
+        view, desk = self._rows.view, self._desk
         if view is None or view.refined is None:
             desk.say("Nothing to write yet: no refined frame.")
             return

@@ -20,8 +20,8 @@ from lingbot_live.calibration.board import Board
 from lingbot_live.calibration.extrinsics import LEAST_VIEWS
 from lingbot_live.calibration.rig import Rig
 from lingbot_live.errors import ConfigError, LingbotLiveError
-from ui.controllers.feeds import Feeds
 from ui.controllers.rigging import Rigging
+from ui.controllers.rows import Rows
 from ui.dialogs.calibration_table import CalibrationTable
 from ui.dialogs.calibration_work import CalibrationWork
 from ui.dialogs.nudging import Nudging
@@ -41,24 +41,24 @@ class CalibrationDialog(QDialog):
     Searching, solving and ICP run elsewhere (`CalibrationWork`); closing ends them.
     """
 
-    def __init__(self, stage: Stage, desk: Desk, feeds: Feeds, rigging: Rigging) -> None:
+    def __init__(self, stage: Stage, desk: Desk, rows: Rows, rigging: Rigging) -> None:
         super().__init__(desk.widget)
         self.setWindowTitle("Calibrate cameras against each other")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._stage, self._desk, self._feeds, self._rigging = stage, desk, feeds, rigging
+        self._stage, self._desk, self._rows, self._rigging = stage, desk, rows, rigging
         self._work: CalibrationWork | None = None
         self._views: list[FeedView] = []
         self._said = ""  # the last outcome
         self._make_parts()
         self._lay_out()
         stage.sessionChanged.connect(self._follow_session)
-        feeds.rigChanged.connect(self._show_rig)
+        rows.rigChanged.connect(self._show_rig)
         self.nudging.nudged.connect(self._on_nudged)
         self._timer = QTimer(self, interval=_PERIOD_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
         self._follow_session()
-        self.nudging.set_rig(feeds.rig)
+        self.nudging.set_rig(rows.rig)
 
     # ---- parts -------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class CalibrationDialog(QDialog):
     def _follow_session(self) -> None:
         self._end_work()
         session = self._stage.session
-        self._views = [panel.view for panel in self._feeds.panels] if session else []
+        self._views = [panel.view for panel in self._rows.panels] if session else []
         self.table.show_cameras(self._views)
         if session is not None and len(self._views) > 1:
             self._work = CalibrationWork(session, self._desk.tasks)
@@ -191,7 +191,7 @@ class CalibrationDialog(QDialog):
 
     def _session_rig(self) -> Rig | None:
         """Return the rig of the running cameras; all in one place where none is known."""
-        names, rig = self._names, self._feeds.rig
+        names, rig = self._names, self._rows.rig
         if rig is None:
             return Rig.of([address for address, _ in names])
         try:
@@ -213,10 +213,10 @@ class CalibrationDialog(QDialog):
             self._rigging.use(rig)
 
     def _on_nudged(self, rig: Rig) -> None:
-        self._feeds.set_rig(rig)
+        self._rows.set_rig(rig)
 
     def _show_rig(self) -> None:
-        rig = self._feeds.rig
+        rig = self._rows.rig
         self.table.show_rig(rig, self._names)
         if rig is not self.nudging.rig:
             self.nudging.set_rig(rig)

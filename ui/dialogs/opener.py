@@ -6,10 +6,10 @@ from PySide6.QtCore import Qt
 
 from lingbot_live.cameras.discovery import Listing
 from lingbot_live.cameras.places import split_target
-from ui.controllers.feeds import Feeds
 from ui.controllers.refining import Refining
 from ui.controllers.replay import Replay
 from ui.controllers.rigging import Rigging
+from ui.controllers.rows import Rows
 from ui.controllers.saving import Saving
 from ui.dialogs.add_camera import AddCamera
 from ui.dialogs.calibration import CalibrationDialog
@@ -28,13 +28,13 @@ class Dialogs:
         self,
         stage: Stage,
         desk: Desk,
-        feeds: Feeds,
+        rows: Rows,
         refining: Refining,
         rigging: Rigging,
         saving: Saving,
         replay: Replay,
     ) -> None:
-        self._stage, self._desk, self._feeds = stage, desk, feeds
+        self._stage, self._desk, self._rows = stage, desk, rows
         self._refining, self._rigging, self._saving, self._replay = (
             refining, rigging, saving, replay,
         )  # fmt: skip
@@ -72,7 +72,7 @@ class Dialogs:
         if not self._stage.addresses:
             self._desk.say("Nothing to compare: press Start first.")
             return
-        panels = self._feeds.panels
+        panels = self._rows.panels
         has_truth = bool(panels) and all(panel.view.knows_truth for panel in panels)
         refiner = str(self._refining.config)
         wishes = ReportWishes(refiner, f"{roi_percent:g}%", distance_m, has_truth)
@@ -92,9 +92,7 @@ class Dialogs:
     def show_calibration(self) -> None:
         """Open the calibration of the cameras that stream."""
         if self.calibration is None:
-            self.calibration = CalibrationDialog(
-                self._stage, self._desk, self._feeds, self._rigging
-            )
+            self.calibration = CalibrationDialog(self._stage, self._desk, self._rows, self._rigging)
             self.calibration.finished.connect(self._forget_calibration)
             self.calibration.show()
         self.calibration.raise_()

@@ -21,12 +21,12 @@ from PySide6.QtWidgets import (
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
-from ui.controllers.feeds import Feeds
+from ui.controllers.rows import Rows
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
 from ui.shell.readout import FIGURE_SPACE, metres, millimetres, percent
-from ui.views.compare_pictures import Comparison, Mode, Side, Source, Task, compare
+from ui.views.compare_pictures import Base, Comparison, Mode, Side, Task, compare
 from ui.views.pair_view import PairView
 from ui.views.signed_bar import SignedBar
 
@@ -47,10 +47,10 @@ class CompareView(QWidget):
     is compared with. Pictures are made on a thread of their own, ten a second at most.
     """
 
-    def __init__(self, feeds: Feeds, parent: QWidget | None = None) -> None:
+    def __init__(self, rows: Rows, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._feeds = feeds
-        self._link = feeds.link
+        self._rows = rows
+        self._link = rows.link
         self._scale, self._colormap = DepthRange(), "viridis"
         self._last: Comparison | None = None
         self._listed: list[tuple[str, bool]] = []
@@ -63,9 +63,9 @@ class CompareView(QWidget):
         self._make_parts()
         self._lay_out()
         self._link.cursorChanged.connect(self._on_cursor)
-        feeds.rowsChanged.connect(self._list_bases)
-        feeds.selectedChanged.connect(self._on_selected)
-        feeds.rigChanged.connect(self._submit)
+        rows.rowsChanged.connect(self._list_bases)
+        rows.selectedChanged.connect(self._on_selected)
+        rows.rigChanged.connect(self._submit)
         self._on_choice()
 
     # ---- for the window ----------------------------------------------------------------------
@@ -92,7 +92,7 @@ class CompareView(QWidget):
         """Take new results; drawn a few times a second, and only while visible."""
         if self._listed != self._listing():
             self._list_bases()
-        shown = self._feeds.view
+        shown = self._rows.view
         if shown is not None and shown in fresh and time.monotonic() >= self._due_s:
             self._submit()
 
@@ -109,7 +109,7 @@ class CompareView(QWidget):
         self.image.set_readout(self._readout)
         self.image.regionDrawn.connect(self._pass_region)
         self.mode_box = _box([mode.value for mode in Mode], "How to compare")
-        self.shown_box = _box([Source.REFINED.value, Source.RAW.value], "Of the selected camera")
+        self.shown_box = _box([Base.REFINED.value, Base.RAW.value], "Of the selected camera")
         self.base_box = _box([], "What it is compared with")
         self.limit_box = _box([f"±{limit} mm" for limit in _LIMITS_MM], "The ends of the colours")
         self.limit_box.setCurrentIndex(_LIMITS_MM.index(50))
@@ -162,13 +162,13 @@ class CompareView(QWidget):
         chosen = self.base_box.currentText()
         self.base_box.blockSignals(True)
         self.base_box.clear()
-        own = self._feeds.view
-        self.base_box.addItem(Source.RAW.value, (None, Source.RAW))
+        own = self._rows.view
+        self.base_box.addItem(Base.RAW.value, (None, Base.RAW))
         if own is None or own.knows_truth:
-            self.base_box.addItem(Source.TRUTH.value, (None, Source.TRUTH))
-        for view in [panel.view for panel in self._feeds.panels if panel.view is not own]:
-            for source in Source:
-                if source is not Source.TRUTH or view.knows_truth:
+            self.base_box.addItem(Base.TRUTH.value, (None, Base.TRUTH))
+        for view in [panel.view for panel in self._rows.panels if panel.view is not own]:
+            for source in Base:
+                if source is not Base.TRUTH or view.knows_truth:
                     self.base_box.addItem(f"{view.title}, {source.value}", (view, source))
         self._listed = self._listing()
         self.base_box.setCurrentIndex(max(0, self.base_box.findText(chosen)))
@@ -176,7 +176,7 @@ class CompareView(QWidget):
 
     def _listing(self) -> list[tuple[str, bool]]:
         """What the choice depends on."""
-        return [(panel.view.title, panel.view.knows_truth) for panel in self._feeds.panels]
+        return [(panel.view.title, panel.view.knows_truth) for panel in self._rows.panels]
 
     # ---- what happens ------------------------------------------------------------------------
 
@@ -203,14 +203,14 @@ class CompareView(QWidget):
             self._work.submit(task)
 
     def _task(self) -> Task | None:
-        view = self._feeds.view
+        view = self._rows.view
         other, source = self.base_box.currentData()
         base = view if other is None else other
         if view is None or view.refined is None or base is None or base.refined is None:
             return None
-        T = Extrinsics() if base is view else self._feeds.transform(view, base)
+        T = Extrinsics() if base is view else self._rows.transform(view, base)
         self.warning.setVisible(T is None)
-        shown = Source(self.shown_box.currentText())
+        shown = Base(self.shown_box.currentText())
         prefix = "" if base is view else f"{base.title}, "
         return Task(
             self.mode,
@@ -227,7 +227,7 @@ class CompareView(QWidget):
             self._say("No truth is known here: choose another depth to compare with.")
             return
         assert isinstance(answer, Comparison)
-        panel = self._feeds.selected
+        panel = self._rows.selected
         if panel is None or answer.task.mode is not self.mode:
             return
         self._last = answer
@@ -285,8 +285,8 @@ class CompareView(QWidget):
         return f"{text}  {step}"
 
     def _pass_region(self, place: QRectF, done: bool) -> None:
-        if self._feeds.selected is not None:
-            self._feeds.selected.regionDrawn.emit(place, done)
+        if self._rows.selected is not None:
+            self._rows.selected.regionDrawn.emit(place, done)
 
     @property
     def _limit_mm(self) -> int:
@@ -324,7 +324,7 @@ def _title(task: Task) -> str:
         return f"{task.base.name}, then {task.shown.name}"
     if task.mode is Mode.CHANGE:
         return f"From {task.base.name} to {task.shown.name}"
-    error = "Error: " if task.base.source is Source.TRUTH else ""
+    error = "Error: " if task.base.source is Base.TRUTH else ""
     return f"{error}{task.shown.name} minus {task.base.name}"
 
 

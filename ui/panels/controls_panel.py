@@ -24,7 +24,7 @@ from lingbot_live.cameras.controls import Control, ControlValue
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.pipeline.session import Feed
-from ui.controllers.feeds import Feeds
+from ui.controllers.rows import Rows
 from ui.panels.control_rows import ControlRow, row_for
 from ui.shell import theme
 from ui.shell.background import Background
@@ -47,9 +47,9 @@ class _Told:
 class ControlsPanel(QWidget):
     """Follows the selected camera. SDKs take their time: they are asked beside the main thread."""
 
-    def __init__(self, stage: Stage, desk: Desk, feeds: Feeds) -> None:
+    def __init__(self, stage: Stage, desk: Desk, rows: Rows) -> None:
         super().__init__()
-        self._stage, self._desk, self._feeds = stage, desk, feeds
+        self._stage, self._desk, self._rows = stage, desk, rows
         self._camera: Camera | None = None
         self._wanted: dict[str, ControlValue] = {}  # asked for by the user, not yet set
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class ControlsPanel(QWidget):
         self._offered: tuple[StreamProfile, ...] | None = None
         self._ticks = 0
         self._lay_out()
-        feeds.selectedChanged.connect(self.follow)
+        rows.selectedChanged.connect(self.follow)
         stage.sessionChanged.connect(self.follow)
         stage.statusDue.connect(self._on_tick)
 
@@ -116,7 +116,7 @@ class ControlsPanel(QWidget):
 
     @property
     def _feed(self) -> Feed | None:
-        view = self._feeds.view
+        view = self._rows.view
         return view.feed if view is not None and self._stage.session is not None else None
 
     def _on_tick(self) -> None:

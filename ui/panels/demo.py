@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QToolBar, QWidget
 
-from ui.controllers.feeds import Feeds
+from ui.controllers.rows import Rows
 from ui.panels.compare_view import CompareView
 from ui.panels.layouts import Layouts
 from ui.shell.actions import Actions
@@ -24,13 +24,13 @@ class Demo:
         self,
         window: QMainWindow,
         actions: Actions,
-        feeds: Feeds,
+        rows: Rows,
         comparison: CompareView,
         scale: DepthScale,
         layouts: Layouts,
         bars: Sequence[QWidget],
     ) -> None:
-        self._window, self._actions, self._feeds = window, actions, feeds
+        self._window, self._actions, self._rows = window, actions, rows
         self._comparison, self._scale, self._layouts = comparison, scale, layouts
         self._bars = bars  # of panes, hidden with the chrome
         self._hidden: list[QWidget] = []  # to be shown again
@@ -86,7 +86,7 @@ class Demo:
 
     def _set_fonts(self) -> None:
         labels, legend = self._font(_LABELS), self._font(_LEGEND)
-        for panel in self._feeds.panels:
+        for panel in self._rows.panels:
             for view in panel.views:
                 view.setFont(labels)
         # Under a style sheet, letters do not go from a widget to those inside it.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow
 
-from ui.controllers.feeds import Feeds
+from ui.controllers.rows import Rows
 from ui.panels.compare_view import CompareView
 from ui.shell import theme
 from ui.shell.actions import Actions
@@ -39,12 +39,12 @@ class Layouts:
         window: QMainWindow,
         settings: Settings,
         actions: Actions,
-        feeds: Feeds,
+        rows: Rows,
         comparison: CompareView,
         docks: Docks,
     ) -> None:
         self._window, self._settings, self._actions = window, settings, actions
-        self._feeds, self._comparison, self._docks = feeds, comparison, docks
+        self._rows, self._comparison, self._docks = rows, comparison, docks
         self._cloud, self._compare, self._quality = docks.cloud, docks.compare, docks.quality
         self.is_sweeping = False
         for key, dock in (("quality", docks.quality), ("controls", docks.controls),
@@ -94,7 +94,7 @@ class Layouts:
 
     def apply_to_panels(self) -> None:
         """Give new panels the arrangement in force, and change it where one row becomes several."""
-        panels = self._feeds.panels
+        panels = self._rows.panels
         for panel in panels:
             for pane, visible in zip(panel.views, self._panes, strict=True):
                 pane.setVisible(visible)

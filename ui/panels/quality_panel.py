@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.quality.meter import MeterSettings, QualitySnapshot
 from lingbot_live.quality.metric import METRICS
-from ui.controllers.feeds import Feeds
 from ui.controllers.regions import Regions
+from ui.controllers.rows import Rows
 from ui.panels.quality_plot import PLOTTED, QualityPlot
 from ui.panels.quality_table import QualityTable
 from ui.panels.quality_work import Measured, Meters, Sample
@@ -39,10 +39,10 @@ _TICKS = 2  # of the window's status between two measurements, so twice a second
 class QualityPanel(QWidget):
     """Numbers and plots per camera, measured beside the main thread while the panel is seen."""
 
-    def __init__(self, feeds: Feeds, tasks: Tasks, parent: QWidget | None = None) -> None:
+    def __init__(self, rows: Rows, tasks: Tasks, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._feeds, self._tasks = feeds, tasks
-        self.regions = Regions(feeds)
+        self._rows, self._tasks = rows, tasks
+        self.regions = Regions(rows)
         self._meters = Meters()
         self._work = Background("quality", self._measure, self)
         self._work.done.connect(self._show)
@@ -53,9 +53,7 @@ class QualityPanel(QWidget):
         self._make_parts()
         self._lay_out()
         self.regions.changed.connect(self._on_region)
-        feeds.link.drawingChanged.connect(
-            lambda: self.draw_button.setChecked(feeds.link.is_drawing)
-        )
+        rows.link.drawingChanged.connect(lambda: self.draw_button.setChecked(rows.link.is_drawing))
 
     # ---- for the window ----------------------------------------------------------------------
 
@@ -65,7 +63,7 @@ class QualityPanel(QWidget):
         if self.isVisible() and self._ticks % _TICKS == 0:
             samples = {
                 panel.view.number: sample
-                for panel in self._feeds.panels
+                for panel in self._rows.panels
                 if (sample := self._sample(panel.view)) is not None
             }
             if samples:
@@ -98,7 +96,7 @@ class QualityPanel(QWidget):
         self.draw_button.setText("Draw")
         self.draw_button.setCheckable(True)
         self.draw_button.setToolTip("Draw the region with the mouse, in any picture of a camera")
-        self.draw_button.toggled.connect(self._feeds.link.set_drawing)
+        self.draw_button.toggled.connect(self._rows.link.set_drawing)
         self.distance_box = QDoubleSpinBox()
         self.distance_box.setRange(0.0, 20.0)
         self.distance_box.setDecimals(3)
@@ -167,7 +165,7 @@ class QualityPanel(QWidget):
         assert isinstance(measured, Measured)
         self._measured = measured
         self.cost.setText(f"{measured.cost_ms:3.0f} ms · {measured.core_share:.0%} of a core")
-        views = {panel.view.number: panel.view for panel in self._feeds.panels}
+        views = {panel.view.number: panel.view for panel in self._rows.panels}
         known = {views[n]: snap for n, snap in measured.snapshots.items() if n in views}
         self.table.show_numbers(known, {view: self.regions.text(view) for view in known})
         self._say("\n".join(_warnings(known)))
@@ -185,7 +183,7 @@ class QualityPanel(QWidget):
 
     def _on_region(self) -> None:
         """Show whether any region is drawn, in the box of percentages."""
-        drawn = any(self.regions.text(panel.view) == _DRAWN for panel in self._feeds.panels)
+        drawn = any(self.regions.text(panel.view) == _DRAWN for panel in self._rows.panels)
         at = self.region_box.findText(_DRAWN)
         if drawn and at < 0:
             self.region_box.addItem(_DRAWN)
@@ -211,7 +209,7 @@ class QualityPanel(QWidget):
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802, D102
         self.regions.set_shown(False)
-        self._feeds.link.set_drawing(False)
+        self._rows.link.set_drawing(False)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802, D102
         wide = self.width() > 1.4 * self.height()

@@ -23,7 +23,7 @@ class Mode(str, Enum):
     BLINK = "Blink"
 
 
-class Source(str, Enum):
+class Base(str, Enum):
     """Which depth of a camera."""
 
     RAW = "raw"
@@ -32,9 +32,9 @@ class Source(str, Enum):
 
     def of(self, refined: RefinedFrame) -> DepthMap | None:
         """Return this depth of a result, (H, W) metres; None where the truth is not known."""
-        if self is Source.REFINED:
+        if self is Base.REFINED:
             return refined.depth_m
-        return refined.frame.depth_m if self is Source.RAW else refined.frame.reference_m
+        return refined.frame.depth_m if self is Base.RAW else refined.frame.reference_m
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Side:
     """One of the two depth images: whose, which, and how people call it."""
 
     result: RefinedFrame
-    source: Source
+    source: Base
     name: str
 
 

@@ -16,7 +16,7 @@ from lingbot_live.recording.mcap.records import (
     walk_messages,
 )
 from lingbot_live.recording.mcap.scan import build_index, index_chunk
-from lingbot_live.recording.mcap.source import Source
+from lingbot_live.recording.mcap.source import ByteSource
 
 
 class McapFile:
@@ -31,7 +31,7 @@ class McapFile:
 
     def __init__(self, path: Path, *, patient: bool = False) -> None:
         self.path = path
-        self._source = Source(path)
+        self._source = ByteSource(path)
         self.size = self._source.size
         self._budget = Budget(self.size, None) if patient else Budget(self.size)
         try:

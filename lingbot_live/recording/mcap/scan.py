@@ -52,7 +52,7 @@ from lingbot_live.recording.mcap.records import (
     unpack_chunk,
     walk_messages,
 )
-from lingbot_live.recording.mcap.source import Source
+from lingbot_live.recording.mcap.source import ByteSource
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ _LONGEST = 1 << 40  # bytes of one record
 _FAULTS = (CorruptRecordingError, McapError, struct.error, ValueError, OverflowError, EOFError)
 
 
-def build_index(source: Source, budget: Budget) -> FileIndex:
+def build_index(source: ByteSource, budget: Budget) -> FileIndex:
     """Return where everything lies.
 
     Raises:
@@ -89,7 +89,7 @@ def index_chunk(data: bytes) -> dict[int, Pairs]:
     return {channel: np.array(pairs, np.int64) for channel, pairs in found.items()}
 
 
-def _nothing(source: Source) -> str:
+def _nothing(source: ByteSource) -> str:
     if source.read_some(0, len(MAGIC)) != MAGIC:
         return f"{source.path}: not an MCAP file (its first bytes say so)"
     return f"{source.path}: no message can be read from it"
@@ -116,7 +116,7 @@ class _Summary:
     chunks: list[ChunkIndex] = field(default_factory=list)
 
 
-def _read_summary(source: Source) -> _Summary | None:
+def _read_summary(source: ByteSource) -> _Summary | None:
     try:
         data = _summary_bytes(source)
         summary = _Summary()
@@ -133,7 +133,7 @@ def _read_summary(source: Source) -> _Summary | None:
     return summary
 
 
-def _summary_bytes(source: Source) -> bytes:
+def _summary_bytes(source: ByteSource) -> bytes:
     tail_at = source.size - FOOTER_SIZE
     tail = source.read(tail_at, FOOTER_SIZE)
     opcode, length, start, _, crc = struct.unpack_from("<BQQQI", tail)
@@ -164,7 +164,7 @@ def _data_ends(data: bytes) -> Iterator[int]:
         yield at + len(_DATA_END_HEAD) + 4
 
 
-def _whole(source: Source, summary: _Summary, budget: Budget) -> FileIndex | None:
+def _whole(source: ByteSource, summary: _Summary, budget: Budget) -> FileIndex | None:
     """Return the index by the summary; None where any of it does not fit the file."""
     index = FileIndex(schemas=dict(summary.schemas), channels=dict(summary.channels))
     try:
@@ -180,7 +180,7 @@ def _whole(source: Source, summary: _Summary, budget: Budget) -> FileIndex | Non
     return index if index.entries else None
 
 
-def _read_front(source: Source, index: FileIndex) -> None:
+def _read_front(source: ByteSource, index: FileIndex) -> None:
     """Read the header and what else stands before the first chunk."""
     if source.read(0, len(MAGIC)) != MAGIC:
         raise CorruptRecordingError("its first bytes are wrong")
@@ -196,7 +196,7 @@ def _read_front(source: Source, index: FileIndex) -> None:
         at += 9 + length
 
 
-def _add_indexed(source: Source, entry: ChunkIndex, index: FileIndex) -> None:
+def _add_indexed(source: ByteSource, entry: ChunkIndex, index: FileIndex) -> None:
     head = source.chunk_at(entry.chunk_start_offset)
     told = entry.chunk_length, entry.message_start_time, entry.message_end_time
     if head is None or (head.length, head.first_ns, head.last_ns) != told:
@@ -216,7 +216,7 @@ def _add_indexed(source: Source, entry: ChunkIndex, index: FileIndex) -> None:
 class _Walk:
     """One pass over a file's records, past what is damaged."""
 
-    def __init__(self, source: Source, summary: _Summary | None, budget: Budget) -> None:
+    def __init__(self, source: ByteSource, summary: _Summary | None, budget: Budget) -> None:
         self._source, self._summary, self._budget = source, summary, budget
         self._index = FileIndex()
         if summary is not None:

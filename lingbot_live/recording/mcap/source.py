@@ -20,7 +20,7 @@ from lingbot_live.system.inputs import refuse_special
 _BLOCK = 1 << 20
 
 
-class Source:
+class ByteSource:
     """An open file. Not safe for several threads at once.
 
     Raises:

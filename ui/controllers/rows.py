@@ -17,7 +17,7 @@ from ui.views.feed_panel import FeedPanel
 from ui.views.image_view import ImageView
 
 
-class Feeds(QObject):
+class Rows(QObject):
     """Commands on single cameras. What concerns one camera alone follows `selected`.
 
     ``rowsChanged`` is sent when rows came or went, ``selectedChanged`` when another one, or none,
@@ -34,9 +34,9 @@ class Feeds(QObject):
         self.link = link
         self.rig: Rig | None = None  # where the cameras stand, if that is known
         self.empty = ImageView("", link, placeholder="Choose a camera and press Start")
-        self.rows = QSplitter(Qt.Orientation.Vertical)
-        self.rows.setChildrenCollapsible(False)
-        self.rows.addWidget(self.empty)
+        self.splitter = QSplitter(Qt.Orientation.Vertical)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.addWidget(self.empty)
         self.panels: list[FeedPanel] = []
         self.selected: FeedPanel | None = None
         stage.sessionChanged.connect(self._follow)
@@ -119,5 +119,5 @@ class Feeds(QObject):
         panel = FeedPanel(view, self.link)
         panel.retry.connect(lambda: self._stage.retry(view.feed))
         panel.pressed.connect(lambda: self.select(panel))
-        self.rows.addWidget(panel)
+        self.splitter.addWidget(panel)
         return panel
