@@ -82,8 +82,8 @@ class Bridge(QObject):
     """Wakes the main thread when a session has news, at most ``max_hz`` times a second.
 
     `wake` is what a session calls from its threads; `updated` is emitted on the main thread with
-    a view that changed, `changed` before each round over all views. Several cameras' views follow
-    each other with room for other events between, so that no event takes as long as all of them.
+    a view that changed, `changed` before each round over all views. Each view has an event of its
+    own, and so has each round: keys, mouse and painting come between, however long a view takes.
     """
 
     updated = Signal(list)
@@ -99,8 +99,9 @@ class Bridge(QObject):
         self._pending = False
         self._shown = False  # anything in this round
         self._timer = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._pull)
+        self._timer.timeout.connect(self._begin)
         self._waiting: list[FeedView] = []  # of the round under way
+        # A timer of 0 ms is served once no other event waits.
         self._next = QTimer(self, singleShot=True, interval=0)
         self._next.timeout.connect(self._show_next)
         self._woken.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
@@ -123,33 +124,40 @@ class Bridge(QObject):
             self._woken.emit()
 
     def _schedule(self) -> None:
-        wait_s = self._last_s + self._period_s - time.monotonic()
-        if wait_s <= 0.001:
-            self._pull()
-        elif not self._timer.isActive():
-            self._timer.start(max(1, round(wait_s * 1000)))
+        """Have a round begin when its time has come, never within this call."""
+        if not self._next.isActive() and not self._timer.isActive():
+            wait_s = self._last_s + self._period_s - time.monotonic()
+            self._timer.start(max(0, round(wait_s * 1000)))
 
-    def _pull(self) -> None:
-        if self._waiting:
-            return  # the round under way comes back here
+    def _begin(self) -> None:
         self._pending = False
-        self.changed.emit()
-        self._waiting = list(self.views)
         self._last_s, self._shown = time.monotonic(), False
-        self._show_next()
+        self._waiting = list(self.views)
+        self.changed.emit()
+        self._next.start()
 
     def _show_next(self) -> None:
+        """Show the next view that changed; what follows comes with an event of its own."""
+        try:
+            self._show_one()
+        finally:
+            if self._waiting:
+                self._next.start()
+            else:
+                self._end()
+
+    def _show_one(self) -> None:
         while self._waiting:
             view = self._waiting.pop(0)
             if view in self.views and view.pull():
                 self._shown = True
                 self.updated.emit([view])
-                break
-        if self._waiting:
-            self._next.start()
-        elif self._shown:
+                return
+
+    def _end(self) -> None:
+        if self._shown:
             self.rate.tick()
-        if not self._waiting and self._pending:
+        if self._pending:
             self._schedule()
 
 

@@ -1,0 +1,115 @@
+"""Rounds of the bridge: each ends in the event loop, and input comes first."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from gui_wait import wait_for
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QWidget
+from rgbd_folder import write_examples
+
+from ui.shell.bridge import Bridge
+
+
+class AlwaysNew:
+    """A view that changes with every look."""
+
+    def pull(self):
+        return True
+
+
+class Rounds(QObject):
+    """Takes its time over each view, and more news come meanwhile."""
+
+    def __init__(self, bridge, slow_s):
+        super().__init__()
+        self.bridge, self.slow_s = bridge, slow_s
+        self.depth = self.deepest = self.count = 0
+        bridge.updated.connect(self.show)
+
+    def show(self, fresh):
+        self.depth += 1
+        self.deepest = max(self.deepest, self.depth)
+        self.count += 1
+        self.bridge.wake()
+        self.bridge._schedule()
+        time.sleep(self.slow_s)
+        self.depth -= 1
+
+
+class KeyLog(QWidget):
+    """Notes how many views had been shown when a key arrived."""
+
+    def __init__(self, rounds):
+        super().__init__()
+        self.rounds, self.seen = rounds, []
+
+    def keyPressEvent(self, event):
+        self.seen.append(self.rounds.count)
+
+
+def press(widget, key=Qt.Key.Key_A, text="a"):
+    """Have a key pressed once the present event is done."""
+    event = QKeyEvent(QEvent.Type.KeyPress, key, Qt.KeyboardModifier.NoModifier, text)
+    QCoreApplication.postEvent(widget, event)
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_rounds_that_take_longer_than_their_period_never_nest(qapp, views):
+    bridge = Bridge(max_hz=200)
+    bridge.views = [AlwaysNew() for _ in range(views)]
+    rounds = Rounds(bridge, 0.02)
+    bridge.wake()
+    before = rounds.count
+    QCoreApplication.processEvents()
+    assert rounds.count - before <= 1 + views, "one call of the loop serves no row of rounds"
+    wait_for(lambda: rounds.count > 5)
+    assert rounds.deepest == 1
+    bridge.follow(None)
+
+
+def test_a_key_comes_before_the_next_round_of_a_slow_pane(qapp, show):
+    bridge = Bridge(max_hz=200)
+    bridge.views = [AlwaysNew()]
+    rounds = Rounds(bridge, 0.03)
+    widget = show(KeyLog(rounds))
+    bridge.updated.connect(lambda fresh: press(widget) if rounds.count == 2 else None)
+    bridge.wake()
+    wait_for(lambda: widget.seen)
+    assert widget.seen[0] == 2
+    bridge.follow(None)
+
+
+def test_a_view_that_fails_to_show_ends_no_round(qapp, lost_exceptions):
+    bridge = Bridge(max_hz=200)
+    bridge.views = [AlwaysNew(), AlwaysNew()]
+    rounds = Rounds(bridge, 0)
+    bridge.updated.connect(lambda fresh: 1 / 0 if rounds.count == 1 else None)
+    bridge.wake()
+    wait_for(lambda: rounds.count > 4)
+    bridge.follow(None)
+    assert lost_exceptions
+    assert all("ZeroDivisionError" in text for text in lost_exceptions)
+    lost_exceptions.clear()
+
+
+def test_a_window_with_a_slow_pane_still_takes_keys(window, tmp_path, monkeypatch):
+    window.stage.open((f"folder:{write_examples(tmp_path / 'examples')}",))
+    wait_for(lambda: window.panels and window.panels[0].color.has_image)
+    pane, painted = window.panels[0].color, []
+    paint = pane._paint_picture
+
+    def slowly(painter):
+        painted.append(painter)
+        time.sleep(0.1)
+        paint(painter)
+
+    monkeypatch.setattr(pane, "_paint_picture", slowly)
+    wait_for(lambda: len(painted) > 3)
+    before, far_m = len(painted), window.scale.range.far_m
+    press(window, Qt.Key.Key_BracketRight, "]")
+    wait_for(lambda: window.scale.range.far_m > far_m)
+    assert len(painted) - before <= 3
