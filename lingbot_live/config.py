@@ -108,6 +108,7 @@ class SessionConfig:
     reconnect_first_s: float = 0.5
     reconnect_most_s: float = 10.0
     reconnect_tries: int | None = None  # None: for ever
+    refine_timeout_s: float = 60.0  # on one frame once all cameras ended; longer is a hang
     join_timeout_s: float = 10.0
     latency_window: int = 600  # samples kept for percentiles
     camera: CameraConfig = field(default_factory=CameraConfig)

@@ -21,6 +21,7 @@
     │   ├── NoCameraError             another program's file, its topics make no camera
     │   ├── RecordingVersionError     written by a newer version
     │   └── DiskFullError             no space left
+    ├── WriteError                a file could not be written: disk full, failing or read-only
     ├── ExportError               an export cannot begin or cannot go on
     │   └── ExportCancelledError      the user stopped it; nothing is left of it
     ├── CalibrationError          cameras could not be placed relative to each other
@@ -36,7 +37,8 @@ A message says who, which value, and what to do next::
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class LingbotLiveError(Exception):
@@ -131,6 +133,10 @@ class DiskFullError(RecordingError):
     """The disk has no space left for the recording."""
 
 
+class WriteError(LingbotLiveError):
+    """A file could not be written; what stood there before is as it was."""
+
+
 class ExportError(LingbotLiveError):
     """An export cannot begin, or cannot go on."""
 
@@ -145,6 +151,17 @@ class CalibrationError(LingbotLiveError):
 
 class SessionStateError(LingbotLiveError):
     """The session's state forbids the operation."""
+
+
+@contextmanager
+def blaming(who: str, kind: type[LingbotLiveError]) -> Iterator[None]:
+    """Turn what a plug-in should not have raised into a ``kind`` that names it."""
+    try:
+        yield
+    except LingbotLiveError:
+        raise
+    except Exception as error:
+        raise kind(f"{who}: {type(error).__name__}: {error}") from error
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -285,12 +285,15 @@ class RefinedFrame:
         who = f"refiner {self.refiner.name}"
         _check_image(who, "depth_m", self.depth_m, np.float32, 2, RefinerError)
         _check_image(who, "mask", self.mask, np.bool_, 2, RefinerError)
-        if self.depth_m.shape != self.frame.depth_raw.shape:
+        if not self.depth_m.shape == self.mask.shape == self.frame.depth_raw.shape:
             raise RefinerError(
-                f"{who}: depth is {_size(self.depth_m)}, its frame {_size(self.frame.depth_raw)}"
+                f"{who}: depth is {_size(self.depth_m)}, mask {_size(self.mask)}, their frame "
+                f"{_size(self.frame.depth_raw)}"
             )
         if not np.isfinite(self.depth_m).all():
             raise RefinerError(f"{who}: depth holds inf or nan; invalid pixels must be 0")
+        if self.depth_m.min(initial=0) < 0:
+            raise RefinerError(f"{who}: depth is below 0; invalid pixels must be 0")
         self.depth_m.setflags(write=False)
         self.mask.setflags(write=False)
 

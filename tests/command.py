@@ -8,24 +8,19 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from unittest import mock
 
-from lingbot_live.cli.main import main
+from lingbot_live.cli.main import obey
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Do as ``lingbot-live ARGUMENTS`` does."""
     words = [str(argument) for argument in arguments]
     out, err = io.StringIO(), io.StringIO()
-    status: object = 0
     with (
         mock.patch.object(sys, "argv", ["lingbot-live", *words]),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
-        try:
-            main()
-        except SystemExit as ended:
-            status = ended.code or 0
-    assert isinstance(status, int), status
+        status = obey(words)
     return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.system.outputs import MARK
+from lingbot_live.system.signals import is_echo, stop_signals
+from lingbot_live.system.writing import write_text
 from ui.main_window import MainWindow
 from ui.shell.garbage import MainThreadGarbage
 from ui.shell.settings import Settings
@@ -69,9 +72,9 @@ def run_window(options: WindowOptions) -> int:
     runner = _Runner(app, window, options)
     window.show()
     QTimer.singleShot(0, runner.start)
-    with _CtrlC(app), MainThreadGarbage():
+    with _CtrlC(app, window.recording.give_up), MainThreadGarbage():
         app.exec()
-    window.close()
+        window.close()
     return runner.finish()
 
 
@@ -113,7 +116,7 @@ class _Runner:
         options = self._options
         if options.stats is not None:
             text = json.dumps(self._result or self._window.stats(), indent=2)
-            options.stats.expanduser().write_text(text + "\n", encoding="utf-8")
+            write_text(options.stats, text + "\n")
         if self._error is not None:
             raise self._error
         return 0
@@ -149,18 +152,30 @@ class _Runner:
 
 
 class _CtrlC:
-    """Makes Ctrl-C and SIGTERM close the window: Qt's loop would not return to Python by itself."""
+    """Makes signals close the window: Qt's loop would not return to Python by itself.
 
-    def __init__(self, app: QApplication) -> None:
-        self._app = app
+    A later one gives up what a slow disk has not taken.
+    """
+
+    def __init__(self, app: QApplication, give_up: Callable[[], None]) -> None:
+        self._app, self._give_up = app, give_up
+        self._has_quit = False
         self._timer = QTimer(interval=_SIGNAL_POLL_MS)
         self._timer.timeout.connect(lambda: None)
         self._before = {}  # type: ignore[var-annotated]
 
     def __enter__(self) -> None:
-        for name in (signal.SIGINT, signal.SIGTERM):
-            self._before[name] = signal.signal(name, lambda *_: self._app.quit())
+        for name in stop_signals():
+            self._before[name] = signal.signal(name, lambda *_: self._on_signal())
         self._timer.start()
+
+    def _on_signal(self) -> None:
+        if is_echo():
+            return
+        if self._has_quit:
+            self._give_up()
+        self._has_quit = True
+        self._app.quit()
 
     def __exit__(
         self,

@@ -230,7 +230,7 @@ class MainWindow(QMainWindow):
             "snapshot": self.saving.take_snapshot,
             "report": self._make_report,
             "export": dialogs.show_export,
-            "quit": self.close,
+            "quit": self.quit,
         }
 
     def _view_commands(self) -> dict[str, Callable[[], object]]:
@@ -366,10 +366,33 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802, D102
         self.opening.open_dropped(dropped_paths(event))
 
+    def quit(self) -> None:
+        """Close, once the user has agreed to lose what is under way."""
+        if self._may_close():
+            self.close()
+
+    def _may_close(self) -> bool:
+        works = self.dialogs.works()
+        if not works or self._closing:
+            return True
+        question = QMessageBox(
+            QMessageBox.Icon.Question, "lingbot-live", f"{' and '.join(works)}. Close nevertheless?"
+        )
+        close = question.addButton("Close", QMessageBox.ButtonRole.DestructiveRole)
+        stay = question.addButton("Go on", QMessageBox.ButtonRole.RejectRole)
+        question.setDefaultButton(stay)
+        question.setEscapeButton(stay)
+        question.exec()
+        return question.clickedButton() is close
+
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802, D102
+        if event.spontaneous() and not self._may_close():
+            event.ignore()
+            return
         if not self._closing:
             self._closing = True
             self._remember()
+            self.recording.finish()
             self.dialogs.close()
             self.stage.close()
             self.hide()

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from lingbot_live.errors import ConfigError, did_you_mean
 from lingbot_live.frame import ColorImage, Matrix
 from lingbot_live.system.outputs import marked_png
+from lingbot_live.system.writing import writing
 
 if TYPE_CHECKING:
     import cv2
@@ -127,7 +128,8 @@ class Board:
         """Write the picture for a printer with 300 dots per inch.
 
         Raises:
-            ConfigError: it cannot be written there.
+            ConfigError: its name does not end as a picture's.
+            WriteError: it cannot be written there.
         """
         import cv2
 
@@ -139,12 +141,8 @@ class Board:
         if not done:
             raise ConfigError(f"{path}: cannot write such a picture; end the name in .png")
         is_png = path.suffix.lower() == ".png"
-        try:
+        with writing(path):
             path.write_bytes(marked_png(data.tobytes()) if is_png else data.tobytes())
-        except OSError as error:
-            raise ConfigError(
-                f"{path}: cannot write a picture there ({error.strerror}); choose another place"
-            ) from error
 
     def find(self, color: ColorImage) -> Sighting | None:
         """Find the board in a picture, (H, W, 3) uint8 RGB; None where too little of it is seen.

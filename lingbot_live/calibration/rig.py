@@ -18,6 +18,7 @@ from lingbot_live.errors import ConfigError, did_you_mean
 from lingbot_live.frame import Extrinsics, Matrix
 from lingbot_live.system.inputs import from_toml, read_text
 from lingbot_live.system.outputs import check_replaceable
+from lingbot_live.system.writing import write_text
 
 VERSION = 1
 _RIGID_WITHIN = 1e-3  # how far a written rotation may be from orthonormal
@@ -153,14 +154,14 @@ class Rig:
 
         Raises:
             ConfigError: something is there that no rig was written to.
-            OSError: the file cannot be written.
+            WriteError: the file cannot be written; one that was there is as it was.
         """
         import tomli_w
 
         check_replaceable(Path(path).expanduser())
         cameras = [_table(camera) for camera in self.cameras]
         text = _HEAD + tomli_w.dumps({"version": VERSION, "camera": cameras})
-        Path(path).expanduser().write_text(text, encoding="utf-8")
+        write_text(Path(path), text)
 
     @classmethod
     def load(cls, path: Path | str) -> Rig:

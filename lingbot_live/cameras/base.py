@@ -23,8 +23,11 @@ from lingbot_live.cameras.playback import Playback
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadFrameError,
+    BadRecordingError,
+    CameraError,
     CameraTimeoutError,
     SessionStateError,
+    blaming,
 )
 from lingbot_live.frame import (
     Alignment,
@@ -36,6 +39,7 @@ from lingbot_live.frame import (
     RawDepth,
     RecordedDepth,
 )
+from lingbot_live.system.filewatch import FileWatch
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +140,7 @@ class Camera(ABC):
         self.missed: Counter[str] = Counter()
         self.playback: Playback | None = None
         self._imu: deque[ImuSample] = deque(maxlen=_MOST_IMU)
+        self._watch: FileWatch | None = None  # of a recording, while it is open
         self._next_index = 0
         self._last_device_index: int | None = None
         self._wanted: dict[str, ControlValue] = dict(_controls_for(info, config))
@@ -154,13 +159,18 @@ class Camera(ABC):
             raise SessionStateError(f"{self.info.address}: it is open already")
         self.state = CameraState.OPENING
         try:
-            self._cam_open()
-            self._restore_controls()
-            self._start_playback()
+            with blaming(self.info.address, CameraError):
+                self._cam_open()
+                self._restore_controls()
+                self._start_playback()
         except BaseException:
             self.state = CameraState.CLOSED
             self._cam_close()
             raise
+        if self.info.is_recording:
+            target = self.info.target
+            whole = Path(target).exists()  # else a camera's name follows
+            self._watch = FileWatch(Path(target if whole else target.partition("#")[0]))
         self.state = CameraState.STREAMING
 
     def read(self, timeout_s: float) -> Frame:
@@ -170,18 +180,26 @@ class Camera(ABC):
             CameraTimeoutError: nothing came in time; reading on is fine.
             BadFrameError: one frame of a recording is damaged; reading on is fine.
             EndOfStreamError: a recording is over.
+            BadRecordingError: another program took the file away meanwhile, or cut it.
             CameraDisconnectedError: the device is gone; close it and open it again.
             SessionStateError: it is not open.
         """
         if self.state is not CameraState.STREAMING:
             raise SessionStateError(f"{self.info.address}: open it before reading")
-        try:
-            capture = self._cam_read(timeout_s)
-        except BadFrameError:
-            self._next_index += 1
-            raise
-        if capture is None:
-            raise CameraTimeoutError(f"{self.info.address}: no frame within {timeout_s:g} s")
+        mishap = "" if self._watch is None else self._watch.mishap()
+        if mishap:
+            raise BadRecordingError(f"{self.info.address}: the file {mishap} while it was read")
+        with blaming(self.info.address, CameraError):
+            try:
+                capture = self._cam_read(timeout_s)
+            except BadFrameError:
+                self._next_index += 1
+                raise
+            if capture is None:
+                raise CameraTimeoutError(f"{self.info.address}: no frame within {timeout_s:g} s")
+            return self._frame_of(capture)
+
+    def _frame_of(self, capture: Capture) -> Frame:
         self._count_gap(capture.device_index)
         frame = Frame(
             camera=self.info.address,

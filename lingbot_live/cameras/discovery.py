@@ -21,7 +21,6 @@ import psutil
 
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import CameraInfo, StreamProfile
-from lingbot_live.errors import LingbotLiveError
 from lingbot_live.system import usb
 from lingbot_live.system.children import Child
 from lingbot_live.system.worker import Worker
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 
 BUS_S = 0.5  # how often the list of USB devices is read
 POLL_S = 1.5  # how often drivers are asked where there is no such list
-LIMIT_S = 10.0  # of one answer; then the child is replaced
+LIMIT_S = 30.0  # of all drivers' answers; then the child is replaced
 _SETTLE_LOOKS = 8  # after a change: a camera needs a few seconds until it answers
 _MOST_PAUSE_S = 30.0  # between children that die
 _MOST_LEAKED = 120  # handles that a child may gather before another takes over
@@ -65,16 +64,8 @@ class Look(Protocol):
 
 def look() -> Listing:
     """Ask every driver here and now. A driver that fails is told of, the others are listed."""
-    cameras: list[CameraInfo] = []
-    unavailable: dict[str, str] = {}
-    for scheme in registry.driver_names():
-        try:
-            cameras += registry.driver(scheme).discover()
-        except LingbotLiveError as error:
-            unavailable[scheme] = str(error)
-        except Exception as error:  # noqa: BLE001 - a plug-in's bug; delivered by scheme
-            unavailable[scheme] = f"{scheme}: {type(error).__name__}: {error}"
-    return Listing(tuple(cameras), unavailable)
+    cameras, unavailable = registry.discover()
+    return Listing(tuple(cameras), {scheme: str(error) for scheme, error in unavailable.items()})
 
 
 class ChildLook:

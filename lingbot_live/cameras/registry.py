@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from lingbot_live.cameras.asking import ask
 from lingbot_live.cameras.base import Camera, CameraInfo, Driver
 from lingbot_live.cameras.places import split_target
 from lingbot_live.config import CameraConfig, RefinerConfig
@@ -18,6 +19,9 @@ from lingbot_live.errors import (
     CameraNotFoundError,
     ConfigError,
     DriverUnavailableError,
+    LingbotLiveError,
+    RefinerError,
+    blaming,
     did_you_mean,
 )
 from lingbot_live.refiners.base import Refiner
@@ -49,11 +53,17 @@ def _load(group: str, name: str) -> Any:
     point = _entry_points(group)[name]
     try:
         return point.load()
-    except ImportError as error:
-        raise DriverUnavailableError(
-            f"{name}: its plug-in {point.value} cannot be imported ({error}).",
-            "pip install --force-reinstall " + (point.dist.name if point.dist else "lingbot-live"),
-        ) from error
+    except Exception as error:
+        raise _unavailable(group, name, "imported", error) from error
+
+
+def _unavailable(group: str, name: str, done: str, error: Exception) -> DriverUnavailableError:
+    point = _entry_points(group)[name]
+    why = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+    return DriverUnavailableError(
+        f"{name}: its plug-in {point.value} cannot be {done} ({why}).",
+        "pip install --force-reinstall " + (point.dist.name if point.dist else "lingbot-live"),
+    )
 
 
 def refresh() -> None:
@@ -79,7 +89,7 @@ def driver(scheme: str) -> Driver:
 
     Raises:
         ConfigError: no driver has this scheme.
-        DriverUnavailableError: its plug-in cannot be imported.
+        DriverUnavailableError: its plug-in cannot be imported or made.
     """
     if scheme not in _entry_points(DRIVERS):
         known = driver_names()
@@ -87,20 +97,31 @@ def driver(scheme: str) -> Driver:
             f"no driver is called {scheme!r}.{did_you_mean(scheme, known)} "
             f"Known: {', '.join(known)}"
         )
-    made: Driver = _load(DRIVERS, scheme)()
+    kind = _load(DRIVERS, scheme)
+    try:
+        made: Driver = kind()
+    except Exception as error:
+        raise _unavailable(DRIVERS, scheme, "made", error) from error
     return made
 
 
-def discover() -> tuple[list[CameraInfo], dict[str, DriverUnavailableError]]:
-    """Return what all drivers find, and by scheme why a driver found nothing."""
+def discover() -> tuple[list[CameraInfo], dict[str, LingbotLiveError]]:
+    """Return what all drivers find, and by scheme why a driver found nothing.
+
+    A driver that raises, hangs or lists nonsense costs itself alone, and `asking.LIMIT_S` at most.
+    """
     found: list[CameraInfo] = []
-    unavailable: dict[str, DriverUnavailableError] = {}
+    unavailable: dict[str, LingbotLiveError] = {}
     for scheme in driver_names():
         try:
-            found += driver(scheme).discover()
-        except DriverUnavailableError as error:
+            found += ask(scheme, functools.partial(_discover, scheme))
+        except LingbotLiveError as error:
             unavailable[scheme] = error
     return found, unavailable
+
+
+def _discover(scheme: str) -> object:
+    return driver(scheme).discover()
 
 
 def default_address(otherwise: str = "synthetic:stereo") -> str:
@@ -121,7 +142,8 @@ def find_camera(address: str) -> CameraInfo:
     scheme, target = _split(address)
     if scheme:
         _refuse_special(driver(scheme), target)
-        return driver(scheme).find(target)
+        with blaming(address, CameraError):
+            return driver(scheme).find(target)
     found, path = _recording_driver(address)
     return found.find(str(path))
 
@@ -164,7 +186,8 @@ def members(address: str) -> list[CameraInfo]:
     scheme, target = _split(address)
     if scheme:
         _refuse_special(driver(scheme), target)
-        return driver(scheme).members(target)
+        with blaming(address, CameraError):
+            return driver(scheme).members(target)
     found, path = _recording_driver(address)
     return found.members(str(path))
 
@@ -206,9 +229,12 @@ def _recording_driver(address: str) -> tuple[Driver, Path]:
         )
     _check_file(path)
     for scheme in driver_names():
-        candidate = driver(scheme)
-        if candidate.plays(path):
-            return candidate, path
+        try:
+            candidate = driver(scheme)
+            if candidate.plays(path):
+                return candidate, path
+        except Exception as error:  # noqa: BLE001 - a plug-in's bug; another may play it
+            log.warning("%s", error)
     choices = ", ".join(f"{scheme}:{path}" for scheme in driver_names())
     raise CameraNotFoundError(f"{path}: no driver plays this. Name one: {choices}")
 
@@ -239,7 +265,8 @@ def files_of(addresses: Iterable[str]) -> list[Path]:
 def create_camera(address: str, config: CameraConfig | None = None) -> Camera:
     """Return the camera that an address names, not yet open. Raises as `find_camera`."""
     info = find_camera(address)
-    return driver(info.driver).create(info, config or CameraConfig())
+    with blaming(address, CameraError):
+        return driver(info.driver).create(info, config or CameraConfig())
 
 
 def create_refiner(config: RefinerConfig) -> Refiner:
@@ -250,7 +277,8 @@ def create_refiner(config: RefinerConfig) -> Refiner:
         RefinerError: it cannot start.
     """
     check_refiner_name(config.name)
-    made: Refiner = _load(REFINERS, config.name)(config)
+    with blaming(f"refiner {config.name}", RefinerError):
+        made: Refiner = _load(REFINERS, config.name)(config)
     return made
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli.options import SeedOption, SizeOption, camera_config, progress_bar, stoppable
+from lingbot_live.cli.options import SeedOption, SizeOption, camera_config, progress_bar
 from lingbot_live.errors import CalibrationError, ConfigError
 from lingbot_live.system.outputs import check_replaceable
+from lingbot_live.system.signals import stoppable
 
 if TYPE_CHECKING:
     from lingbot_live.calibration.rig import Rig

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli.options import RigOption, SizeOption, parse_size, progress_bar, stoppable
+from lingbot_live.cli.options import RigOption, SizeOption, parse_size, progress_bar
 from lingbot_live.errors import ConfigError
+from lingbot_live.system.signals import stoppable
 
 if TYPE_CHECKING:
     from lingbot_live.config import CameraConfig

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli.options import key_value, progress_bar, stoppable
-from lingbot_live.errors import ConfigError, ExportCancelledError
+from lingbot_live.cli.options import key_value, progress_bar
+from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
     from lingbot_live.cameras.controls import Control
@@ -66,10 +66,10 @@ def export(
         source, to, output, Span.parse(frames), camera, DepthSource(depth), chosen, force,
     )  # fmt: skip
     try:
-        with progress_bar(f"exporting to {to}") as on_progress, stoppable() as stop:
-            report = run_export(request, on_progress, stop.is_set)
-    except ExportCancelledError as error:
-        typer.echo(str(error), err=True)
+        with progress_bar(f"exporting to {to}") as on_progress:
+            report = run_export(request, on_progress)
+    except KeyboardInterrupt:
+        typer.echo(f"{output}: stopped; nothing was written", err=True)
         raise typer.Exit(130) from None
     for remark in report.remarks:
         typer.echo(remark, err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -58,7 +59,6 @@ from lingbot_live.system.outputs import check_apart, check_replaceable, understo
 
 if TYPE_CHECKING:
     from lingbot_live.config import CameraConfig, RefinerConfig
-    from lingbot_live.pipeline.session import Session
 
 app = typer.Typer(
     name="lingbot-live",
@@ -198,28 +198,24 @@ def _run_headless(
     stats: Path | None,
 ) -> None:
     from lingbot_live.cameras import registry
+    from lingbot_live.cli.typed import typed_commands
+    from lingbot_live.cli.watching import watch
     from lingbot_live.pipeline.session import Session
+    from lingbot_live.system.signals import stoppable
 
     named = registry.with_members(addresses or [registry.default_address()])
     session = Session.of(named, refiner, camera)
-    session.start(max_frames=frames)
-    ended = False
-    try:
-        _wait(session, duration_s)
-        ended = True
-    finally:
-        session.stop()
-        if ended or stats is not None:  # on a screen an error is to stand alone
-            _write_json(stats, session.stats().as_dict())
-
-
-def _wait(session: Session, duration_s: float | None) -> None:
-    from contextlib import suppress
-
-    from lingbot_live.cli.typed import typed_commands
-
-    with suppress(KeyboardInterrupt), typed_commands(session):  # Ctrl-C is how a run may end
-        session.wait(duration_s)
+    failures = None
+    with stoppable() as stop:
+        try:
+            session.start(max_frames=frames)
+            with typed_commands(session):
+                failures = watch(session, duration_s, stop)
+        finally:
+            session.stop()
+            if failures is not None or stats is not None:  # on a screen an error stands alone
+                _write_json(stats, session.stats().as_dict())
+    failures.end()
 
 
 def _check_writable(addresses: list[str], *paths: Path | None) -> None:
@@ -240,17 +236,25 @@ def _write_json(path: Path | None, data: object) -> None:
     if path is None:
         print(text)
     else:
-        path.write_text(text + "\n", encoding="utf-8")
+        from lingbot_live.system.writing import write_text
+
+        write_text(path, text + "\n")
 
 
 def _guarded(call: Callable[[], None]) -> int:
-    """Run ``call``; an expected error becomes one line and exit status 2."""
+    """Run ``call``; an expected error becomes one line and exit status 2, an interruption 130."""
+    from lingbot_live.system import signals
+
     try:
-        call()
+        with signals.handled():
+            return _status_of(call)
+    except BrokenPipeError:  # who read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (LingbotLiveError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        print(f"lingbot-live: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"lingbot-live: {' '.join(_words(error).split())}", file=sys.stderr)
         return 2
     except Exception as error:  # a file made to trip us must not show a traceback either
         if "--debug" in sys.argv:
@@ -258,7 +262,29 @@ def _guarded(call: Callable[[], None]) -> int:
         text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         print(f"lingbot-live: unexpected error ({text}); --debug shows where", file=sys.stderr)
         return 2
-    return 0
+
+
+def _status_of(call: Callable[[], None]) -> int:
+    from lingbot_live.system import signals
+    from lingbot_live.system.writing import writing
+
+    status: object = 0
+    try:
+        call()
+    except SystemExit as ended:
+        status = ended.code
+    with writing(Path("standard output"), kept="the rest is lost"):
+        sys.stdout.flush()
+    if signals.has_raised():
+        return 130
+    return status if isinstance(status, int) else int(status is not None)
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    where = "a file cannot be read or written" if error.filename is None else error.filename
+    return f"{where}: {error.strerror}; check the disk"
 
 
 def _say_all() -> None:
@@ -269,9 +295,16 @@ def _say_all() -> None:
 
 
 def main() -> None:
-    """Entry point of the command ``lingbot-live``; ``run`` may be left out."""
+    """Entry point of the command ``lingbot-live``."""
+    from lingbot_live.system.signals import end_with
+
+    end_with(obey(sys.argv[1:]))
+
+
+def obey(arguments: list[str]) -> int:
+    """Do what a command line asks for, ``run`` where it names no command; return its status."""
     _say_all()
-    arguments = [understood(word) for word in sys.argv[1:]]
+    arguments = [understood(word) for word in arguments]
     words = [word for word in arguments if not word.startswith("-")]
     asks_help = any(word in ("-h", "--help", "--version") for word in arguments)
     wanted = words[0] if words and words[0] in command_names(app) else None
@@ -282,7 +315,7 @@ def main() -> None:
     leading = [word for word in arguments if word in _ANYWHERE]
     arguments = [*leading, *(word for word in arguments if word not in _ANYWHERE)]
     write_plainly()
-    sys.exit(_guarded(lambda: only(app, wanted)(args=arguments, prog_name="lingbot-live")))
+    return _guarded(lambda: only(app, wanted)(args=arguments, prog_name="lingbot-live"))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
-"""What several commands share: options of cameras and refiners, a progress bar, a calm Ctrl-C."""
+"""What several commands share: options of cameras and refiners, a progress bar."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,9 +72,6 @@ KeepRawOption = Annotated[
 NoMaskOption = Annotated[
     bool, typer.Option("--no-mask", help="Also show depth that the network does not vouch for.")
 ]
-
-_STOPS = (signal.SIGINT, signal.SIGTERM)
-
 
 def refiner_config(
     refiner: str | None,
@@ -164,22 +158,6 @@ def key_value(text: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise ConfigError(f"--set {text}: write NAME=VALUE, such as color.exposure=200")
     return name.strip(), value.strip()
-
-
-@contextmanager
-def stoppable() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into an event, so that files are closed in peace."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in _STOPS}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,10 +25,10 @@ from lingbot_live.cli.options import (
     TokensOption,
     progress_bar,
     refiner_config,
-    stoppable,
 )
 from lingbot_live.errors import ConfigError, ExportError, LingbotLiveError
 from lingbot_live.system.outputs import check_apart, is_ours, local_path
+from lingbot_live.system.signals import at_once, stoppable
 
 if TYPE_CHECKING:
     from lingbot_live.cameras.base import Camera, CameraInfo
@@ -110,11 +111,12 @@ def refine(
         return
     if os.path.lexists(output) and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder, or FILE.mcap for a session")
-    tally = Tally()
-    with stoppable() as stop:
+    tally, is_stopped = Tally(), True
+    with stoppable() as stop, suppress(KeyboardInterrupt):
         _refine_all(_items(source, frames), output, config, force, tally, stop)
+        is_stopped = stop.is_set()
     print(f"{output}: {tally.written} refined, {tally.skipped} were there, {tally.failed} failed")
-    if stop.is_set():
+    if is_stopped:
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130)
     if tally.failed:
@@ -139,7 +141,8 @@ def _refine_all(
                 if _is_complete(folder) and not force:
                     tally.skipped += 1
                 else:
-                    engine = engine or registry.create_refiner(config)
+                    with at_once():
+                        engine = engine or registry.create_refiner(config)
                     _refine_one(item, folder, engine, tally)
                 on_progress(tally.done, item.total)
                 if stop.is_set():
@@ -153,8 +156,9 @@ def _refine_one(item: Item, folder: Path, engine: Refiner, tally: Tally) -> None
     from lingbot_live.export.snapshot import write_snapshot
 
     try:
-        frame, camera = item.load()
-        refined = engine.refine(frame)
+        with at_once():
+            frame, camera = item.load()
+            refined = engine.refine(frame)
         if _is_complete(folder):
             _remove(folder)
         write_snapshot(folder, refined, camera)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,21 +24,21 @@ from lingbot_live.cli.options import (
     camera_config,
     progress_bar,
     refiner_config,
-    stoppable,
 )
 from lingbot_live.cli.plain import terminal
 from lingbot_live.errors import NoCameraError, RecordingError
 from lingbot_live.system.outputs import check_apart, local_path
+from lingbot_live.system.signals import stoppable
 
 if TYPE_CHECKING:
     from lingbot_live.config import RefinerConfig
-    from lingbot_live.pipeline.session import Session
     from lingbot_live.recording.recorder import Recorder
     from lingbot_live.recording.state import RecorderOptions, RecorderStats
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
 AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A session, .bag, .db3 or .mkv.")]
 _TICK_S = 0.2
+_SLOW_S = 2.0  # of a disk, until that is said
 
 
 def record(
@@ -69,6 +70,8 @@ def record(
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
     from lingbot_live.cameras.registry import files_of, with_members
+    from lingbot_live.cli.watching import watch
+    from lingbot_live.pipeline.inference import RefinerState
     from lingbot_live.pipeline.session import Session
     from lingbot_live.recording.format import expand_name
     from lingbot_live.recording.recorder import Recorder
@@ -84,19 +87,19 @@ def record(
     options = _options(raw_only, lossless, quality, split)
     session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, _settings(addresses, config, controls))
-    recorder.start(session)
-    try:
-        session.start(max_frames=frames)
-        _watch(session, recorder, duration)
-    finally:
-        session.stop()
-        parts = recorder.stop()
-    stats = recorder.stats()
-    for part in parts:
-        print(part)
-    typer.echo(_line(stats), err=True)
-    if recorder.error is not None:
-        raise recorder.error
+    failures = None
+    with stoppable() as stop, _status() as show:
+        recorder.start(session)
+        try:
+            session.start(max_frames=frames)
+            failures = watch(session, duration, stop, _Look(recorder, show))
+        finally:
+            session.stop()
+            parts = _save(recorder, show)
+            if failures is None and session.refiner_state is RefinerState.FAILED:
+                recorder.discard()  # what came before the refiner could not start bars the retry
+    _tell(recorder, parts)
+    failures.end(*_lost(recorder, parts))
 
 
 def info(
@@ -213,21 +216,63 @@ def _settings(
     return settings
 
 
-def _watch(session: Session, recorder: Recorder, duration_s: float | None) -> None:
-    """Wait for the end, a signal, or the recorder's own end; show figures meanwhile."""
-    is_warned = False
-    with stoppable() as stop, _status() as show:
-        while not stop.is_set() and recorder.is_active:
-            stats = recorder.stats()
-            show(_line(stats))
-            if stats.is_space_low and not is_warned:
-                is_warned = True
-                typer.echo(f"the disk has room for {stats.minutes_left:.0f} minutes", err=True)
-            elapsed_s = session.elapsed_s
-            if duration_s is not None and elapsed_s >= duration_s:
-                return
-            if session.wait(elapsed_s + _TICK_S):
-                return
+class _Look:
+    """Shows a recording's figures each time it is called; whether it goes on."""
+
+    def __init__(self, recorder: Recorder, show: Callable[[str], None]) -> None:
+        self._recorder, self._show = recorder, show
+        self._said: set[str] = set()
+
+    def __call__(self) -> bool:
+        stats = self._recorder.stats()
+        self._show(_line(stats))
+        for text in stats.warnings:
+            self._say(text, text)
+        if stats.is_space_low:
+            self._say("room", f"the disk has room for {stats.minutes_left:.0f} minutes")
+        return self._recorder.is_active
+
+    def _say(self, what: str, text: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            typer.echo(text, err=True)
+
+
+def _save(recorder: Recorder, show: Callable[[str], None]) -> list[Path]:
+    """Write what is queued, however slow the disk is, until a signal gives that up."""
+    recorder.request_stop()
+    begun_s, is_said = time.monotonic(), False
+    with stoppable() as stop:
+        while not recorder.wait(_TICK_S):
+            left = f"{recorder.stats().queued} frames and results wait for the disk"
+            show(left)
+            if not is_said and time.monotonic() - begun_s > _SLOW_S:
+                is_said = True
+                typer.echo(f"saving: {left}; Ctrl-C gives them up", err=True)
+            if stop.is_set():
+                recorder.give_up()
+                break
+        return recorder.stop(_SLOW_S)
+
+
+def _tell(recorder: Recorder, parts: list[Path]) -> None:
+    for part in parts:
+        print(part)
+    typer.echo(_line(recorder.stats()), err=True)
+    if recorder.error is not None:
+        raise recorder.error
+
+
+def _lost(recorder: Recorder, parts: list[Path]) -> Iterator[str]:
+    from lingbot_live.recording.backlog import GIVEN_UP
+    from lingbot_live.recording.recorder import TAKEN
+
+    drops = recorder.stats().drops
+    for cause in (GIVEN_UP, TAKEN):
+        if drops.get(cause):
+            yield f"{drops[cause]} frames and results lost: {cause}"
+    if not parts:
+        yield f"{recorder.path}: no frame came, so no file was kept"
 
 
 def _line(stats: RecorderStats) -> str:
@@ -313,6 +358,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             yield f"    note: {remark}"
         for cause, count in camera["drops"].items():
             yield f"    {count} frames {cause}"
+    for failure in found["failures"]:
+        yield f"  {failure['camera']} failed at {failure['at_s']:g} s: {failure['text']}"
+    for mishap in found["mishaps"]:
+        yield f"  at {mishap['at_s']:g} s: {mishap['text']}"
     for refiner in found["refiners"]:
         yield f"  refined by {refiner}"
     for name, value in found["settings"].items():

@@ -22,6 +22,7 @@ from lingbot_live.export.job import ExportReport, ExportRequest, run_export
 from lingbot_live.export.shot import DepthSource
 from lingbot_live.export.source import Span
 from lingbot_live.system.children import Child
+from lingbot_live.system.signals import handled
 from lingbot_live.system.worker import Worker
 
 _END_S = 10.0  # for a child to notice that it is to stop
@@ -185,7 +186,10 @@ def _main() -> None:
             _say({"done": done, "total": total})
 
     try:
-        report = run_export(request, on_progress, stop.is_set)
+        with handled():  # by a signal, too, nothing is left
+            report = run_export(request, on_progress, stop.is_set)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except LingbotLiveError as error:
         _say({"error": str(error), "is_cancelled": isinstance(error, ExportCancelledError)})
     else:

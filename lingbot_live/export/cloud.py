@@ -12,6 +12,7 @@ from lingbot_live.errors import ExportError
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics
 from lingbot_live.geometry import deproject
 from lingbot_live.system import children
+from lingbot_live.system.quiet import muted_stderr
 
 if TYPE_CHECKING:
     import open3d as o3d
@@ -35,12 +36,14 @@ def write_cloud(path: Path, cloud: o3d.geometry.PointCloud) -> None:
     """Write a binary PLY or PCD, as the suffix says.
 
     Raises:
-        ExportError: Open3D could not write the file.
+        OSError: Open3D could not write the file.
     """
     import open3d as o3d
 
-    if not o3d.io.write_point_cloud(path, cloud):
-        raise ExportError(f"{path}: Open3D could not write the point cloud; is the disk full?")
+    with muted_stderr():  # a line for every number that a full disk does not take
+        is_written = o3d.io.write_point_cloud(path, cloud)
+    if not is_written:
+        raise OSError("Open3D could not write the point cloud")
 
 
 def write_ply_of_snapshot(folder: Path) -> None:

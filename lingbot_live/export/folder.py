@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lingbot_live.errors import ExportError
 from lingbot_live.system.outputs import is_ours
+from lingbot_live.system.scratch import put_in_place, scratch_folder
+from lingbot_live.system.signals import stoppable
+from lingbot_live.system.writing import is_full, writing
 
 NOTE = "export.json"  # in every folder that an export wrote
 
@@ -73,8 +75,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     with _scratch(folder) as work:
         yield work
-        work.chmod(0o777 & ~_umask())
-        _replace(work, folder)
+        check_room(work)
+        with stoppable():  # between two names nothing may come between
+            put_in_place(work, folder)
 
 
 @contextmanager
@@ -86,41 +89,20 @@ def new_file(file: Path) -> Iterator[Path]:
     """
     with _scratch(file) as work:
         yield work / file.name
+        check_room(work)
         (work / file.name).replace(file)
 
 
 @contextmanager
 def _scratch(output: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside ``output``; it and all in it is gone in the end."""
-    try:
+    with writing(output, ExportError):
         output.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    except OSError as error:
-        raise ExportError(f"{output}: cannot write there ({error.strerror})") from error
-    try:
-        yield work
-    except OSError as error:
-        raise ExportError(f"{output}: cannot write there ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        # Twice: whether the disk is full must be asked before the scratch folder goes.
+        with scratch_folder(output) as work, writing(output, ExportError):
+            yield work
 
 
-def _replace(work: Path, folder: Path) -> None:
-    if not folder.exists():
-        work.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    folder.rename(old / folder.name)
-    try:
-        work.rename(folder)
-    except OSError:
-        (old / folder.name).rename(folder)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def check_room(work: Path) -> None:
+    """Raise OSError where the disk is full: several libraries say nothing then."""
+    if is_full(work):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

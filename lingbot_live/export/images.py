@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from dataclasses import asdict
@@ -155,7 +156,9 @@ class ArrayWriter:
         }
         if shot.source is DepthSource.REFINED and frame.recorded is not None:
             arrays["mask"] = frame.recorded.mask
-        self._save(self._target.path / f"{shot.name}.npz", **arrays)
+        packed = io.BytesIO()  # a ZIP on a disk that fails complains once more when it goes
+        self._save(packed, **arrays)
+        (self._target.path / f"{shot.name}.npz").write_bytes(packed.getvalue())
 
     def finish(self) -> list[str]:
         """Nothing is left."""

@@ -25,6 +25,7 @@ from lingbot_live.perception.landmarks import View
 from lingbot_live.perception.odometry import Odometry, Place, Way
 from lingbot_live.perception.trajectory import drift_words, tum_lines
 from lingbot_live.system.outputs import MARK
+from lingbot_live.system.quiet import muted_stderr
 
 if TYPE_CHECKING:
     import open3d as o3d
@@ -169,8 +170,10 @@ def write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh) -> None:
     """
     import open3d as o3d
 
-    if not o3d.io.write_triangle_mesh(path, mesh):
-        raise ExportError(f"{path}: Open3D could not write the mesh; is the disk full?")
+    with muted_stderr():
+        is_written = o3d.io.write_triangle_mesh(path, mesh)
+    if not is_written:
+        raise OSError("Open3D could not write the mesh")
     data = path.read_bytes()
     is_glb = path.suffix.lower() == ".glb"
     path.write_bytes(with_binary_chunk(data) if is_glb else with_comment(data))

@@ -81,6 +81,7 @@ class InferenceWorker:
         self._served = 0
         self._failures = 0
         self._refiner: Refiner | None = None
+        self._serving: tuple[Inlet, float] | None = None  # and since when
         self._worker = Worker("inference", self._run, self._fail, yields=True)
 
     def start(self, inlets: Sequence[Inlet]) -> None:
@@ -126,10 +127,19 @@ class InferenceWorker:
         with self.condition:
             self.condition.notify_all()
         ended = self._worker.join(timeout_s)
+        serving = self._serving
+        if serving is not None and not ended:
+            serving[0].stats.count_drop("refiner hangs")
         for inlet in self._inlets:
             if inlet.slot.take() is not None:
                 inlet.stats.count_drop("stopped")
         return ended
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the present frame takes so far; 0 without one."""
+        serving = self._serving
+        return 0.0 if serving is None else time.monotonic() - serving[1]
 
     @property
     def is_idle(self) -> bool:
@@ -213,6 +223,7 @@ class InferenceWorker:
         if self._refiner is None:
             inlet.stats.count_drop("no refiner")
             return
+        self._serving = inlet, time.monotonic()
         try:
             refined = self._refiner.refine(frame)
         except NothingRecordedError:
@@ -221,6 +232,8 @@ class InferenceWorker:
         except Exception as error:  # noqa: BLE001 - counted, logged and shown
             self._note_failure(inlet, error)
             return
+        finally:
+            self._serving = None
         self._note_success(inlet.stats, refined, put_ns)
         self._check_scale(inlet, refined)
         inlet.on_refined(refined)
@@ -252,10 +265,8 @@ class InferenceWorker:
         self._failures += 1
         # Thirty equal tracebacks a second would hide everything else.
         if self._failures & (self._failures - 1) == 0:
-            log.error(
-                "refiner failed on a frame of %s (%d so far)", inlet.name, self._failures,
-                exc_info=error,
-            )  # fmt: skip
+            log.error("on a frame of %s (%d so far): %s", inlet.name, self._failures, error)
+            log.debug("the refiner failed", exc_info=error)
         self.error = error
         self._on_change()
 

@@ -11,7 +11,7 @@ from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import Camera, CameraInfo, CameraState
 from lingbot_live.cameras.playback import Playback
 from lingbot_live.config import CameraConfig, RefinerConfig, SessionConfig
-from lingbot_live.errors import LingbotLiveError, SessionStateError
+from lingbot_live.errors import LingbotLiveError, RefinerError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo, Tap
 from lingbot_live.pipeline.capture import CaptureWorker
 from lingbot_live.pipeline.figures import CameraFigures, RefinerFigures, SessionStats
@@ -221,7 +221,7 @@ class Session:
         Returns whether they have ended.
 
         Raises:
-            LingbotLiveError: the refiner cannot start, or no feed is left that works.
+            LingbotLiveError: the refiner cannot start or hangs, or no feed is left that works.
         """
         assert self._started_s is not None
         deadline = None if duration_s is None else self._started_s + duration_s
@@ -230,6 +230,8 @@ class Session:
             if self._inference.state is RefinerState.FAILED:
                 raise _as_error(self._inference.error)
             done = all(feed.capture is not None and feed.capture.is_done for feed in self.feeds)
+            if done:
+                self._check_answers()
             ended = self._inference.is_idle and (done or self._all_failed())
             if not ended:
                 time.sleep(0.02)
@@ -277,6 +279,11 @@ class Session:
     def refiner_info(self) -> RefinerInfo | None:
         """What runs, on which device; None while it loads."""
         return self._inference.info
+
+    @property
+    def refiner_busy_s(self) -> float:
+        """Seconds that the refiner is at its present frame; 0 while it waits for one."""
+        return self._inference.busy_s
 
     @property
     def refiner_error(self) -> BaseException | None:
@@ -343,6 +350,15 @@ class Session:
 
     def _changed(self) -> None:
         self.on_update()
+
+    def _check_answers(self) -> None:
+        busy_s = self._inference.busy_s
+        if busy_s > self.config.refine_timeout_s:
+            info = self.refiner_info
+            raise RefinerError(
+                f"refiner {info.name if info else ''}: no answer for {busy_s:.0f} s on one frame; "
+                "choose another, or a lower --level"
+            )
 
     def _all_failed(self) -> bool:
         return all(feed.state is CameraState.FAILED for feed in self.feeds)

@@ -148,6 +148,11 @@ class FeedStats:
         with self._lock:
             self._stages[stage].add(duration_ns / 1e6)
 
+    def dropped(self, cause: str) -> int:
+        """Return how many captured Frames were not refined for one cause."""
+        with self._lock:
+            return self._drops[cause]
+
     def lost(self) -> dict[str, int]:
         """Return frames that stayed without refined depth, or never came to be, by cause."""
         with self._lock:

@@ -71,6 +71,7 @@ def as_recording_error(error: BaseException, path: Path) -> LingbotLiveError:
     if isinstance(error, OSError):
         return RecordingError(
             f"{path}: recording stopped, the file cannot be written any more "
-            f"({error.strerror}); check the disk or the network"
+            f"({error.strerror}); what was written before is kept. Check the disk or the network "
+            "and record again"
         )
     return RecordingError(f"{path}: recording stopped by an unexpected error: {error!r}")

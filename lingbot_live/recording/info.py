@@ -11,7 +11,7 @@ import numpy as np
 
 from lingbot_live.cameras.playtime import LONG_GAP_S
 from lingbot_live.frame import Calibration
-from lingbot_live.recording.format import SESSION
+from lingbot_live.recording.format import SESSION, Event
 from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
@@ -55,18 +55,25 @@ def describe(path: Path) -> dict[str, object]:
             "damage": list(recording.damage),  # after all that has been read
             "unchecked_chunks": chunks - checked,
             "refiners": list(dict.fromkeys(e.text for e in events if e.kind == "refiner")),
-            "markers": [
-                {
-                    "at_s": round(recording.play_time.position_ns(e.time_ns) / 1e9, 3),
-                    "text": e.text,
-                }
-                for e in events
-                if e.kind == "marker"
-            ],
+            "markers": _noted(recording, events, "marker"),
+            "failures": _noted(recording, events, "failed"),
+            "mishaps": _noted(recording, events, "file"),
             "options": _options(about.get("options", "")),
             "topics": [asdict(topic) for topic in recording.topics],
             "settings": recording.metadata.get(f"{SESSION}.settings", {}),
         }
+
+
+def _noted(recording: Recording, events: list[Event], kind: str) -> list[dict[str, object]]:
+    return [
+        {
+            "at_s": round(recording.play_time.position_ns(e.time_ns) / 1e9, 3),
+            **({"camera": e.camera} if e.camera else {}),
+            "text": e.text,
+        }
+        for e in events
+        if e.kind == kind
+    ]
 
 
 def _track(track: Track) -> dict[str, object]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lingbot_live.errors import CorruptRecordingError, RecordingError, RefinerError
@@ -18,6 +19,8 @@ from lingbot_live.recording.state import RecorderOptions
 from lingbot_live.recording.tracks import Track
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.system.outputs import check_apart, is_ours
+from lingbot_live.system.signals import at_once
+from lingbot_live.system.writing import writing
 
 _FLUSH_S = 1.0
 _REFINED_ROLES = (
@@ -47,7 +50,7 @@ def refine_file(
     Raises:
         RecordingError: ``out`` exists, ``source`` cannot be read, or the parts beside ``out``
             come from another source or refiner.
-        OSError: the disk is full; what is done is kept for the next call.
+        RecordingError: the disk is full or fails; what is done is kept for the next call.
     """
     if out.exists():
         raise RecordingError(f"{out}: exists already; choose another name")
@@ -58,19 +61,33 @@ def refine_file(
         )
     settings = {"source": str(source.resolve()), "refiner": str(refiner.info)}
     earlier, done = _earlier_parts(out, settings)
-    with Recording(source) as recording:
-        part = _part_path(out, len(earlier))
-        parts = Parts(part, RecorderOptions(), settings, 0)
-        run = _Run(recording, refiner, parts, done, exact)
-        try:
+    part = _part_path(out, len(earlier))
+    with writing(out, RecordingError, kept="what is refined is kept, and the same call goes on"):
+        with Recording(source) as recording, _part(part, settings) as parts:
+            run = _Run(recording, refiner, parts, done, exact)
             run.begin(with_events=not earlier)
             failed = run.all_frames(on_progress)
-        finally:
-            parts.close()
-    join([*earlier, part], out)
-    for path in (*earlier, part):
-        path.unlink()
+        join([*earlier, part], out)
+        for path in (*earlier, part):
+            path.unlink()
     return failed
+
+
+@contextmanager
+def _part(path: Path, settings: dict[str, str]) -> Iterator[Parts]:
+    """Yield a new part, which is closed in the end, whole as far as the disk took it."""
+    parts = Parts(path, RecorderOptions(), settings, 0)
+    try:
+        yield parts
+    except OSError:
+        parts.abort()
+        raise
+    except BaseException:
+        parts.close()
+        raise
+    mishap = parts.close()
+    if mishap is not None:
+        raise RecordingError(mishap.text)
 
 
 class _Run:
@@ -122,7 +139,8 @@ class _Run:
             self._put_event(Event(time_ns, "drop", track.name, "not recorded: damaged", 1))
             return False
         try:
-            refined = self._refiner.refine(frame)
+            with at_once():
+                refined = self._refiner.refine(frame)
             messages += encode_refined(refined, name, time_ns, self._exact)
         except RefinerError:
             self._put_event(Event(time_ns, "drop", track.name, "not refined: refiner failed", 1))

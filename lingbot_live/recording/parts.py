@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,6 +18,14 @@ from lingbot_live.recording.encode import Messages, encode_camera
 from lingbot_live.recording.format import COMMON, SESSION, VERSION, Role
 from lingbot_live.recording.session_file import SessionFile
 from lingbot_live.recording.state import RecorderOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """What another program did to a file that was being written, and how many frames that cost."""
+
+    text: str
+    frames_lost: int
 
 
 class Parts:
@@ -40,6 +48,7 @@ class Parts:
         self._name, self._options = path, options
         self._settings, self._epoch_offset_ns = dict(settings), epoch_offset_ns
         self._finished_bytes = 0
+        self._number = 0  # of files begun
         self._packers = packers
         self._described: dict[str, tuple[CameraInfo | None, Calibration]] = {}
         self._file = self._begin()
@@ -47,7 +56,7 @@ class Parts:
     @property
     def path(self) -> Path:
         """The file being written."""
-        return self.paths[-1]
+        return self._file.path
 
     @property
     def size_bytes(self) -> int:
@@ -92,13 +101,49 @@ class Parts:
         """Make what is written safe from a kill."""
         self._file.flush()
 
-    def close(self) -> None:
-        """End the last file."""
-        self._file.finish()
+    def look(self) -> Mishap | None:
+        """Begin a new file where another program took away or damaged the present one."""
+        what = self._file.mishap()
+        if not what:
+            return None
+        mishap = self._leave(what)
+        self._file = self._begin(after_mishap=True)
+        return replace(mishap, text=f"{mishap.text}; it goes on in {self.path.name}")
 
-    def abort(self) -> None:
-        """After an error: keep what is whole."""
-        self._file.abort()
+    def close(self) -> Mishap | None:
+        """End the last file; returns what another program did to it meanwhile."""
+        self._file.flush()
+        what = self._file.mishap()
+        if what:
+            return self._leave(what)
+        self._file.finish()
+        return None
+
+    def abort(self) -> int:
+        """After an error: keep what is whole; returns how many frames that cost."""
+        return self._file.frames - self._file.abort()
+
+    def remove_empty(self) -> None:
+        """Delete the last file, closed, if it holds no frame."""
+        if self._file.is_empty:
+            self.remove()
+
+    def remove(self) -> None:
+        """Delete the last file, closed."""
+        if self.path in self.paths:
+            self._file.remove()
+            self.paths.remove(self.path)
+
+    def _leave(self, what: str) -> Mishap:
+        path, frames = self.path, self._file.frames
+        kept = self._file.leave()
+        self._finished_bytes += self._file.size_bytes
+        if not (kept and self._file.is_in_place):
+            self.paths.remove(path)
+        if kept == frames:
+            return Mishap(f"{path}: it {what} while recording, with {frames} frames in it", 0)
+        text = f"{path}: it {what} while recording, {frames - kept} of its {frames} frames are lost"
+        return Mishap(text, frames - kept)
 
     def _rotate(self) -> None:
         most_bytes, most_s = self._options.split_bytes, self._options.split_s
@@ -109,14 +154,22 @@ class Parts:
             self._finished_bytes += self._file.size_bytes
             self._file = self._begin()
 
-    def _begin(self) -> SessionFile:
-        path = self._name
-        if self._options.split_bytes is not None or self._options.split_s is not None:
-            path = path.with_name(f"{path.stem}_{len(self.paths):03d}{path.suffix}")
+    def _begin(self, *, after_mishap: bool = False) -> SessionFile:
+        path = self._next_path()
+        while after_mishap and path.exists():
+            self._number += 1
+            path = self._next_path()
         file = SessionFile(path, self._metadata(), self._options.compression, self._packers)
         self._began_s = time.monotonic()
         self.paths.append(path)
+        self._number += 1
         return file
+
+    def _next_path(self) -> Path:
+        options, path = self._options, self._name
+        if not self._number and options.split_bytes is None and options.split_s is None:
+            return path
+        return path.with_name(f"{path.stem}_{self._number:03d}{path.suffix}")
 
     def _metadata(self) -> list[tuple[str, dict[str, str]]]:
         about = {
@@ -124,7 +177,7 @@ class Parts:
             "version": __version__,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "epoch_offset_ns": str(self._epoch_offset_ns),
-            "part": str(len(self.paths)),
+            "part": str(self._number),
             "options": json.dumps(asdict(self._options)),
         }
         return [(SESSION, about), (f"{SESSION}.settings", self._settings)]

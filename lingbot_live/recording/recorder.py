@@ -3,7 +3,8 @@
 ::
 
  tap (any thread) ─▶ clock ─▶ encoders (JPEG, CDR) ─▶ bounded queue ─▶ "recorder" thread ─▶ disk
-                       └─ full: dropped here and nowhere else, counted, and said in the file
+                       └─ full, or encoders behind: dropped here and nowhere else, counted, and
+                          said in the file
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lingbot_live.cameras.base import CameraInfo
-from lingbot_live.errors import DiskFullError, SessionStateError
+from lingbot_live.cameras.base import CameraInfo, CameraState
+from lingbot_live.errors import DiskFullError, RecordingError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.recording.backlog import Backlog, Item
 from lingbot_live.recording.clock import CameraClock, Moment
 from lingbot_live.recording.disk import DiskGuard, as_recording_error
-from lingbot_live.recording.encode import Messages, encode_event, encode_frame, encode_refined
+from lingbot_live.recording.encode import encode_event, encode_frame, encode_refined
 from lingbot_live.recording.format import Event, slug
-from lingbot_live.recording.parts import Parts
+from lingbot_live.recording.parts import Mishap, Parts
 from lingbot_live.recording.state import (
+    FeedLike,
     RecorderOptions,
     RecorderState,
     RecorderStats,
@@ -35,24 +36,13 @@ from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
 
-TOO_SLOW = "disk too slow"  # the cause of a frame dropped because the queue was full
-SPLIT = "split"  # of a result whose frame is in the part before
-_FLUSH_S = 0.8  # so that with the writing itself less than a second is lost to a kill
-_ENCODERS = 2
-
-
-@dataclass(slots=True)
-class _Item:
-    """One encoded frame, result or event on its way to the disk."""
-
-    camera: str
-    moment: Moment
-    publish_ns: int
-    sequence: int
-    messages: Future[Messages] | Messages
-    size: int = 0
-    frame: Frame | None = None  # of a raw frame, for what is known of its camera
-    is_refined: bool = False
+SPLIT = "split"  # the cause of a lost result whose frame is in the part before
+FAILED = "disk failed"  # of frames that were on their way to it
+TAKEN = "file taken away"  # of frames in a file that another program deleted or cut
+_FLUSH_S = 0.25  # what a kill costs is this, the encoders' backlog and the writing itself
+_LOOK_S = 0.5  # at the disk, at the file's own place, and at what cameras lost
+_PACKERS = 2
+_LAST_S = 5.0  # for the disk to take what was under way when the rest is given up
 
 
 class Recorder:
@@ -82,15 +72,14 @@ class Recorder:
         self.error: BaseException | None = None
         self._settings = dict(settings or {})
         self._on_change = on_change
-        self._condition = threading.Condition()
-        self._queue: deque[_Item] = deque()
-        self._queued_bytes = 0
+        self._backlog = Backlog(self.options.queue_bytes)
+        self._condition = self._backlog.condition
         self._clock = CameraClock()
         self._names: dict[str, str] = {}  # of cameras in topics
         self._frames = self._refined = 0
-        self._drops: Counter[str] = Counter()
-        self._unsaid: Counter[tuple[str, str]] = Counter()  # drops not yet in the file
         self._lost: dict[tuple[str, str], int] = {}
+        self._failed: set[str] = set()  # cameras
+        self._warnings: list[str] = []
         self._refiner = ""
         self._source: TapSource | None = None
         self._parts: Parts | None = None
@@ -100,7 +89,9 @@ class Recorder:
         self._stopped_s: float | None = None
         self._accepts = True
         self._guard = DiskGuard(path)
-        self._encoders = ThreadPoolExecutor(_ENCODERS, "recorder encode")
+        # Not the encoders': a flush would wait behind all frames that wait there.
+        self._packers = ThreadPoolExecutor(_PACKERS, "recorder pack")
+        self._is_closed = threading.Event()
         self._worker = Worker("recorder", self._run, self._fail)
 
     # ---- for the owner -----------------------------------------------------------------------
@@ -117,7 +108,7 @@ class Recorder:
         self._guard.check_room()
         self._started_s = time.monotonic()
         self._parts = Parts(
-            self.path, self.options, self._settings, self._clock.epoch_offset_ns, self._encoders
+            self.path, self.options, self._settings, self._clock.epoch_offset_ns, self._packers
         )
         self._source = source
         self.state = RecorderState.RECORDING
@@ -152,20 +143,48 @@ class Recorder:
             if self.state in (RecorderState.RECORDING, RecorderState.PAUSED):
                 self._put_event("marker", text=text)
 
-    def stop(self, timeout_s: float = 30.0) -> list[Path]:
-        """Write what is queued, close the file and return all files; safe more than once.
-
-        The error that ended a recording early is in `error`, not raised: the files are valid.
-        """
+    def request_stop(self) -> None:
+        """Take no more frames; what is queued is still written. Does not wait."""
         if self._source is not None:
             self._source.remove_tap(self._tap)
         with self._condition:
             self._accepts = False
             self._worker.request_stop()
             self._condition.notify_all()
-        self._worker.join(timeout_s)
-        self._encoders.shutdown(wait=False)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait, after `request_stop`, until the file is closed; False if it is not yet."""
+        return self._is_closed.wait(timeout_s) or self._parts is None
+
+    def give_up(self) -> None:
+        """After `request_stop`: leave out what is still queued, and count it."""
+        self._backlog.give_up()
+
+    def stop(self, timeout_s: float = 30.0) -> list[Path]:
+        """Write what is queued, close the file and return all files; safe more than once.
+
+        What a slow disk has not taken after ``timeout_s`` is given up and counted. The error that
+        ended a recording early is in `error`, not raised: the files are valid.
+        """
+        self.request_stop()
+        if not self.wait(timeout_s):
+            self.give_up()
+            if not self.wait(_LAST_S) and self.error is None:
+                self.error = RecordingError(
+                    f"{self.path}: the disk takes no more; the file has no end, and opens "
+                    "nevertheless. Check the disk"
+                )
+        ended = self._is_closed.is_set()
+        if ended:
+            self._worker.join(_LAST_S)
+        self._backlog.close(wait=False)
+        self._packers.shutdown(wait=False)
         return [] if self._parts is None else list(self._parts.paths)
+
+    def discard(self) -> None:
+        """After `stop`: delete the last file, as if nothing had been recorded."""
+        if self._parts is not None:
+            self._parts.remove()
 
     def stats(self) -> RecorderStats:
         """Return the figures of this moment."""
@@ -180,9 +199,11 @@ class Recorder:
                 bytes_per_s=self._guard.bytes_per_s,
                 frames=self._frames,
                 refined=self._refined,
-                drops=dict(self._drops),
+                drops=dict(self._backlog.drops),
+                queued=len(self._backlog),
                 minutes_left=self._guard.minutes_left,
                 is_space_low=self._guard.is_low,
+                warnings=tuple(self._warnings),
                 error=self.error,
             )
 
@@ -204,106 +225,90 @@ class Recorder:
 
     def _offer_frame(self, camera: str, frame: Frame) -> None:
         size = frame.color.nbytes + frame.depth_raw.nbytes
-        if not self._has_room(camera, size):
+        if self._backlog.refuses(camera, size):
             return
         if camera not in self._names:
             self._names[camera] = slug(camera, self._names.values())
         moment = self._clock.of_frame(camera, frame)
         quality = None if self.options.lossless else self.options.quality
-        messages = self._encoders.submit(
+        messages = self._backlog.encode(
             encode_frame, frame, self._names[camera], moment.stamp_ns, quality
         )
-        self._put(_Item(camera, moment, moment.log_ns, frame.index, messages, size, frame))
+        self._backlog.put(Item(camera, moment, moment.log_ns, frame.index, messages, size, frame))
 
     def _offer_refined(self, camera: str, refined: RefinedFrame) -> None:
         moment = self._clock.of_earlier(camera, refined.frame)
         if moment is None:
             return  # its frame came before the start, in a pause, or was dropped (and counted)
         size = refined.depth_m.nbytes + refined.mask.nbytes
-        if not self._has_room(camera, size):
+        if self._backlog.refuses(camera, size):
             return
         if str(refined.refiner) != self._refiner:
             self._refiner = str(refined.refiner)
             self._put_event("refiner", camera, self._refiner)
-        messages = self._encoders.submit(
+        messages = self._backlog.encode(
             encode_refined, refined, self._names[camera], moment.stamp_ns, self.options.lossless
         )
         publish_ns = self._clock.epoch_ns(refined.finished_ns)
-        self._put(
-            _Item(
+        self._backlog.put(
+            Item(
                 camera, moment, publish_ns, refined.frame.index, messages, size, is_refined=True
             )
         )  # fmt: skip
 
-    def _has_room(self, camera: str, size: int) -> bool:
-        # A single item larger than the queue still passes when nothing else waits.
-        if self._queued_bytes and self._queued_bytes + size > self.options.queue_bytes:
-            self._count_drop(camera, TOO_SLOW)
-            return False
-        return True
-
-    def _count_drop(self, camera: str, cause: str) -> None:
-        self._drops[cause] += 1
-        self._unsaid[camera, cause] += 1
-
-    def _put(self, item: _Item) -> None:
-        self._queued_bytes += item.size
-        self._queue.append(item)
-        self._condition.notify_all()
-
     def _put_event(self, kind: str, camera: str = "", text: str = "", count: int = 0) -> None:
         now_ns = self._clock.epoch_ns(time.monotonic_ns())
         event = Event(now_ns, kind, camera, text, count)
-        self._put(_Item(camera, Moment(now_ns, now_ns), now_ns, 0, encode_event(event)))
+        self._backlog.put(Item(camera, Moment(now_ns, now_ns), now_ns, 0, encode_event(event)))
 
     # ---- on the recorder's thread ------------------------------------------------------------
 
     def _run(self, stop: threading.Event) -> None:
         try:
             self._record(stop)
-            self._open_parts.close()
+            mishap = self._open_parts.close()
+            if mishap is not None:
+                self._note_mishap(mishap)
+                self.error = RecordingError(mishap.text)
+            self._open_parts.remove_empty()
             self._end(RecorderState.STOPPED)
         finally:
             self._stop_taking()
-            self._encoders.shutdown(wait=True, cancel_futures=True)
+            self._backlog.close(wait=True)
+            self._packers.shutdown(wait=True, cancel_futures=True)
 
     def _end(self, state: RecorderState) -> None:
+        self._backlog.give_up()
         with self._condition:
             self.state = state
             self._stopped_s = time.monotonic()
-            self._queue.clear()
-            self._queued_bytes = 0
+        self._is_closed.set()
         self._on_change()
 
     def _record(self, stop: threading.Event) -> None:
-        next_flush_s = time.monotonic() + _FLUSH_S
-        while not (stop.is_set() and not self._queue):
-            item = self._take(stop, next_flush_s)
+        flush_s = look_s = time.monotonic()
+        while not (stop.is_set() and not len(self._backlog)):
+            item = self._backlog.take(stop, flush_s + _FLUSH_S)
             if item is not None:
                 self._write(item)
-            if time.monotonic() >= next_flush_s:
-                next_flush_s = time.monotonic() + _FLUSH_S
-                if not self._each_second():
+            now_s = time.monotonic()
+            if now_s >= flush_s + _FLUSH_S:
+                flush_s = now_s
+                self._open_parts.flush()
+            if now_s >= look_s + _LOOK_S:
+                look_s = now_s
+                if not self._look():
                     break
         self._stop_taking()
         self._note_losses()
-        while self._queue:
-            self._write(self._queue.popleft())
+        while (item := self._backlog.take(stop, time.monotonic())) is not None:
+            self._write(item)
 
     def _stop_taking(self) -> None:
         with self._condition:
             self._accepts = False
 
-    def _take(self, stop: threading.Event, until_s: float) -> _Item | None:
-        with self._condition:
-            while not self._queue and not stop.is_set():
-                left_s = until_s - time.monotonic()
-                if left_s <= 0:
-                    return None
-                self._condition.wait(left_s)
-            return self._queue.popleft() if self._queue else None
-
-    def _write(self, item: _Item) -> None:
+    def _write(self, item: Item) -> None:
         messages = item.messages if isinstance(item.messages, list) else item.messages.result()
         parts, moment = self._open_parts, item.moment
         if item.frame is not None:
@@ -311,11 +316,11 @@ class Recorder:
             parts.describe(item.camera, self._names[item.camera], moment, info, item.frame)
         if item.is_refined and not parts.holds(item.camera, moment):
             with self._condition:
-                self._count_drop(item.camera, SPLIT)
+                self._backlog.count_drop(item.camera, SPLIT)
         else:
             parts.write(item.camera, moment, item.publish_ns, item.sequence, messages)
+        self._backlog.note_written(item)
         with self._condition:
-            self._queued_bytes -= item.size
             self._frames += item.frame is not None
             self._refined += item.is_refined
 
@@ -323,10 +328,12 @@ class Recorder:
         feeds = () if self._source is None else self._source.feeds
         return next((feed.info for feed in feeds if feed.name == camera), None)
 
-    def _each_second(self) -> bool:
-        """Flush, say what was lost, look at the disk; False when the recording must end."""
+    def _look(self) -> bool:
+        """Say what was lost, look at file and disk; False when the recording must end."""
         self._note_losses()
-        self._open_parts.flush()
+        mishap = self._open_parts.look()
+        if mishap is not None:
+            self._note_mishap(mishap)
         was_low = self._guard.is_low
         if not self._guard.update(self._open_parts.size_bytes):
             self.error = DiskFullError(
@@ -341,22 +348,43 @@ class Recorder:
     def _note_losses(self) -> None:
         """Turn new drops, ours and the session's, into events."""
         with self._condition:
-            for (camera, cause), count in self._unsaid.items():
+            for camera, cause, count in self._backlog.unsaid():
                 self._put_event("drop", camera, f"not recorded: {cause}", count)
-            self._unsaid.clear()
             for feed in () if self._source is None else self._source.feeds:
+                self._note_failure(feed)
                 for cause, total in feed.lost.items():
                     new = total - self._lost.get((feed.name, cause), 0)
                     self._lost[feed.name, cause] = total
                     if new > 0:
                         self._put_event("drop", feed.name, cause, new)
 
+    def _note_failure(self, feed: FeedLike) -> None:
+        is_failed = feed.state is CameraState.FAILED
+        if is_failed and feed.name not in self._failed:
+            self._put_event("failed", feed.name, str(feed.error))
+        (self._failed.add if is_failed else self._failed.discard)(feed.name)
+
+    def _note_mishap(self, mishap: Mishap) -> None:
+        log.debug("%s", mishap.text)
+        with self._condition:
+            self._warnings.append(mishap.text)
+            self._frames -= mishap.frames_lost
+            if mishap.frames_lost:
+                self._backlog.drops[TAKEN] += mishap.frames_lost
+            self._put_event("file", text=mishap.text, count=mishap.frames_lost)
+        self._on_change()
+
     def _fail(self, error: BaseException) -> None:
         """Keep what is written; the session goes on without us."""
         parts = self._open_parts
         self.error = as_recording_error(error, parts.path)
-        log.warning("%s", self.error, exc_info=error)
-        parts.abort()
+        log.debug("%s", self.error, exc_info=error)
+        lost = parts.abort()
+        parts.remove_empty()
+        with self._condition:
+            self._frames -= lost
+            if lost:
+                self._backlog.drops[FAILED] += lost
         self._end(RecorderState.FAILED)
 
     @property

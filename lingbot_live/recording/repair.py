@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from lingbot_live.recording.mcap.chunks import Chunk, PackedChunk, pack, repacke
 from lingbot_live.recording.mcap.index import McapFile
 from lingbot_live.recording.mcap.places import ChunkPlace, FileIndex
 from lingbot_live.recording.mcap.summary import front, summary
+from lingbot_live.system.scratch import scratch_folder
+from lingbot_live.system.writing import writing
 
 _CHUNK_BYTES = 1 << 20  # of messages that lay outside of chunks
 
@@ -90,18 +91,15 @@ def new_file(out: Path) -> Iterator[BinaryIO]:
     """
     if out.exists():
         raise RecordingError(f"{out}: exists already; choose another name")
-    try:  # under a name that nobody uses: FILE.part may be a browser's, or the input
-        handle, name = tempfile.mkstemp(".part", f".{out.name}-", out.absolute().parent)
-    except OSError as error:
-        raise RecordingError(f"{out}: cannot be written ({error.strerror})") from error
-    part, target = Path(name), os.fdopen(handle, "wb")
-    part.chmod(0o666 & ~_umask())
-    try:
-        with target:
+    # Twice: whether the disk is full must be asked before the scratch folder goes.
+    with (
+        writing(out, RecordingError),
+        scratch_folder(out) as work,
+        writing(out, RecordingError),
+    ):
+        with (work / out.name).open("wb") as target:
             yield target
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+        (work / out.name).replace(out)
 
 
 def _umask() -> int:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from mcap.records import Channel, ChunkIndex, Schema
 
 from lingbot_live.errors import RecordingError
+from lingbot_live.recording.disk import as_recording_error
 from lingbot_live.recording.encode import Messages
 from lingbot_live.recording.format import CAMERA, COMMON, PROFILE, ROLE, TOPICS, Role
 from lingbot_live.recording.mcap import schemas
@@ -25,6 +29,23 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 20
 _MOST_PACKING = 4  # chunks packed at the same time
 _COMPRESSION = {"lz4": "lz4", "none": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    entry: ChunkIndex
+    head: bytes  # of the record, with its data's checksum
+    counts: dict[int, int]  # messages by channel
+
+    @property
+    def end(self) -> int:
+        entry = self.entry
+        return int(entry.chunk_start_offset + entry.chunk_length + entry.message_index_length)
+
+    def is_in(self, file: BinaryIO) -> bool:
+        """Whether the file still holds it, by its head and its length."""
+        file.seek(self.entry.chunk_start_offset)
+        return file.read(len(self.head)) == self.head and file.seek(0, os.SEEK_END) >= self.end
 
 
 @dataclass(slots=True)
@@ -57,7 +78,8 @@ class SessionFile:
         self._compression, self._packers = _COMPRESSION[compression], packers
         self._index = FileIndex(profile=PROFILE, metadata=metadata)
         self._counts: Counter[int] = Counter()
-        self._entries: list[ChunkIndex] = []
+        self._written: list[_Written] = []
+        self._is_spoilt = False  # another program changed its length
         self._schemas: dict[str, int] = {}
         self._cameras: dict[str, _CameraChannels] = {}
         self._common: dict[Role, int] = {}
@@ -66,7 +88,14 @@ class SessionFile:
         self._defined = 0  # bytes of definitions that the open chunk began with
         self._packing: deque[Future[PackedChunk]] = deque()
         self._position = 0  # behind the last whole chunk
-        self._put(front(self._index))
+        self.frames = 0  # written, those on their way included
+        self._identity = _identity(path)
+        try:
+            self._put(front(self._index))
+        except OSError as error:
+            self._file.close()
+            self.remove()
+            raise as_recording_error(error, path) from error
 
     @property
     def size_bytes(self) -> int:
@@ -77,6 +106,11 @@ class SessionFile:
     def is_empty(self) -> bool:
         """Whether no camera has a frame in it yet."""
         return not self._cameras
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether its path still leads to it."""
+        return self._identity == _identity(self.path)
 
     def first_ns(self, camera: str) -> int | None:
         """Log time of a camera's first frame in this file."""
@@ -105,6 +139,7 @@ class SessionFile:
         self, camera: str, log_ns: int, publish_ns: int, sequence: int, messages: Messages
     ) -> None:
         """Add the messages of one frame; they stay together in one chunk."""
+        self.frames += any(role is Role.FRAME for role, _ in messages)
         for role, data in messages:
             channel = self._channel(camera, role)
             self._chunk.add(channel, sequence & 0xFFFFFFFF, log_ns, publish_ns, data)
@@ -123,32 +158,83 @@ class SessionFile:
         """Write the summary and close the file."""
         self.flush()
         self._chunk = Chunk()
-        self._put(summary(self._index, self._entries, self._counts, self._position))
+        self._put(self._summary())
         self._file.close()
 
-    def abort(self) -> None:
+    def mishap(self) -> str:
+        """Say what another program did to the file; empty where it lies as we wrote it."""
+        ours = os.fstat(self._file.fileno())
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            if not self.path.absolute().parent.is_dir():
+                raise
+            return "was renamed" if ours.st_nlink else "was deleted"
+        if not os.path.samestat(ours, found):
+            return "was replaced by another file"
+        return "" if self._is_as_written() else "was cut or written over"
+
+    def leave(self) -> int:
+        """Close a file after a `mishap`; return how many frames are still in it, whole.
+
+        It has none where it was deleted.
+        """
+        ours = os.fstat(self._file.fileno())
+        if self._is_as_written():
+            self.finish()
+            return self.frames if ours.st_nlink else 0
+        with self.path.open("rb") as file:
+            self._written = list(itertools.takewhile(lambda w: w.is_in(file), self._written))
+        if not self._written:
+            self._file.close()
+            return 0
+        self._counts = Counter()
+        for written in self._written:
+            self._counts.update(written.counts)
+        self._position, self._is_spoilt = self._written[-1].end, False
+        return self.abort()
+
+    def remove(self) -> None:
+        """Delete a closed file, unless it is no longer ours."""
+        if self.is_in_place:
+            self.path.unlink()
+
+    def _is_as_written(self) -> bool:
+        self._is_spoilt |= os.fstat(self._file.fileno()).st_size != self._position
+        return not self._is_spoilt
+
+    def abort(self) -> int:
         """After an error: cut off what is incomplete, close the file, end it properly if it fits.
 
-        The cut frees the room that the summary needs; without one the file still opens.
+        Returns how many frames are in it. The cut frees the room that the summary needs; without
+        one the file still opens.
         """
         if self._file.closed:
-            return
+            return self.frames
         self._chunk = Chunk()
         self._packing.clear()
+        if self._is_spoilt:  # by another program, whose bytes are not ours to cut
+            self._file.close()
+            return 0
         try:
             self._file.truncate(self._position)
             self._file.seek(self._position)
-            self._put(summary(self._index, self._entries, self._counts, self._position))
+            self._put(self._summary())
         except OSError as error:
-            log.warning("%s: left without its summary: %s", self.path, error)
+            log.info("%s: left without its summary: %s", self.path, error)
             self._cut()
         self._file.close()
+        return self._frames_in_chunks()
+
+    def _frames_in_chunks(self) -> int:
+        notes = (camera.channels.get(Role.FRAME, 0) for camera in self._cameras.values())
+        return sum(self._counts[channel] for channel in notes)
 
     def _cut(self) -> None:
         try:
             self._file.truncate(self._position)
         except OSError as error:
-            log.warning("%s: its last bytes are not whole: %s", self.path, error)
+            log.info("%s: its last bytes are not whole: %s", self.path, error)
 
     def _seal(self) -> None:
         """Have the gathered chunk packed and begin the next."""
@@ -174,12 +260,16 @@ class SessionFile:
     def _put_chunk(self, packed: PackedChunk) -> None:
         start = self._position
         self._put(packed.head, packed.data, packed.indexes)
-        self._entries.append(packed.entry(start))
+        self._written.append(_Written(packed.entry(start), packed.head, packed.counts))
         self._counts.update(packed.counts)
 
+    def _summary(self) -> bytes:
+        entries = [written.entry for written in self._written]
+        return summary(self._index, entries, self._counts, self._position)
+
     def _put(self, *pieces: bytes) -> None:
-        """Write pieces that are only good together."""
-        for piece in pieces:
+        """Write pieces that are only good together; none where they no longer fit: see `mishap`."""
+        for piece in pieces if self._is_as_written() else ():
             left = memoryview(piece)
             while left:
                 left = left[self._file.write(left) :]
@@ -218,3 +308,11 @@ def _create(path: Path) -> FileIO:
         raise RecordingError(f"{path}: its folder does not exist; make it first") from error
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.cameras.base import CameraInfo, CameraState
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Tap
 
@@ -36,6 +36,14 @@ class FeedLike(Protocol):
     @property
     def info(self) -> CameraInfo | None:
         """What the driver says of it."""
+
+    @property
+    def state(self) -> CameraState:
+        """Where its camera stands."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why it is not streaming, if it is not."""
 
     @property
     def lost(self) -> Mapping[str, int]:
@@ -93,8 +101,10 @@ class RecorderStats:
     frames: int
     refined: int
     drops: dict[str, int]  # by cause: frames that are not in the file and should be
+    queued: int  # frames, results and events that wait for the disk
     minutes_left: float | None  # until the disk is full at this rate; None while unknown
     is_space_low: bool  # less than 5 minutes
+    warnings: tuple[str, ...]  # what other programs did to the files, in words
     error: BaseException | None
 
 

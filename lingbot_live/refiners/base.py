@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from lingbot_live.config import RefinerConfig
+from lingbot_live.errors import RefinerError, blaming
 from lingbot_live.frame import DepthMap, Frame, Mask, RefinedFrame, RefinerInfo
 
 
@@ -31,11 +32,13 @@ class Refiner(ABC):
         """Refine one frame.
 
         Raises:
-            RefinerError: the frame could not be refined; the refiner stays usable.
+            RefinerError: the frame could not be refined, or what came of it breaks the promise of
+                `_refine`; the refiner stays usable.
         """
         started_ns = time.monotonic_ns()
-        depth_m, mask = self._refine(frame)
-        return RefinedFrame(frame, depth_m, mask, self.info, started_ns, time.monotonic_ns())
+        with blaming(f"refiner {self.info.name}", RefinerError):
+            depth_m, mask = self._refine(frame)
+            return RefinedFrame(frame, depth_m, mask, self.info, started_ns, time.monotonic_ns())
 
     def adopt(self, config: RefinerConfig) -> bool:
         """Go on under settings that differ in tokens, mask or raw depth kept.

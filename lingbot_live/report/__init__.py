@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,8 @@ from lingbot_live.report import pictures, tables, words
 from lingbot_live.report.sheet import safe_row
 from lingbot_live.report.svg import COLORS, Axis, Bars, Series, bar_plot, line_plot
 from lingbot_live.system.outputs import check_replaceable, is_ours
+from lingbot_live.system.scratch import scratch_folder
+from lingbot_live.system.writing import writing
 
 _CENTRES_M = (DISTANCE_EDGES_M[1:] + DISTANCE_EDGES_M[:-1]) / 2
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
@@ -49,9 +52,8 @@ def write_report(
     """Write ``report.html``, ``metrics.csv`` and ``metrics.json``; make the folder if needed.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        WriteError: the folder cannot be made or written; a report that was there is as it was.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     runs = [replace(run, address=without_folders(run.address)) for run in runs]
     if settings.reference is not None:
         settings = replace(settings, reference=without_folders(settings.reference))
@@ -60,14 +62,24 @@ def write_report(
         if titles.count(run.title) > 1:
             run.title = run.address
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    page, sheet, data = (folder / n for n in REPORT_FILES)
-    # Names of files may hold bytes that are no text.
-    page.write_text(_page(runs, settings, date), encoding="utf-8", errors="backslashreplace")
-    with sheet.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        _write_csv(csv.writer(file), runs)
-    text = json.dumps(_data(runs, settings, date), indent=2, allow_nan=False)
-    data.write_text(text + "\n", encoding="utf-8")
-    return page, sheet, data
+    sheet = io.StringIO(newline="")
+    _write_csv(csv.writer(sheet), runs)
+    names = REPORT_FILES
+    contents = {
+        names[0]: _page(runs, settings, date),
+        names[1]: sheet.getvalue(),
+        names[2]: json.dumps(_data(runs, settings, date), indent=2, allow_nan=False) + "\n",
+    }
+    with writing(folder, kept="no report was written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(folder / "report") as work:
+            for name, text in contents.items():
+                # Names of files may hold bytes that are no text.
+                (work / name).write_bytes(text.encode(errors="backslashreplace"))
+            for name in contents:
+                (work / name).replace(folder / name)
+    page, table, data = (folder / name for name in names)
+    return page, table, data
 
 
 def without_folders(address: str) -> str:

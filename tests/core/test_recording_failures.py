@@ -3,71 +3,32 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from kill_child import CAMERAS
+from kills import battery
 from sessions import NoisyCamera, record
 
 from lingbot_live.cameras.base import CameraState
 from lingbot_live.errors import DiskFullError, RecordingError
 from lingbot_live.pipeline.session import Session
-from lingbot_live.recording.recorder import TOO_SLOW, Recorder
+from lingbot_live.recording.backlog import DISK_SLOW, PROCESSOR_SLOW
+from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.recording import Recording
-from lingbot_live.recording.repair import repair
 from lingbot_live.recording.state import RecorderOptions, RecorderState
 from lingbot_live.refiners.base import PassthroughRefiner
 
-CHILD = Path(__file__).parents[1] / "kill_child.py"
-KILLS = int(os.environ.get("LINGBOT_LIVE_KILLS", "4"))
+KILLS = int(os.environ.get("LINGBOT_LIVE_KILLS", "3"))
 
 
-@pytest.mark.timeout(60 + 6 * KILLS)
-def test_a_killed_recording_loses_at_most_its_last_second(tmp_path):
-    rng = random.Random(7)
-    for number in range(KILLS):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        child = subprocess.Popen([sys.executable, str(CHILD), str(folder)])
-        journal = folder / "journal"
-        while not (journal.exists() and journal.stat().st_size):
-            assert child.poll() is None
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0.3, 2.5))
-        killed_ns = time.monotonic_ns()
-        child.kill()
-        child.wait()
-        check_after_kill(folder, killed_ns)
-
-
-def check_after_kill(folder: Path, killed_ns: int) -> None:
-    rows = [line.split() for line in (folder / "journal").read_text().splitlines()]
-    old = {(c, int(i)) for c, i, t in rows if int(t) < killed_ns - 1_000_000_000}
-    path = folder / "a.mcap"
-    if not old:
-        return
-    with Recording(path) as recording:
-        found = {(frame.camera, frame.index): frame.depth_raw for frame in recording}
-        assert recording.damage
-    assert not old - set(found)
-    for name, seed in CAMERAS.items():
-        same = NoisyCamera(name, count=10_000, period_s=0, seed=seed)
-        with same:
-            most = max((i for c, i in found if c == f"noisy:{name}"), default=-1)
-            for index in range(most + 1):
-                given = same.read(1.0)
-                if (f"noisy:{name}", index) in found:
-                    assert np.array_equal(found[f"noisy:{name}", index], given.depth_raw)
-    repair(path, folder / "b.mcap")
-    with Recording(folder / "b.mcap") as repaired:
-        assert repaired.damage == ()
-        assert {(f.camera, f.index) for f in repaired} == set(found)
+@pytest.mark.timeout(90 + 8 * KILLS)
+@pytest.mark.parametrize("loops", [0, 4])
+def test_a_killed_recording_loses_at_most_its_last_second(tmp_path, loops):
+    kills = battery(tmp_path, KILLS, loops)
+    assert max(kill.lost_s for kill in kills) <= 1.0, kills
+    assert sum(kill.kept for kill in kills) > 0
 
 
 def live_goes_on(path: Path, count: int = 150, **options) -> Recorder:
@@ -168,11 +129,12 @@ def test_a_slow_disk_drops_frames_and_says_so_in_the_file(tmp_path):
     )
     stats = recorder.stats()
     given = witness.frames["noisy:left"]
-    assert stats.drops[TOO_SLOW] > 0
-    assert stats.frames + stats.drops[TOO_SLOW] == len(given)
+    assert stats.drops[DISK_SLOW] > 0
+    lost = stats.drops[DISK_SLOW] + stats.drops.get(PROCESSOR_SLOW, 0)  # where it is busy, both
+    assert stats.frames + lost == len(given)
     with Recording(tmp_path / "a.mcap") as recording:
         assert len(recording) == stats.frames
-        said = [e.count for e in recording.events if e.text == f"not recorded: {TOO_SLOW}"]
-        assert sum(said) == stats.drops[TOO_SLOW]
+        said = [e.count for e in recording.events if e.text == f"not recorded: {DISK_SLOW}"]
+        assert sum(said) == stats.drops[DISK_SLOW]
         for frame in recording:
             assert np.array_equal(frame.depth_raw, given[frame.index].depth_raw)

@@ -13,6 +13,7 @@ from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import SessionConfig
 from lingbot_live.errors import (
     CameraDisconnectedError,
+    CameraError,
     CameraNotFoundError,
     CameraTimeoutError,
     RefinerError,
@@ -120,7 +121,7 @@ def test_all_cameras_failing_raises_the_first_error():
     session = Session(
         [("a", lambda: ScriptedCamera([ValueError("broken SDK")]))], PassthroughRefiner, QUICK
     )
-    with session, pytest.raises(ValueError, match="broken SDK"):
+    with session, pytest.raises(CameraError, match="scripted: ValueError: broken SDK"):
         session.wait()
 
 

@@ -4,35 +4,43 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtWidgets import QProgressDialog
 
 from lingbot_live.pipeline.session import Session
+from lingbot_live.recording.backlog import GIVEN_UP
 from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.state import RecorderOptions, RecorderState, RecorderStats
 from ui.shell.desk import Desk
 from ui.shell.stage import Stage
+
+_MOST_S = 3600.0  # for a slow disk; the user may give up before
+_LOOK_S = 0.05
 
 
 class RecordControl(QObject):
     """The window's recorder, if one runs: started and stopped on threads, for disks may be slow.
 
     ``failed(str)`` tells why a recording could not start or ended early, ``written(list)`` which
-    files it left, ``space_low(str)`` once that the disk is nearly full.
+    files it left, ``warned(str)`` once that the disk is nearly full, or what
+    became of a file that another program took away.
     """
 
     failed = Signal(str)
     written = Signal(list)
-    space_low = Signal(str)
+    warned = Signal(str)
 
     def __init__(self, stage: Stage, desk: Desk) -> None:
         super().__init__(stage)
         self._tasks = desk.tasks
+        self._desk = desk
         self._recorder: Recorder | None = None
+        self._ending: Recorder | None = None  # stopped, its file not closed yet
         self.marks = 0  # set in the present recording
-        self._warned = False
+        self._warned_of: set[str] = set()
         stage.ending.connect(self.stop)
         self.failed.connect(desk.show_error)
-        self.space_low.connect(desk.show_error)
+        self.warned.connect(desk.show_error)
 
     @property
     def is_active(self) -> bool:
@@ -50,7 +58,7 @@ class RecordControl(QObject):
         if self._recorder is not None:
             return
         recorder = self._recorder = Recorder(path, options, settings)
-        self.marks, self._warned = 0, False
+        self.marks, self._warned_of = 0, set()
 
         def begin() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +70,32 @@ class RecordControl(QObject):
         """End the recording; `written` follows when the file is complete."""
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
-            self._tasks.run("stop recording", recorder.stop, self._tell_written)
+            recorder.request_stop()
+            self._end(recorder)
+
+    def finish(self) -> None:
+        """Stop, and wait until all is written; a dialog shows that, with a way to give up."""
+        self.stop()
+        recorder = self._ending
+        if recorder is None:
+            return
+        waiting = recorder.stats().queued
+        dialog = QProgressDialog("", "Give up the rest", 0, waiting + 1, self._desk.widget)
+        dialog.setWindowTitle("Saving the recording")
+        while not recorder.wait(_LOOK_S):
+            left = recorder.stats().queued
+            dialog.setLabelText(f"{left} frames and results wait for the disk")
+            dialog.setValue(max(0, waiting - left))
+            QCoreApplication.processEvents()
+            if dialog.wasCanceled():
+                self.give_up()
+        dialog.close()
+        dialog.deleteLater()
+
+    def give_up(self) -> None:
+        """Leave out what a slow disk has not taken after `stop`; it is counted."""
+        if self._ending is not None:
+            self._ending.give_up()
 
     def mark(self) -> None:
         """Note this moment in the file."""
@@ -86,22 +119,45 @@ class RecordControl(QObject):
             return None
         if not recorder.is_active:  # by itself: the disk failed or is full
             self._recorder = None
-            self._tasks.run("stop recording", recorder.stop)
-            self.failed.emit(f"Recording ended: {recorder.error}")
+            self._end(recorder)
             return None
         stats = recorder.stats()
-        if stats.is_space_low and not self._warned:
-            self._warned = True
-            self.space_low.emit(
+        for text in stats.warnings:
+            self._warn(text, text)
+        if stats.is_space_low:
+            self._warn(
+                "room",
                 f"{stats.path.parent}: room for {stats.minutes_left or 0:.1f} more minutes of "
-                "recording; it stops and is saved before the disk is full"
+                "recording; it stops and is saved before the disk is full",
             )
         return stats
+
+    def _warn(self, what: str, text: str) -> None:
+        if what not in self._warned_of:
+            self._warned_of.add(what)
+            self.warned.emit(text)
+
+    def _end(self, recorder: Recorder) -> None:
+        self._ending = recorder
+        self._tasks.run(
+            "stop recording",
+            lambda: recorder.stop(_MOST_S),
+            lambda paths: self._tell_end(recorder, paths),
+        )
 
     def _give_up(self, error: BaseException) -> None:
         self._recorder = None
         self.failed.emit(f"Recording did not start: {error}")
 
-    def _tell_written(self, paths: list[Path]) -> None:
-        if paths:
+    def _tell_end(self, recorder: Recorder, paths: list[Path]) -> None:
+        if self._ending is recorder:
+            self._ending = None
+        lost = recorder.stats().drops.get(GIVEN_UP, 0)
+        if recorder.error is not None:
+            self.failed.emit(f"Recording ended: {recorder.error}")
+        elif not paths:
+            self.failed.emit(f"{recorder.path}: no frame came, so no file was kept")
+        else:
             self.written.emit(paths)
+        if lost:
+            self.failed.emit(f"{recorder.path}: {lost} frames and results lost: {GIVEN_UP}")

@@ -128,6 +128,11 @@ class CalibrationDialog(QDialog):
         self._show_rig()
         self._tick()
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether views of the board are being gathered."""
+        return self._work is not None and self._work.watch.boards is not None
+
     def _end_work(self) -> None:
         work, self._work = self._work, None
         if work is not None:

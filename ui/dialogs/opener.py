@@ -97,6 +97,15 @@ class Dialogs:
             self.calibration.show()
         self.calibration.raise_()
 
+    def works(self) -> list[str]:
+        """Say what runs in them that closing would end; a recording is not among it."""
+        found = []
+        if self.export is not None and self.export.job is not None:
+            found.append("An export runs, and nothing is left of it if it is stopped")
+        if self.calibration is not None and self.calibration.is_looking:
+            found.append("The views of the board found so far are not kept")
+        return found
+
     def close(self) -> None:
         """Close those that are open; what they run is cancelled."""
         for dialog in (self.export, self.calibration):

@@ -1,0 +1,94 @@
+"""What a command says while a session runs, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from lingbot_live.errors import LingbotLiveError
+
+if TYPE_CHECKING:
+    from lingbot_live.pipeline.session import Session
+
+_TICK_S = 0.2
+_LONG_S = 10.0  # of a refiner on one frame; on a processor the largest networks take that long
+
+
+def watch(
+    session: Session,
+    duration_s: float | None,
+    stop: threading.Event,
+    on_tick: Callable[[], bool] = lambda: True,
+) -> Failures:
+    """Wait for the end, for ``stop`` or until ``on_tick`` is False; say at once what fails.
+
+    Raises:
+        LingbotLiveError: nothing is left that works.
+    """
+    failures = Failures(session)
+    while not stop.is_set() and on_tick():
+        failures.say()
+        elapsed_s = session.elapsed_s
+        if duration_s is not None and elapsed_s >= duration_s:
+            break
+        tick_s = _TICK_S if duration_s is None else min(_TICK_S, duration_s - elapsed_s)
+        if session.wait(elapsed_s + tick_s):
+            break
+    failures.say()
+    return failures
+
+
+class Failures:
+    """Says each failure once, in one line on stderr; `end` turns them into the exit status."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._said: set[str] = set()
+        self._has_said_long = False
+
+    def say(self) -> None:
+        """Say what is new; not where no camera is left, for that ends the command with an error."""
+        failed = self._failed()
+        for feed in failed:
+            if feed not in self._said and len(failed) < len(self._session.feeds):
+                self._said.add(feed)
+                typer.echo(self._why(feed), err=True)
+        if self._session.refiner_busy_s > _LONG_S and not self._has_said_long:
+            self._has_said_long = True
+            typer.echo(
+                f"the refiner is at one frame for {_LONG_S:g} s: slow, or it hangs", err=True
+            )
+
+    def end(self, *more: str) -> None:
+        """Say in one line what was not as it should be; raises typer.Exit with status 1 then."""
+        problems = [*self._problems(), *more]
+        if problems:
+            typer.echo(f"not all went well: {'; '.join(problems)}", err=True)
+            raise typer.Exit(1)
+
+    def _problems(self) -> list[str]:
+        found = []
+        feeds, failed = self._session.feeds, self._failed()
+        if failed:
+            found.append(f"{len(failed)} of {len(feeds)} cameras failed ({', '.join(failed)})")
+        for cause in ("refiner failed", "refiner hangs"):
+            count = sum(feed.stats.dropped(cause) for feed in feeds)
+            if count:
+                total = sum(feed.stats.captured for feed in feeds)
+                found.append(f"{cause} on {count} of {total} frames")
+        return found
+
+    def _failed(self) -> list[str]:
+        from lingbot_live.cameras.base import CameraState
+
+        return [feed.name for feed in self._session.feeds if feed.state is CameraState.FAILED]
+
+    def _why(self, name: str) -> str:
+        error = next(feed.error for feed in self._session.feeds if feed.name == name)
+        text = " ".join(str(error).split())
+        if isinstance(error, LingbotLiveError):
+            return text if text.startswith(name) else f"{name}: {text}"
+        return f"{name}: {type(error).__name__}: {text}"

@@ -1,0 +1,125 @@
+"""The window is closed, or told to end, while work runs: whole files, asked at most once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from faults import plugins, slow_disk
+from gui_wait import wait_for
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QApplication, QMessageBox
+from rgbd_folder import write_examples
+
+from lingbot_live.recording.recording import Recording
+from ui.shell.files import RecordChoices
+
+
+@pytest.fixture
+def streaming(window, tmp_path):
+    folder = write_examples(tmp_path / "examples")
+    window.stage.open((f"folder:{folder}",))
+    wait_for(lambda: window.panels[0].refined.has_image)
+    return window
+
+
+def record(window, folder):
+    window.saving.use(RecordChoices(folder=str(folder), name="take"))
+    window.actions_["record"].trigger()
+    wait_for(lambda: (stats := window.recording.stats()) is not None and stats.frames > 5)
+
+
+def test_a_recording_is_whole_when_the_window_closes(streaming, tmp_path):
+    record(streaming, tmp_path / "out")
+    streaming.close()
+    with Recording(tmp_path / "out" / "take.mcap") as recording:
+        assert recording.damage == ()
+        assert len(recording) > 5
+
+
+def test_closing_during_an_export_asks_once(streaming, monkeypatch):
+    window = streaming
+    asked = []
+
+    def answer(button):
+        box = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox))
+        asked.append(box.text())
+        next(b for b in box.buttons() if b.text() == button).click()
+
+    class Spontaneous(QCloseEvent):
+        def spontaneous(self):
+            return True
+
+    window.dialogs.show_export()
+    monkeypatch.setattr(window.dialogs.export, "job", type("Job", (), {"cancel": lambda s: None,
+                        "join": lambda s, t: True})())  # fmt: skip
+    QTimer.singleShot(200, lambda: answer("Go on"))
+    event = Spontaneous()
+    window.closeEvent(event)
+    assert not event.isAccepted()
+    assert window.isVisible()
+    assert window.dialogs.export is not None
+    QTimer.singleShot(200, lambda: answer("Close"))
+    window.quit()
+    assert not window.isVisible()
+    assert len(asked) == 2
+    assert all("export" in text for text in asked)
+
+
+def test_a_failed_end_is_told(streaming, tmp_path):
+    record(streaming, tmp_path / "out")
+    path = tmp_path / "out" / "take.mcap"
+    path.unlink()
+    wait_for(lambda: "was deleted while recording" in streaming.message.text)
+    streaming.actions_["record"].trigger()
+    wait_for(lambda: not streaming.recording.is_active)
+    with Recording(tmp_path / "out" / "take_001.mcap") as recording:
+        assert len(recording) > 0
+
+
+_RECORDING = """
+import sys
+from pathlib import Path
+from PySide6.QtCore import QTimer
+from ui.shell.files import RecordChoices
+import ui.app as app
+start = app._Runner.start
+def started(self):
+    start(self)
+    window = self._window
+    window.saving.use(RecordChoices(folder=sys.argv[2], name="take", raw_only=True))
+    window.firstShown.connect(window.actions_["record"].trigger)
+app._Runner.start = started
+from lingbot_live.config import RefinerConfig
+sys.exit(app.run_window(app.WindowOptions((sys.argv[1],), RefinerConfig("none"))))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("sleep_ms", [0, 30])
+def test_a_signal_closes_the_file_and_ends_the_children(tmp_path, name, sleep_ms):
+    if sleep_ms and name != "SIGTERM":
+        pytest.skip("once is enough on a slow disk")
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    environment |= plugins(tmp_path / ".plugins", "fine")
+    environment |= slow_disk("take.mcap", sleep_ms) if sleep_ms else {}
+    path = tmp_path / "take.mcap"
+    process = subprocess.Popen(
+        [sys.executable, "-c", _RECORDING, "fine:good", str(tmp_path)], env=environment
+    )
+    try:
+        wait_for(lambda: path.exists() and path.stat().st_size > 2_000_000, 60)
+        for _ in range(2):
+            process.send_signal(getattr(signal, name))
+            time.sleep(0.03)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+    with Recording(path) as recording:
+        assert recording.damage == ()
+        assert len(recording) > 3
