@@ -20,7 +20,7 @@ def run(tmp_path):
     """Return a function that runs the app to its end with some faulty plug-ins installed."""
     started = []
 
-    def run(*arguments, schemes=()):
+    def run(*arguments, schemes=("fine",)):
         environment = plugins(tmp_path / f"plugins{len(started)}", *schemes)
         app = App(tmp_path, *arguments, environment=environment)
         started.append(app)
@@ -128,6 +128,6 @@ def test_drivers_that_misbehave_cost_themselves_alone(run):
 def test_a_file_opens_beside_a_driver_that_cannot_be_made(run, tmp_path):
     made = run("record", *FIVE, "-o", "a.mcap", "--raw-only")
     assert made.status == 0, made.err
-    schemes = ["wrong", "broken"]
+    schemes = ["wrong", "broken", "fine"]
     app = run("run", "--headless", "a.mcap", "--refiner", "none", "--stats", "s", schemes=schemes)
     assert app.status == 0, app.err

@@ -92,7 +92,7 @@ def test_a_failing_disk_is_said_and_streaming_goes_on(window, small_disk):
     wait_for(lambda: window.panels[0].refined.has_image)
     (small_disk / "ballast").write_bytes(bytes(10 << 20))
     warned = []
-    window.recording.space_low.connect(warned.append)
+    window.recording.warned.connect(warned.append)
     window.actions_["record"].trigger()
     wait_for(lambda: window.recording.is_active)
     wait_for(lambda: "Recording ended" in window.message.text, 30)

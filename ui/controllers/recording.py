@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
-from PySide6.QtWidgets import QProgressDialog
+from PySide6.QtCore import QEventLoop, QObject, QTimer, Signal
+from PySide6.QtWidgets import QMessageBox
 
 from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.backlog import GIVEN_UP
@@ -15,7 +16,8 @@ from ui.shell.desk import Desk
 from ui.shell.stage import Stage
 
 _MOST_S = 3600.0  # for a slow disk; the user may give up before
-_LOOK_S = 0.05
+_LOOK_MS = 50
+_PATIENCE_S = 1.0  # until a slow disk is shown
 
 
 class RecordControl(QObject):
@@ -79,18 +81,27 @@ class RecordControl(QObject):
         recorder = self._ending
         if recorder is None:
             return
-        waiting = recorder.stats().queued
-        dialog = QProgressDialog("", "Give up the rest", 0, waiting + 1, self._desk.widget)
-        dialog.setWindowTitle("Saving the recording")
-        while not recorder.wait(_LOOK_S):
-            left = recorder.stats().queued
-            dialog.setLabelText(f"{left} frames and results wait for the disk")
-            dialog.setValue(max(0, waiting - left))
-            QCoreApplication.processEvents()
-            if dialog.wasCanceled():
-                self.give_up()
-        dialog.close()
-        dialog.deleteLater()
+        loop, box = QEventLoop(), QMessageBox(self._desk.widget)
+        box.setWindowTitle("Saving the recording")
+        box.setStandardButtons(QMessageBox.StandardButton.Discard)
+        box.buttonClicked.connect(self.give_up)
+        begun_s = time.monotonic()
+
+        def look() -> None:
+            if recorder.wait(0.0):
+                loop.quit()
+                return
+            box.setText(f"{recorder.stats().queued} frames and results wait for the disk.")
+            if not box.isVisible() and time.monotonic() - begun_s > _PATIENCE_S:
+                box.show()
+
+        timer = QTimer(interval=_LOOK_MS)
+        timer.timeout.connect(look)
+        timer.start()
+        loop.exec()
+        timer.stop()
+        box.close()
+        box.deleteLater()
 
     def give_up(self) -> None:
         """Leave out what a slow disk has not taken after `stop`; it is counted."""
