@@ -175,7 +175,8 @@ class _CtrlC:
         if self._has_quit:
             self._give_up()
         self._has_quit = True
-        self._app.quit()
+        # Not here: Python may have been anywhere, in the middle of painting too.
+        QTimer.singleShot(0, self._app.quit)
 
     def __exit__(
         self,

@@ -40,7 +40,7 @@ SPLIT = "split"  # the cause of a lost result whose frame is in the part before
 FAILED = "disk failed"  # of frames that were on their way to it
 TAKEN = "file taken away"  # of frames in a file that another program deleted or cut
 _FLUSH_S = 0.25  # what a kill costs is this, the encoders' backlog and the writing itself
-_LOOK_S = 0.5  # at the disk, at the file's own place, and at what cameras lost
+_LOOK_S = 0.8  # at the disk, at the file's own place, and at what cameras lost
 _PACKERS = 2
 _LAST_S = 5.0  # for the disk to take what was under way when the rest is given up
 
