@@ -107,7 +107,7 @@ def test_a_refiner_that_hangs_ends_the_wait_and_is_counted(tmp_path):
     assert not session.stop()
     stats = session.feeds[0].stats
     assert stats.dropped("refiner hangs") == 1
-    assert stats.captured == 3 == stats.refined + sum(stats.as_dict()["drops"].values())
+    assert stats.captured == 3 == stats.refined + sum(stats.figures().drops.values())
 
 
 def test_drivers_that_misbehave_cost_themselves_alone(run):

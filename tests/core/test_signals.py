@@ -55,8 +55,7 @@ def test_a_recording_is_closed(start, tmp_path, name):
 @pytest.mark.parametrize("name", STOPS)
 def test_a_headless_run_writes_its_statistics(start, tmp_path, name):
     app = start("run", "--headless", "fine:good", "--refiner", "none", "--stats", "s.json")
-    app.until_heard()
-    time.sleep(3)
+    app.until((tmp_path / ".plugins" / "streaming").exists)
     send(app, name)
     assert app.end(20) == 0, app.err
     assert json.loads((tmp_path / "s.json").read_text())["feeds"]["fine:good"]["captured"] > 0
