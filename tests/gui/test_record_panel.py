@@ -112,7 +112,7 @@ def test_a_failing_disk_is_said_and_streaming_goes_on(window, small_disk):
 def stats(minutes_left, low=False):
     return RecorderStats(
         RecorderState.RECORDING, Path("a.mcap"), 1, 61.0, 31_000_000, 2.6e6, 100, 90,
-        {"disk too slow": 2}, 0, 0, minutes_left, low, (), None,
+        {"disk too slow": 2}, 0, minutes_left, low, (), None,
     )  # fmt: skip
 
 
