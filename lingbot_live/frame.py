@@ -180,6 +180,17 @@ class Calibration:
     T_color_depth: Extrinsics | None = None
     baseline_m: float | None = None  # of a stereo depth sensor; None where it is not one
 
+    @property
+    def before_alignment(self) -> tuple[Intrinsics, Extrinsics]:
+        """The depth sensor's own intrinsics and ``T_color_depth``.
+
+        Raises:
+            CameraError: the source does not tell them.
+        """
+        if self.depth is None or self.T_color_depth is None:
+            raise CameraError("the depth sensor's own intrinsics and extrinsics are not known")
+        return self.depth, self.T_color_depth
+
 
 @dataclass(frozen=True, slots=True)
 class RefinerInfo:

@@ -27,6 +27,7 @@ from lingbot_live.errors import (
 )
 from lingbot_live.frame import Alignment, Calibration, ColorImage, Intrinsics
 from lingbot_live.registration import LiveRegistration
+from lingbot_live.system.held import Held
 
 DEFAULT_FPS = 30.0
 CACHE_BYTES = 256 << 20  # 170 decoded pairs of 640x480
@@ -74,6 +75,8 @@ class FolderDriver(Driver):
 class FolderCamera(Camera):
     """Hands out the pairs of a folder in order; decoded pairs are kept up to `CACHE_BYTES`."""
 
+    _pace = Held[Pace[int]]()
+
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
         self._items: list[Item] = []
@@ -83,7 +86,6 @@ class FolderCamera(Camera):
         self._faults: dict[int, str] = {}  # why a pair cannot be shown
         self._position = 0
         self._fps = config.fps or DEFAULT_FPS
-        self._pace: Pace[int] | None = None
 
     def _cam_open(self) -> None:
         if self.config.width is not None:
@@ -121,7 +123,6 @@ class FolderCamera(Camera):
             raise BadRecordingError(str(first)) from first
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
-        assert self._pace is not None
         return self._pace.read(timeout_s)
 
     def play_fetch(self, timeout_s: float) -> tuple[float, int]:
@@ -217,11 +218,8 @@ class FolderCamera(Camera):
 
     def _registration(self, known: Calibration) -> LiveRegistration:
         if self._registered is None or self._registered[0] != known:
-            assert known.depth is not None
-            assert known.T_color_depth is not None
-            made = LiveRegistration(
-                known.depth, known.color, known.T_color_depth, keep_values=False
-            )
+            own, T_color_depth = known.before_alignment
+            made = LiveRegistration(own, known.color, T_color_depth, keep_values=False)
             self._registered = known, made
         return self._registered[1]
 
@@ -238,7 +236,8 @@ def _fitted(item: Item, lens: Lens | Intrinsics | None, color: ColorImage) -> In
     height, width = color.shape[:2]
     if isinstance(lens, Lens):
         return lens.fitted(width, height)
-    assert lens is not None
+    if lens is None:
+        raise BadRecordingError(f"{item.color}: nothing tells its calibration")
     if (lens.width, lens.height) != (width, height):
         raise BadRecordingError(
             f"{item.color}: {width}x{height} is not its data set's {lens.width}x{lens.height}; add "

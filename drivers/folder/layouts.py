@@ -193,8 +193,8 @@ def _seven_scenes(path: Path) -> Sequence:
 
 def _two_folders(path: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     color, depth = _folder(path, _COLOR_FOLDERS), _folder(path, _DEPTH_FOLDERS)
-    assert color is not None
-    assert depth is not None
+    if color is None or depth is None:
+        raise BadRecordingError(f"{path}: folders of colour and of depth are needed")
     return _images(_visible(color)), _images(_visible(depth), pictures.DEPTHS)
 
 
@@ -269,7 +269,8 @@ def _tum(path: Path) -> Sequence:
         pairs = associated(color_ns, depth_ns)
     else:
         listed = _association_file(path)
-        assert listed is not None
+        if listed is None:
+            raise BadRecordingError(f"{path}: no list of colour and depth in it")
         depth_ns, colors, depths = read_associations(listed)
         pairs = [(i, i) for i in range(len(depths))]
     is_whole = not (depth_ns % 1_000_000_000).any()

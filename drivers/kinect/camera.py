@@ -19,6 +19,7 @@ from lingbot_live.cameras.base import CameraInfo, Capture, StreamProfile
 from lingbot_live.config import CameraConfig, cache_folder
 from lingbot_live.frame import Alignment, Calibration
 from lingbot_live.registration import LiveRegistration
+from lingbot_live.system.held import Held
 
 log = logging.getLogger(__name__)
 
@@ -81,30 +82,29 @@ class KinectCamera(RoutedCamera):
 
     _sdk_log = SDK_LOG
 
+    _color = Held[StreamProfile]()
+    _first_us = Held[int]()
+    _calibration = Held[Calibration]()
+    _registration = Held[LiveRegistration]()
+
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
         self._lock = threading.Lock()
         self._k4a: Any = None
-        self._color: StreamProfile | None = None
-        self._calibration: Calibration | None = None
-        self._registration: LiveRegistration | None = None
-        self._first_us: int | None = None
 
     def _calibrate(self, source: Any, color: StreamProfile, depth: StreamProfile) -> None:
         prepare()
         self._color = color
         found = data.calibration(self._k4a, source, color, depth)
-        assert found.depth is not None
-        assert found.T_color_depth is not None
+        own, T_color_depth = found.before_alignment
         self._registration = LiveRegistration(
-            found.depth, found.color, found.T_color_depth, keep_values=False, cache=cache_folder()
+            own, found.color, T_color_depth, keep_values=False, cache=cache_folder()
         )
         self._calibration = found
 
     def _number(self, stamp_us: int) -> int:
         """Return the number of a capture, counted from the clock: the device has none."""
-        assert self._color is not None
-        if self._first_us is None:
+        if type(self)._first_us.peek(self) is None:
             self._first_us = stamp_us
         return round((stamp_us - self._first_us) * self._color.fps / 1e6)
 
@@ -123,7 +123,6 @@ class KinectCamera(RoutedCamera):
             self.missed["incomplete"] += 1
             return None
         number = self._number(stamps[0])
-        assert self._color is not None
         if len(stamps) < 2:
             return self._skipped("incomplete", number)
         if abs(stamps[0] - stamps[1]) > 500_000 / self._color.fps:
@@ -131,8 +130,6 @@ class KinectCamera(RoutedCamera):
         rgb = to_rgb(color, self._color.format, self._color.width, self._color.height)
         if rgb is None:
             return self._skipped("damaged", number)
-        assert self._registration is not None
-        assert self._calibration is not None
         return Capture(
             color=rgb,
             depth_raw=self._registration(depth, data.DEPTH_SCALE_M),

@@ -16,6 +16,7 @@ from lingbot_live.cameras.pace import Pace
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, ConfigError, EndOfStreamError
 from lingbot_live.frame import ImuSample
+from lingbot_live.system.held import Held
 
 SUFFIXES = (".mkv",)
 
@@ -23,11 +24,12 @@ SUFFIXES = (".mkv",)
 class KinectRecording(KinectCamera):
     """A recording. The SDK reads as fast as it is asked; `Pace` decides when a frame is shown."""
 
+    _pace = Held[Pace[Any]]()
+
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
         self._path = Path()
         self._file: Any = None
-        self._pace: Pace[Any] | None = None
         self._has_imu = False
         self._next_imu: ImuSample | None = None  # read, but later than the last capture
 
@@ -40,7 +42,6 @@ class KinectRecording(KinectCamera):
         self._describe(path)
         self._first_us, last_us = self._span()
         self._rewind(0)
-        assert self._color is not None
         duration_s = (last_us - self._first_us) / 1e6
         self.playback = self._pace = Pace(self, self, duration_s, 1 / self._color.fps)
 
@@ -83,7 +84,6 @@ class KinectRecording(KinectCamera):
     # ---- what the pace asks for ----------------------------------------------------------------
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
-        assert self._pace is not None
         return self._pace.read(timeout_s)
 
     def play_fetch(self, timeout_s: float) -> tuple[float, Any]:
@@ -95,7 +95,6 @@ class KinectRecording(KinectCamera):
             raise EndOfStreamError(f"{self.info.address}: the recording is over") from error
         except self._k4a.K4AException as error:
             raise self._damaged() from error
-        assert self._first_us is not None
         return (stamp_us - self._first_us) / 1e6, got
 
     def play_show(self, item: Any) -> Capture | None:
@@ -138,7 +137,6 @@ class KinectRecording(KinectCamera):
 
     def _rewind(self, position_s: float) -> None:
         """Read on from a time, 0 for all that the file holds."""
-        assert self._first_us is not None
         self._open_file()
         if position_s > 0:
             with self._lock:

@@ -124,8 +124,7 @@ class OrbbecCamera(RoutedCamera):
 
 def _registration(found: Calibration) -> LiveRegistration | None:
     """Return what moves depth onto colour, None where it lies there already."""
-    assert found.depth is not None
-    assert found.T_color_depth is not None
-    if found.depth == found.color and found.T_color_depth.is_identity:
+    own, T_color_depth = found.before_alignment
+    if own == found.color and T_color_depth.is_identity:
         return None
-    return LiveRegistration(found.depth, found.color, found.T_color_depth, keep_values=True)
+    return LiveRegistration(own, found.color, T_color_depth, keep_values=True)

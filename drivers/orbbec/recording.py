@@ -17,6 +17,7 @@ from lingbot_live.cameras.base import CameraInfo, Capture
 from lingbot_live.cameras.pace import Pace
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import EndOfStreamError
+from lingbot_live.system.held import Held
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,14 @@ class OrbbecRecording(OrbbecCamera):
     seek.
     """
 
+    _pace = Held[Pace[Any]]()
+    _motion = Held[RecordedMotion]()
+
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
-        self._pace: Pace[Any] | None = None
         self._streams: Any = None
         self._is_paused = False
         self._span = data.Span(0, 0, 0)
-        self._motion: RecordedMotion | None = None
         self._period_us = 0
         self._last = (0, 0)  # number and stamp of the last frame handed out
         self._retried: tuple[int, int] | None = None  # the one after which some were missing
@@ -76,12 +78,11 @@ class OrbbecRecording(OrbbecCamera):
         self.playback = self._pace = Pace(self, self, duration_s, self._period_us / 1e6)
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
-        assert self._pace is not None
         return self._pace.read(timeout_s)
 
     def _cam_close(self) -> None:
         self.playback = self._pace = None
-        motion, self._motion = self._motion, None
+        motion, self._motion = type(self)._motion.peek(self), None
         if motion is not None:
             motion.close()
         super()._cam_close()
@@ -96,7 +97,6 @@ class OrbbecRecording(OrbbecCamera):
 
     def play_show(self, item: Any) -> Capture | None:
         """Register and copy a frame set, with the inertial readings since the one before."""
-        assert self._motion is not None
         _, stamp_us = _stamped(item)
         is_last = stamp_us >= self._span.last_us
         self._imu.extend(self._motion.until() if is_last else self._motion.until(stamp_us))
@@ -113,7 +113,6 @@ class OrbbecRecording(OrbbecCamera):
             if position_s > 0:
                 self._jump(stamp_us)
         self._imu.clear()
-        assert self._motion is not None
         self._motion.seek(stamp_us - self._period_us + 1 if position_s > 0 else 0)
 
     # ---- the SDK -------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from lingbot_live.cameras.base import Camera, CameraInfo, Capture, StreamProfile
 from lingbot_live.cameras.controls import Control, ControlValue
 from lingbot_live.config import CameraConfig
 from lingbot_live.frame import Alignment, Calibration
+from lingbot_live.system.held import Held
 
 log = logging.getLogger(__name__)
 sdk_log = logging.getLogger("lingbot_live.sdk.realsense")
@@ -49,13 +50,14 @@ def _route(severity: Any, message: str) -> None:
 class RealSenseCamera(Camera):
     """What live cameras and recordings share: streams in, aligned and checked pairs out."""
 
+    _calibration = Held[Calibration]()
+
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
         self._rs: Any = None
         self._device: Any = None
         self._pipeline: Any = None
         self._align: Any = None
-        self._calibration: Calibration | None = None
         self._motion: data.Motion | None = None
         self._most_skew_ms = 0.0
 
@@ -100,7 +102,6 @@ class RealSenseCamera(Camera):
         number, stamp_us = depth.get_frame_number(), round(depth.get_timestamp() * 1000)
         units_m = depth.get_units()
         aligned = self._align.process(frames).get_depth_frame()
-        assert self._calibration is not None
         return Capture(
             color=data.to_rgb(color, self.info.address),
             depth_raw=data.to_depth(aligned),

@@ -18,6 +18,7 @@ from lingbot_live.cameras.pace import Pace
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import BadRecordingError, EndOfStreamError
 from lingbot_live.recording.bags.rosbag1 import Bag
+from lingbot_live.system.held import Held
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -69,9 +70,10 @@ class RealSenseRecording(RealSenseCamera):
     image of one pass with the first of the next.
     """
 
+    _pace = Held[Pace[Any]]()
+
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
-        self._pace: Pace[Any] | None = None
         self._passes = 0
         self._seen = False
         self._first_ms: float | None = None
@@ -94,7 +96,6 @@ class RealSenseRecording(RealSenseCamera):
         self.playback = self._pace = Pace(self, self, duration_s, self._period_s)
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
-        assert self._pace is not None
         return self._pace.read(timeout_s)
 
     def _cam_close(self) -> None:

@@ -41,6 +41,7 @@ from lingbot_live.cameras.pace import Pacer
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraNotFoundError, ConfigError, did_you_mean
 from lingbot_live.frame import Calibration, Intrinsics, RawDepth
+from lingbot_live.system.held import Held
 from lingbot_live.system.worker import Worker
 
 _SIZE = (640, 480)
@@ -106,13 +107,14 @@ class SyntheticCamera(Camera):
     newest pose that is there; with ``realtime=False`` each frame waits for its own.
     """
 
+    _sweep = Held[Sweep]()
+
     def __init__(self, info: CameraInfo, config: CameraConfig, intrinsics: Intrinsics) -> None:
         super().__init__(info, config)
         self._sensor: Sensor = SENSORS[info.target]
         self._calibration = Calibration(intrinsics, baseline_m=self._sensor.baseline_m)
         self._fps = config.fps or _FPS
         self._pacer: Pacer | None = None
-        self._sweep: Sweep | None = None
         self._worker: Worker | None = None
         self._frame = 0
         self._noisiness = 1.0
@@ -130,7 +132,6 @@ class SyntheticCamera(Camera):
         self._worker.start()
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
-        assert self._sweep is not None
         until = time.monotonic() + timeout_s
         k = self._frame
         index = pose_index(k / self._fps, self._sweep.count)

@@ -157,10 +157,10 @@ class Pace(Clock, Generic[T]):
     def _turn(self, deadline_s: float) -> Capture | None:
         self._obey_seek()
         if self._is_paused and not self._steps and self._held is not None:
-            return self._hold(deadline_s)
-        if self._pending is None and not self._fetch(deadline_s):
+            return self._hold(self._held, deadline_s)
+        self._pending = self._pending or self._fetch(deadline_s)
+        if self._pending is None:
             return None
-        assert self._pending is not None
         position_s, item = self._pending
         if not self._wait_until_due(position_s, deadline_s):
             return None
@@ -191,7 +191,7 @@ class Pace(Clock, Generic[T]):
             self._halt()
         self._camera.forget_number()
 
-    def _hold(self, deadline_s: float) -> Capture | None:
+    def _hold(self, held: Capture, deadline_s: float) -> Capture | None:
         with self._changed:
             until_s = min(deadline_s, self._shown_s + REPEAT_S)
             if self._jump_s is None and self._is_paused and not self._steps:
@@ -200,23 +200,21 @@ class Pace(Clock, Generic[T]):
         if self._jump_s is not None or self._steps or now_s < self._shown_s + REPEAT_S:
             return None
         self._shown_s = now_s
-        assert self._held is not None
-        return replace(self._held, arrival_ns=time.monotonic_ns())
+        return replace(held, arrival_ns=time.monotonic_ns())
 
-    def _fetch(self, deadline_s: float) -> bool:
+    def _fetch(self, deadline_s: float) -> tuple[float, T] | None:
         try:
             got = self._source.play_fetch(max(0.0, deadline_s - time.monotonic()))
         except EndOfStreamError:
             if not self._goes_on():
                 raise
-            return False
+            return None
         if got is None:
-            return False
+            return None
         if got[0] < self._from_s and self._most_early:
             self._most_early -= 1
-            return False
-        self._pending = got
-        return True
+            return None
+        return got
 
     def _goes_on(self) -> bool:
         """At the end: hold the last frame while paused, or begin again; False to end."""

@@ -79,7 +79,7 @@ def calibrate(
     watch = Watch(names, chosen if start is None or board is not None else None)
     limits = _Limits(views, duration, _MOTION_S if time_offset else 0.0)
     serials = _look(watch, limits, camera_config(None, size, seed, loop=False))
-    found = watch.solve() if watch.boards else _known(start, watch, serials)
+    found = watch.solve() if watch.boards or start is None else _known(start, watch, serials)
     for address, serial in serials.items():
         found = found.with_camera(address, serial=serial)
     if watch.boards:
@@ -235,8 +235,7 @@ def _from_zero(address: str, camera: Camera) -> Iterator[tuple[float, str, Frame
         yield passed_us / 1e6, address, replace(frame, timestamp_ns=1000 * passed_us)
 
 
-def _known(start: Rig | None, watch: Watch, serials: dict[str, str]) -> Rig:
+def _known(start: Rig, watch: Watch, serials: dict[str, str]) -> Rig:
     """Return the given rig with these cameras only, the first as the reference."""
-    assert start is not None
     watch.shots()  # a camera without a frame is told here
     return start.among([(name, serials.get(name, "")) for name in watch.names])

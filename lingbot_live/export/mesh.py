@@ -24,6 +24,7 @@ from lingbot_live.frame import ColorImage, Matrix, RawDepth
 from lingbot_live.perception.landmarks import View
 from lingbot_live.perception.odometry import Odometry, Place, Way
 from lingbot_live.perception.trajectory import drift_words, tum_lines
+from lingbot_live.system.held import Held
 from lingbot_live.system.outputs import MARK
 from lingbot_live.system.quiet import muted_stderr
 
@@ -37,10 +38,11 @@ _SEEN = 3  # by so many frames, or it is noise; fewer in a short recording
 class MeshWriter:
     """Fuses frames into a coloured mesh, in metres, in the axes of the first camera."""
 
+    _volume: Held[_Volume] = Held()
+
     def __init__(self, target: Target) -> None:
         self._target = target
         self._odometry = Odometry()
-        self._volume: _Volume | None = None
         self._calibration = OneCalibration("mesh")
         self._kept = _Kept(target.path.parent)
         self._places: list[tuple[float, Place]] = []
@@ -54,7 +56,8 @@ class MeshWriter:
         if place is None:
             self._lost += 1
             return
-        self._volume = self._volume or self._new_volume(view.intrinsics.matrix)
+        if type(self)._volume.peek(self) is None:
+            self._volume = self._new_volume(view.intrinsics.matrix)
         depth = in_units(view.depth_m, TUM_SCALE_M)
         self._volume.fuse(view.color, depth, place.T_first_now)
         self._kept.add(view.color, depth)
@@ -65,7 +68,6 @@ class MeshWriter:
         way = self._odometry.closed()
         if way.was_moved:
             self._fuse_anew(way)
-        assert self._volume is not None
         surface = self._volume.surface(min(_SEEN, len(self._places)))
         if not surface.has_triangles():
             raise ExportError("mesh: no surface came of it; is there depth within far_m?")
@@ -88,7 +90,6 @@ class MeshWriter:
         return _Volume(self._target.number("voxel_mm") / 1000, self._target.number("far_m"), matrix)
 
     def _fuse_anew(self, way: Way) -> None:
-        assert self._volume is not None
         self._volume = self._new_volume(self._volume.matrix)
         for (_, place), (color, depth) in zip(self._places, self._kept.frames(), strict=True):
             self._volume.fuse(color, depth, way.pose(place))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lingbot_live.errors import RefinerError
 from lingbot_live.frame import ColorImage, DepthMap, Mask, RawDepth
 from lingbot_live.model import postprocess, tokens
 from lingbot_live.model.device import Device
@@ -198,7 +199,8 @@ class Engine:
         size = (height_px, width_px)
         refined = postprocess.depth_of(logits, size, self.network.config.remap_depth_out)
         mask = postprocess.mask_of(logits, size)
-        assert refined is not None, "a refiner is not made of a network without a depth head"
+        if refined is None:
+            raise RefinerError("this network has no depth head")
         return self.policy.apply(refined[0], None if mask is None else mask[0], held.raw_m)
 
     # ---- private -----------------------------------------------------------------------------

@@ -223,7 +223,8 @@ class Session:
         Raises:
             LingbotLiveError: the refiner cannot start or hangs, or no feed is left that works.
         """
-        assert self._started_s is not None
+        if self._started_s is None:
+            raise SessionStateError("the session was not started")
         deadline = None if duration_s is None else self._started_s + duration_s
         ended = False
         while not ended and (deadline is None or time.monotonic() < deadline):

@@ -41,6 +41,13 @@ def noise_of_sums(
     return (np.sqrt(variance) / bias).astype(np.float32), mean.astype(np.float32), steady
 
 
+def _accumulate(sums: npt.NDArray[np.float64], depth_m: DepthMap, sign: int) -> None:
+    wide = depth_m.astype(np.float64)
+    # Sums of float32 values are as good as exact in float64: taking away leaves no trace.
+    for row, term in zip(sums, (wide > 0, wide, wide * wide), strict=True):
+        np.add(row, term, out=row) if sign > 0 else np.subtract(row, term, out=row)
+
+
 class TemporalWindow:
     """The last frames of a standing camera and their noise, at the cost of a few sums a frame."""
 
@@ -62,17 +69,10 @@ class TemporalWindow:
         if self._sums is None or self._sums.shape[1:] != depth_m.shape:
             self.clear()
             self._sums = np.zeros((3, *depth_m.shape))
-        self._accumulate(depth_m, 1)
+        _accumulate(self._sums, depth_m, 1)
         self._frames.append(depth_m)
         if len(self._frames) > self._size:
-            self._accumulate(self._frames.popleft(), -1)
-
-    def _accumulate(self, depth_m: DepthMap, sign: int) -> None:
-        assert self._sums is not None
-        wide = depth_m.astype(np.float64)
-        # Sums of float32 values are as good as exact in float64: taking away leaves no trace.
-        for row, term in zip(self._sums, (wide > 0, wide, wide * wide), strict=True):
-            np.add(row, term, out=row) if sign > 0 else np.subtract(row, term, out=row)
+            _accumulate(self._sums, self._frames.popleft(), -1)
 
     def numbers(self, roi: tuple[slice, slice]) -> Numbers:
         """Return noise of the region and flicker of the whole image; nan before 10 frames.

@@ -74,7 +74,8 @@ class CalibrationTable(QTableWidget):
 
     def _item(self, row: int, column: int) -> QTableWidgetItem:
         item = self.item(row, column)
-        assert item is not None
+        if item is None:
+            raise IndexError(f"no cell in row {row}, column {column}")
         return item
 
 

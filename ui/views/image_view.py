@@ -342,7 +342,7 @@ class ImageView(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
         if self._corner is not None:
-            self._draw_to(event.position(), done=False)
+            self._draw_to(self._corner, event.position(), done=False)
         elif self._grabbed is not None and event.buttons() & Qt.MouseButton.LeftButton:
             self.link.pan_by(self.place_at(self._grabbed) - self.place_at(event.position()))
             self._grabbed = event.position()
@@ -351,7 +351,7 @@ class ImageView(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
         self._grabbed = None
         if self._corner is not None:
-            self._draw_to(event.position(), done=True)
+            self._draw_to(self._corner, event.position(), done=True)
             self._corner = None
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
@@ -360,9 +360,8 @@ class ImageView(QWidget):
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802, D102
         self.link.set_cursor(None)
 
-    def _draw_to(self, position: QPointF, *, done: bool) -> None:
-        assert self._corner is not None
-        place = QRectF(self._corner, self.place_at(position)).normalized() & _WHOLE
+    def _draw_to(self, corner: QPointF, position: QPointF, *, done: bool) -> None:
+        place = QRectF(corner, self.place_at(position)).normalized() & _WHOLE
         if not place.isEmpty():
             self.regionDrawn.emit(place, done)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lingbot_live.errors import CameraError
 from lingbot_live.frame import (
     Alignment,
     Calibration,
@@ -75,10 +76,8 @@ class View:
         Raises:
             CameraError, cv2.error: the images do not fit the calibration.
         """
-        if self._T_color_depth is None:
+        if self._T_color_depth is None or self._color is None or self._depth is None:
             return self._laid(color, raw, time_ns)
-        assert self._color is not None
-        assert self._depth is not None
         in_color = self._color.at(time_ns, color.shape[1], color.shape[0])
         in_depth = self._depth.at(time_ns, raw.shape[1], raw.shape[0])
         T = through(in_color.rotation, self._T_color_depth, in_depth.rotation)
@@ -94,7 +93,8 @@ class View:
 
     def _laid(self, color: ColorImage, raw: RawDepth, time_ns: int) -> Seen:
         models = self._color or self._depth
-        assert models is not None
+        if models is None:
+            raise CameraError("neither colour nor depth has a calibration")
         height, width = raw.shape
         on_depth = models.at(time_ns, width, height)
         on_color = models.at(time_ns, color.shape[1], color.shape[0])

@@ -74,10 +74,11 @@ class Places:
 
     def _messages(self, stream: Stream, most: int) -> list[Transforms]:
         channel, reader = stream.channel, decoder(stream.channel.encoding)
-        found = []
+        found: list[Transforms] = []
+        if reader is None:
+            return found
         for row in range(min(channel.count, most)):
             try:
-                assert reader is not None
                 message = reader.decode(channel, self._source.payload(channel.number, row))
             except CorruptRecordingError as error:
                 log.info("%s: transforms passed over: %s", stream.topic, error)

@@ -79,8 +79,9 @@ def first_whole(source: MessageSource, channel: Channel) -> Message:
 def _first(source: MessageSource, channel: Channel) -> Iterator[Message | str]:
     """Yield the first messages; what is wrong in the place of those that cannot be read."""
     reader = decoder(channel.encoding)
-    for row in range(min(channel.count, _TRIES) if reader else 0):
-        assert reader is not None
+    if reader is None:
+        return
+    for row in range(min(channel.count, _TRIES)):
         try:
             yield reader.decode(channel, source.payload(channel.number, row))
         except CorruptRecordingError as error:
