@@ -78,7 +78,7 @@ chmod 755 "$root" # apt reads there as a user of its own
 child=
 clean() {
     trap '' INT TERM HUP
-    [ -z "$child" ] || kill "$child" 2>/dev/null || true
+    [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true # unshare heeds no other; its child dies with it
     [ -z "$child" ] || wait "$child" 2>/dev/null || true
     [ -n "${KEEP:-}" ] && echo "fresh: kept $root" || rm -rf --one-file-system "$root" "$root.log"
 }
