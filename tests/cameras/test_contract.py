@@ -12,6 +12,7 @@ import inspect
 from importlib.metadata import entry_points
 
 import pytest
+import sdks
 
 from lingbot_live.cameras import registry, testing
 
@@ -29,6 +30,7 @@ def _id(check):
 @pytest.fixture(scope="module")
 def makers(request, tmp_path_factory):
     """The makers of one scheme's cameras; one scheme at a time."""
+    sdks.need(request.param)
     fixtures = importlib.import_module(f"fixtures_{request.param}")
     with fixtures.contract_cameras(tmp_path_factory.mktemp(request.param)) as found:
         yield found
@@ -45,6 +47,7 @@ def test_camera(makers, check):
 @pytest.mark.parametrize("check", testing.DRIVER_CHECKS, ids=_id)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_driver(scheme, check):
+    sdks.need(scheme)
     check(scheme)
 
 

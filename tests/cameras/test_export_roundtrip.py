@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import sdks
 
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.readings import OFFLINE, every_frame
@@ -56,6 +57,7 @@ class Take:
 
 @pytest.fixture(scope="module", params=SOURCES)
 def take(request, testdata, tmp_path_factory) -> Take:
+    sdks.need(request.param.partition("-")[0])
     address = str(testdata / "data" / SOURCES[request.param])
     folder = tmp_path_factory.mktemp(request.param)
     with registry.create_camera(address, OFFLINE) as camera:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sdks
 from scripted import ScriptedCamera
 
 from lingbot_live.cameras import registry
@@ -26,17 +27,13 @@ from lingbot_live.pipeline.session import Session
 from lingbot_live.refiners.base import PassthroughRefiner
 
 rs = pytest.importorskip("pyrealsense2")
-pytest.importorskip("pyorbbecsdk")
-pytest.importorskip("pyk4a")
-import fixtures_kinect  # noqa: E402 - needs the SDK
+import fixtures_kinect  # noqa: E402
 import fixtures_orbbec  # noqa: E402
-import fixtures_realsense  # noqa: E402
+import fixtures_realsense  # noqa: E402 - needs the SDK
 
 DOC = Path(__file__).parents[2] / "docs" / "cameras.md"
 ONCE = CameraConfig(loop=False, realtime=False)
 LIMIT_S = 10.0
-SDKS = {"realsense": "pyrealsense2", "orbbec": "pyorbbecsdk", "kinect": "pyk4a"}
-MAKES = (*SDKS,)
 SUFFIX = {"realsense": ".db3", "orbbec": ".bag", "kinect": ".mkv"}
 PLAYS = "plays as any other"
 
@@ -57,15 +54,17 @@ def whole(tmp_path_factory):
     raw = np.full((240, 320), 1200, np.uint16)
     wide = np.full((*fixtures_kinect.COLOR_SIZE[::-1], 3), 90, np.uint8)
     deep = np.full(fixtures_kinect.DEPTH_SIZE[::-1], 1200, np.uint16)
-    return {
-        "realsense": fixtures_realsense.VirtualCamera().record(folder / "a.db3", 8),
-        "orbbec": fixtures_orbbec.Bag().write(folder / "a.bag", [(rgb, raw)] * 8),
-        "kinect": fixtures_kinect.Recording().write(folder / "a.mkv", [(wide, deep)] * 8),
+    write = {
+        "realsense": lambda: fixtures_realsense.VirtualCamera().record(folder / "a.db3", 8),
+        "orbbec": lambda: fixtures_orbbec.Bag().write(folder / "a.bag", [(rgb, raw)] * 8),
+        "kinect": lambda: fixtures_kinect.Recording().write(folder / "a.mkv", [(wide, deep)] * 8),
     }
+    return {make: write[make]() for make in sdks.HERE}
 
 
 def said(path: str | Path, make: str) -> str:
     """Open and read a recording until it ends or fails; return the message, its path as FILE."""
+    sdks.need(make)
     begun = time.monotonic()
     try:
         with registry.create_camera(f"{make}:{path}", ONCE) as camera:
@@ -93,7 +92,7 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", sdks.HERE)
 @pytest.mark.parametrize("fault", SPOILED)
 def test_spoiled_files(whole, tmp_path, fault, make):
     path = tmp_path / f"b{SUFFIX[make]}"
@@ -101,9 +100,12 @@ def test_spoiled_files(whole, tmp_path, fault, make):
     assert said(path, make) == table()[fault, make]
 
 
-def test_files_of_another_make(whole, tmp_path):
-    by_orbbec = whole["orbbec"]
+def test_a_file_of_orbbec_is_none_of_realsense(tmp_path):
+    by_orbbec = fixtures_orbbec.Bag().write(tmp_path / "a.bag", [])
     assert said(by_orbbec, "realsense") == table()["a file of another program", "realsense"]
+
+
+def test_a_bag_of_another_program(tmp_path):
     by_nobody = tmp_path / "c.bag"
     from rosbags.rosbag1 import Writer
 
@@ -113,6 +115,9 @@ def test_files_of_another_make(whole, tmp_path):
         )
         writer.write(connection, 0, b"\1\0\0\0a")
     assert said(by_nobody, "orbbec") == table()["a file of another program", "orbbec"]
+
+
+def test_a_film_of_another_program(tmp_path):
     film = tmp_path / "d.mkv"
     film.write_bytes(b"\x1a\x45\xdf\xa3" + b"\x81\0" * 2000)
     assert said(film, "kinect") == table()["a file of another program", "kinect"]
@@ -139,17 +144,17 @@ def test_a_bag_packed_with_bz2(tmp_path, make, topics):
     assert said(writer.path, make) == table()["a bag packed with bz2", make]
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", sdks.HERE)
 def test_a_file_that_is_not_there(tmp_path, make):
     assert said(tmp_path / f"none{SUFFIX[make]}", make) == table()["no such file", make]
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", sdks.HERE)
 def test_the_end(whole, make):
     assert said(whole[make], make) == table()["end of the file", make]
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", sdks.HERE)
 def test_any_path_plays(whole, tmp_path, make):
     folder = tmp_path / "Kühle Räume 深度"
     folder.mkdir()
@@ -160,7 +165,7 @@ def test_any_path_plays(whole, tmp_path, make):
     assert table()["a path with spaces and letters of any script", make] == PLAYS
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", sdks.HERE)
 def test_any_name_plays_from_its_folder(whole, tmp_path, make, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = f"a b?c#d%41&[x]{SUFFIX[make]}"
@@ -182,23 +187,23 @@ def test_a_working_folder_where_nothing_can_be_written(whole, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == b""
     feeds = json.loads(stats.read_text())["feeds"].values()
-    assert [feed["captured"] for feed in feeds] == [3, 3, 3]
-    for make in MAKES:
+    assert [feed["captured"] for feed in feeds] == [3] * len(whole)
+    for make in sdks.MODULES:
         assert table()["a working folder that is read-only", make] == PLAYS
 
 
 # ---- devices -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", sdks.HERE)
 def test_no_sdk(monkeypatch, make):
-    monkeypatch.setitem(sys.modules, SDKS[make], None)
+    monkeypatch.setitem(sys.modules, sdks.MODULES[make], None)
     with pytest.raises(LingbotLiveError) as caught:
         registry.driver(make).discover()
     assert str(caught.value) == table()["no SDK", make]
 
 
-@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("make", sdks.HERE)
 def test_no_device_and_a_wrong_serial(make):
     for target, fault in (("auto", "no camera attached"), ("4711", "a wrong serial number")):
         with pytest.raises(CameraNotFoundError) as caught:
@@ -229,6 +234,7 @@ TOLD = {  # what the SDKs tell in these cases, by their sources
 
 @pytest.mark.parametrize(("fault", "make"), TOLD)
 def test_what_only_hardware_can_show_is_said_by_the_sdks_words(fault, make):
+    sdks.need(make)
     from drivers.orbbec import data as orbbec
     from drivers.orbbec import sdk as orbbec_sdk
     from drivers.realsense import data as realsense
@@ -243,8 +249,7 @@ def test_what_only_hardware_can_show_is_said_by_the_sdks_words(fault, make):
 
 
 def test_a_kinect_that_does_not_start(monkeypatch):
-    import pyk4a
-
+    pyk4a = pytest.importorskip("pyk4a")
     # One is counted, but the SDK cannot open it: so it is when another program has it.
     monkeypatch.setattr(pyk4a, "connected_device_count", lambda: 1)
     with pytest.raises(CameraBusyError) as caught:
@@ -301,7 +306,7 @@ def test_a_stall_is_said_and_ends():
 
 
 def test_no_line_of_the_table_is_without_a_test():
-    makes = {*MAKES}
+    makes = {*sdks.MODULES}
     files = {*SPOILED, "a file of another program", "no such file", "end of the file",
              "a path with spaces and letters of any script", "a working folder that is read-only",
              "no SDK", "no camera attached", "a wrong serial number"}  # fmt: skip

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pyorbbecsdk")
-pytest.importorskip("pyk4a")
 import fixtures_kinect
 import fixtures_orbbec
+import sdks
 
 from drivers.common.sdk_log import SdkLog
 from drivers.kinect import camera as kinect_camera
@@ -30,19 +30,38 @@ KINECT, ORBBEC = "lingbot_live.sdk.kinect", "lingbot_live.sdk.orbbec"
 HEAD = r"\[(?P<level>\w+)\] (?P<text>.*)"
 
 
+MAKES = {"orbbec": "orbbec", "kinect": "kinect", "foreign": "kinect"}
+
+
+class Recordings(dict[str, Path]):
+    """A sound recording of each make, and one of a Kinect that its SDK refuses; as asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, name: str) -> Path:
+        sdks.need(MAKES[name])
+        self[name] = write(name, self.folder)
+        return self[name]
+
+
 @pytest.fixture
-def recordings(tmp_path: Path) -> dict[str, Path]:
-    """A sound recording of each make, and one of a Kinect that its SDK refuses."""
+def recordings(tmp_path: Path) -> Recordings:
+    return Recordings(tmp_path)
+
+
+def write(name: str, folder: Path) -> Path:
     rgb, raw = np.full((240, 320, 3), 90, np.uint8), np.full((240, 320), 1200, np.uint16)
     wide = np.full((*fixtures_kinect.COLOR_SIZE[::-1], 3), 90, np.uint8)
     deep = np.full(fixtures_kinect.DEPTH_SIZE[::-1], 1200, np.uint16)
-    foreign = tmp_path / "foreign.mkv"
+    if name == "orbbec":
+        return fixtures_orbbec.Bag().write(folder / "a.bag", [(rgb, raw)] * 3)
+    if name == "kinect":
+        return fixtures_kinect.Recording().write(folder / "a.mkv", [(wide, deep)] * 3)
+    foreign = folder / "foreign.mkv"
     foreign.write_bytes(b"\x1a\x45\xdf\xa3" + b"\x81\0" * 2000)
-    return {
-        "orbbec": fixtures_orbbec.Bag().write(tmp_path / "a.bag", [(rgb, raw)] * 3),
-        "kinect": fixtures_kinect.Recording().write(tmp_path / "a.mkv", [(wide, deep)] * 3),
-        "foreign": foreign,
-    }
+    return foreign
 
 
 def texts(caplog: pytest.LogCaptureFixture, logger: str, least: int = logging.WARNING) -> list[str]:
@@ -82,7 +101,7 @@ def test_what_is_said_at_every_start_is_no_warning(
     orbbec_sdk.context()
     orbbec_sdk.SDK_LOG.hand_on()
     caplog.clear()  # a machine without USB is told of once
-    for make in ("orbbec", "kinect"):
+    for make in {"orbbec", "kinect"} & {*sdks.HERE}:
         registry.driver(make).discover()
         with registry.create_camera(f"{make}:{recordings[make]}") as camera:
             camera.read(5)
@@ -96,6 +115,7 @@ def test_what_is_said_at_every_start_is_no_warning(
 def test_every_message_comes_once_while_threads_write_and_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    sdks.need("kinect")
     kinect_camera.sdk()
     said = [[str(tmp_path / f"{thread}-{i}") for i in range(300)] for thread in range(3)]
     writers = [
@@ -213,8 +233,7 @@ def run(command: list[str], temporary: Path) -> subprocess.CompletedProcess[byte
 def test_nothing_is_left_of_a_process(
     names: list[str], recordings: dict[str, Path], tmp_path: Path
 ) -> None:
-    makes = {"kinect": "kinect", "foreign": "kinect", "orbbec": "orbbec"}
-    addresses = [f"{makes[name]}:{recordings[name]}" for name in names]
+    addresses = [f"{MAKES[name]}:{recordings[name]}" for name in names]
     done = run(["-c", SCRIPT, *addresses], tmp_path / "tmp")
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr.count(b"refused") == names.count("foreign")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import sdks
 from typer.testing import CliRunner
 
 from lingbot_live.cameras.describe import describe
@@ -28,6 +29,7 @@ def run(*arguments):
 
 @pytest.mark.parametrize("name", DATA)
 def test_info_of_a_vendors_recording(testdata, name):
+    sdks.need(DATA[name][0])
     path = testdata / "data" / name
     found = json.loads(run("info", path, "--json"))
     driver, model, serial, duration_s, frames = DATA[name]
@@ -47,6 +49,7 @@ def test_info_of_a_vendors_recording(testdata, name):
 
 
 def test_info_tells_of_inertial_readings(testdata):
+    sdks.need("kinect")
     found = describe(str(testdata / "data" / "azure_kinect" / "recording.mkv"))
     assert found["frames"]["imu"] == 1
     assert "inertial readings: 1" in run("info", testdata / "data/azure_kinect/recording.mkv")
@@ -54,6 +57,7 @@ def test_info_tells_of_inertial_readings(testdata):
 
 @pytest.mark.parametrize("name", DATA)
 def test_info_of_a_damaged_file_is_a_clear_error(testdata, tmp_path, name):
+    sdks.need(DATA[name][0])
     whole = testdata / "data" / name
     path = tmp_path / whole.name
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sdks
 from gui_wait import wait_for
 
 RECORDINGS = {
@@ -17,6 +18,7 @@ RECORDINGS = {
 @pytest.mark.testdata
 @pytest.mark.parametrize("name", list(RECORDINGS))
 def test_it_pauses_steps_seeks_and_goes_on(window, testdata, name):
+    sdks.need(name.split()[0])
     window.stage.open((str(testdata / RECORDINGS[name]),))
     wait_for(lambda: window.replay.lead is not None and window.timeline.isVisible())
     playback = window.replay.lead
