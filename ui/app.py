@@ -194,6 +194,6 @@ def _install_excepthook(window: MainWindow) -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         log.error("unexpected", exc_info=(kind, error, trace))
-        window.show_error(f"Unexpected: {error!r}")
+        window.desk.show_error(f"Unexpected: {error!r}")
 
     sys.excepthook = hook

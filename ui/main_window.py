@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
@@ -12,14 +10,15 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from lingbot_live import __version__
-from ui.cloud.view import CloudView
-from ui.controllers.cloud_feeds import CloudFeeds
+from ui.cloud.view import CloudView, cloud_commands
 from ui.controllers.devices import Devices
+from ui.controllers.losses import Losses
 from ui.controllers.opening import Opening, dropped_paths
 from ui.controllers.recording import RecordControl
 from ui.controllers.refining import Refining
@@ -38,8 +37,9 @@ from ui.panels.layouts import Docks, Layouts
 from ui.panels.quality_panel import QualityPanel
 from ui.panels.record_bar import RecordBar
 from ui.panels.timeline import Timeline
-from ui.shell.actions import Actions
-from ui.shell.bridge import FeedView, Tasks
+from ui.shell.actions import Actions, Command
+from ui.shell.bridge import FeedView
+from ui.shell.desk import Desk
 from ui.shell.notice import Notice
 from ui.shell.settings import Settings
 from ui.shell.stage import CLOSE_S, Stage
@@ -48,11 +48,9 @@ from ui.shell.view_link import ViewLink
 from ui.views.depth_scale import DepthScale
 from ui.views.feed_panel import FeedPanel
 
-_SAID_MS = 8000
-
 
 class MainWindow(QMainWindow):
-    """Also the `Desk` of its parts. `firstShown` is sent once, with the first painted frame."""
+    """`firstShown` is sent once, with the first painted frame."""
 
     firstShown = Signal()  # noqa: N815
 
@@ -62,51 +60,29 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # else a field would get the keys
         self.setFocus()
+        center = QWidget()
+        self.setCentralWidget(center)
         self.settings = settings
-        self.tasks = Tasks(self)
+        self.desk = Desk(self, settings, center)
+        self.tasks, self.message = self.desk.tasks, self.desk.message
         self.stage = Stage(self.tasks, self)
         self._has_shown = False
         self._closing = False
-        self._build_center()
+        self._build_center(center)
         self._build_docks()
         self._build_controllers()
         self._build_bars()
         self._connect()
         self._restore()
 
-    # ---- the desk ----------------------------------------------------------------------------
-
-    @property
-    def widget(self) -> QWidget:
-        """What dialogs belong to."""
-        return self
-
-    def say(self, text: str) -> None:
-        """Tell news that need no answer; they go by themselves."""
-        self.statusBar().showMessage(text, _SAID_MS)
-
-    def show_error(self, text: str, fix: str = "") -> None:
-        """Tell what went wrong, above the pictures, until the user has read it."""
-        self.message.show_error(text, fix, can_retry=False)
-
-    def show_note(self, text: str) -> None:
-        """Tell what is good to know, above the pictures, until the user has read it."""
-        self.message.show_note(text)
-
-    def offer(self, text: str, button: str, do: Callable[[], object]) -> None:
-        """Tell good news, with a button for what may come next."""
-        self.message.show_offer(text, button, do)
-
     # ---- building ----------------------------------------------------------------------------
 
-    def _build_center(self) -> None:
+    def _build_center(self, center: QWidget) -> None:
         self.link = ViewLink(self)
         self.actions_ = Actions(self)
         self.notice = Notice()  # of the refiner
-        self.message = Notice()  # of files
-        self.rows = Rows(self.stage, self, self.link)
+        self.rows = Rows(self.stage, self.desk, self.link)
         self.scale = DepthScale()
-        center = QWidget()
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -114,13 +90,12 @@ class MainWindow(QMainWindow):
         column.addWidget(self.message)
         column.addWidget(self.rows.splitter, 1)
         column.addWidget(self.scale)
-        self.setCentralWidget(center)
 
     def _build_docks(self) -> None:
         self.cloud = CloudView()
         self.compare = CompareView(self.rows)
         self.quality = QualityPanel(self.rows, self.tasks)
-        self.controls = ControlsPanel(self.stage, self, self.rows)
+        self.controls = ControlsPanel(self.stage, self.desk, self.rows)
         self.docks = Docks(
             self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud),
             self._dock("Compare", "compare_dock", self.compare),
@@ -132,35 +107,37 @@ class MainWindow(QMainWindow):
         self.docks.controls.hide()
 
     def _build_controllers(self) -> None:
-        stage, actions, rows = self.stage, self.actions_, self.rows
-        self.devices = Devices(self, parent=self)
-        self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
-        self.rigging = Rigging(self, rows, self.cloud)
+        stage, desk, actions, rows = self.stage, self.desk, self.actions_, self.rows
+        self.devices = Devices(desk, parent=self)
+        self.cloud_feeds = CloudRows(stage, rows, self.cloud)
+        self.rigging = Rigging(desk, rows, self.cloud)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
         self.demo = Demo(
             self, actions, rows, self.compare, self.scale, self.layouts, self.cloud.bars
         )
-        self.refining = Refining(stage, self, self.notice, actions)
-        self.recording = RecordControl(stage, self)
-        self.saving = Saving(stage, self, rows, self.recording, lambda: self.scale.range)
-        self.opening = Opening(stage, self, self.refining, self.saving)
-        self.replay = Replay(stage, self, actions)
+        self.refining = Refining(stage, desk, self.notice, actions)
+        self.recording = RecordControl(stage, desk)
+        self.saving = Saving(stage, desk, rows, self.recording, lambda: self.scale.range)
+        self.losses = Losses(stage, desk)
+        self.opening = Opening(stage, desk, self.refining, self.saving)
+        self.replay = Replay(stage, desk, actions)
         self.dialogs = Dialogs(
-            stage, self, rows, self.refining, self.rigging, self.saving, self.replay
+            stage, desk, rows, self.refining, self.rigging, self.saving, self.replay
         )
 
     def _build_bars(self) -> None:
         actions = self.actions_
-        actions.bind({**self._commands(), **self._view_commands()})
+        actions.bind(self._commands())
         actions.fill(self.menuBar())
         self.bar = CameraBar(actions)
         self.addToolBar(self.bar)
         self.addToolBarBreak()
         self.record_bar = RecordBar(actions)
         self.addToolBar(self.record_bar)
-        self.timeline = Timeline(self.stage, self, self.replay, actions)
+        self.timeline = Timeline(self.stage, self.desk, self.replay, actions)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.timeline)
         self.status = QLabel("stopped")
+        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
 
@@ -200,71 +177,26 @@ class MainWindow(QMainWindow):
 
     # ---- commands ----------------------------------------------------------------------------
 
-    def _commands(self) -> dict[str, Callable[[], object]]:
-        """Return what concerns cameras, recordings and refiners, by the keys of `Actions`."""
-        replay, dialogs, refining = self.replay, self.dialogs, self.refining
+    def _commands(self) -> dict[str, Command]:
+        """Return what every action does: each part of the window says it of its own."""
+        parts = (
+            self.replay, self.opening, self.feeds, self.refining, self.recording, self.saving,
+            self.rigging, self.layouts, self.dialogs,
+        )  # fmt: skip
+        found = {key: do for part in parts for key, do in part.commands().items()}
+        return {**found, **self._own_commands(), **cloud_commands(self.cloud)}
+
+    def _own_commands(self) -> dict[str, Command]:
         return {
             "toggle": self.toggle_streaming,
             "play": self.play_or_stream,
-            "step_back": replay.step_back,
-            "step_on": replay.step_on,
-            "to_start": replay.to_start,
-            "to_end": replay.to_end,
-            "slower": replay.slower,
-            "faster": replay.faster,
-            "loop": replay.toggle_loop,
-            "open_file": self.opening.open_file,
-            "open_folder": self.opening.open_folder,
-            "add_camera": dialogs.add_camera,
-            "remove_camera": self.rows.remove_selected,
-            "next_camera": self.rows.select_next,
             "find": self.devices.look,
-            "models": dialogs.show_models,
-            "as_recorded": refining.toggle_recorded,
-            "mask": refining.toggle_mask,
-            "keep_raw": refining.toggle_keep_raw,
-            "record": self.saving.toggle_recording,
-            "pause_recording": self.recording.pause_or_resume,
-            "record_options": dialogs.choose_recording,
-            "mark": self.recording.mark,
-            "snapshot": self.saving.take_snapshot,
             "report": self._make_report,
-            "export": dialogs.show_export,
             "quit": self.quit,
-        }
-
-    def _view_commands(self) -> dict[str, Callable[[], object]]:
-        """Return what concerns the look alone, by the keys of `Actions`."""
-        layouts, cloud, rigging = self.layouts, self.cloud, self.rigging
-        return {
-            "layout_all": layouts.everything,
-            "layout_images": layouts.pictures,
-            "layout_cloud": layouts.cloud_large,
-            "layout_refined": layouts.refined_large,
-            "difference": layouts.difference,
-            "wipe": layouts.wipe,
-            "sweep": layouts.sweep,
-            "blink": layouts.blink,
-            "change": layouts.change,
-            "cloud": layouts.toggle_cloud,
-            "controls": layouts.toggle_controls,
-            "quality": layouts.toggle_quality,
-            "reset_view": cloud.reset_view,
-            "auto_orbit": lambda: cloud.set_auto_orbit(not cloud.is_orbiting),
-            "point": cloud.tools.choose_point,
-            "length": cloud.tools.choose_length,
-            "plane": cloud.tools.choose_plane,
-            "crop": cloud.tools.choose_crop,
-            "end_measuring": cloud.tools.end,
-            "calibrate": self.dialogs.show_calibration,
-            "load_rig": rigging.ask_and_load,
-            "save_rig": rigging.ask_and_save,
-            "forget_rig": rigging.forget,
             "fit": self.link.fit,
             "near_less": lambda: self.scale.scale_far(0.8),
             "near_more": lambda: self.scale.scale_far(1.25),
             "full_screen": self.demo.toggle,
-            "theme": layouts.toggle_theme,
             "palette": lambda: CommandPalette(self.actions_, self).open(),
             "keys": lambda: KeysDialog(self.actions_, self).open(),
             "about": self._show_about,

@@ -53,17 +53,17 @@ def test_cameras_come_and_go_within_two_seconds(window, desk):
     window.bar.set_address("synthetic:tof")
     wait_for(lambda: listed(window) == ["realsense:A1"])
     assert "kinect: not installed" in window.bar.camera_box.toolTip()
-    assert window.statusBar().currentMessage() == ""
+    assert window.desk.news.text == ""
     desk.plugged["1-2"] = CameraInfo("orbbec", "B2", "Gemini 335", "B2")
     begun = time.monotonic()
     wait_for(lambda: listed(window) == ["realsense:A1", "orbbec:B2"])
     assert time.monotonic() - begun < 2
-    assert window.statusBar().currentMessage() == "Gemini 335 is there"
+    assert window.desk.news.text == "Gemini 335 is there"
     del desk.plugged["1-1"]
     begun = time.monotonic()
     wait_for(lambda: listed(window) == ["orbbec:B2"])
     assert time.monotonic() - begun < 2
-    assert window.statusBar().currentMessage() == "D435 was unplugged"
+    assert window.desk.news.text == "D435 was unplugged"
     assert window.bar.address == "synthetic:tof"
     assert threading.get_ident() not in desk.threads
 

@@ -56,7 +56,7 @@ def test_a_session_is_exported_while_it_plays(window, dialog, take, tmp_path):
     assert dialog.export_button.text() == "Cancel"
     wait_for(lambda: dialog.notice.text)
     assert dialog.notice.text.startswith("4 frames"), dialog.notice.text
-    assert dialog.notice.button.text() == "Show folder"
+    assert dialog.notice.buttons[0].text() == "Show folder"
     assert window.stage.bridge.rate.count > shown + 3, "playback went on"
     depths = sorted((tmp_path / "exports").rglob("raw_depth.png"))
     assert len(depths) == 4

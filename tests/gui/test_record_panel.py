@@ -58,8 +58,8 @@ def test_marks_pause_stop_and_replay(window, tmp_path):
     with Recording(path) as recording:
         texts = [event.text for event in recording.events if event.kind == "marker"]
     assert texts == ["marker 1", "marker 2"]
-    assert window.message.button.text() == "Replay"
-    window.message.button.click()
+    assert window.message.buttons[0].text() == "Replay"
+    window.message.buttons[0].click()
     wait_for(lambda: window.replay.lead is not None)
     assert window.stage.addresses[0].startswith(f"session:{path}#")
     wait_for(lambda: len(window.timeline.track.marks) >= 2)
@@ -169,6 +169,6 @@ def test_the_dialog_opens_from_the_window_and_senseless_memories_are_forgotten(w
 def test_snapshots_go_where_the_user_said(window, tmp_path):
     window.saving.use(RecordChoices(snapshots=str(tmp_path / "shots")))
     window.saving.take_snapshot()
-    wait_for(lambda: "Snapshot written" in window.statusBar().currentMessage(), 60)
+    wait_for(lambda: "Snapshot written" in window.desk.news.text, 60)
     (made,) = (tmp_path / "shots").iterdir()
     assert any(made.iterdir())

@@ -138,7 +138,7 @@ def test_a_banner_says_what_is_loaded_and_the_cameras_stream_on(window, checkpoi
 def test_weights_that_are_not_here_offer_the_models(window):
     window.refining.choose("lingbot:v0.5")
     wait_for(lambda: "weights are not here" in window.notice.text)
-    window.notice.button.click()
+    window.notice.buttons[0].click()
     wait_for(lambda: window.findChildren(ModelsDialog))
     window.findChildren(ModelsDialog)[0].close()
 

@@ -95,7 +95,7 @@ def test_seeking_takes_both_cameras_to_the_frame(window, take):
         near = [f for f in given[1] if abs(f.timestamp_ns - at_ns) < 90_000_000]
         wait_for(lambda near=near: any(shown(window, 1, frame) for frame in near))
     enter(field, "no number")
-    assert "no frame number" in window.statusBar().currentMessage()
+    assert "no frame number" in window.desk.news.text
     wait_for(lambda: field.text().strip() == "3")
 
 
@@ -107,7 +107,7 @@ def test_seeking_by_time(window, take):
     wait_for(lambda: abs(playback.position_s - 0.5) < 0.01)
     wait_for(lambda: field.text() == "00:00.500")
     enter(field, "noon")
-    assert "write such as" in window.statusBar().currentMessage()
+    assert "write such as" in window.desk.news.text
 
 
 def test_keys_pause_step_and_go_on(window, take):

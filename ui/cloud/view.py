@@ -32,6 +32,7 @@ from ui.cloud.memory import Answer, Ask
 from ui.cloud.scene import Coloring, Layer, Orbit, ViewSettings, Which
 from ui.cloud.tools import CloudTools
 from ui.shell import theme
+from ui.shell.actions import Command
 from ui.shell.notice import Notice
 
 _POLL_MS = 15
@@ -346,3 +347,16 @@ def _choice(name: str, choices: Mapping[str, Which | Coloring]) -> QComboBox:
 def _rgb(color: str) -> tuple[int, int, int]:
     rgb = QColor(color)
     return (rgb.red(), rgb.green(), rgb.blue())
+
+
+def cloud_commands(cloud: CloudView) -> dict[str, Command]:
+    """Return what the cloud does, by the keys of `Actions`."""
+    return {
+        "reset_view": cloud.reset_view,
+        "auto_orbit": lambda: cloud.set_auto_orbit(not cloud.is_orbiting),
+        "point": cloud.tools.choose_point,
+        "length": cloud.tools.choose_length,
+        "plane": cloud.tools.choose_plane,
+        "crop": cloud.tools.choose_crop,
+        "end_measuring": cloud.tools.end,
+    }

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog
 from lingbot_live.cameras.base import CameraInfo
 from ui.controllers.refining import Refining, is_checkpoint
 from ui.controllers.saving import Saving
+from ui.shell.actions import Command
 from ui.shell.desk import Desk
 from ui.shell.files import RECORDINGS, address_of
 from ui.shell.stage import Stage
@@ -31,6 +32,13 @@ class Opening(QObject):
         self._stage, self._desk = stage, desk
         self._refining, self._saving = refining, saving
         stage.found.connect(self._tell)
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "open_file": self.open_file,
+            "open_folder": self.open_folder,
+        }
 
     def open_file(self) -> None:
         """Ask for a recording and play it."""

@@ -12,6 +12,7 @@ from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.backlog import GIVEN_UP
 from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.state import RecorderOptions, RecorderState, RecorderStats
+from ui.shell.actions import Command
 from ui.shell.desk import Desk
 from ui.shell.stage import Stage
 
@@ -43,6 +44,13 @@ class RecordControl(QObject):
         stage.ending.connect(self.stop)
         self.failed.connect(desk.show_error)
         self.warned.connect(desk.show_error)
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "pause_recording": self.pause_or_resume,
+            "mark": self.mark,
+        }
 
     @property
     def is_active(self) -> bool:

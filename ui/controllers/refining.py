@@ -16,7 +16,7 @@ from lingbot_live.frame import RefinerInfo
 from lingbot_live.model.weights.zoo import FILE_NAMES
 from lingbot_live.pipeline.inference import RefinerState
 from lingbot_live.pipeline.session import Session
-from ui.shell.actions import Actions
+from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
 from ui.shell.notice import Notice
 from ui.shell.stage import Stage
@@ -62,6 +62,14 @@ class Refining(QObject):
         stage.sessionChanged.connect(self._on_session)
         stage.statusDue.connect(self.show_state)
         self._offer_recorded(False)
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "as_recorded": self.toggle_recorded,
+            "mask": self.toggle_mask,
+            "keep_raw": self.toggle_keep_raw,
+        }
 
     def toggle_recorded(self) -> None:
         """Show refined depth as it was recorded, or have the chosen refiner make it anew."""
@@ -174,7 +182,7 @@ class Refining(QObject):
         elif lacks and lacks not in (self._dismissed, self._desk.settings.text(_OFFER)):
             why = re.sub(r" \([^)]*\)", "", lacks)  # commands, where buttons do the same
             text = f"Depth is refined by {info.name if info else ''}, not LingBot-Depth: {why}."
-            self._notice.show_offer(text, "Models...", self.modelsWanted.emit)
+            self._notice.show_offer(text, ("Models...", self.modelsWanted.emit))
         elif (note := _worth_telling(info)) and note != self._dismissed:
             self._notice.show_note(note)
         else:
@@ -196,7 +204,7 @@ class Refining(QObject):
         if text in (self._dismissed, notice.text):
             return
         if isinstance(error, WeightsError):
-            notice.show_mendable(text, "Models...", self.modelsWanted.emit)
+            notice.show_mendable(text, ("Models...", self.modelsWanted.emit))
         else:
             notice.show_error(text, can_retry=has_failed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from lingbot_live.cameras.playback import Mark, Playback
-from ui.shell.actions import Actions
+from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
 from ui.shell.stage import Stage
 
@@ -49,6 +49,18 @@ class Replay(QObject):
             self.changed.emit()
 
     # ---- commands ------------------------------------------------------------------------------
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "step_back": self.step_back,
+            "step_on": self.step_on,
+            "to_start": self.to_start,
+            "to_end": self.to_end,
+            "slower": self.slower,
+            "faster": self.faster,
+            "loop": self.toggle_loop,
+        }
 
     def play_or_pause(self) -> None:
         """Pause, or go on."""

@@ -10,7 +10,8 @@ from lingbot_live.calibration.rig import Rig
 from lingbot_live.errors import LingbotLiveError
 from ui.cloud.view import CloudView
 from ui.controllers.rows import Rows
-from ui.shell.desk import Desk
+from ui.shell.actions import Command
+from ui.shell.desk import Desk, show_folder
 
 _FILES = "Rigs (*.toml);;All files (*)"
 
@@ -20,6 +21,14 @@ class Rigging:
 
     def __init__(self, desk: Desk, rows: Rows, cloud: CloudView) -> None:
         self._desk, self._rows, self._cloud = desk, rows, cloud
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "load_rig": self.ask_and_load,
+            "save_rig": self.ask_and_save,
+            "forget_rig": self.forget,
+        }
 
     def ask_and_load(self) -> None:
         """Ask for a rig file and use it."""
@@ -54,7 +63,7 @@ class Rigging:
         except (OSError, LingbotLiveError) as error:
             self._desk.show_error(f"{path}: not written: {error}")
         else:
-            self._desk.say(f"Rig written to {path}")
+            self._desk.say(f"Rig written to {path}", show_folder(path))
 
     def use(self, rig: Rig | None) -> None:
         """Have all panes take the cameras to stand so, and look at them anew."""

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QSplitter
 
 from lingbot_live.calibration.rig import Rig
 from lingbot_live.frame import Extrinsics
+from ui.shell.actions import Command
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
 from ui.shell.stage import Stage
@@ -41,6 +42,13 @@ class Rows(QObject):
         self.selected: FeedPanel | None = None
         stage.sessionChanged.connect(self._follow)
         stage.reading.connect(self._on_reading)
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "remove_camera": self.remove_selected,
+            "next_camera": self.select_next,
+        }
 
     @property
     def view(self) -> FeedView | None:

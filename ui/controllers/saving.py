@@ -12,7 +12,8 @@ from lingbot_live.export.snapshot import next_folder, write_snapshot
 from lingbot_live.pipeline.session import Session
 from ui.controllers.recording import RecordControl
 from ui.controllers.rows import Rows
-from ui.shell.desk import Desk
+from ui.shell.actions import Command
+from ui.shell.desk import Desk, show_folder
 from ui.shell.files import RecordChoices, folder_or_default
 from ui.shell.stage import Stage
 
@@ -32,6 +33,13 @@ class Saving:
         self._scale = scale
         self.choices = RecordChoices.load(desk.settings)
         recording.written.connect(self._tell_written)
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "record": self.toggle_recording,
+            "snapshot": self.take_snapshot,
+        }
 
     def use(self, choices: RecordChoices) -> None:
         """Record like this from the next time on, and remember it."""
@@ -59,7 +67,7 @@ class Saving:
         desk.tasks.run(
             "snapshot",
             lambda: write_snapshot(target, refined, info, scale, write_ply_in_child),
-            lambda path: desk.say(f"Snapshot written to {path}"),
+            lambda path: desk.say(f"Snapshot written to {path}", show_folder(path)),
             lambda error: desk.show_error(str(error)),
         )
 
@@ -73,4 +81,5 @@ class Saving:
         """Tell where a recording lies, with a way to see it."""
         first, more = paths[0], len(paths) - 1
         text = f"Recording written to {first}" + (f" and {more} more" if more else "")
-        self._desk.offer(text, "Replay", lambda: self._stage.open((str(first),)))
+        replay = ("Replay", lambda: self._stage.open((str(first),)))
+        self._desk.offer(text, replay, show_folder(first))

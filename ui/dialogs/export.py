@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, QUrl
-from PySide6.QtGui import QCloseEvent, QDesktopServices, QStandardItemModel
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -33,6 +33,7 @@ from lingbot_live.recording.format import slug
 from ui.dialogs.option_form import OptionForm
 from ui.dialogs.record_options import FolderField
 from ui.shell.bridge import Tasks
+from ui.shell.desk import open_file, show_folder
 from ui.shell.files import RECORDINGS, folder_or_default
 from ui.shell.notice import Notice
 from ui.shell.settings import Settings
@@ -249,9 +250,7 @@ class ExportDialog(QDialog):
         if report.left_out:
             text += f"\n{report.left_out} left out"
         text += "".join(f"\n{remark}" for remark in report.remarks[:3])
-        folder = report.output if report.output.is_dir() else report.output.parent
-        url = QUrl.fromLocalFile(str(folder))
-        self.notice.show_offer(text, "Show folder", lambda: QDesktopServices.openUrl(url))
+        self.notice.show_offer(text, show_folder(report.output), open_file(report.output))
 
     def _show_buttons(self) -> None:
         runs = self.job is not None

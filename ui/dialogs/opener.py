@@ -17,6 +17,7 @@ from ui.dialogs.export import ExportDialog, ExportInput
 from ui.dialogs.models import ModelsDialog
 from ui.dialogs.record_options import RecordOptionsDialog
 from ui.dialogs.report import ReportDialog, ReportWishes
+from ui.shell.actions import Command
 from ui.shell.desk import Desk
 from ui.shell.stage import Stage
 
@@ -42,6 +43,16 @@ class Dialogs:
         self.export: ExportDialog | None = None
         self.calibration: CalibrationDialog | None = None
         refining.modelsWanted.connect(self.show_models)
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "add_camera": self.add_camera,
+            "models": self.show_models,
+            "record_options": self.choose_recording,
+            "export": self.show_export,
+            "calibrate": self.show_calibration,
+        }
 
     def keep_listing(self, listing: Listing) -> None:
         """Offer these cameras from now on."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from PySide6.QtCore import QUrl
-from PySide6.QtGui import QCloseEvent, QDesktopServices
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
@@ -25,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.cameras import registry
 from lingbot_live.system import children
-from ui.shell.desk import Desk
+from ui.shell.desk import Desk, open_path
 from ui.shell.files import folder_or_default
 from ui.shell.stage import Stage
 
@@ -156,7 +155,7 @@ class ReportDialog(QDialog):
             self._stage.open(self._addresses)
 
     def _open(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.page)))
+        open_path(self.page)
 
     def _browse(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of the report", self.folder.text())

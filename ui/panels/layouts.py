@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow
 from ui.controllers.rows import Rows
 from ui.panels.compare_view import CompareView
 from ui.shell import theme
-from ui.shell.actions import Actions
+from ui.shell.actions import Actions, Command
 from ui.shell.settings import Settings
 from ui.views.compare_pictures import Mode
 
@@ -53,6 +53,24 @@ class Layouts:
         self._panes = (True, True, True)
         self._is_several = False  # rows are on the screen
         self._had_rows = False
+
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {
+            "layout_all": self.everything,
+            "layout_images": self.pictures,
+            "layout_cloud": self.cloud_large,
+            "layout_refined": self.refined_large,
+            "difference": self.difference,
+            "wipe": self.wipe,
+            "sweep": self.sweep,
+            "blink": self.blink,
+            "change": self.change,
+            "cloud": self.toggle_cloud,
+            "controls": self.toggle_controls,
+            "quality": self.toggle_quality,
+            "theme": self.toggle_theme,
+        }
 
     def restore(self) -> None:
         """Bring back the window's place and the arrangement left the last time."""

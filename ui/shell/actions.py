@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QMenuBar
 
 from lingbot_live.errors import ConfigError, did_you_mean
 
+Command = Callable[[], object]
+
 
 @dataclass(frozen=True, slots=True)
 class ActionInfo:
@@ -128,7 +130,7 @@ class Actions:
         self.infos = {info.key: info for info in table}
         self._actions = {info.key: self._make(parent, info) for info in table}
 
-    def bind(self, commands: dict[str, Callable[[], object]]) -> None:
+    def bind(self, commands: dict[str, Command]) -> None:
         """Say what each does; every action of the table must have its command.
 
         Raises:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import psutil
 
 from lingbot_live.frame import RefinerInfo
 from lingbot_live.pipeline.inference import RefinerState
 from lingbot_live.pipeline.session import Session
 from lingbot_live.pipeline.stats import FeedFigures
+
+_DROPPED = {
+    "replaced": "not refined (newer came)",
+    "without recorded depth": "without recorded refinement",
+}
 
 
 def status_line(session: Session | None, display_hz: float) -> str:
@@ -45,10 +52,16 @@ def _latency(feeds: list[FeedFigures]) -> str:
 
 
 def _drops(feeds: list[FeedFigures]) -> str:
-    causes: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for feed in feeds:
-        for cause, count in [*feed.drops.items(), *feed.missed.items()]:
-            causes[cause] = causes.get(cause, 0) + count
-    if not causes:
-        return "lost 0"
-    return "lost " + ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
+        for cause, count in feed.drops.items():
+            counts[dropped(cause)] += count
+        for cause, count in feed.missed.items():
+            counts[f"not captured ({cause})"] += count
+    known = [f"{count} {words}" for words, count in sorted(counts.items()) if count]
+    return ", ".join(known) or "nothing lost"
+
+
+def dropped(cause: str) -> str:
+    """Return in words what became of frames that were captured but not refined."""
+    return _DROPPED.get(cause, f"not refined ({cause})")

@@ -186,4 +186,5 @@ QLabel#peek {{ color: {theme.text}; background: {theme.panel}; border: 1px solid
 QFrame#notice {{ background: {theme.warning_fill}; border: 0;
   border-left: 4px solid {theme.warning}; }}
 QFrame#message {{ background: {theme.panel}; border: 0; border-left: 4px solid {theme.accent}; }}
+QFrame#news {{ background: {theme.panel}; border: 1px solid {theme.accent}; border-radius: 4px; }}
 """
