@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -33,10 +33,11 @@ from ui.panels.camera_bar import CameraBar
 from ui.panels.compare_view import CompareView
 from ui.panels.controls_panel import ControlsPanel
 from ui.panels.demo import Demo
-from ui.panels.layouts import Docks, Layouts
+from ui.panels.layouts import Docks, Layouts, scrolled
 from ui.panels.quality_panel import QualityPanel
 from ui.panels.record_bar import RecordBar
 from ui.panels.timeline import Timeline
+from ui.panels.tool_row import ToolRow
 from ui.shell.actions import Actions, Command
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
@@ -99,8 +100,8 @@ class MainWindow(QMainWindow):
         self.docks = Docks(
             self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud),
             self._dock("Compare", "compare_dock", self.compare),
-            self._dock("Quality", "quality_dock", self.quality),
-            self._dock("Camera settings", "controls_dock", self.controls),
+            self._dock("Quality", "quality_dock", self.quality, 360),
+            self._dock("Camera settings", "controls_dock", self.controls, 340),
         )
         self.docks.quality.hide()
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.docks.controls)
@@ -129,11 +130,10 @@ class MainWindow(QMainWindow):
         actions = self.actions_
         actions.bind(self._commands())
         actions.fill(self.menuBar())
-        self.bar = CameraBar(actions)
-        self.addToolBar(self.bar)
-        self.addToolBarBreak()
-        self.record_bar = RecordBar(actions)
-        self.addToolBar(self.record_bar)
+        self.tool_row = ToolRow()
+        self.bar = CameraBar(self.tool_row, actions)
+        self.record_bar = RecordBar(self.tool_row, actions)
+        self.addToolBar(self.tool_row)
         self.timeline = Timeline(self.stage, self.desk, self.replay, actions)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.timeline)
         self.status = QLabel("stopped")
@@ -141,10 +141,10 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
 
-    def _dock(self, title: str, name: str, content: QWidget) -> QDockWidget:
+    def _dock(self, title: str, name: str, content: QWidget, least_px: int = 240) -> QDockWidget:
         dock = QDockWidget(title, self)
         dock.setObjectName(name)
-        dock.setWidget(content)
+        dock.setWidget(scrolled(content, QSize(least_px, 96)))
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
         return dock
 

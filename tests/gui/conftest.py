@@ -16,7 +16,7 @@ import traceback
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, QtMsgType, qInstallMessageHandler
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -124,6 +124,7 @@ def window(qapp):
     made = MainWindow(Settings())
     made.refining.use(RefinerConfig("none"))
     made.layouts.pictures()
+    made.setWindowState(Qt.WindowState.WindowNoState)  # the screen of Qt's test platform is small
     made.resize(1280, 720)
     made.show()
     made.activateWindow()  # keys reach the active window alone

@@ -63,7 +63,7 @@ def test_cameras_come_and_go_within_two_seconds(window, desk):
     begun = time.monotonic()
     wait_for(lambda: listed(window) == ["orbbec:B2"])
     assert time.monotonic() - begun < 2
-    assert window.desk.news.text == "D435 was unplugged"
+    assert window.desk.news.text.endswith("D435 was unplugged")
     assert window.bar.address == "synthetic:tof"
     assert threading.get_ident() not in desk.threads
 

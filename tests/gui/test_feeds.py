@@ -151,7 +151,7 @@ def test_a_demo_shows_views_only_with_large_letters_and_comes_back(window, folde
     wait_for(lambda: len(window.panels) == 2 and all_shown(window))
     normal = window.panels[0].color.fontMetrics().height()
     legend = window.scale.fontMetrics().height()
-    chrome = (window.menuBar(), window.bar, window.record_bar, window.statusBar())
+    chrome = (window.menuBar(), window.tool_row, window.statusBar())
     window.actions_["full_screen"].trigger()
     assert window.isFullScreen()
     assert not any(part.isVisible() for part in (*chrome, window.compare.controls))

@@ -49,7 +49,7 @@ def test_marks_pause_stop_and_replay(window, tmp_path):
     wait_for(lambda: "paused" in window.record_bar.label.text())
     assert window.actions_["pause_recording"].text() == "Go on"
     window.actions_["pause_recording"].trigger()
-    wait_for(lambda: window.actions_["pause_recording"].text() == "Pause")
+    wait_for(lambda: window.actions_["pause_recording"].text() == "Pause recording")
     window.actions_["record"].trigger()
     wait_for(lambda: "written" in window.message.text)
     (path,) = (tmp_path / "out").iterdir()

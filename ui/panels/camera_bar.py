@@ -1,25 +1,26 @@
-"""The tool bar: which camera, which refiner, start and stop."""
+"""In the tool bar: which camera, which refiner, start and stop."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QToolBar, QToolButton, QWidget
+from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QWidget
 
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.discovery import Listing
 from lingbot_live.config import PRECISIONS, RefinerConfig
 from lingbot_live.model.weights.zoo import FILE_NAMES
+from ui.panels.tool_row import ToolRow
 from ui.shell.actions import Actions
+from ui.shell.icons import icon
 
 _HINT = "A camera found, or an address such as realsense:file.bag"
 # Steps of the token slider; the published range is 1200 to 3600, fewer suit a CPU.
 TOKENS = (48, 100, 200, 300, 600, 900, 1200, 1800, 2400, 3000, 3600)
 
 
-class CameraBar(QToolBar):
+class CameraBar(QObject):
     """Sends what is chosen: a camera's address, a refiner's name, tokens, a precision."""
 
     cameraChosen = Signal(str)  # noqa: N815
@@ -27,18 +28,30 @@ class CameraBar(QToolBar):
     tokensChosen = Signal(int)  # noqa: N815
     precisionChosen = Signal(str)  # noqa: N815
 
-    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
-        super().__init__("Camera and refiner", parent)
-        self.setObjectName("camera_bar")
-        self.setMovable(False)
-        self.start_button = QToolButton()
+    def __init__(self, row: ToolRow, actions: Actions) -> None:
+        super().__init__(row)
+        self.start_button = row.add_worded(icon("start"), actions["toggle"].toolTip())
         self.start_button.clicked.connect(actions["toggle"].trigger)
-        self.start_button.setMinimumWidth(76)
+        self._make_boxes()
+        row.addWidget(self.camera_box)
+        row.add_buttons(actions, ("open_file", "add_camera"))
+        row.addSeparator()
+        row.addWidget(self.refiner_box)
+        row.add_buttons(actions, ("as_recorded",))
+        self._shown_tokens: int | None = None
+        self._token_parts = [row.addWidget(part) for part in self._make_tokens()]
+        self.show_tokens(None, None)
+        row.add_buttons(actions, ("models",))
+        row.addSeparator()
+        self.set_running(False)
+
+    def _make_boxes(self) -> None:
         self.camera_box = QComboBox()
         self.camera_box.setEditable(True)
         self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.camera_box.setMinimumWidth(230)
+        self.camera_box.setMinimumWidth(200)
         self.camera_box.setToolTip(_HINT)
+        self.camera_box.setAccessibleName("Camera, recording or address")
         line = self.camera_box.lineEdit()
         if line is not None:
             line.returnPressed.connect(self._on_typed)
@@ -46,26 +59,13 @@ class CameraBar(QToolBar):
         self.refiner_box = QComboBox()
         self.refiner_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.refiner_box.setMaximumWidth(180)
+        self.refiner_box.setAccessibleName("Refiner")
+        self.refiner_box.setToolTip("What refines the depth")
         for name in registry.refiner_names():
             self.refiner_box.addItem(name, name)
         self.refiner_box.activated.connect(
             lambda at: self.refinerChosen.emit(self.refiner_box.itemData(at))
         )
-        self.addWidget(self.start_button)
-        self.addWidget(QLabel("Camera"))
-        self.addWidget(self.camera_box)
-        self._add_buttons(actions, ("open_file", "add_camera"))
-        self.addSeparator()
-        self.addWidget(QLabel("Refiner"))
-        self.addWidget(self.refiner_box)
-        self._add_buttons(actions, ("as_recorded",))
-        self._shown_tokens: int | None = None
-        self._token_parts = [self.addWidget(part) for part in self._make_tokens()]
-        self.show_tokens(None, None)
-        self._add_buttons(actions, ("models",))
-        self.addSeparator()
-        self._add_buttons(actions, ("snapshot", "full_screen"))
-        self.set_running(False)
 
     def show_cameras(self, listing: Listing) -> None:
         """List what was found; the address in use stays in the field."""
@@ -142,11 +142,8 @@ class CameraBar(QToolBar):
 
     def set_running(self, running: bool) -> None:
         """Word the start button."""
-        self.start_button.setText("■ Stop" if running else "▶ Start")
-
-    def _add_buttons(self, actions: Actions, keys: Sequence[str]) -> None:
-        for key in keys:
-            self.addAction(actions[key])
+        self.start_button.setText("Stop" if running else "Start")
+        self.start_button.setIcon(icon("stop" if running else "start"))
 
     def _on_typed(self) -> None:
         self.cameraChosen.emit(self.address)

@@ -110,7 +110,7 @@ class ControlsPanel(QWidget):
         column.addLayout(top)
         column.addWidget(self.note)
         column.addWidget(area, 1)
-        self.setMinimumWidth(400)
+        self.setMinimumWidth(320)
 
     # ---- the selected camera -----------------------------------------------------------------
 

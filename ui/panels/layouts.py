@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow
+from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt, QTimer
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QFrame,
+    QMainWindow,
+    QScrollArea,
+    QWidget,
+)
 
 from ui.controllers.rows import Rows
 from ui.panels.compare_view import CompareView
@@ -14,7 +21,9 @@ from ui.shell.actions import Actions, Command
 from ui.shell.settings import Settings
 from ui.views.compare_pictures import Mode
 
-_VERSION = 2  # of the remembered arrangement; another one is not understood
+_SIZE = QSize(1440, 900)
+_TITLE_PX, _FRAME_PX = 32, 4  # of window managers, which tell no earlier than the window is shown
+_VERSION = 3  # of the remembered arrangement; another one is not understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class Docks:
     controls: QDockWidget
 
 
-class Layouts:
+class Layouts(QObject):
     """Commands that change how the window looks and nothing else.
 
     Docks lie below one row of pictures, and right of several, which need the height. Where the
@@ -43,6 +52,7 @@ class Layouts:
         comparison: CompareView,
         docks: Docks,
     ) -> None:
+        super().__init__(window)
         self._window, self._settings, self._actions = window, settings, actions
         self._rows, self._comparison, self._docks = rows, comparison, docks
         self._cloud, self._compare, self._quality = docks.cloud, docks.compare, docks.quality
@@ -50,6 +60,7 @@ class Layouts:
         for key, dock in (("quality", docks.quality), ("controls", docks.controls),
                           ("cloud", docks.cloud)):  # fmt: skip
             dock.visibilityChanged.connect(actions[key].setChecked)
+        window.installEventFilter(self)
         self._panes = (True, True, True)
         self._is_several = False  # rows are on the screen
         self._had_rows = False
@@ -77,12 +88,20 @@ class Layouts:
         window = self._window
         geometry = self._settings.state("geometry")
         if geometry is None or not window.restoreGeometry(geometry):
-            window.resize(QSize(1440, 900).boundedTo(window.screen().availableSize()))
+            self._open_inside(window.screen().availableGeometry())
         if not self._recall():
             self.everything()
         mode = self._settings.text("compare")
         if mode in Mode.__members__:
             self._comparison.set_mode(Mode[mode])
+
+    def _open_inside(self, room: QRect) -> None:
+        """Take a usual size, all of a screen that is no larger; its frame counts too."""
+        window = self._window
+        inside = room.adjusted(0, 0, -2 * _FRAME_PX, -_TITLE_PX - _FRAME_PX).size()
+        window.resize(_SIZE.boundedTo(inside))
+        if window.size() != _SIZE:
+            window.setWindowState(window.windowState() | Qt.WindowState.WindowMaximized)
 
     def remember(self) -> None:
         """Keep place and arrangement for the next time."""
@@ -174,8 +193,19 @@ class Layouts:
         app = QApplication.instance()
         if isinstance(app, QApplication):
             theme.apply_theme(app, name)
+            self._actions.redraw()
         self._actions["theme"].setChecked(name == "light")
         self._settings.set_text("theme", name)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802, D102
+        if event.type() == QEvent.Type.WindowActivate:  # a click into it raised it over them
+            QTimer.singleShot(0, self, self._raise_floating)
+        return False
+
+    def _raise_floating(self) -> None:
+        for dock in self._window.findChildren(QDockWidget):
+            if dock.isFloating() and dock.isVisible():
+                dock.raise_()
 
     # ---- private ---------------------------------------------------------------------------
 
@@ -223,3 +253,14 @@ class Layouts:
     def _show_mode(self, mode: Mode) -> None:
         self._compare.show()
         self._comparison.set_mode(mode)
+
+
+def scrolled(content: QWidget, least: QSize) -> QScrollArea:
+    """Return a dock's content in what scrolls where it is larger, so that no window grows by it."""
+    area = QScrollArea()
+    area.setWidget(content)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setMinimumSize(least)
+    return area

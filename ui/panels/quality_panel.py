@@ -33,6 +33,7 @@ from ui.shell.bridge import FeedView, Tasks
 log = logging.getLogger(__name__)
 _PERCENTS = (20, 40, 60, 80, 100)  # of either side; 40 is the vendors' default
 _DRAWN = "drawn"
+_BESIDE_PX = 560  # the least width for table and plot side by side
 _TICKS = 2  # of the window's status between two measurements, so twice a second
 
 
@@ -120,16 +121,18 @@ class QualityPanel(QWidget):
         self.table = QualityTable()
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout()
-        row.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, 4)
-        row.setSpacing(theme.GRID_PX // 2)
+        row, second = QHBoxLayout(), QHBoxLayout()
+        for part in (row, second):
+            part.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, 0)
+            part.setSpacing(theme.GRID_PX // 2)
         row.addWidget(QLabel("Region"))
         row.addWidget(self.region_box)
         row.addWidget(self.draw_button)
         row.addWidget(QLabel("True distance"))
         row.addWidget(self.distance_box)
-        row.addWidget(self.plot_box)
-        row.addWidget(self.cost, 1, Qt.AlignmentFlag.AlignRight)
+        row.addStretch(1)
+        second.addWidget(self.plot_box)
+        second.addWidget(self.cost, 1, Qt.AlignmentFlag.AlignRight)
         self._body = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._body.setSpacing(0)
         self._body.addWidget(self.table, 1)
@@ -137,6 +140,7 @@ class QualityPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(row)
+        column.addLayout(second)
         column.addWidget(self.warning)
         column.addLayout(self._body, 1)
 
@@ -212,7 +216,7 @@ class QualityPanel(QWidget):
         self._rows.link.set_drawing(False)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802, D102
-        wide = self.width() > 1.4 * self.height()
+        wide = self.width() > max(_BESIDE_PX, 1.4 * self.height())
         direction = QBoxLayout.Direction
         self._body.setDirection(direction.LeftToRight if wide else direction.TopToBottom)
 

@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QLabel, QToolBar, QToolButton, QWidget
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QLabel
 
 from lingbot_live.recording.state import RecorderState, RecorderStats
+from ui.panels.tool_row import ToolRow
 from ui.shell import theme
 from ui.shell.actions import Actions
+from ui.shell.icons import icon
 
 
-class RecordBar(QToolBar):
-    """The second row of tools."""
+class RecordBar(QObject):
+    """Its part of the tool bar."""
 
-    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
-        super().__init__("Recording", parent)
-        self.setObjectName("record_bar")
-        self.setMovable(False)
-        self.button = QToolButton()
+    def __init__(self, row: ToolRow, actions: Actions) -> None:
+        super().__init__(row)
+        self.button = row.add_worded(icon("record"), actions["record"].toolTip())
         self.button.clicked.connect(actions["record"].trigger)
-        self.addWidget(self.button)
-        self.label = QLabel()
-        self.room_label = QLabel()
+        self.label, self.room_label = QLabel(), QLabel()
         self._parts = [actions["pause_recording"], actions["mark"]]
-        self.addActions(self._parts)
-        self.addAction(actions["record_options"])
-        self.addAction(actions["export"])
-        self.addSeparator()
-        self.addWidget(self.label)
-        self.addWidget(self.room_label)
+        row.add_buttons(actions, ("pause_recording", "mark"))
+        self._figures = [row.addWidget(self.label), row.addWidget(self.room_label)]
+        row.addSeparator()
+        row.add_buttons(actions, ("snapshot", "export", "full_screen"))
+        self._is_running: bool | None = None
         self.show_stats(None, 0)
 
     def show_stats(self, stats: RecorderStats | None, marks: int) -> None:
         """Show a recording's figures and how many marks it has, or that there is none."""
         running = stats is not None
-        self.button.setText("■ Stop recording" if running else "● Record")
-        color = theme.current().warning if running else theme.current().text
-        self.button.setStyleSheet(f"color: {color}")
-        for action in self._parts:
-            action.setEnabled(running)
+        self._show_running(running)
         pause, mark = self._parts
         is_paused = stats is not None and stats.state is RecorderState.PAUSED
-        pause.setText("Go on" if is_paused else "Pause")
+        pause.setText("Go on" if is_paused else "Pause recording")
         mark.setText("Mark" if stats is None else f"Mark ({marks})")
         self.label.setText("" if stats is None else describe(stats))
         self.room_label.setText("" if stats is None else describe_room(stats))
         low = stats is not None and stats.is_space_low
         self.room_label.setStyleSheet(f"color: {theme.current().warning}" if low else "")
+
+    def _show_running(self, running: bool) -> None:
+        if running is self._is_running:
+            return
+        self._is_running = running
+        self.button.setText("Stop recording" if running else "Record")
+        self.button.setIcon(icon("end_record" if running else "record"))
+        self.button.setStyleSheet(f"color: {theme.current().warning}" if running else "")
+        for action in self._parts:
+            action.setEnabled(running)
+            action.setVisible(running)
+        for figure in self._figures:
+            figure.setVisible(running)
 
 
 def describe(stats: RecorderStats) -> str:

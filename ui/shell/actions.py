@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenuBar
 
 from lingbot_live.errors import ConfigError, did_you_mean
+from ui.shell.icons import icon
 
 Command = Callable[[], object]
 
@@ -36,7 +37,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("to_end", "To the last frame", "Ctrl+Right"),
     ActionInfo("slower", "Slower", ","),
     ActionInfo("faster", "Faster", "."),
-    ActionInfo("loop", "⟲ Loop", "L", "Begin again at the end", checkable=True),
+    ActionInfo("loop", "Loop", "L", "Begin again at the end", checkable=True),
     ActionInfo("open_file", "Open recording...", "Ctrl+O"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O"),
     ActionInfo("add_camera", "Add camera...", "A", "One more row of pictures"),
@@ -54,7 +55,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("mask", "Trust the network's mask", "", checkable=True),
     ActionInfo("keep_raw", "Keep valid raw depth", "", checkable=True),
     ActionInfo("record", "Record", "R", "Record the session, or end that"),
-    ActionInfo("pause_recording", "Pause", "P", "Pause the recording"),
+    ActionInfo("pause_recording", "Pause recording", "P", "Pause the recording"),
     ActionInfo(
         "record_options", "Recording options...", "Ctrl+R", "Folders, names, quality, new files"
     ),
@@ -146,6 +147,11 @@ class Actions:
             raise ConfigError(f"no action is called {key!r}.{did_you_mean(key, self._actions)}")
         return self._actions[key]
 
+    def redraw(self) -> None:
+        """Draw the icons in the colours of the theme in force."""
+        for key, action in self._actions.items():
+            action.setIcon(icon(key))
+
     def fill(self, bar: QMenuBar) -> None:
         """Make the menus of `MENUS`."""
         for title, keys in MENUS.items():
@@ -159,6 +165,8 @@ class Actions:
     @staticmethod
     def _make(parent: QObject, info: ActionInfo) -> QAction:
         action = QAction(info.text, parent)
+        action.setIcon(icon(info.key))
+        action.setIconText(info.text.rstrip("."))
         action.setCheckable(info.checkable)
         if info.shortcut:
             action.setShortcut(QKeySequence(info.shortcut))

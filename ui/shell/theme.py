@@ -172,6 +172,7 @@ QStatusBar::item {{ border: 0; }}
 QSplitter::handle, QMainWindow::separator {{ background: {theme.window}; width: 4px; height: 4px; }}
 QDockWidget::title {{ background: {theme.panel}; padding: 4px 8px; }}
 QToolButton {{ padding: 4px 8px; border: 1px solid transparent; border-radius: 4px; }}
+QToolButton#qt_toolbar_ext_button {{ background: {theme.accent}; padding: 0; }}
 QToolButton[popupMode="2"] {{ padding-right: 20px; }}
 DepthScale QToolButton, CompareView QToolButton, QualityPanel QToolButton {{
   border-color: {theme.line}; }}
