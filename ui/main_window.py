@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from lingbot_live import __version__
 from ui.cloud.view import CloudView, cloud_commands
+from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.devices import Devices
 from ui.controllers.losses import Losses
 from ui.controllers.opening import Opening, dropped_paths
@@ -110,7 +111,7 @@ class MainWindow(QMainWindow):
     def _build_controllers(self) -> None:
         stage, desk, actions, rows = self.stage, self.desk, self.actions_, self.rows
         self.devices = Devices(desk, parent=self)
-        self.cloud_feeds = CloudRows(stage, rows, self.cloud)
+        self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
         self.rigging = Rigging(desk, rows, self.cloud)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
         self.demo = Demo(
@@ -180,7 +181,7 @@ class MainWindow(QMainWindow):
     def _commands(self) -> dict[str, Command]:
         """Return what every action does: each part of the window says it of its own."""
         parts = (
-            self.replay, self.opening, self.feeds, self.refining, self.recording, self.saving,
+            self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}

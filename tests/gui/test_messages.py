@@ -44,12 +44,12 @@ def test_nothing_to_record_is_seen(window):
 
 def test_news_take_no_room_and_go_by_themselves(window, monkeypatch):
     monkeypatch.setattr(notices, "_NEWS_MS", 300)
-    before = window.feeds.rows.geometry()
+    before = window.rows.splitter.geometry()
     window.desk.say("Gemini 335 is there")
     window.desk.say("Gemini 336 is there")
     QApplication.processEvents()
     assert window.desk.news.text == "Gemini 335 is there\nGemini 336 is there"
-    assert window.feeds.rows.geometry() == before
+    assert window.rows.splitter.geometry() == before
     wait_for(lambda: window.desk.news.text == "")
 
 

@@ -18,7 +18,7 @@ from ui.shell import theme
 from ui.shell.bridge import FeedView
 
 PLOTTED = (
-    "plane_rms_mm", "temporal_noise_mm", "fill_share", "roi_fill_share", "z_error_mm",
+    "fill_share", "roi_fill_share", "plane_rms_mm", "temporal_noise_mm", "z_error_mm",
     "plane_distance_mm", "scale_ratio", "flying_share", "flicker_edge_mm", "rmse_m", "bias_m",
     "changed_median_mm",
 )  # fmt: skip
