@@ -101,7 +101,7 @@ class MainWindow(QMainWindow):
         self.docks = Docks(
             self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud),
             self._dock("Compare", "compare_dock", self.compare),
-            self._dock("Quality", "quality_dock", self.quality, 360),
+            self._dock("Quality", "quality_dock", self.quality, 392),
             self._dock("Camera settings", "controls_dock", self.controls, 340),
         )
         self.docks.quality.hide()
