@@ -18,6 +18,7 @@ from lingbot_live.system.outputs import check_replaceable
 from lingbot_live.system.signals import stoppable
 
 if TYPE_CHECKING:
+    from lingbot_live.calibration.board import Board
     from lingbot_live.calibration.rig import Rig
     from lingbot_live.calibration.watch import Watch
     from lingbot_live.cameras.base import Camera
@@ -65,11 +66,7 @@ def calibrate(
 
     chosen = Board.parse(board or BOARD)
     if draw is not None:
-        check_replaceable(draw)
-        chosen.save_picture(draw)
-        print(
-            f"{draw}: print it at 300 dpi without scaling, then measure a square and say its size"
-        )
+        _draw(chosen, draw)
         return
     names = _checked(addresses, output)
     check_replaceable(output, [*files_of(names), *([rig] if rig else [])])
@@ -222,6 +219,12 @@ def _look_at_recordings(
             if is_done(passed_s) or passed_s > limits.most_s:
                 break
         return {address: camera.info.serial for address, camera in cameras.items()}
+
+
+def _draw(board: Board, path: Path) -> None:
+    check_replaceable(path)
+    board.save_picture(path)
+    print(f"{path}: print it at 300 dpi without scaling, then measure a square and say its size")
 
 
 def _from_zero(address: str, camera: Camera) -> Iterator[tuple[float, str, Frame]]:

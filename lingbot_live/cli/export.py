@@ -13,6 +13,7 @@ from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
     from lingbot_live.cameras.controls import Control
+    from lingbot_live.export.job import ExportReport
 
 NAMES = "ply, pcd, images, npz, tum, mp4, mesh, rrd"
 
@@ -71,13 +72,17 @@ def export(
     except KeyboardInterrupt:
         typer.echo(f"{output}: stopped; nothing was written", err=True)
         raise typer.Exit(130) from None
+    _tell(report)
+    if report.is_damaged:
+        raise typer.Exit(1)
+
+
+def _tell(report: ExportReport) -> None:
     for remark in report.remarks:
         typer.echo(remark, err=True)
     left_out = f", {report.left_out} left out" if report.left_out else ""
     size = f"{report.bytes / 1e6:.1f} MB in {report.seconds:.1f} s"
     print(f"{report.output}: {report.frames} frames{left_out}, {size}")
-    if report.is_damaged:
-        raise typer.Exit(1)
 
 
 def _table() -> Iterator[str]:

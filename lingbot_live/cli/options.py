@@ -73,6 +73,7 @@ NoMaskOption = Annotated[
     bool, typer.Option("--no-mask", help="Also show depth that the network does not vouch for.")
 ]
 
+
 def refiner_config(
     refiner: str | None,
     *,

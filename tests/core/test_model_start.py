@@ -57,9 +57,9 @@ def test_asking_what_is_here_imports_no_library_of_a_hub(tmp_path: Path):
 )
 def test_hugging_faces_cache_is_where_its_library_puts_it(environment, hub):
     code = (
-        "from lingbot_live.model.weights import store\n"
-        "guessed = store._huggingface_folder('org/name')\n"
+        "from lingbot_live.model.weights import hub_cache\n"
+        "guessed = hub_cache.huggingface_folder('org/name')\n"
         "import huggingface_hub.constants\n"
-        "print(guessed == store._huggingface_folder('org/name'), guessed)\n"
+        "print(guessed == hub_cache.huggingface_folder('org/name'), guessed)\n"
     )
     assert in_a_new_python(code, **environment).split() == ["True", f"{hub}/models--org--name"]

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +39,7 @@ from lingbot_live.model.weights.files import (
     require_space,
     whole_file,
 )
+from lingbot_live.model.weights.hub_cache import in_huggingface_cache
 from lingbot_live.model.weights.zoo import (
     FILE_NAMES,
     HUB_ID,
@@ -52,7 +51,6 @@ from lingbot_live.model.weights.zoo import (
     published,
 )
 from lingbot_live.system.inputs import from_json, read_text, refuse_special
-from lingbot_live.system.worker import IMPORTS
 
 __all__ = [
     "RECOMMENDED", "ZOO", "Published", "Status", "Verdict", "cache_folder", "download",
@@ -155,7 +153,7 @@ def status(name: str) -> Status:
         state = "present" if _sizes_fit(folder, manifest) else "damaged"
         origin = manifest.hub if manifest else "by hand"
         return Status(name, state, path, path.stat().st_size, origin, half_cache_bytes(path))
-    path = _in_huggingface_cache(name)
+    path = in_huggingface_cache(name)
     if path is not None:
         size, half = path.stat().st_size, half_cache_bytes(path)
         return Status(name, "present", path, size, "huggingface cache", half)
@@ -171,37 +169,6 @@ def known() -> list[Status]:
     folders = sorted((cache_folder() / "models").glob("[!.]*--*"))
     others = [folder.name.replace("--", "/", 1) for folder in folders if folder not in listed]
     return found + [status(name) for name in others]
-
-
-def _in_huggingface_cache(name: str) -> Path | None:
-    if not _huggingface_folder(hub_id(name)).is_dir():
-        return None  # without the import, which takes a second
-    with IMPORTS:
-        from huggingface_hub import try_to_load_from_cache
-
-    for file_name in FILE_NAMES:
-        found = try_to_load_from_cache(hub_id(name), file_name)
-        if isinstance(found, str):
-            return Path(found)
-    return None
-
-
-def _huggingface_folder(repo: str) -> Path:
-    """Return where Hugging Face's own cache keeps a model (its documented layout and variables)."""
-    imported = sys.modules.get("huggingface_hub.constants")
-    if imported is not None:
-        root = str(imported.HF_HUB_CACHE)
-    else:
-        environ = os.environ
-        home = environ.get("HF_HOME") or os.path.join(
-            environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"
-        )
-        root = (
-            environ.get("HF_HUB_CACHE")
-            or environ.get("HUGGINGFACE_HUB_CACHE")
-            or os.path.join(home, "hub")
-        )
-    return Path(os.path.expandvars(root)).expanduser() / f"models--{repo.replace('/', '--')}"
 
 
 def _read_manifest(folder: Path) -> Listing | None:

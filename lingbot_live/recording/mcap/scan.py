@@ -13,16 +13,16 @@ import io
 import logging
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
-from mcap.records import Channel, ChunkIndex, Metadata, Schema
+from mcap.records import Channel, ChunkIndex, Schema
 
 from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.recording.mcap.definitions import DEFINITIONS, define, put
 from lingbot_live.recording.mcap.places import (
     Budget,
     ChunkPlace,
@@ -41,7 +41,6 @@ from lingbot_live.recording.mcap.records import (
     MAGIC,
     MESSAGE,
     MESSAGE_INDEX,
-    METADATA,
     MOST_SMALL,
     MOST_TIME_NS,
     PREFIX,
@@ -124,9 +123,9 @@ def _read_summary(source: ByteSource) -> _Summary | None:
             if opcode == CHUNK_INDEX:
                 summary.chunks.append(ChunkIndex.read(_stream(body)))
             elif opcode == SCHEMA:
-                _put(summary.schemas, Schema.read(_stream(body)))
+                put(summary.schemas, Schema.read(_stream(body)))
             elif opcode == CHANNEL:
-                _put(summary.channels, Channel.read(_stream(body)))
+                put(summary.channels, Channel.read(_stream(body)))
     except _FAULTS as error:
         log.debug("%s: no usable summary: %s", source.path, error)
         return None
@@ -189,8 +188,8 @@ def _read_front(source: ByteSource, index: FileIndex) -> None:
         opcode, length = PREFIX.unpack(source.read(at, 9))
         if opcode == _UNREADABLE:
             raise CorruptRecordingError("what stands before the chunks is damaged")
-        if opcode in _DEFINITIONS:
-            _define(index, opcode, source.read(at + 9, min(length, MOST_SMALL)))
+        if opcode in DEFINITIONS:
+            define(index, opcode, source.read(at + 9, min(length, MOST_SMALL)))
         elif opcode in _KNOWN:
             return
         at += 9 + length
@@ -284,8 +283,8 @@ class _Walk:
         if opcode == MESSAGE_INDEX:
             (size,) = struct.unpack_from("<I", source.read(at + 9, 6), 2)
             return bool(size == length - 6 and size % 16 == 0 and size <= MOST_SMALL)
-        if opcode in _DEFINITIONS:
-            _define(FileIndex(), opcode, source.read(at + 9, min(length, MOST_SMALL)))
+        if opcode in DEFINITIONS:
+            define(FileIndex(), opcode, source.read(at + 9, min(length, MOST_SMALL)))
             return True
         return self._is_plausible(at + 9 + length)
 
@@ -321,8 +320,8 @@ class _Walk:
             channel, _, time_ns = struct.unpack("<HIQ", source.read(at + 9, 14))
             if time_ns < MOST_TIME_NS:
                 index.add(channel, -1, np.array([[time_ns, at]], np.int64))
-        elif opcode in _DEFINITIONS and not (self._is_past_data(opcode) and index.chunks):
-            _define(index, opcode, source.read(at + 9, length))
+        elif opcode in DEFINITIONS and not (self._is_past_data(opcode) and index.chunks):
+            define(index, opcode, source.read(at + 9, length))
 
     def _is_past_data(self, opcode: int) -> bool:
         """Whether definitions come from a summary whose checksum was wrong."""
@@ -352,7 +351,7 @@ class _Walk:
         data = unpack_chunk(self._source.read(at, head.length))
         for opcode, place, length in record_places(data):
             if opcode in (SCHEMA, CHANNEL):
-                _define(self._index, opcode, data[place + 9 : place + 9 + length])
+                define(self._index, opcode, data[place + 9 : place + 9 + length])
         return index_chunk(data)
 
 
@@ -392,37 +391,6 @@ def _fits(found: list[tuple[int, Pairs]], head: ChunkHead, index: FileIndex) -> 
 
 def _same(a: dict[int, Pairs], b: dict[int, Pairs]) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[c], b[c]) for c in a)
-
-
-def _define(index: FileIndex, opcode: int, body: bytes) -> None:
-    """Note a definition; CorruptRecordingError where it does not fill its record."""
-    stream = io.BytesIO(body)
-    note = _DEFINITIONS[opcode]
-    note(index, ReadDataStream(stream))
-    if stream.tell() != len(body):
-        raise CorruptRecordingError("a record is longer than what it says")
-
-
-def _note_metadata(index: FileIndex, stream: Any) -> None:
-    found = Metadata.read(stream)
-    index.metadata.append((found.name, found.metadata))
-
-
-def _note_header(index: FileIndex, stream: Any) -> None:
-    index.profile = stream.read_prefixed_string()
-    stream.read_prefixed_string()  # the library that wrote it
-
-
-def _put(into: dict[int, Any], found: Schema | Channel) -> None:
-    into[found.id] = found
-
-
-_DEFINITIONS: dict[int, Callable[[FileIndex, Any], None]] = {
-    HEADER: _note_header,
-    SCHEMA: lambda index, stream: _put(index.schemas, Schema.read(stream)),
-    CHANNEL: lambda index, stream: _put(index.channels, Channel.read(stream)),
-    METADATA: _note_metadata,
-}
 
 
 def _stream(body: bytes) -> ReadDataStream:
