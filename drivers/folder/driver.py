@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from drivers.folder import layouts, pictures
 from drivers.folder.layouts import Item
 from drivers.folder.lens import Lens
@@ -25,7 +27,7 @@ from lingbot_live.errors import (
     CameraNotFoundError,
     EndOfStreamError,
 )
-from lingbot_live.frame import Alignment, Calibration, ColorImage, Intrinsics
+from lingbot_live.frame import Alignment, Calibration, ColorImage, DepthMap, Intrinsics
 from lingbot_live.registration import LiveRegistration
 from lingbot_live.system.held import Held
 
@@ -42,6 +44,7 @@ class Pair:
     depth: pictures.Depth  # (H, W)
     calibration: Calibration
     alignment: Alignment = Alignment.NONE
+    truth_m: DepthMap | None = None  # (H, W) where it is known
 
 
 class FolderDriver(Driver):
@@ -158,6 +161,7 @@ class FolderCamera(Camera):
             device_timestamp_us=self._stamp_us(item),
             alignment=pair.alignment,
             label=self._items[item].label,
+            reference_m=pair.truth_m,
             out_of_range=pair.depth.out_of_range,
         )
 
@@ -191,7 +195,7 @@ class FolderCamera(Camera):
             raise BadFrameError(item.fault)
         depth = pictures.read_depth(item.depth, item.depth_scale_m)
         color = pictures.read_color(item.color, depth.size)
-        pair = self._aligned(item, color, depth)
+        pair = replace(self._aligned(item, color, depth), truth_m=_truth_m(item, depth.size))
         for array in (pair.color, pair.depth.raw):
             array.setflags(write=False)
         return pair
@@ -226,6 +230,18 @@ class FolderCamera(Camera):
     def _cam_close(self) -> None:
         self.playback = self._pace = None
         self._items, self._cache, self._cached_bytes, self._faults = [], {}, 0, {}
+
+
+def _truth_m(item: Item, size: tuple[int, int]) -> DepthMap | None:
+    if item.truth is None:
+        return None
+    truth = pictures.read_depth(item.truth, item.depth_scale_m)
+    if truth.size != size:
+        raise BadFrameError(
+            f"{item.truth}: true depth is {truth.size[1]}x{truth.size[0]} but depth "
+            f"{size[1]}x{size[0]}; they must be pixel by pixel the same view"
+        )
+    return np.multiply(truth.raw, np.float32(truth.scale_m), dtype=np.float32)
 
 
 def _color(item: Item) -> ColorImage:

@@ -2,6 +2,7 @@
 
 =========  =====================================================================================
 example    ``rgb.png`` or ``.jpg``, ``raw_depth.png`` (16 bit, mm), ``intrinsics.txt`` (3x3, pixels)
+           and, where the true depth is known, ``truth_depth.png``, stored like the raw one
 examples   a folder of such folders, in the order of their names
 tum        ``rgb.txt`` and ``depth.txt`` (``timestamp path`` a line) paired by nearest time stamp
            within 20 ms, or ``associations.txt``; 5000 units per metre. Stamps are in s, or whole
@@ -22,7 +23,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,7 @@ class Item:
     depth_lens: Lens | None = None  # where depth has one of its own, not aligned to colour
     T_color_depth: Extrinsics = field(default_factory=Extrinsics)
     fault: str = ""  # why it has no calibration
+    truth: Path | None = None  # true depth, aligned to colour, in the units of depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,9 @@ def _example(path: Path) -> Sequence:
     if missing or color is None:
         raise BadRecordingError(f"{path}: {' and '.join(missing)} missing beside the others")
     lens = read_lens(needed[1])
-    scale_m = _scale_m(lens, _MILLIMETRE_M)
-    return Sequence("example", [Item(path.name, color, needed[0], lens, scale_m)])
+    item = Item(path.name, color, needed[0], lens, _scale_m(lens, _MILLIMETRE_M))
+    truth = path / "truth_depth.png"
+    return Sequence("example", [replace(item, truth=truth) if truth.exists() else item])
 
 
 def _examples(path: Path) -> Sequence:

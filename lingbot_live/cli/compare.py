@@ -123,8 +123,10 @@ def compare(
 def evaluate(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of RGB-D examples.")],
     refiner: Refiners = None,
-    protocol: Annotated[str, typer.Option(help="blocks, sparse or both.")] = "both",
-    seeds: Annotated[int, typer.Option(min=1, help="Masks per example.")] = 1,
+    protocol: Annotated[
+        str, typer.Option(help="blocks, sparse, both, objects, glass (with mask.png), or all.")
+    ] = "all",
+    seeds: Annotated[int, typer.Option(min=1, help="Masks per example.")] = 3,
     max_depth: Annotated[
         float, typer.Option(min=0.1, help="Raw depth beyond, in metres, counts as not measured.")
     ] = 20.0,
@@ -137,14 +139,17 @@ def evaluate(
     from lingbot_live.quality.evaluation import EvalSettings
     from lingbot_live.refiners.baselines import BASELINES
 
-    chosen = ("blocks", "sparse") if protocol == "both" else (protocol,)
-    settings = EvalSettings(chosen, seeds, max_depth, frames)
+    several = {"both": tuple(evaluation.PROTOCOLS), "all": EvalSettings().protocols}
+    settings = EvalSettings(several.get(protocol, (protocol,)), seeds, max_depth, frames)
     names = refiner or [*BASELINES, "guided"]
     for name in names:
         evaluation.create(name).close()
     examples = evaluation.examples(folder, settings)
+    masks = evaluation.read_masks(folder, examples)
     with progress_bar("pictures refined") as show:
-        rows = list(evaluation.evaluate(examples, names, settings, show))
+        rows = list(evaluation.evaluate(examples, names, settings, show, masks))
+    if not rows:
+        raise ConfigError(f"eval {folder}: {protocol} needs a mask.png beside the images")
     if as_json:
         _print_json([_row(row) for row in rows])
     elif as_csv:
@@ -212,21 +217,39 @@ def _print_measured(
 
 
 def _print_eval(rows: list[EvalRow], examples: int, seeds: int) -> None:
-    print(f"{examples} examples, {seeds} mask(s) each; errors on hidden pixels (reference: on all)")
+    print(f"{examples} examples, {seeds} mask(s) each; errors on hidden pixels")
+    print("(glass: in the mask, reference: on all). /nearest: geometric mean over examples.")
+    nearest = {row.protocol: row for row in rows if row.refiner.name == "nearest"}
     telea = {row.protocol: row.numbers["absrel_all"] for row in rows if row.refiner.name == "telea"}
     table = []
     for row in rows:
         n = row.numbers
         by = n["absrel_all"] / telea[row.protocol] if row.protocol in telea else math.nan
+        mean = row.over(nearest[row.protocol]) if row.protocol in nearest else math.nan
         table.append([
-            row.protocol, str(row.refiner), f"{n['absrel_all']:.4f}",
-            f"{by:.2f}" if math.isfinite(by) else "-", f"{n['rmse_all_m']:.4f}",
-            *(f"{n[f'delta_{t}_all']:.3f}" for t in (125, 110, 105, 103)),
+            row.protocol, str(row.refiner), f"{n['absrel_all']:.4f}", _ratio(mean), _ratio(by),
+            f"{n['rmse_all_m']:.4f}", *(f"{n[f'delta_{t}_all']:.3f}" for t in (125, 110, 105, 103)),
             f"{100 * n['coverage_share']:.1f}", f"{n['refine_ms']:.0f}",
         ])  # fmt: skip
-    heads = ["protocol", "refiner", "REL", "/telea", "RMSE m"]
+    heads = ["protocol", "refiner", "REL", "/nearest", "/telea", "RMSE m"]
     heads += ["<1.25", "<1.10", "<1.05", "<1.03", "fill %", "ms"]
     _print_table(heads, sorted(table, key=lambda r: r[0]))
+    print("\nREL of each example")
+    _print_examples(rows)
+
+
+def _print_examples(rows: list[EvalRow]) -> None:
+    names = list(dict.fromkeys(str(row.refiner) for row in rows))
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        for example, value in row.by_example.items():
+            cells.setdefault((row.protocol, example), {})[str(row.refiner)] = f"{value:.4f}"
+    table = [[*key, *(found.get(name, "-") for name in names)] for key, found in cells.items()]
+    _print_table(["protocol", "example", *names], sorted(table, key=lambda r: r[0]))
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
 
 
 def _print_table(heads: list[str], rows: list[list[str]]) -> None:

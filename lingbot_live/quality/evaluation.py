@@ -1,8 +1,9 @@
 """The masked-depth protocol over a directory of RGB-D examples: a table like a paper's.
 
 Part of the valid raw depth is hidden, the refiner gets the rest, and its result is compared on the
-hidden pixels alone (see `lingbot_live.quality.depth_errors`). Where frames carry a true depth, a
-third column compares the whole refined image with it, nothing hidden.
+hidden pixels alone (see `lingbot_live.quality.depth_errors`). An example with a ``mask.png`` has
+whole objects hidden, too. Where frames carry a true depth, the refined image is compared with it,
+nothing hidden: inside the mask (glass), or everywhere where there is none.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.readings import OFFLINE, every_frame
 from lingbot_live.config import RefinerConfig
-from lingbot_live.errors import ConfigError, did_you_mean
+from lingbot_live.errors import BadRecordingError, ConfigError, did_you_mean
 from lingbot_live.frame import DepthMap, Frame, Mask, RefinerInfo
 from lingbot_live.quality.depth_errors import hide, mask_blocks, mask_sparse, reference_errors
 from lingbot_live.quality.measures import Numbers
@@ -30,22 +32,27 @@ PROTOCOLS: dict[str, Callable[[Mask, np.random.Generator], Mask]] = {
     "blocks": mask_blocks,
     "sparse": mask_sparse,
 }
-REFERENCE = "reference"  # compared with the frame's own truth
+OBJECTS = "objects"  # what the example's mask covers is hidden
+GLASS = "glass"  # what the mask covers is compared with the frame's own truth
+REFERENCE = "reference"  # all of it is
+_GROWN = 0.005  # of the width, by which each seed but the first hides more around objects
+_NO_MASKS: Mapping[str, Mask] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class EvalSettings:
     """What is hidden, how often, and which examples count."""
 
-    protocols: tuple[str, ...] = ("blocks", "sparse")
-    seeds: int = 1  # masks per example
+    protocols: tuple[str, ...] = (*PROTOCOLS, OBJECTS, GLASS)  # the last two where there are masks
+    seeds: int = 3  # masks per example
     most_depth_m: float = 20.0  # raw depth beyond is an outlier: neither shown nor compared
     most_examples: int = 100
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.protocols if name not in PROTOCOLS]
+        known = (*PROTOCOLS, OBJECTS, GLASS)
+        unknown = [name for name in self.protocols if name not in known]
         if unknown:
-            raise ConfigError(f"protocol {unknown[0]!r}; known: {', '.join(PROTOCOLS)}, both")
+            raise ConfigError(f"protocol {unknown[0]!r}; known: {', '.join(known)}, both, all")
         if self.seeds < 1 or self.most_depth_m <= 0:
             raise ConfigError("eval: at least one seed and a positive largest depth are needed")
 
@@ -58,6 +65,15 @@ class EvalRow:
     protocol: str
     numbers: Numbers  # `absrel_all`, `rmse_all_m`, `delta_125_all`, ..., `refine_ms`
     by_example: dict[str, float]  # `absrel_all` of each example
+
+    def over(self, other: EvalRow) -> float:
+        """Return the geometric mean over examples of this error by ``other``'s; nan without one.
+
+        So no example counts for more because it is harder.
+        """
+        pairs = [(self.by_example[name], value) for name, value in other.by_example.items()]
+        ratios = [mine / value for mine, value in pairs if mine > 0 and value > 0]
+        return float(np.exp(np.mean(np.log(ratios)))) if ratios else float("nan")
 
 
 def create(text: str) -> Refiner:
@@ -88,66 +104,132 @@ def examples(address: str, settings: EvalSettings) -> list[Frame]:
         return [_without_outliers(frame, settings.most_depth_m) for frame in some]
 
 
+def read_masks(address: str, frames: Sequence[Frame]) -> dict[str, Mask]:
+    """Return by label what each example's ``mask.png`` covers (all but 0), (H, W), if it has one.
+
+    Raises:
+        BadRecordingError: a mask is unreadable, or of another size than its example.
+    """
+    folder = Path(address.removeprefix("folder:")).expanduser()
+    found = {}
+    for frame in frames:
+        inside = folder / frame.label
+        path = (inside if inside.is_dir() else folder) / "mask.png"
+        if frame.label and path.exists():
+            found[frame.label] = _read_mask(path, frame)
+    return found
+
+
+def _read_mask(path: Path, frame: Frame) -> Mask:
+    import cv2
+
+    data = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if image is None:
+        raise BadRecordingError(f"{path}: not a readable image; save it again as PNG")
+    mask = image if image.ndim == 2 else image[..., :3].max(-1)
+    if mask.shape != frame.depth_raw.shape:
+        raise BadRecordingError(
+            f"{path}: the mask is {mask.shape[1]}x{mask.shape[0]}, its example "
+            f"{frame.intrinsics.width}x{frame.intrinsics.height}; they must be the same view"
+        )
+    return np.asarray(mask > 0)
+
+
 def evaluate(
     frames: Sequence[Frame],
     refiners: Sequence[str],
     settings: EvalSettings,
     progress: Callable[[int, int | None], None] = lambda _done, _all: None,
+    masks: Mapping[str, Mask] = _NO_MASKS,
 ) -> Iterator[EvalRow]:
     """Yield a row per refiner and protocol as each is done.
 
-    The masks depend on the example, the protocol and the seed alone, so every refiner, on every
-    machine, fills the same holes. ``progress`` hears how many pictures are refined, and of how
-    many.
+    What is hidden depends on the example, the protocol and the seed alone, so every refiner, on
+    every machine, fills the same holes. ``progress`` hears how many pictures are refined, and of
+    how many; ``masks`` are the examples' by label (H, W).
 
     Raises:
         ConfigError: an unknown refiner.
         RefinerError: a refiner fails.
     """
-    known = [frame for frame in frames if frame.reference_m is not None]
-    tables = [(protocol, frames, settings.seeds) for protocol in settings.protocols]
-    tables += [(REFERENCE, known, 1)] if known else []
+    tables = _tables(frames, settings, masks)
     total = len(refiners) * sum(len(some) * seeds for _, some, seeds in tables)
     done = itertools.count(1)
     for text in refiners:
         engine = create(text)
         try:
             for protocol, some, seeds in tables:
-                yield _row(engine, protocol, some, seeds, lambda: progress(next(done), total))
+                tick = lambda: progress(next(done), total)  # noqa: E731
+                yield _row(engine, protocol, some, seeds, tick, masks)
         finally:
             engine.close()
 
 
+def _tables(
+    frames: Sequence[Frame], settings: EvalSettings, masks: Mapping[str, Mask]
+) -> list[tuple[str, Sequence[Frame], int]]:
+    """Return the protocols that these examples allow, the examples of each, and how many masks."""
+    masked = [frame for frame in frames if frame.label in masks]
+    known = [frame for frame in frames if frame.reference_m is not None]
+    allowed = {
+        **dict.fromkeys(PROTOCOLS, (frames, settings.seeds)),
+        OBJECTS: ([frame for frame in masked if frame.reference_m is None], settings.seeds),
+        GLASS: ([frame for frame in masked if frame.reference_m is not None], 1),
+    }
+    tables = [(protocol, *allowed[protocol]) for protocol in settings.protocols]
+    tables.append((REFERENCE, [frame for frame in known if frame.label not in masks], 1))
+    return [(protocol, some, seeds) for protocol, some, seeds in tables if some]
+
+
 def _row(
-    engine: Refiner, protocol: str, frames: Sequence[Frame], seeds: int, tick: Callable[[], None]
+    engine: Refiner,
+    protocol: str,
+    frames: Sequence[Frame],
+    seeds: int,
+    tick: Callable[[], None],
+    masks: Mapping[str, Mask],
 ) -> EvalRow:
     by_example: dict[str, float] = {}
     rows: list[Numbers] = []
     for number, frame in enumerate(frames):
         some = []
         for seed in range(seeds):
-            some.append(_one(engine, protocol, frame, number, seed))
+            shown, truth_m = _masked(protocol, frame, number, seed, masks.get(frame.label))
+            some.append(_one(engine, shown, truth_m))
             tick()
         by_example[frame.label or str(number)] = mean_numbers(some)["absrel_all"]
         rows.append(mean_numbers(some))
     return EvalRow(engine.info, protocol, mean_numbers(rows), by_example)
 
 
-def _one(engine: Refiner, protocol: str, frame: Frame, number: int, seed: int) -> Numbers:
-    shown, truth_m = _masked(protocol, frame, number, seed)
+def _one(engine: Refiner, shown: Frame, truth_m: DepthMap) -> Numbers:
     refined = engine.refine(shown)
     numbers = reference_errors(refined.depth_m, truth_m)
     numbers["refine_ms"] = (refined.finished_ns - refined.started_ns) / 1e6
     return numbers
 
 
-def _masked(protocol: str, frame: Frame, number: int, seed: int) -> tuple[Frame, DepthMap]:
+def _masked(
+    protocol: str, frame: Frame, number: int, seed: int, mask: Mask | None = None
+) -> tuple[Frame, DepthMap]:
     """Return what the refiner may see, and the depth (H, W) metres it is compared with."""
-    if protocol == REFERENCE and frame.reference_m is not None:
-        return frame, frame.reference_m
-    rng = np.random.default_rng((zlib.crc32(protocol.encode()), number, seed))
-    hidden = PROTOCOLS[protocol](frame.depth_raw > 0, rng)
+    if protocol in (REFERENCE, GLASS) and frame.reference_m is not None:
+        return frame, frame.reference_m if mask is None else frame.reference_m * mask
+    if protocol == OBJECTS and mask is not None:
+        hidden = _grown(mask, round(seed * _GROWN * mask.shape[1])) & (frame.depth_raw > 0)
+    else:
+        rng = np.random.default_rng((zlib.crc32(protocol.encode()), number, seed))
+        hidden = PROTOCOLS[protocol](frame.depth_raw > 0, rng)
     return hide(frame, hidden), np.where(hidden, frame.depth_m, np.float32(0))
+
+
+def _grown(mask: Mask, by_px: int) -> Mask:
+    """Return the mask with ``by_px`` more on every side: a sensor loses what is around, too."""
+    import cv2
+
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * by_px + 1, 2 * by_px + 1))
+    return np.asarray(cv2.dilate(mask.view(np.uint8), kernel) > 0)
 
 
 def _without_outliers(frame: Frame, most_m: float) -> Frame:

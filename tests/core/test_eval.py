@@ -11,8 +11,8 @@ from rgbd_folder import write_examples
 from typer.testing import CliRunner
 
 from lingbot_live.cli import main
-from lingbot_live.errors import ConfigError
-from lingbot_live.frame import Calibration, Frame, Intrinsics
+from lingbot_live.errors import BadRecordingError, ConfigError
+from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinerInfo
 from lingbot_live.quality import evaluation
 from lingbot_live.quality.depth_errors import rel_error
 from lingbot_live.quality.evaluation import EvalSettings, evaluate, examples
@@ -173,6 +173,84 @@ def test_the_real_examples_rank_as_published(testdata):
         assert telea / nearest == pytest.approx(ratio, rel=0.05)
         bar = {"blocks": 0.95, "sparse": 0.90}[protocol]
         assert rows["guided", protocol] < bar * telea
+
+
+def with_mask(folder, size=None):
+    """The box of `rgbd_folder.scene` as the example's mask."""
+    mask = np.zeros((120, 160), np.uint8)
+    mask[40:90, 40:80] = 7
+    cv2.imwrite(str(folder / "mask.png"), mask if size is None else mask[: size[0], : size[1]])
+    return folder
+
+
+def test_what_a_mask_covers_is_hidden_and_each_seed_hides_more(tmp_path):
+    folder = write_examples(tmp_path / "e", 2)
+    with_mask(folder / "0")
+    settings = EvalSettings()
+    frames = examples(str(folder), settings)
+    masks = evaluation.read_masks(str(folder), frames)
+    assert masks.keys() == {"0"}
+    hidden = [
+        evaluation._masked("objects", frames[0], 0, seed, masks["0"])[1] > 0 for seed in range(3)
+    ]
+    np.testing.assert_array_equal(hidden[0], masks["0"])
+    assert hidden[0].sum() < hidden[1].sum() < hidden[2].sum()
+    rows = {row.protocol: row for row in evaluate(frames, ["nearest"], settings, masks=masks)}
+    assert rows.keys() == {"blocks", "sparse", "objects"}
+    assert rows["objects"].by_example.keys() == {"0"}
+
+
+def test_glass_is_compared_with_its_truth_inside_the_mask_alone(tmp_path):
+    folder = with_mask(write_examples(tmp_path / "e", 1) / "0")
+    truth = np.full((120, 160), 9000, np.uint16)
+    truth[40:90, 40:80] = 1000  # measured: 800
+    cv2.imwrite(str(folder / "truth_depth.png"), truth)
+    settings = EvalSettings(("glass",))
+    frames = examples(str(folder), settings)  # the folder of the example itself
+    masks = evaluation.read_masks(str(folder), frames)
+    (row,) = evaluate(frames, ["nearest"], settings, masks=masks)
+    assert row.protocol == "glass"
+    assert row.numbers["absrel_all"] == pytest.approx(0.2, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda folder: with_mask(folder, (50, 60)), "mask is 60x50, its example 160x120"),
+        (lambda folder: (folder / "mask.png").write_bytes(b"no image"), "not a readable image"),
+        (lambda folder: (folder / "mask.png").write_bytes(b""), "not a readable image"),
+    ],
+)
+def test_a_bad_mask_is_named(tmp_path, spoil, error):
+    folder = write_examples(tmp_path / "e", 1)
+    spoil(folder / "0")
+    with pytest.raises(BadRecordingError, match=f"0.mask.png: .*{error}"):
+        evaluation.read_masks(str(folder), examples(str(folder), EvalSettings()))
+
+
+def test_a_true_depth_of_another_size_is_named(tmp_path):
+    folder = write_examples(tmp_path / "e", 1)
+    cv2.imwrite(str(folder / "0" / "truth_depth.png"), np.ones((20, 30), np.uint16))
+    with pytest.raises(BadRecordingError, match=r"truth_depth.png: true depth is 30x20"):
+        examples(str(folder), EvalSettings())
+
+
+def test_the_geometric_mean_lets_no_example_count_for_more():
+    nearest = evaluation.EvalRow(RefinerInfo("nearest"), "blocks", {}, {"a": 0.5, "b": 0.01})
+    row = evaluation.EvalRow(RefinerInfo("x"), "blocks", {}, {"a": 0.25, "b": 0.02})
+    assert row.over(nearest) == pytest.approx(1)
+
+
+def test_protocols_that_need_masks_say_so(tmp_path):
+    folder = write_examples(tmp_path / "e", 1)
+    runner = CliRunner()
+    done = runner.invoke(main.app, ["eval", str(folder), "--protocol", "objects"])
+    assert isinstance(done.exception, ConfigError)
+    assert "mask.png" in str(done.exception)
+    with_mask(folder / "0")
+    table = runner.invoke(main.app, ["eval", str(folder)], catch_exceptions=False).output
+    assert "/nearest" in table
+    assert "objects" in table.split("REL of each example")[1]
 
 
 def test_progress_counts_every_picture(tmp_path):
