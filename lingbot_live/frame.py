@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ ColorImage = npt.NDArray[np.uint8]  # (H, W, 3) RGB
 RawDepth = npt.NDArray[np.uint16]  # (H, W) sensor units, 0 = no measurement
 DepthMap = npt.NDArray[np.float32]  # (H, W) metres, 0 = invalid
 Mask = npt.NDArray[np.bool_]  # (H, W)
+OriginMap = npt.NDArray[np.uint8]  # (H, W) of `Origin`
 Matrix = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
 
@@ -281,6 +282,15 @@ class Frame:
         return np.multiply(self.depth_raw, np.float32(self.depth_scale_m), dtype=np.float32)
 
 
+class Origin(IntEnum):
+    """What a refined pixel rests on."""
+
+    MEASURED = 0
+    COMPLETED = 1  # interpolated from around the hole
+    STANDING = 2  # a guess: a body stands there, upright on what lies below
+    CONTINUED = 3  # a guess: the plane around the hole goes on
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RefinedFrame:
     """A refiner's result together with the Frame it came from. Immutable."""
@@ -291,6 +301,7 @@ class RefinedFrame:
     refiner: RefinerInfo
     started_ns: int  # host monotonic clock
     finished_ns: int
+    origin: OriginMap | None = None  # (H, W) of `Origin`, where the refiner tells
 
     def __post_init__(self) -> None:
         who = f"refiner {self.refiner.name}"

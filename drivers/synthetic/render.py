@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,12 @@ class View:
             back = np.concatenate([at[rows], other - at[rows]], -1)
             blocked[rows] = self.stage.blocked(back, 1.0)
         return blocked & (self.through_m > 0)
+
+    def shows(self, body: Mesh) -> Mask:
+        """Where ``body`` is the first surface, (H, W)."""
+        rays = self.stage.world_rays(self.intrinsics)
+        t = _scene_of([body]).cast_rays(_tensor(rays))["t_hit"].numpy()
+        return np.asarray(np.abs(t - self.depth_m) < 1e-3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +108,21 @@ def _glass_scene() -> Any:
 
 
 class Stage:
-    """The room at one phase, ready for rays. Rays are (..., 6): origin and direction, metres."""
+    """The room at one phase, ready for rays. Rays are (..., 6): origin and direction, metres.
 
-    def __init__(self, phase: float) -> None:
-        self.turn, self.position = scene.camera_pose(phase)
-        self._mover = scene.person(phase)
+    ``pose`` puts the camera elsewhere (as `scene.camera_pose` returns it), ``bodies`` are put into
+    the room.
+    """
+
+    def __init__(
+        self,
+        phase: float,
+        pose: tuple[Floats, Floats] | None = None,
+        bodies: Sequence[Mesh] = (),
+    ) -> None:
+        self.turn, self.position = pose or scene.camera_pose(phase)
+        self._mover = merged([scene.person(phase), *bodies])
+        self._about = merged([_attributes(), *bodies]) if bodies else _attributes()
         self._scene = _scene_of([scene.opaque(), self._mover])
 
     def world_rays(self, intrinsics: Intrinsics) -> Floats:
@@ -135,7 +151,7 @@ class Stage:
         rest, normal, calm = self._surface(triangle, uv, place, moves)
         away = _dot(normal, rays[:, 3:]) > 0
         normal[away] *= -1
-        about = _attributes()
+        about = self._about
         material = about.material[triangle]
         color = albedo(material, rest, calm, about.color[triangle])
         return Hit(t, place, rest, normal, color, material)
@@ -144,7 +160,7 @@ class Stage:
         self, triangle: npt.NDArray[np.int64], uv: Floats, place: Floats, moves: Mask
     ) -> tuple[Floats, Floats, Floats]:
         """Place at rest, smooth normal now, smooth normal at rest; each (N, 3)."""
-        about = _attributes()
+        about = self._about
         corner = about.triangles[triangle]
         weights = np.stack([1 - uv[:, 0] - uv[:, 1], uv[:, 0], uv[:, 1]], -1)
         calm = np.einsum("nk,nkc->nc", weights, about.normals[corner])
@@ -370,7 +386,13 @@ def render(
     phase: float, intrinsics: Intrinsics, cancelled: Callable[[], bool] = lambda: False
 ) -> View | None:
     """Return the view at ``phase``; None when ``cancelled`` said so between two strips."""
-    stage = Stage(phase)
+    return look(Stage(phase), intrinsics, cancelled)
+
+
+def look(
+    stage: Stage, intrinsics: Intrinsics, cancelled: Callable[[], bool] = lambda: False
+) -> View | None:
+    """Return the view of a stage; None when ``cancelled`` said so between two strips."""
     painter = _Painter(stage, intrinsics)
     for rows in _strips(intrinsics.height):
         if cancelled():

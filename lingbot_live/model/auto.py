@@ -53,7 +53,7 @@ def create_auto(config: RefinerConfig) -> Refiner:
             return create_lingbot(replace(config, name="lingbot", model=store.RECOMMENDED))
         except RefinerError as error:
             reason = str(error)
-    refiner = create_guided(config)
+    refiner = create_guided(replace(config, name="guided", model=""))
     note = f"{refiner.info.note}. LingBot-Depth is not used: {reason}"
     refiner.info = replace(refiner.info, note=note, lacks=reason)
     return refiner

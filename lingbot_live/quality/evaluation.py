@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from lingbot_live.cameras import registry
+from lingbot_live.cameras.pictures import decode_picture
 from lingbot_live.cameras.readings import OFFLINE, every_frame
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import BadRecordingError, ConfigError, did_you_mean
@@ -27,6 +28,7 @@ from lingbot_live.quality.measures import Numbers
 from lingbot_live.quality.meter import mean_numbers
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.refiners.baselines import BASELINES, create_baseline
+from lingbot_live.system.inputs import refuse_special
 
 PROTOCOLS: dict[str, Callable[[Mask, np.random.Generator], Mask]] = {
     "blocks": mask_blocks,
@@ -123,10 +125,11 @@ def read_masks(address: str, frames: Sequence[Frame]) -> dict[str, Mask]:
 def _read_mask(path: Path, frame: Frame) -> Mask:
     import cv2
 
-    data = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if image is None:
-        raise BadRecordingError(f"{path}: not a readable image; save it again as PNG")
+    try:
+        refuse_special(path)
+        image = decode_picture(path.read_bytes(), cv2.IMREAD_UNCHANGED)
+    except (OSError, ValueError) as error:
+        raise BadRecordingError(f"{path}: not a readable mask ({error}); save it as PNG") from error
     mask = image if image.ndim == 2 else image[..., :3].max(-1)
     if mask.shape != frame.depth_raw.shape:
         raise BadRecordingError(

@@ -13,7 +13,7 @@ import numpy as np
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import RefinerError, blaming
-from lingbot_live.frame import DepthMap, Frame, Mask, RefinedFrame, RefinerInfo
+from lingbot_live.frame import DepthMap, Frame, Mask, OriginMap, RefinedFrame, RefinerInfo
 
 
 class Refiner(ABC):
@@ -24,6 +24,7 @@ class Refiner(ABC):
     """
 
     tokens: int | None = None
+    origin: OriginMap | None = None  # (H, W) of `Origin`, of the last frame, where it is told
 
     def __init__(self, info: RefinerInfo) -> None:
         self.info = info
@@ -38,7 +39,8 @@ class Refiner(ABC):
         started_ns = time.monotonic_ns()
         with blaming(f"refiner {self.info.name}", RefinerError):
             depth_m, mask = self._refine(frame)
-            return RefinedFrame(frame, depth_m, mask, self.info, started_ns, time.monotonic_ns())
+            done_ns = time.monotonic_ns()
+            return RefinedFrame(frame, depth_m, mask, self.info, started_ns, done_ns, self.origin)
 
     def adopt(self, config: RefinerConfig) -> bool:
         """Go on under settings that differ in tokens, mask or raw depth kept.

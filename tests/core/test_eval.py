@@ -217,8 +217,8 @@ def test_glass_is_compared_with_its_truth_inside_the_mask_alone(tmp_path):
     ("spoil", "error"),
     [
         (lambda folder: with_mask(folder, (50, 60)), "mask is 60x50, its example 160x120"),
-        (lambda folder: (folder / "mask.png").write_bytes(b"no image"), "not a readable image"),
-        (lambda folder: (folder / "mask.png").write_bytes(b""), "not a readable image"),
+        (lambda folder: (folder / "mask.png").write_bytes(b"no image"), "not a readable mask"),
+        (lambda folder: (folder / "mask.png").write_bytes(b""), "not a readable mask"),
     ],
 )
 def test_a_bad_mask_is_named(tmp_path, spoil, error):

@@ -53,7 +53,7 @@ def two_sides(height=240, width=320, edge=160):
 def test_says_what_it_is():
     info = create_guided(RefinerConfig("guided")).info
     assert (info.name, info.device) == ("guided", "CPU")
-    assert "no neural network" in info.note
+    assert "tiny learned choice" in info.note
 
 
 def test_a_hole_in_a_plane_is_filled_with_the_plane():

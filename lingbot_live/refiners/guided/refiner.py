@@ -1,6 +1,7 @@
-"""Classical edge-aware depth completion and smoothing on the CPU; needs no weights.
+"""Edge-aware depth completion and smoothing on the CPU; needs no download.
 
-Unsound measurements go (`measured`), holes are filled (`membrane`), noise is smoothed.
+Unsound measurements go (`measured`), holes are filled (`membrane`), or get a body where that is
+likelier (`choice`), noise is smoothed.
 """
 
 from __future__ import annotations
@@ -9,20 +10,39 @@ import cv2
 import numpy as np
 
 from lingbot_live.config import RefinerConfig
-from lingbot_live.frame import ColorImage, DepthMap, Frame, Mask, RawDepth, RefinerInfo
+from lingbot_live.errors import ConfigError
+from lingbot_live.frame import (
+    ColorImage,
+    DepthMap,
+    Frame,
+    Mask,
+    Origin,
+    OriginMap,
+    RawDepth,
+    RefinerInfo,
+)
 from lingbot_live.refiners.base import Refiner
+from lingbot_live.refiners.guided.choice import choose
 from lingbot_live.refiners.guided.measured import SATURATED_RAW, reliable
 from lingbot_live.refiners.guided.membrane import REACH, Plane, complete, hold
 
+GLASS = "glass"  # the model that looks for bodies which the sensor sees through
 _NOISE_MOST = 0.01  # relative; more than this is structure, not noise
 
 
 class GuidedRefiner(Refiner):
-    """Fills holes along colour edges, removes flying pixels and outliers, smooths noise."""
+    """Fills holes along colour edges, removes flying pixels and outliers, smooths noise.
+
+    Raises:
+        ConfigError: a model other than `GLASS` or none.
+    """
 
     def __init__(self, config: RefinerConfig) -> None:
-        note = "classical edge-aware completion, no neural network"
-        super().__init__(RefinerInfo("guided", device="CPU", note=note))
+        if config.model not in ("", GLASS):
+            raise ConfigError(f"guided:{config.model}: write guided, or guided:{GLASS}")
+        note = "classical edge-aware completion; where a body is missing, a tiny learned choice"
+        name = f"guided:{GLASS}" if config.model == GLASS else "guided"
+        super().__init__(RefinerInfo(name, device="CPU", note=note))
         self._config = config
         # Once a block of this size was freed, glibc keeps freed ones for reuse (mallopt(3), dynamic
         # threshold); giving them back would cost 2500 page faults a frame, a third of the time.
@@ -34,7 +54,9 @@ class GuidedRefiner(Refiner):
         return True
 
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
-        depth_m, mask = refine_depth(frame.color, frame.depth_raw, frame.depth_scale_m)
+        depth_m, mask, self.origin = refine_depth(
+            frame.color, frame.depth_raw, frame.depth_scale_m, self._config.model == GLASS
+        )
         if self._config.keep_raw:
             measured = frame.depth_raw > 0
             np.copyto(depth_m, frame.depth_m, where=measured)
@@ -49,8 +71,10 @@ def create_guided(config: RefinerConfig) -> Refiner:
     return GuidedRefiner(config)
 
 
-def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tuple[DepthMap, Mask]:
-    """Return completed and smoothed depth (H, W) float32 metres, and where it is vouched for.
+def refine_depth(
+    color: ColorImage, depth_raw: RawDepth, scale_m: float, through: bool = False
+) -> tuple[DepthMap, Mask, OriginMap]:
+    """Return completed and smoothed depth (H, W) float32 metres, where it is vouched for, and how.
 
     Depth is 0 everywhere where nothing was measured at all, and positive everywhere otherwise.
 
@@ -58,22 +82,33 @@ def refine_depth(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tupl
         color: (H, W, 3) uint8.
         depth_raw: (H, W) uint16 sensor units, 0 = no measurement.
         scale_m: metres per sensor unit.
+        through: whether glass is looked for, through which the background was measured.
     """
+    if not ((depth_raw > 0) & (depth_raw < SATURATED_RAW)).any():
+        shape = depth_raw.shape
+        nothing = np.full(shape, Origin.COMPLETED, np.uint8)
+        return np.zeros(shape, np.float32), np.zeros(shape, bool), nothing
+    log, known, sparse = completed(color, depth_raw, scale_m)
+    if sparse:
+        hold(log, known)
+        origin = np.where(known, np.uint8(Origin.MEASURED), np.uint8(Origin.COMPLETED))
+    else:
+        origin = choose(color, log, known, through)
+    smooth = denoise(log, known)
+    return np.exp(np.negative(smooth, out=smooth), out=smooth), _vouched(known), origin
+
+
+def completed(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tuple[Plane, Mask, bool]:
+    """Return the completed log of inverse depth (H, W), what of it is measured, and if sparsely."""
     known, sparse = reliable(depth_raw)
     within = known & (depth_raw < SATURATED_RAW)
-    if not within.any():
-        return np.zeros(depth_raw.shape, np.float32), np.zeros(depth_raw.shape, bool)
     # What lies beyond the range is far, nobody knows how far. Where little is measured, though,
     # the number is all there is.
     farthest_m = cv2.minMaxLoc(depth_raw, within.view(np.uint8))[1] * scale_m * REACH
     inverse = np.full(depth_raw.shape, 1 / farthest_m, np.float32)
     np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=known if sparse else within)
     inverse *= known
-    log = complete(color, inverse, known)
-    if sparse:
-        hold(log, known)
-    smooth = denoise(log, known)
-    return np.exp(np.negative(smooth, out=smooth), out=smooth), _vouched(known)
+    return complete(color, inverse, known), known, sparse
 
 
 def denoise(log: Plane, known: Mask) -> Plane:
