@@ -27,6 +27,7 @@ from ui.controllers.replay import Replay
 from ui.controllers.rigging import Rigging
 from ui.controllers.rows import Rows
 from ui.controllers.saving import Saving
+from ui.controllers.scenes import Scenes
 from ui.dialogs.keys import KeysDialog
 from ui.dialogs.opener import Dialogs
 from ui.dialogs.palette import CommandPalette
@@ -118,6 +119,7 @@ class MainWindow(QMainWindow):
             self, actions, rows, self.compare, self.scale, self.layouts, self.cloud.bars
         )
         self.refining = Refining(stage, desk, self.notice, actions)
+        self.scenes = Scenes(stage, desk, rows, self.refining, actions)
         self.recording = RecordControl(stage, desk)
         self.saving = Saving(stage, desk, rows, self.recording, lambda: self.scale.range)
         self.losses = Losses(stage, desk)
@@ -182,7 +184,7 @@ class MainWindow(QMainWindow):
         """Return what every action does: each part of the window says it of its own."""
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
-            self.rigging, self.layouts, self.dialogs,
+            self.rigging, self.layouts, self.dialogs, self.scenes,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}

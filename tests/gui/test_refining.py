@@ -45,6 +45,12 @@ def use(window, config: RefinerConfig) -> None:
     )
 
 
+def refined_by(window):
+    """Return who made what is shown; None while nothing is."""
+    shown = refined(window)
+    return None if shown is None else shown.refiner.name
+
+
 def refined(window):
     return window.panels[0].view.refined
 
@@ -62,7 +68,7 @@ def test_weights_dropped_on_the_window_refine(window, checkpoint, what):
     window.refining.config = RefinerConfig("none", tokens=48, device="cpu")
     address = window.stage.addresses
     drop(window, checkpoint if what == "file" else checkpoint.parent)
-    wait_for(lambda: refined(window).refiner.name == "lingbot")
+    wait_for(lambda: refined_by(window) == "lingbot")
     assert window.stage.addresses == address
     assert window.bar.refiner_box.currentData().startswith("lingbot:")
     assert "48 tokens" in window.bar.token_label.text()
@@ -85,7 +91,7 @@ def test_a_dropped_folder_of_rosbag2_plays(window, tmp_path):
 
 def test_tokens_mask_and_raw_change_without_loading_anew(window, checkpoint):
     use(window, RefinerConfig("lingbot", str(checkpoint), tokens=48, device="cpu"))
-    wait_for(lambda: refined(window).refiner.name == "lingbot")
+    wait_for(lambda: refined_by(window) == "lingbot")
     loads = []
     window.stage.session._inference._load = loads.append  # the thread's own way to load
     holes = int((refined(window).depth_m == 0).sum())
@@ -107,7 +113,7 @@ def test_tokens_mask_and_raw_change_without_loading_anew(window, checkpoint):
 def test_tokens_chosen_while_it_loads_hold(window, checkpoint):
     window.refining.use(RefinerConfig("lingbot", str(checkpoint), tokens=48, device="cpu"))
     window.refining.set_tokens(100)
-    wait_for(lambda: refined(window).refiner.name == "lingbot")
+    wait_for(lambda: refined_by(window) == "lingbot")
     wait_for(lambda: refined(window).refiner.tokens not in (None, 48))
 
 
@@ -131,7 +137,7 @@ def test_a_banner_says_what_is_loaded_and_the_cameras_stream_on(window, checkpoi
     wait_for(lambda: window.notice.text.startswith("Loading lingbot:"))
     assert window.stage.session.refiner_state is RefinerState.LOADING
     wait_for(lambda: window.stage.bridge.rate.count > count + 3)
-    wait_for(lambda: refined(window).refiner.name == "lingbot")
+    wait_for(lambda: refined_by(window) == "lingbot")
     wait_for(lambda: window.notice.text == "")
 
 
@@ -208,4 +214,4 @@ def test_a_file_elsewhere_is_used(window, checkpoint, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a, **k: (str(checkpoint), ""))
     window.refining.config = RefinerConfig("none", tokens=48, device="cpu")
     dialog_of(window).file_button.click()
-    wait_for(lambda: refined(window).refiner.name == "lingbot")
+    wait_for(lambda: refined_by(window) == "lingbot")

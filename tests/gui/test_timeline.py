@@ -221,7 +221,7 @@ def test_refined_depth_is_shown_as_recorded_or_made_anew(window, take):
     wait_for(lambda: error_m() < 1e-5)
     window.refining.choose("guided")
     assert not switch.isChecked()
-    wait_for(lambda: view.refined.refiner.name == "guided")
+    wait_for(lambda: view.refined and view.refined.refiner.name == "guided")
 
 
 def test_a_damaged_session_shows_what_is_left_and_says_so(window, take, tmp_path):

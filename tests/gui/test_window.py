@@ -90,7 +90,7 @@ def test_the_refiner_changes_while_streaming(window, folder):
             window.stage.session.refiner_info and window.stage.session.refiner_info.name == "guided"
         )
     )
-    wait_for(lambda: window.panels[0].view.refined.refiner.name == "guided")
+    wait_for(lambda: (r := window.panels[0].view.refined) and r.refiner.name == "guided")
     assert np.count_nonzero(window.panels[0].view.refined.depth_m == 0) == 0, "the hole is filled"
 
 

@@ -93,6 +93,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("load_rig", "Load rig...", "", "Where the cameras stand"),
     ActionInfo("save_rig", "Save rig...", "", "Where the cameras stand"),
     ActionInfo("forget_rig", "Forget the rig", "", "All cameras at one place"),
+    ActionInfo(
+        "live_raw",
+        "Live raw depth",
+        "J",
+        "Raw depth and colour as they come; off: of the moment of the refined depth beside them",
+        checkable=True,
+    ),
     ActionInfo("fit", "Fit pictures", "0"),
     ActionInfo("near_less", "Shorten the colour range", "["),
     ActionInfo("near_more", "Lengthen the colour range", "]"),
@@ -114,7 +121,7 @@ MENUS: dict[str, tuple[str, ...]] = {
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
         "change", "difference", "wipe", "sweep", "blink", "-",
-        "quality", "cloud", "-",
+        "quality", "cloud", "live_raw", "-",
         "fit", "near_less", "near_more", "-", "full_screen", "theme",
     ),
     "&3D": ("point", "length", "plane", "crop", "end_measuring", "-",

@@ -20,18 +20,24 @@ from lingbot_live.system.worker import Worker
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# A result older than this no longer belongs beside the live picture.
-_MATCHED_WITHIN_NS = 250_000_000
+# A result that is older than this is said to be, or has no place beside the live picture.
+LAG_S = 0.1
 
 
 @dataclass(slots=True, eq=False)
 class FeedView:
-    """What one feed shows now; colour and raw depth are the result's own while it keeps up."""
+    """What one feed shows now: colour, raw and refined depth of one moment.
+
+    While results lag, colour and raw depth are as old as they are, unless ``shows_live``. A held
+    frame of a recording is shown at once; the result of another one is not.
+    """
 
     feed: Feed
     number: int = 0  # from 0, the same for as long as the feed is there; its colour follows
     frame: Frame | None = None
     refined: RefinedFrame | None = None
+    newest: Frame | None = None  # captured last, shown or not
+    shows_live: bool = False
 
     @property
     def name(self) -> str:
@@ -65,17 +71,41 @@ class FeedView:
         frame, refined = self.feed.frames.take(), self.feed.refined.take()
         if refined is not None:
             self.refined = refined
-        newest = frame if frame is not None else self.frame
-        if self.refined is not None and (newest is None or self._keeps_up(newest)):
-            newest = self.refined.frame
-        changed = newest is not self.frame or refined is not None
-        self.frame = newest
+        if frame is not None:
+            self.newest = frame
+        if self.is_held and self.age_s > 0:
+            self.refined = None  # of the frame that was held before
+        shown = self._choose()
+        changed = shown is not self.frame or refined is not None
+        self.frame = shown
         return changed
 
-    def _keeps_up(self, newest: Frame) -> bool:
-        assert self.refined is not None
-        age_ns = newest.timestamp_ns - self.refined.frame.timestamp_ns
-        return age_ns < _MATCHED_WITHIN_NS
+    @property
+    def is_held(self) -> bool:
+        """Whether it is a recording that stands still."""
+        playback = self.feed.playback
+        return playback is not None and playback.is_paused
+
+    @property
+    def age_s(self) -> float:
+        """How much older the result is than the newest frame; a frame that is held does not age."""
+        if self.newest is None or self.refined is None:
+            return 0.0
+        was = self.refined.frame
+        if _moment(was) == _moment(self.newest):
+            return 0.0
+        return max(0.0, (self.newest.timestamp_ns - was.timestamp_ns) / 1e9)
+
+    def _choose(self) -> Frame | None:
+        """Return the frame to be shown."""
+        if self.refined is None or (self.shows_live and self.age_s > LAG_S):
+            return self.newest
+        return self.refined.frame
+
+
+def _moment(frame: Frame) -> tuple[object, ...]:
+    """What a frame has in common with itself when it is held and comes again."""
+    return frame.device_timestamp_us, frame.device_index, frame.label
 
 
 class Bridge(QObject):
@@ -93,6 +123,7 @@ class Bridge(QObject):
     def __init__(self, max_hz: float = 60.0, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.views: list[FeedView] = []
+        self.shows_live = False
         self.rate = Rate()
         self._period_s = 1.0 / max_hz
         self._last_s = 0.0
@@ -113,8 +144,23 @@ class Bridge(QObject):
         for feed in feeds:
             if not any(view.feed is feed for view in views):
                 taken = {view.number for view in views}
-                views.append(FeedView(feed, next(n for n in itertools.count() if n not in taken)))
+                number = next(n for n in itertools.count() if n not in taken)
+                views.append(FeedView(feed, number, shows_live=self.shows_live))
         self.views = views
+
+    def set_live(self, on: bool) -> None:
+        """Show colour and raw depth as they come, or of the moment of the refined depth."""
+        self.shows_live = on
+        for view in self.views:
+            view.shows_live = on
+        self.wake()
+
+    def forget_refined(self) -> None:
+        """Blank what another refiner made."""
+        for view in self.views:
+            if view.refined is not None:
+                view.refined = None
+                self.updated.emit([view])
 
     def wake(self) -> None:
         """Called from any thread: something is new."""

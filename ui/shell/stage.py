@@ -153,6 +153,8 @@ class Stage(QObject):
 
     def refine_with(self, config: RefinerConfig) -> None:
         """Have a refiner take over while the cameras stream on, and from the next start."""
+        if (config.name, config.model) != (self.refiner.name, self.refiner.model):
+            self.bridge.forget_refined()
         self.refiner = config
         if self.session is not None:
             self.session.set_refiner(lambda: registry.create_refiner(config), config)

@@ -15,7 +15,7 @@ from lingbot_live.frame import RefinedFrame
 from lingbot_live.pipeline.session import Feed
 from lingbot_live.quality.depth_errors import Change, change_map, change_shares
 from ui.shell import theme
-from ui.shell.bridge import FeedView
+from ui.shell.bridge import LAG_S, FeedView
 from ui.shell.notice import Notice
 from ui.shell.readout import FIGURE_SPACE, Reading, percent, reading
 from ui.shell.view_link import ViewLink
@@ -83,7 +83,7 @@ class FeedPanel(QWidget):
         self._lay_out()
         self._stats_due_s = 0.0
         self._told: tuple[BaseException | None, CameraState, int] = (None, CameraState.CLOSED, 0)
-        self.refined.setToolTip("± changed, + filled, of all pixels")
+        self.refined.setToolTip("Shares of all pixels")
         self.raw.set_readout(lambda x, y: self._reading(x, y).raw_text)
         self.refined.set_readout(lambda x, y: self._reading(x, y).refined_text)
         self.color.set_readout(lambda x, y: f"{x:4d}, {y:4d} px")
@@ -134,8 +134,7 @@ class FeedPanel(QWidget):
             return
         self.color.set_image(frame.color)
         self.raw.set_depth(frame.depth_m)
-        if refined is not None:
-            self.refined.set_depth(refined.depth_m)
+        self.refined.set_depth(None if refined is None else refined.depth_m)
         if time.monotonic() >= self._stats_due_s:
             self._show_stats()
         self.repaint()
@@ -155,7 +154,7 @@ class FeedPanel(QWidget):
             self.color.set_placeholder(text)
             self.raw.set_placeholder(text)
         if self.view.refined is None:
-            self.refined.set_placeholder(f"{refiner}  {waited_s:.0f} s")
+            self.refined.set_placeholder(self._why_empty(refiner, waited_s))
         compact = self.stripe.isVisibleTo(self)
         self.raw.set_title("Raw" if compact else "Raw depth")
         self.refined.set_title(f"{'Refined' if compact else 'Refined depth'}   {refiner}")
@@ -177,6 +176,13 @@ class FeedPanel(QWidget):
         view = self.view
         return view.title if self.stripe.isVisibleTo(self) else f"Colour   {view.name}"
 
+    def _why_empty(self, refiner: str, waited_s: float) -> str:
+        newest = self.view.newest
+        if newest is None or not self.view.is_held:
+            return f"{refiner}  {waited_s:.0f} s"
+        is_bare = refiner.startswith("recorded") and newest.recorded is None
+        return "not refined when recorded" if is_bare else "refining this frame ..."
+
     def _reading(self, x: int, y: int) -> Reading:
         assert self.view.frame is not None
         return reading(self.view.frame, self.view.refined, x, y)
@@ -188,8 +194,9 @@ class FeedPanel(QWidget):
         fill = np.count_nonzero(frame.depth_raw) / frame.depth_raw.size
         self.raw.set_stat(f"fill {percent(fill)}")
         if refined is not None:
-            live_ns = None if self.view.is_matched else frame.timestamp_ns
-            self.refined.set_stat(*_refined_stat(refined, live_ns))
+            self.refined.set_stat(*_refined_stat(refined, self.view.age_s))
+        else:
+            self.refined.set_stat("")
 
     def _stamp(self, refined: RefinedFrame | None) -> None:
         stats = self.view.feed.stats
@@ -200,7 +207,7 @@ class FeedPanel(QWidget):
             stats.add_stage("until_shown", now_ns - refined.frame.timestamp_ns)
 
 
-def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> tuple[str, ...]:
+def _refined_stat(refined: RefinedFrame, age_s: float) -> tuple[str, ...]:
     """Return kept, changed and filled, the longest text first; with its age where it lags."""
     raw_m, refined_m = (
         depth_m[::_STAT_STEP, ::_STAT_STEP] for depth_m in (refined.frame.depth_m, refined.depth_m)
@@ -210,11 +217,9 @@ def _refined_stat(refined: RefinedFrame, live_ns: int | None) -> tuple[str, ...]
         _percent(shares[kind]) for kind in (Change.KEPT, Change.CHANGED, Change.FILLED)
     )
     some = f"changed {changed}  filled {filled}"
-    signs = (f"±{changed.strip()}", f"+{filled.strip()}")
-    texts = (f"kept {kept}  {some}", some, " ".join(t.rjust(4, FIGURE_SPACE) for t in signs))
-    if live_ns is None:
+    texts = (f"kept {kept}  {some}", some, f"filled {filled}")
+    if age_s <= LAG_S:
         return texts
-    age_s = (live_ns - refined.frame.timestamp_ns) / 1e9
     return tuple(f"{age_s:.1f} s old  {text}" for text in texts)
 
 
