@@ -10,6 +10,7 @@ from lingbot_live.errors import ConfigError
 
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
 DEVICES = ("auto", "cpu", "cuda")
+_STEADY, _NO_FLYING = "+steady", "+no-flying"
 
 
 def cache_folder() -> Path:
@@ -70,6 +71,8 @@ class RefinerConfig:
     device: str = "auto"
     keep_raw: bool = False  # blend: raw depth where it is valid
     apply_mask: bool = True  # pixels the refiner does not vouch for become invalid
+    steady: bool = False  # results are steadied over time
+    drop_flying: bool = False  # flying points are taken out of results
 
     def __post_init__(self) -> None:
         if self.tokens is not None and not 1 <= self.tokens <= 20_000:
@@ -94,9 +97,13 @@ class RefinerConfig:
 
     @classmethod
     def parse(cls, text: str) -> RefinerConfig:
-        """Read ``name`` or ``name:model``."""
+        """Read ``name`` or ``name:model``, with ``+steady`` and ``+no-flying`` after it, or not."""
+        asked = set()
+        while text.endswith((_STEADY, _NO_FLYING)):
+            text, plus, word = text.rpartition("+")
+            asked.add(plus + word)
         name, _, model = text.partition(":")
-        return cls(name=name, model=model)
+        return cls(name=name, model=model, steady=_STEADY in asked, drop_flying=_NO_FLYING in asked)
 
 
 @dataclass(frozen=True, slots=True)

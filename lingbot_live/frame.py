@@ -204,12 +204,14 @@ class RefinerInfo:
     tokens: int | None = None
     note: str = ""  # one line in plain words
     lacks: str = ""  # why ``auto`` did not take LingBot-Depth, where it did not
+    finish: str = ""  # what was done to its result, such as "steady"
 
     def __str__(self) -> str:
         parts = [self.name, self.checkpoint, f"on {self.device}"]
         if self.tokens is not None:
             parts += [self.precision, f"{self.tokens} tokens"]
-        return " ".join(part for part in parts if part)
+        text = " ".join(part for part in parts if part)
+        return f"{text}, {self.finish}" if self.finish else text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -302,6 +304,8 @@ class RefinedFrame:
     started_ns: int  # host monotonic clock
     finished_ns: int
     origin: OriginMap | None = None  # (H, W) of `Origin`, where the refiner tells
+    age: npt.NDArray[np.uint8] | None = None  # (H, W) frames that steadied depth rests on
+    flying: int | None = None  # pixels removed as flying points; None = not asked for
 
     def __post_init__(self) -> None:
         who = f"refiner {self.refiner.name}"
@@ -318,6 +322,11 @@ class RefinedFrame:
             raise RefinerError(f"{who}: depth is below 0; invalid pixels must be 0")
         self.depth_m.setflags(write=False)
         self.mask.setflags(write=False)
+
+    @property
+    def flying_share(self) -> float | None:
+        """Share of the picture that was removed as flying points; None where not asked for."""
+        return None if self.flying is None else self.flying / self.depth_m.size
 
 
 def _size(array: npt.NDArray[np.generic]) -> str:

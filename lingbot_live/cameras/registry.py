@@ -25,6 +25,7 @@ from lingbot_live.errors import (
     did_you_mean,
 )
 from lingbot_live.refiners.base import Refiner
+from lingbot_live.refiners.finish import finish_for
 from lingbot_live.system.inputs import refuse_special
 from lingbot_live.system.outputs import local_path
 
@@ -279,6 +280,7 @@ def create_refiner(config: RefinerConfig) -> Refiner:
     check_refiner_name(config.name)
     with blaming(f"refiner {config.name}", RefinerError):
         made: Refiner = _load(REFINERS, config.name)(config)
+    made.finish_with(finish_for(config))
     return made
 
 

@@ -15,6 +15,7 @@ from lingbot_live.cli.options import (
     FpsOption,
     KeepRawOption,
     LevelOption,
+    NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
     RefinerOption,
@@ -106,6 +107,7 @@ def snapshot(
     device: DeviceOption = None,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
+    no_flying: NoFlyingOption = False,
     frame: Annotated[int, typer.Option(min=0, help="Which frame, from 0.")] = 0,
     fps: FpsOption = None,
     size: SizeOption = None,
@@ -123,7 +125,7 @@ def snapshot(
     )
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
-        keep_raw=keep_raw, no_mask=no_mask,
+        keep_raw=keep_raw, no_mask=no_mask, no_flying=no_flying,
     )  # fmt: skip
     check_apart(output, registry.files_of([address]))
     check_new(output)

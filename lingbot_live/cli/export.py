@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli.options import key_value, progress_bar
+from lingbot_live.cli.options import NoFlyingOption, key_value, progress_bar
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def export(
         str | None,
         typer.Option("--depth-unit", metavar="METRES", help="The same as --set depth_unit_m."),
     ] = None,
+    no_flying: NoFlyingOption = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what an earlier export wrote there.")
     ] = False,
@@ -65,6 +66,7 @@ def export(
         chosen["depth_unit_m"] = depth_unit
     request = ExportRequest(
         source, to, output, Span.parse(frames), camera, DepthSource(depth), chosen, force,
+        no_flying,
     )  # fmt: skip
     try:
         with progress_bar(f"exporting to {to}") as on_progress:

@@ -36,6 +36,7 @@ from lingbot_live.cli.options import (
     KeepRawOption,
     LevelOption,
     LoopOption,
+    NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
     RefinerOption,
@@ -49,6 +50,7 @@ from lingbot_live.cli.options import (
     SpeedOption,
     StartOption,
     StatsOption,
+    SteadyOption,
     TokensOption,
     camera_config,
     refiner_config,
@@ -111,6 +113,8 @@ def run(
     device: DeviceOption = None,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
+    steady: SteadyOption = False,
+    no_flying: NoFlyingOption = False,
     fps: FpsOption = None,
     size: SizeOption = None,
     depth_size: DepthSizeOption = None,
@@ -145,7 +149,7 @@ def run(
     camera = replace(camera, speed=speed, start_s=start)
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
-        keep_raw=keep_raw, no_mask=no_mask,
+        keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
     if rig is not None:
         _check_rig(rig, headless)

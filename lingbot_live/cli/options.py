@@ -72,6 +72,12 @@ KeepRawOption = Annotated[
 NoMaskOption = Annotated[
     bool, typer.Option("--no-mask", help="Also show depth that the network does not vouch for.")
 ]
+SteadyOption = Annotated[
+    bool, typer.Option("--steady", help="Steady refined depth over time, without ghosts.")
+]
+NoFlyingOption = Annotated[
+    bool, typer.Option("--no-flying", help="Take flying points at depth edges out.")
+]
 
 
 def refiner_config(
@@ -84,6 +90,8 @@ def refiner_config(
     device: str | None = None,
     keep_raw: bool = False,
     no_mask: bool = False,
+    steady: bool = False,
+    no_flying: bool = False,
 ) -> RefinerConfig:
     """Return the options as settings; a refiner without a use for one ignores it.
 
@@ -106,6 +114,8 @@ def refiner_config(
         device=device or "auto",
         keep_raw=keep_raw,
         apply_mask=not no_mask,
+        steady=steady or named.steady,
+        drop_flying=no_flying or named.drop_flying,
     )
 
 

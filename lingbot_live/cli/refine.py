@@ -19,9 +19,11 @@ from lingbot_live.cli.options import (
     DeviceOption,
     KeepRawOption,
     LevelOption,
+    NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
     RefinerOption,
+    SteadyOption,
     TokensOption,
     progress_bar,
     refiner_config,
@@ -83,6 +85,8 @@ def refine(
     device: DeviceOption = None,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
+    steady: SteadyOption = False,
+    no_flying: NoFlyingOption = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Only the first N frames.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also where a result is there.")] = False,
     lossless: Annotated[
@@ -94,7 +98,7 @@ def refine(
 
     config = refiner_config(
         refiner, model=model, tokens=tokens, level=level, precision=precision, device=device,
-        keep_raw=keep_raw, no_mask=no_mask,
+        keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
     inputs = files_of([source])
     check_apart(output, inputs)

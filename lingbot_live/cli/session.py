@@ -16,10 +16,12 @@ from lingbot_live.cli.options import (
     DepthSizeOption,
     DeviceOption,
     FpsOption,
+    NoFlyingOption,
     PrecisionOption,
     SeedOption,
     SetOption,
     SizeOption,
+    SteadyOption,
     TokensOption,
     camera_config,
     progress_bar,
@@ -67,6 +69,8 @@ def record(
     tokens: TokensOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    steady: SteadyOption = False,
+    no_flying: NoFlyingOption = False,
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
     from lingbot_live.cameras.registry import files_of, with_members
@@ -77,8 +81,9 @@ def record(
     from lingbot_live.recording.recorder import Recorder
 
     config = refiner_config(
-        "none" if raw_only else refiner, tokens=tokens, precision=precision, device=device
-    )
+        "none" if raw_only else refiner, tokens=tokens, precision=precision, device=device,
+        steady=steady and not raw_only, no_flying=no_flying and not raw_only,
+    )  # fmt: skip
     camera = camera_config(
         fps, size, seed, controls, loop=duration is not None, depth_size=depth_size
     )
@@ -209,6 +214,10 @@ def _settings(
 ) -> dict[str, str]:
     """What the recording's metadata says of how it was made."""
     settings = {"addresses": " ".join(addresses), "refiner": str(config)}
+    if config.steady:
+        settings["steady"] = "yes"
+    if config.drop_flying:
+        settings["no-flying"] = "yes"
     if config.tokens is not None:
         settings["tokens"] = str(config.tokens)
     if controls:

@@ -6,8 +6,10 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from lingbot_live import __version__
 from lingbot_live.cameras import registry
@@ -19,6 +21,7 @@ from lingbot_live.export.shot import DepthSource, Settings, Shot, Target
 from lingbot_live.export.source import FrameSource, Span, open_sources
 from lingbot_live.frame import Frame
 from lingbot_live.recording.format import slug
+from lingbot_live.refiners.finish import flying_points
 from lingbot_live.system.outputs import check_apart, local_path
 
 _MOST_REMARKS = 20
@@ -43,6 +46,7 @@ class ExportRequest:
     source: DepthSource = DepthSource.RAW
     options: Mapping[str, ControlValue] = field(default_factory=dict)
     force: bool = False  # replace what an earlier export left there
+    drop_flying: bool = False  # take flying points out of the depth
 
 
 @dataclass(slots=True)
@@ -109,6 +113,7 @@ class _Run:
         counts = [request.span.count(source.total) for source in sources]
         self._total = None if None in counts else sum(count or 0 for count in counts)
         self._report = ExportReport(request.output.expanduser())
+        self._flying = self._points = 0  # removed, and looked at
 
     def into_folder(self, output: Path) -> ExportReport:
         """Write a folder, or one inside it for each camera, with a note of what it is."""
@@ -146,6 +151,10 @@ class _Run:
                 raise ExportError(f"{source.name}: {self._why_nothing()}")
             self._report.remarks += [f"{source.name}: {text}" for text in source.remarks]
             self._report.remarks += writer.finish()
+            if self._points:
+                share = self._flying / self._points
+                self._report.remarks.append(f"flying points: {share:.2%} of all were removed")
+                self._flying = self._points = 0
             self._note_damage(source)
             if out_of_range:
                 self._report.remarks.append(
@@ -170,7 +179,14 @@ class _Run:
             elif wants_refined and item.recorded is None:
                 self._leave_out("some frames hold no refined depth")
             else:
-                yield _shot(number, clock.rising_s(item), item, self._request.source)
+                shot = _shot(number, clock.rising_s(item), item, self._request.source)
+                yield self._without_flying(shot) if self._request.drop_flying else shot
+
+    def _without_flying(self, shot: Shot) -> Shot:
+        found = flying_points(shot.depth_m)
+        self._flying += int(np.count_nonzero(found))
+        self._points += int(np.count_nonzero(shot.depth_m))
+        return replace(shot, depth_m=np.where(found, np.float32(0), shot.depth_m))
 
     def _leave_out(self, why: str) -> None:
         self._report.left_out += 1
@@ -202,6 +218,7 @@ class _Run:
             "format": self._kind.name,
             "depth": request.source.value,
             "options": self._settings,
+            "without_flying_points": request.drop_flying,
             "frames": self._report.frames,
             "left_out": self._report.left_out,
             "remarks": self._report.remarks,

@@ -118,6 +118,7 @@ def _meta(refined: RefinedFrame, camera: CameraInfo | None, scale: DepthRange) -
             "checkpoint": info.checkpoint or None,
             "tokens": info.tokens,
             "note": info.note,
+            "finish": info.finish,
             "ms": round((refined.finished_ns - refined.started_ns) / 1e6, 3),
         },
         "depth_unit": "metre",

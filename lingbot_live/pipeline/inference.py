@@ -15,6 +15,7 @@ from lingbot_live.frame import Frame, RefinedFrame, RefinerInfo
 from lingbot_live.pipeline.latest import Latest
 from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.refiners.base import Refiner
+from lingbot_live.refiners.finish import finish_for
 from lingbot_live.refiners.scale_check import moved_regions, scale_ratio, scale_warnings
 from lingbot_live.system.worker import Worker
 
@@ -181,6 +182,8 @@ class InferenceWorker:
         before, after = self._loaded, wanted.config
         same = before is not None and after is not None and after.loads_like(before)
         if same and after and self._refiner is not None and self._refiner.adopt(after):
+            self._refiner.finish_with(finish_for(after))
+            self.info = self._refiner.info
             self._adjust(self._refiner)
             self._on_change()
         else:
@@ -240,6 +243,7 @@ class InferenceWorker:
 
     def _note_success(self, stats: FeedStats, refined: RefinedFrame, put_ns: int) -> None:
         stats.count_refined()
+        stats.flying_share = refined.flying_share
         stats.add_stage("wait", refined.started_ns - put_ns)
         stats.add_stage("refine", refined.finished_ns - refined.started_ns)
         stats.add_stage("until_refined", refined.finished_ns - refined.frame.timestamp_ns)

@@ -94,6 +94,7 @@ class FeedFigures:
     out_of_range_pixels: int
     reconnects: int
     warnings: list[str]  # of the refined depth that was looked at last
+    flying_share: float | None  # of its pixels, removed as flying points; None = not asked for
     fps_captured: float
     fps_refined: float
     fps_shown: float
@@ -120,6 +121,7 @@ class FeedStats:
         self.missed: Counter[str] = Counter()
         self.reconnects = 0
         self.warnings: tuple[str, ...] = ()  # of the refined depth that was looked at last
+        self.flying_share: float | None = None  # of the last result
         self.out_of_range = 0  # pixels of all Frames, see `Frame.out_of_range`
 
     def count_captured(self, out_of_range: int = 0) -> None:
@@ -181,6 +183,7 @@ class FeedStats:
                 out_of_range_pixels=self.out_of_range,
                 reconnects=self.reconnects,
                 warnings=list(self.warnings),
+                flying_share=self.flying_share,
                 fps_captured=round(self._captured.mean_hz, 3),
                 fps_refined=round(self._refined.mean_hz, 3),
                 fps_shown=round(self._shown.mean_hz, 3),

@@ -198,7 +198,7 @@ def measure_camera(
         named = [
             (text, engine)
             for text, engine in zip(refiners, engines, strict=True)
-            if engine.info.name != "none"
+            if engine.info.name != "none" or engine.finish is not None
         ]
         reader = FrameReader(address, settings)
         with contextlib.closing(reader.frames()) as frames:

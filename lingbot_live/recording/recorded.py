@@ -25,9 +25,10 @@ class RecordedRefiner(Refiner):
         started_ns = time.monotonic_ns()
         recorded = _recorded(frame)
         self.info = recorded.refiner
-        return RefinedFrame(
+        refined = RefinedFrame(
             frame, recorded.depth_m, recorded.mask, self.info, started_ns, time.monotonic_ns()
         )
+        return refined if self.finish is None else self.finish(refined)
 
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
         recorded = _recorded(frame)

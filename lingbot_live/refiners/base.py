@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import RefinerError, blaming
 from lingbot_live.frame import DepthMap, Frame, Mask, OriginMap, RefinedFrame, RefinerInfo
+from lingbot_live.refiners.finish import Finish
 
 
 class Refiner(ABC):
@@ -25,6 +27,7 @@ class Refiner(ABC):
 
     tokens: int | None = None
     origin: OriginMap | None = None  # (H, W) of `Origin`, of the last frame, where it is told
+    finish: Finish | None = None  # see `finish_with`
 
     def __init__(self, info: RefinerInfo) -> None:
         self.info = info
@@ -40,7 +43,9 @@ class Refiner(ABC):
         with blaming(f"refiner {self.info.name}", RefinerError):
             depth_m, mask = self._refine(frame)
             done_ns = time.monotonic_ns()
-            return RefinedFrame(frame, depth_m, mask, self.info, started_ns, done_ns, self.origin)
+            info, origin = self.info, self.origin
+            refined = RefinedFrame(frame, depth_m, mask, info, started_ns, done_ns, origin)
+        return refined if self.finish is None else self.finish(refined)
 
     def adopt(self, config: RefinerConfig) -> bool:
         """Go on under settings that differ in tokens, mask or raw depth kept.
@@ -48,6 +53,11 @@ class Refiner(ABC):
         Returns False, as here, if a new refiner has to be made for that.
         """
         return False
+
+    def finish_with(self, finish: Finish | None) -> None:
+        """Have this done to every result from the next frame on; ``info`` says so."""
+        self.finish = finish
+        self.info = replace(self.info, finish="" if finish is None else finish.words)
 
     def tokens_at(self, level: int) -> int | None:
         """Return the tokens of a resolution level from 0 to 9; None where that means nothing."""

@@ -107,6 +107,14 @@ def test_tokens_mask_and_raw_change_without_loading_anew(window, checkpoint):
     raw_m = refined(window).frame.depth_m
     wait_for(lambda: (refined(window).depth_m == raw_m)[raw_m > 0].mean() > 0.99)
     assert refined(window).refiner.tokens != 48
+    window.actions_["steady"].trigger()
+    wait_for(lambda: refined(window).refiner.finish == "steady")
+    window.actions_["no_flying"].trigger()
+    wait_for(lambda: refined(window).refiner.finish == "steady, without flying points")
+    assert window.actions_["steady"].isChecked()
+    window.actions_["steady"].trigger()
+    wait_for(lambda: refined(window).refiner.finish == "without flying points")
+    assert not window.actions_["steady"].isChecked()
     assert loads == []
 
 

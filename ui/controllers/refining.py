@@ -69,6 +69,8 @@ class Refining(QObject):
             "as_recorded": self.toggle_recorded,
             "mask": self.toggle_mask,
             "keep_raw": self.toggle_keep_raw,
+            "steady": self.toggle_steady,
+            "no_flying": self.toggle_flying,
         }
 
     def toggle_recorded(self) -> None:
@@ -83,6 +85,8 @@ class Refining(QObject):
         self._show_recorded(False)
         self._actions["mask"].setChecked(config.apply_mask)
         self._actions["keep_raw"].setChecked(config.keep_raw)
+        self._actions["steady"].setChecked(config.steady)
+        self._actions["no_flying"].setChecked(config.drop_flying)
         self.chosen.emit(config)
         self._stage.refine_with(config)
 
@@ -114,6 +118,14 @@ class Refining(QObject):
         """Leave raw depth where there is any, or show the refined everywhere."""
         self.use(replace(self.config, keep_raw=not self.config.keep_raw))
 
+    def toggle_steady(self) -> None:
+        """Steady results over time, or show each frame's own; recorded ones as well."""
+        self._finish(replace(self.config, steady=not self.config.steady))
+
+    def toggle_flying(self) -> None:
+        """Take flying points out of results, or leave them in; recorded ones as well."""
+        self._finish(replace(self.config, drop_flying=not self.config.drop_flying))
+
     def show_state(self) -> None:
         """Tell tokens and their cost, and show how the refiner fares."""
         session = self._stage.session
@@ -140,7 +152,18 @@ class Refining(QObject):
 
     @property
     def _running(self) -> RefinerConfig:
-        return RefinerConfig("recorded") if self.shows_recorded else self.config
+        if not self.shows_recorded:
+            return self.config
+        chosen = self.config
+        return RefinerConfig("recorded", steady=chosen.steady, drop_flying=chosen.drop_flying)
+
+    def _finish(self, config: RefinerConfig) -> None:
+        """Change what is done to results, recorded or new; nothing is loaded for that."""
+        self.config = config
+        self._actions["steady"].setChecked(config.steady)
+        self._actions["no_flying"].setChecked(config.drop_flying)
+        self.chosen.emit(config)
+        self._stage.refine_with(self._running)
 
     def _on_found(self, infos: list[CameraInfo]) -> None:
         """Show what was recorded where the cameras opened next have any."""

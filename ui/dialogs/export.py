@@ -104,6 +104,7 @@ class ExportDialog(QDialog):
         self.this_frame.clicked.connect(lambda: self.frames.setText(str(proposal.frame)))
         self.folder = FolderField(self._settings.text("export_folder"), "Folder of exports")
         self.name = QLineEdit()
+        self.no_flying = QCheckBox("Without flying points")
         self.force = QCheckBox("Replace what an earlier export left there")
         self.notice = Notice()
         self.notice.retry.connect(self._export)
@@ -133,6 +134,7 @@ class ExportDialog(QDialog):
         form.addRow("", self.words)
         form.addRow("Options", self.options)
         form.addRow("Depth", self.depth_box)
+        form.addRow("", self.no_flying)
         form.addRow("Frames", _row(self.frames, self.this_frame))
         form.addRow("Into folder", self.folder)
         form.addRow("Named", self.name)
@@ -183,6 +185,7 @@ class ExportDialog(QDialog):
             source=DepthSource(self.depth_box.currentData()),
             options=self.options.values,
             force=self.force.isChecked(),
+            drop_flying=self.no_flying.isChecked(),
         )
 
     def stop(self) -> None:

@@ -54,6 +54,14 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("mask", "Trust the network's mask", "", checkable=True),
     ActionInfo("keep_raw", "Keep valid raw depth", "", checkable=True),
+    ActionInfo("steady", "Steady over time", "", "Less flicker, no ghosts", checkable=True),
+    ActionInfo(
+        "no_flying",
+        "Without flying points",
+        "",
+        "Take out what hangs between the sides of a depth edge",
+        checkable=True,
+    ),
     ActionInfo("record", "Record", "R", "Record the session, or end that"),
     ActionInfo("pause_recording", "Pause recording", "P", "Pause the recording"),
     ActionInfo(
@@ -117,7 +125,8 @@ MENUS: dict[str, tuple[str, ...]] = {
         "export", "report", "-", "quit"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop"),
-    "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw"),
+    "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw", "-",
+        "steady", "no_flying"),
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
         "change", "difference", "wipe", "sweep", "blink", "-",

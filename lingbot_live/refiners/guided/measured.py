@@ -38,7 +38,7 @@ def reliable(depth_raw: RawDepth) -> tuple[Mask, bool]:
         cv2.filterSpeckles(islands, _HOLE, min(largest_px, known.size // 50), step)
     outliers = (islands == _HOLE) | _glints(depth_raw)
     sound = known & ~(outliers & dense)
-    sound.ravel()[_flying(depth_raw, sound)] = False
+    sound.ravel()[flying(depth_raw, sound)] = False
     return (sound if (sound & (depth_raw < SATURATED_RAW)).any() else known), False
 
 
@@ -59,8 +59,8 @@ def _glints(depth_raw: RawDepth) -> Mask:
     return np.asarray((stats[:, cv2.CC_STAT_AREA] < depth_raw.size // 100)[labels] & saturated)
 
 
-def _flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
-    """Return flat indices of the pixels that hang between the two sides of a depth step.
+def flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
+    """Return flat indices of the known pixels that hang between the two sides of a depth step.
 
     On a step the contrast of a wide window is that of a narrow one; on a steep plane, which must
     stay, it grows with the width.
