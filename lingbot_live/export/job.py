@@ -174,7 +174,6 @@ class _Run:
         clock = _Clock()
         for number, item in source.frames(self._request.span):
             if isinstance(item, LingbotLiveError):
-                self._report.is_damaged = True
                 self._leave_out(f"frame {number}: {item}")
             elif wants_refined and item.recorded is None:
                 self._leave_out("some frames hold no refined depth")

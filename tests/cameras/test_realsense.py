@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -309,13 +308,13 @@ def test_a_crash_or_hang_stays_in_the_child(recording, tmp_path, monkeypatch):
 def test_a_file_is_probed_once(recording, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     runs = []
-    run = subprocess.run
 
-    def counted(*args, **kwargs):
-        runs.append(args)
-        return run(*args, **kwargs)
+    class Counted(looking.Child):
+        def __init__(self, *args, **kwargs):
+            runs.append(args)
+            super().__init__(*args, **kwargs)
 
-    monkeypatch.setattr(looking.subprocess, "run", counted)
+    monkeypatch.setattr(looking, "Child", Counted)
     copy = tmp_path / "copy.db3"
     shutil.copy(recording, copy)
     for _ in range(2):
