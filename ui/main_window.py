@@ -158,8 +158,11 @@ class MainWindow(QMainWindow):
         stage.sessionChanged.connect(self._on_session)
         stage.statusDue.connect(self._show_status)
         stage.statusDue.connect(self.quality.on_tick)
+        stage.statusDue.connect(self.compare.on_tick)
+        stage.statusDue.connect(lambda: self.docks.name(self.rows.view))
         self.rows.rowsChanged.connect(self._on_rows)
-        self.bar.cameraChosen.connect(lambda address: stage.open((address,)))
+        self.bar.cameraChosen.connect(lambda address: stage.propose((address,)))
+        stage.refused.connect(lambda _: self.bar.set_address(stage.asked[0]))
         self.bar.refinerChosen.connect(self.refining.choose)
         self.bar.tokensChosen.connect(self.refining.set_tokens)
         self.bar.precisionChosen.connect(self.refining.set_precision)
@@ -344,6 +347,7 @@ class MainWindow(QMainWindow):
         if not self.scale.is_auto:
             self.settings.depth_range = self.scale.range
         self.settings.set_text("colormap", self.scale.colormap)
-        self.settings.set_text("address", self.bar.address)
+        if self.stage.proven:
+            self.settings.set_text("address", self.stage.proven[0])
         self.settings.set_text("refiner", str(self.refining.config))
         self.settings.save()

@@ -32,6 +32,7 @@ class Opening(QObject):
         self._stage, self._desk = stage, desk
         self._refining, self._saving = refining, saving
         stage.found.connect(self._tell)
+        stage.refused.connect(self._tell_refused)
 
     def commands(self) -> dict[str, Command]:
         """Return what it does, by the keys of `Actions`."""
@@ -49,20 +50,23 @@ class Opening(QObject):
         )
         if path:
             settings.set_text("open_folder", str(Path(path).parent))
-            self._stage.open((path,))
+            self._stage.propose((path,))
 
     def open_folder(self) -> None:
         """Ask for a folder of RGB-D pictures and play it."""
         path = QFileDialog.getExistingDirectory(self._desk.widget, "Open RGB-D folder")
         if path:
-            self._stage.open((address_of(Path(path)),))
+            self._stage.propose((address_of(Path(path)),))
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
         """Stream from these files and folders, a row each; weights refine instead."""
         if paths and is_checkpoint(paths[0]):
             self._refining.choose(f"lingbot:{paths[0]}")
         elif paths:
-            self._stage.open([address_of(path) for path in paths])
+            self._stage.propose([address_of(path) for path in paths])
+
+    def _tell_refused(self, text: str) -> None:
+        self._desk.show_error(text, "What was on the screen before goes on.")
 
     def _tell(self, infos: list[CameraInfo]) -> None:
         """Tell damage, or else what is assumed of other programs' files."""

@@ -40,6 +40,7 @@ class Rows(QObject):
         self.splitter.addWidget(self.empty)
         self.panels: list[FeedPanel] = []
         self.selected: FeedPanel | None = None
+        self._removed: list[str] = []  # addresses, the newest last
         stage.sessionChanged.connect(self._follow)
         stage.reading.connect(self._on_reading)
 
@@ -47,6 +48,7 @@ class Rows(QObject):
         """Return what it does, by the keys of `Actions`."""
         return {
             "remove_camera": self.remove_selected,
+            "bring_back": self.bring_back,
             "next_camera": self.select_next,
         }
 
@@ -57,7 +59,8 @@ class Rows(QObject):
 
     def show(self, views: Sequence[FeedView]) -> None:
         """Have a row for each of these and no others; rows that stay are kept."""
-        kept = [panel for panel in self.panels if any(panel.view is view for view in views)]
+        before, at = self.panels, self._at(self.selected)
+        kept = [panel for panel in before if any(panel.view is view for view in views)]
         for panel in self.panels:
             if panel not in kept:
                 panel.setParent(None)
@@ -70,7 +73,7 @@ class Rows(QObject):
             panel.set_compact(len(self.panels) > 1)
         self.rowsChanged.emit()
         if self.selected not in self.panels:
-            self.select(self.panels[0] if self.panels else None)
+            self.select(self.panels[min(at, len(self.panels) - 1)] if self.panels else None)
         elif made and kept:
             self.select(made[-1])
 
@@ -108,12 +111,33 @@ class Rows(QObject):
         view = self.view
         if not self._stage.is_running or view is None:
             self._desk.say("No camera to remove.")
-        elif len(self.panels) == 1:
+        else:
+            self._remove(view)
+
+    def bring_back(self) -> None:
+        """Open the camera again that was removed last."""
+        if not self._removed:
+            self._desk.say("No camera was removed.")
+            return
+        address = self._removed.pop()
+        if self._stage.is_running:
+            self._stage.add(address)
+        else:
+            self._stage.open((address,))
+
+    # ---- private -----------------------------------------------------------------------------
+
+    def _remove(self, view: FeedView) -> None:
+        feeds = [panel.view.feed for panel in self.panels]
+        self._removed.append(self._stage.addresses[feeds.index(view.feed)])
+        if len(feeds) == 1:
             self._stage.stop()
         else:
             self._stage.remove(view.feed)
+        self._desk.say(f"{view.name} was removed", ("Undo", self.bring_back))
 
-    # ---- private -----------------------------------------------------------------------------
+    def _at(self, panel: FeedPanel | None) -> int:
+        return self.panels.index(panel) if panel in self.panels else 0
 
     def _follow(self) -> None:
         if self._stage.is_running:

@@ -16,6 +16,7 @@ from ui.shell.actions import Actions
 from ui.shell.icons import icon
 
 _HINT = "A camera found, or an address such as realsense:file.bag"
+RECORDED = "recorded"  # the refiner that hands on what is in the file
 # Steps of the token slider; the published range is 1200 to 3600, fewer suit a CPU.
 TOKENS = (48, 100, 200, 300, 600, 900, 1200, 1800, 2400, 3000, 3600)
 
@@ -62,7 +63,8 @@ class CameraBar(QObject):
         self.refiner_box.setAccessibleName("Refiner")
         self.refiner_box.setToolTip("What refines the depth")
         for name in registry.refiner_names():
-            self.refiner_box.addItem(name, name)
+            if name != RECORDED:  # it has a button of its own where there is any
+                self.refiner_box.addItem(name, name)
         self.refiner_box.activated.connect(
             lambda at: self.refinerChosen.emit(self.refiner_box.itemData(at))
         )

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lingbot_live.cameras.base import CameraState
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
@@ -95,6 +96,16 @@ class CompareView(QWidget):
         shown = self._rows.view
         if shown is not None and shown in fresh and time.monotonic() >= self._due_s:
             self._submit()
+
+    def on_tick(self) -> None:
+        """Drop the picture of a camera that failed, and of one without refined depth."""
+        view = self._rows.view
+        if self._last is None or view is None:
+            return
+        if view.feed.state is CameraState.FAILED:
+            self._say(f"{view.title}: no picture")
+        elif view.refined is None:
+            self._say(f"{view.title}: no refined depth yet")
 
     def stop(self) -> None:
         """End the thread; safe more than once."""

@@ -18,6 +18,7 @@ from ui.controllers.rows import Rows
 from ui.panels.compare_view import CompareView
 from ui.shell import theme
 from ui.shell.actions import Actions, Command
+from ui.shell.bridge import FeedView
 from ui.shell.settings import Settings
 from ui.views.compare_pictures import Mode
 
@@ -34,6 +35,12 @@ class Docks:
     compare: QDockWidget
     quality: QDockWidget
     controls: QDockWidget
+
+    def name(self, view: FeedView | None) -> None:
+        """Say in the titles which camera is meant where only one is."""
+        of = f"   {view.title}" if view is not None else ""
+        self.compare.setWindowTitle(f"Compare{of}")
+        self.controls.setWindowTitle(f"Camera settings{of}")
 
 
 class Layouts(QObject):

@@ -42,6 +42,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O"),
     ActionInfo("add_camera", "Add camera...", "A", "One more row of pictures"),
     ActionInfo("remove_camera", "Remove camera", "Ctrl+W", "The selected"),
+    ActionInfo("bring_back", "Bring the camera back", "Ctrl+Z", "The one removed last"),
     ActionInfo("next_camera", "Select next camera", "N"),
     ActionInfo("find", "Look for cameras", "F5"),
     ActionInfo("models", "Models...", "Ctrl+M", "Weights: get, use"),
@@ -120,7 +121,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
 
 MENUS: dict[str, tuple[str, ...]] = {
     "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
-        "add_camera", "remove_camera", "next_camera", "controls", "-",
+        "add_camera", "remove_camera", "bring_back", "next_camera", "controls", "-",
         "record", "pause_recording", "mark", "record_options", "snapshot", "-",
         "export", "report", "-", "quit"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",

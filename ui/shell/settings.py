@@ -69,7 +69,7 @@ class Settings:
     def refiner(self) -> tuple[str, str]:
         """Name and model of the refiner chosen last; ``auto`` where none is or it is gone."""
         config = RefinerConfig.parse(self.text("refiner", "auto"))
-        known = config.name in registry.refiner_names()
+        known = config.name in registry.refiner_names() and config.name != "recorded"
         return (config.name, config.model) if known else ("auto", "")
 
     @property

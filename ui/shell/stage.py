@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import Camera, CameraInfo, CameraState
 from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.errors import LingbotLiveError
 from lingbot_live.pipeline.session import Feed, Session
 from lingbot_live.system.worker import Worker
 from ui.shell.bridge import Bridge, FeedView, StallMeter, Tasks
@@ -25,13 +26,15 @@ class Stage(QObject):
 
     ``addressed(tuple)`` tells which addresses were named, before any is opened, ``reading(tuple)``
     that session files are looked into first, ``found(list)`` the cameras in those and
-    ``joined(list)`` the ones in a file that is added. ``ending`` comes while the session is still
-    there, ``sessionChanged`` once another one, or none, is on the screen or its cameras are
-    others, ``sessionDone`` when every feed has ended or failed. ``newsShown(list)`` follows each
-    FeedView whose pictures were just drawn, ``statusDue`` comes a few times a second.
+    ``joined(list)`` the ones in a file that is added; ``refused(str)`` why what was proposed cannot
+    be opened. ``ending`` comes while the session is still there, ``sessionChanged`` once another
+    one, or none, is on the screen or its cameras are others, ``sessionDone`` when every feed has
+    ended or failed. ``newsShown(list)`` follows each FeedView whose pictures were just drawn,
+    ``statusDue`` comes a few times a second.
     """
 
     addressed = Signal(tuple)
+    refused = Signal(str)
     reading = Signal(tuple)
     found = Signal(list)
     joined = Signal(list)
@@ -51,6 +54,7 @@ class Stage(QObject):
         self.addresses: tuple[str, ...] = ()  # the same with all cameras of session files
         self.bridge = Bridge(parent=self)
         self.stall = StallMeter(self)
+        self.proven: tuple[str, ...] = ()  # named last of those that delivered a frame
         self._started_s = 0.0
         self._stats: dict[str, object] = {}  # of the session before
         self._tasks = tasks
@@ -85,6 +89,19 @@ class Stage(QObject):
         self.asked = wanted
         self.addressed.emit(wanted)
         self.reopen()
+
+    def propose(self, addresses: Sequence[str]) -> None:
+        """Stream from these if any of them can be; else what streams now goes on."""
+        wanted = tuple(address for address in addresses if address)
+        if self.session is None or not wanted:
+            self.open(wanted)
+            return
+        self._tasks.run(
+            "looking into what is opened",
+            lambda: _check_any(wanted),
+            lambda _: self.open(wanted),
+            lambda error: self.refused.emit(str(error)),
+        )
 
     def reopen(self) -> None:
         """Stream again from what was asked for."""
@@ -226,6 +243,8 @@ class Stage(QObject):
         self.sessionChanged.emit()
 
     def _tick(self) -> None:
+        if self.session is not None and any(f.stats.captured for f in self.session.feeds):
+            self.proven = self.asked
         self.statusDue.emit()
         if self.session is not None and all(feed.state in _DONE for feed in self.session.feeds):
             self.sessionDone.emit()
@@ -233,6 +252,22 @@ class Stage(QObject):
 
 def _members(address: str) -> list[CameraInfo]:
     return registry.members(address) if registry.may_have_members(address) else []
+
+
+def _check_any(addresses: Sequence[str]) -> None:
+    """Raise what is wrong with the first address unless one can be opened; devices are not."""
+    errors = []
+    for address in addresses:
+        try:
+            if _members(address):
+                return
+            if registry.find_camera(address).is_recording:
+                with registry.create_camera(address):
+                    return
+            return
+        except LingbotLiveError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _after(closer: Worker | None, create: Callable[[], Camera]) -> Callable[[], Camera]:
