@@ -50,7 +50,7 @@ def busy(loops: int) -> Iterator[None]:
 def kill_one(folder: Path, after_s: float) -> Kill:
     """Record into a new folder, kill after its first frames and ``after_s``, look at the file."""
     folder.mkdir()
-    child = subprocess.Popen([sys.executable, str(CHILD), str(folder)])
+    child = subprocess.Popen([sys.executable, str(CHILD), str(folder)], stderr=subprocess.DEVNULL)
     journal = folder / "journal"
     while not (journal.exists() and journal.stat().st_size):
         assert child.poll() is None
