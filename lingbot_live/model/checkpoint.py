@@ -12,18 +12,17 @@ import json
 import logging
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from lingbot_live.errors import WeightsError
 from lingbot_live.model.model_config import ModelConfig
-from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
 from lingbot_live.system.inputs import refuse_special
 
@@ -65,9 +64,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
     raise WeightsError(f"{path}: {_what_it_is(start)}")
 
 
-def load_network(
-    path: Path, precision: Precision = Precision.FP32, device: torch.device | None = None
-) -> LingBotDepth:
+class Loadable(nn.Module):
+    """A network that a checkpoint can fill, built from its configuration alone."""
+
+    config: ModelConfig
+
+    def fp32_names(self) -> set[str]:
+        """Return the names in the state dict that stay fp32 in every precision."""
+        raise NotImplementedError
+
+
+Network = TypeVar("Network", bound=Loadable)
+
+
+def load_weights(
+    build: Callable[[ModelConfig], Network],
+    path: Path,
+    precision: Precision = Precision.FP32,
+    device: torch.device | None = None,
+) -> Network:
     """Build the network that a checkpoint describes, with its weights in ``precision``.
 
     Raises:
@@ -77,7 +92,7 @@ def load_network(
     try:
         config = ModelConfig.parse(checkpoint.config)
         with torch.device("meta"):
-            network = LingBotDepth(config)
+            network = build(config)
         tensors = _fitting(checkpoint, network)
     except WeightsError as error:
         raise WeightsError(f"{checkpoint.path}: {error}") from error
@@ -173,7 +188,7 @@ def _config_of(path: Path, metadata: Mapping[str, str]) -> Mapping[str, Any]:
     return found
 
 
-def _fitting(checkpoint: Checkpoint, network: LingBotDepth) -> dict[str, Tensor]:
+def _fitting(checkpoint: Checkpoint, network: Loadable) -> dict[str, Tensor]:
     """Return the tensors that the network needs, all checked."""
     needed = network.state_dict()
     found = checkpoint.tensors
@@ -210,7 +225,7 @@ def _listing(items: list[str]) -> str:
     return ", ".join(items[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _hint(checkpoint: Checkpoint, network: LingBotDepth) -> str:
+def _hint(checkpoint: Checkpoint, network: Loadable) -> str:
     """Say how the weights contradict the backbone that the configuration names."""
     backbone = network.config.encoder.backbone
     token = checkpoint.tensors.get("encoder.backbone.cls_token")

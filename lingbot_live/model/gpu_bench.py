@@ -18,7 +18,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from lingbot_live.frame import ColorImage, Extrinsics, Intrinsics, RawDepth
-from lingbot_live.model.checkpoint import load_network
 from lingbot_live.model.device import CpuDevice, Device
 from lingbot_live.model.engine import DROPPED, Buffers, Engine, OutputPolicy
 from lingbot_live.model.model_config import ModelConfig
@@ -67,7 +66,7 @@ def engine_for(model: str | None, device: Device, precision: Precision) -> tuple
         network, title = _made_up(device.where, precision), "made-up weights of full size"
     else:
         path = store.resolve(model or "")
-        network, title = load_network(path, precision, device.where), str(path)
+        network, title = LingBotDepth.load(path, precision, device.where), str(path)
     return Engine(network, device, precision, _UNMASKED, packing), title
 
 

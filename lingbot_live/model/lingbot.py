@@ -13,7 +13,7 @@ import numpy as np
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import OutOfMemoryError, RefinerError, WeightsError
 from lingbot_live.frame import DepthMap, Frame, Mask, RefinerInfo
-from lingbot_live.model.checkpoint import load_network, read_checkpoint
+from lingbot_live.model.checkpoint import read_checkpoint
 from lingbot_live.model.device import Device, is_out_of_memory, pick_device
 from lingbot_live.model.engine import Engine, OutputPolicy
 from lingbot_live.model.network import LingBotDepth
@@ -147,7 +147,7 @@ def _title(model: str, path: Path) -> str:
 def _load(path: Path, device: Device, precision: Precision) -> tuple[LingBotDepth, Precision, str]:
     """Load in ``precision``, or in bf16 where fp16 overflows; returns what was done, in words."""
     half = store.find_half_cache(path) if precision is Precision.FP16 else None
-    network = load_network(half or path, precision, device.where)
+    network = LingBotDepth.load(half or path, precision, device.where)
     if network.depth_head is None:
         raise WeightsError(f"{path}: this network has no depth head, so it refines nothing")
     if Engine(network, device, precision).is_finite():
@@ -156,7 +156,7 @@ def _load(path: Path, device: Device, precision: Precision) -> tuple[LingBotDept
         return network, precision, ""
     del network
     if precision is Precision.FP16:
-        network = load_network(path, Precision.BF16, device.where)
+        network = LingBotDepth.load(path, Precision.BF16, device.where)
         if Engine(network, device, Precision.BF16).is_finite():
             log.warning("%s: overflows in fp16; bf16 is used", path)
             return network, Precision.BF16, "these weights overflow in fp16, so bf16 is used"

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lingbot_live.model import postprocess, tokens
 from lingbot_live.model.asked import Given, Request
+from lingbot_live.model.checkpoint import Loadable, load_weights
 from lingbot_live.model.decoder import FP32_LEVELS, ConvStack, uv_maps
 from lingbot_live.model.encoder import Encoder
 from lingbot_live.model.layers import Conv2d, ConvTranspose2x2, Linear
@@ -46,7 +47,7 @@ class GridTables:
     uv: tuple[Tensor, ...]  # five of (1, 2, h * 2**i, w * 2**i) fp32
 
 
-class LingBotDepth(nn.Module):
+class LingBotDepth(Loadable):
     """The network; its parameters have the names of the published state dict."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -74,10 +75,16 @@ class LingBotDepth(nn.Module):
         Raises:
             WeightsError: there is none, or it is damaged, or it does not fit; says which and why.
         """
-        from lingbot_live.model.checkpoint import load_network
         from lingbot_live.model.weights.store import resolve
 
-        return load_network(resolve(str(name_or_path)), precision, torch.device(device))
+        return cls.load(resolve(str(name_or_path)), precision, torch.device(device))
+
+    @classmethod
+    def load(
+        cls, path: Path, precision: Precision = Precision.FP32, device: torch.device | None = None
+    ) -> LingBotDepth:
+        """As `from_pretrained`, of a file."""
+        return load_weights(cls, path, precision, device)
 
     @property
     def device(self) -> torch.device:

@@ -292,7 +292,7 @@ def test_weights_too_large_for_the_device(checkpoint, monkeypatch):
     def no_room(*_: Any) -> LingBotDepth:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(lingbot, "load_network", no_room)
+    monkeypatch.setattr(lingbot.LingBotDepth, "load", no_room)
     with pytest.raises(OutOfMemoryError, match=r"too little memory for .*model\.pt"):
         create_lingbot(config(checkpoint))
 
