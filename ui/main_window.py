@@ -275,7 +275,8 @@ class MainWindow(QMainWindow):
 
     def _show_status(self) -> None:
         session = self.stage.session
-        self.status.setText(status_line(session, self.stage.bridge.rate.recent_hz))
+        shown = self.stage.bridge
+        self.status.setText(status_line(session, shown.rate.recent_hz, shown.reduced))
         self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
         if session is None:
             return
@@ -336,6 +337,7 @@ class MainWindow(QMainWindow):
             self.hide()
             for dialog in self.findChildren(QDialog):
                 dialog.close()  # ends a download
+            self.rows.stop()
             for part in (self.cloud, self.compare, self.quality, self.controls, self.devices):
                 part.stop()
             self.tasks.finish(CLOSE_S)

@@ -83,7 +83,7 @@ class InferenceWorker:
         self._failures = 0
         self._refiner: Refiner | None = None
         self._serving: tuple[Inlet, float] | None = None  # and since when
-        self._worker = Worker("inference", self._run, self._fail, yields=True)
+        self._worker = Worker("inference", self._run, self._fail)
 
     def start(self, inlets: Sequence[Inlet]) -> None:
         """Start the thread; the refiner is loaded there. The slots must share `condition`."""

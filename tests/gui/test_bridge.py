@@ -17,6 +17,9 @@ from ui.shell.bridge import Bridge
 class AlwaysNew:
     """A view that changes with every look."""
 
+    is_drawing = waits = is_thinned = False
+    drawing_s = 0.0
+
     def pull(self):
         return True
 

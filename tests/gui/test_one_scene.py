@@ -163,7 +163,7 @@ def test_a_frame_without_recorded_refinement_says_so_and_can_be_refined(window, 
     window.replay.to_end()
     panel = window.panels[0]
     wait_for(lambda: panel.notice.text == MISSING)
-    assert not panel.refined.has_image
+    wait_for(lambda: not panel.refined.has_image)
     (button,) = panel.notice.buttons
     assert button.text() == "Refine this frame"
     button.click()

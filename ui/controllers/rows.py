@@ -63,6 +63,7 @@ class Rows(QObject):
         kept = [panel for panel in before if any(panel.view is view for view in views)]
         for panel in self.panels:
             if panel not in kept:
+                panel.stop()
                 panel.setParent(None)
                 panel.deleteLater()
         known = [panel.view for panel in kept]
@@ -91,6 +92,11 @@ class Rows(QObject):
         if self.panels:
             at = self.panels.index(self.selected) if self.selected in self.panels else -1
             self.select(self.panels[(at + 1) % len(self.panels)])
+
+    def stop(self) -> None:
+        """End the threads that draw; safe more than once."""
+        for panel in self.panels:
+            panel.stop()
 
     def set_rig(self, rig: Rig | None) -> None:
         """Tell where the cameras stand, or that it is not known."""
@@ -151,5 +157,6 @@ class Rows(QObject):
         panel = FeedPanel(view, self.link)
         panel.retry.connect(lambda: self._stage.retry(view.feed))
         panel.pressed.connect(lambda: self.select(panel))
+        panel.drawn.connect(self._stage.bridge.wake)
         self.splitter.addWidget(panel)
         return panel

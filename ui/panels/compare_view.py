@@ -56,7 +56,7 @@ class CompareView(QWidget):
         self._last: Comparison | None = None
         self._listed: list[tuple[str, bool]] = []
         self._due_s = 0.0
-        self._work = Background("compare", _compare, self)
+        self._work = Background("compare", _compare, self, yields=True)
         self._work.done.connect(self._show)
         self._work.failed.connect(self._say)
         self._timer = QTimer(self, interval=_TICK_MS)

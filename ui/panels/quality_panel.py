@@ -45,7 +45,7 @@ class QualityPanel(QWidget):
         self._rows, self._tasks = rows, tasks
         self.regions = Regions(rows)
         self._meters = Meters()
-        self._work = Background("quality", self._measure, self)
+        self._work = Background("quality", self._measure, self, yields=True)
         self._work.done.connect(self._show)
         self._work.failed.connect(self._say)
         self._measured: Measured | None = None

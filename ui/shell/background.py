@@ -20,7 +20,8 @@ class Background(QObject):
     """Calls ``work`` with the newest input, on a thread that starts with the first one.
 
     ``done(object)`` brings each result to the main thread, ``failed(str)`` the reason where there
-    is none; inputs that a newer one replaced are never worked on.
+    is none; inputs that a newer one replaced are never worked on. With ``yields`` everything else
+    gets the processor first.
     """
 
     done = Signal(object)
@@ -29,11 +30,16 @@ class Background(QObject):
     _error = Signal(str)
 
     def __init__(
-        self, name: str, work: Callable[[object], object], parent: QObject | None = None
+        self,
+        name: str,
+        work: Callable[[object], object],
+        parent: QObject | None = None,
+        *,
+        yields: bool = False,
     ) -> None:
         super().__init__(parent)
         self._name = name
-        self._work = work
+        self._work, self._yields = work, yields
         self._slot: Latest[object] = Latest()
         self._worker: Worker | None = None
         self._result.connect(self.done, Qt.ConnectionType.QueuedConnection)
@@ -43,7 +49,7 @@ class Background(QObject):
         """Have ``item`` worked on next; returns at once."""
         self._slot.put(item)
         if self._worker is None:
-            self._worker = Worker(self._name, self._run, yields=True)
+            self._worker = Worker(self._name, self._run, yields=self._yields)
             self._worker.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -22,6 +22,10 @@ T = TypeVar("T")
 
 # A result that is older than this is said to be, or has no place beside the live picture.
 LAG_S = 0.1
+_LEAST_HZ = 10.0  # of the display, however little the machine has left
+_DRAWING_SHARE = 0.5  # of the time between two pictures that making one may take
+_TOLD_S = 1 / 25  # time between rounds from which people are told
+_SMOOTH = 0.2  # weight of the newest drawing
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +42,10 @@ class FeedView:
     refined: RefinedFrame | None = None
     newest: Frame | None = None  # captured last, shown or not
     shows_live: bool = False
+    is_drawing: bool = False  # what was pulled last is still on its way to the screen
+    drawing_s: float = 0.0  # how long that takes, smoothed
+    is_thinned: bool = False  # live pictures are fewer, for the refiner needs the processor
+    _live_s: float = field(default=0.0, repr=False)  # when a frame without a result was shown
 
     @property
     def name(self) -> str:
@@ -67,7 +75,11 @@ class FeedView:
         return self.refined is not None and self.refined.frame is self.frame
 
     def pull(self) -> bool:
-        """Take what is new; True if anything is."""
+        """Take what is new; True if anything is.
+
+        While results lag behind, frames without one are shown `_LEAST_HZ` times a second at most:
+        the processor is the refiner's first, and its pictures come all.
+        """
         frame, refined = self.feed.frames.take(), self.feed.refined.take()
         if refined is not None:
             self.refined = refined
@@ -75,7 +87,7 @@ class FeedView:
             self.newest = frame
         if self.is_held and self.age_s > 0:
             self.refined = None  # of the frame that was held before
-        shown = self._choose()
+        shown = self._choose(is_result_new=refined is not None)
         changed = shown is not self.frame or refined is not None
         self.frame = shown
         return changed
@@ -96,11 +108,27 @@ class FeedView:
             return 0.0
         return max(0.0, (self.newest.timestamp_ns - was.timestamp_ns) / 1e9)
 
-    def _choose(self) -> Frame | None:
+    def drew(self, took_s: float) -> None:
+        """Note that what was pulled is in its panes, and how long that took."""
+        self.is_drawing = False
+        self.drawing_s += _SMOOTH * (took_s - self.drawing_s)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a live picture is to be shown a little later."""
+        return self.is_thinned and self.newest is not self.frame
+
+    def _choose(self, *, is_result_new: bool) -> Frame | None:
         """Return the frame to be shown."""
-        if self.refined is None or (self.shows_live and self.age_s > LAG_S):
-            return self.newest
-        return self.refined.frame
+        self.is_thinned = self.refined is not None and self.shows_live and self.age_s > LAG_S
+        if self.refined is not None and not self.is_thinned:
+            return self.refined.frame
+        if self.is_thinned and self.newest is not self.frame:
+            now_s = time.monotonic()
+            if not is_result_new and now_s < self._live_s + 1 / _LEAST_HZ:
+                return self.frame
+            self._live_s = now_s
+        return self.newest
 
 
 def _moment(frame: Frame) -> tuple[object, ...]:
@@ -110,6 +138,8 @@ def _moment(frame: Frame) -> tuple[object, ...]:
 
 class Bridge(QObject):
     """Wakes the main thread when a session has news, at most ``max_hz`` times a second.
+
+    It does so less often where drawing takes long, but never less than ten times a second.
 
     `wake` is what a session calls from its threads; `updated` is emitted on the main thread with
     a view that changed, `changed` before each round over all views. Each view has an event of its
@@ -125,7 +155,7 @@ class Bridge(QObject):
         self.views: list[FeedView] = []
         self.shows_live = False
         self.rate = Rate()
-        self._period_s = 1.0 / max_hz
+        self._least_s = 1.0 / max_hz
         self._last_s = 0.0
         self._pending = False
         self._shown = False  # anything in this round
@@ -136,6 +166,21 @@ class Bridge(QObject):
         self._next = QTimer(self, singleShot=True, interval=0)
         self._next.timeout.connect(self._show_next)
         self._woken.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def period_s(self) -> float:
+        """Return how long a round waits for the next: longer where drawing takes longer."""
+        longest_s = max((view.drawing_s for view in self.views), default=0.0)
+        return min(max(self._least_s, longest_s / _DRAWING_SHARE), 1 / _LEAST_HZ)
+
+    @property
+    def reduced(self) -> str:
+        """Return what is shown less often than it could be, and why; empty where nothing is."""
+        if any(view.is_thinned for view in self.views):
+            return f"live pictures {_LEAST_HZ:.0f} a second: refining comes first"
+        if self.period_s > _TOLD_S:
+            return f"display {1 / self.period_s:.0f} a second at most: drawing takes long here"
+        return ""
 
     def follow(self, session: Session | None) -> None:
         """Show this session's feeds from now on; views of feeds that stay are kept."""
@@ -172,7 +217,7 @@ class Bridge(QObject):
     def _schedule(self) -> None:
         """Have a round begin when its time has come, never within this call."""
         if not self._next.isActive() and not self._timer.isActive():
-            wait_s = self._last_s + self._period_s - time.monotonic()
+            wait_s = self._last_s + self.period_s - time.monotonic()
             self._timer.start(max(0, round(wait_s * 1000)))
 
     def _begin(self) -> None:
@@ -195,7 +240,7 @@ class Bridge(QObject):
     def _show_one(self) -> None:
         while self._waiting:
             view = self._waiting.pop(0)
-            if view in self.views and view.pull():
+            if view in self.views and not view.is_drawing and view.pull():
                 self._shown = True
                 self.updated.emit([view])
                 return
@@ -203,6 +248,8 @@ class Bridge(QObject):
     def _end(self) -> None:
         if self._shown:
             self.rate.tick()
+        if any(view.waits for view in self.views):
+            self._pending = True
         if self._pending:
             self._schedule()
 

@@ -17,8 +17,8 @@ _DROPPED = {
 }
 
 
-def status_line(session: Session | None, display_hz: float) -> str:
-    """Return rates, latency, drops and what runs where, over all feeds."""
+def status_line(session: Session | None, display_hz: float, reduced: str = "") -> str:
+    """Return rates, latency, drops and what runs where, over all feeds; and what was reduced."""
     if session is None:
         return "stopped"
     feeds = [feed.figures for feed in session.stats().feeds.values()]
@@ -30,6 +30,7 @@ def status_line(session: Session | None, display_hz: float) -> str:
         _drops(feeds),
         refiner_text(session.refiner_state, session.refiner_info, session.refiner_error),
         f"{psutil.Process().memory_info().rss / 1e6:.0f} MB",
+        reduced,
     ]
     return "  ·  ".join(part for part in parts if part)
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtCore import QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from lingbot_live.cameras.base import CameraState
 from lingbot_live.colormap import DepthRange
-from lingbot_live.frame import RefinedFrame
 from lingbot_live.pipeline.session import Feed
-from lingbot_live.quality.depth_errors import Change, change_map, change_shares
 from ui.shell import theme
-from ui.shell.bridge import LAG_S, FeedView
+from ui.shell.background import Background
+from ui.shell.bridge import FeedView
 from ui.shell.notice import Notice
-from ui.shell.readout import FIGURE_SPACE, Reading, percent, reading
+from ui.shell.readout import Reading, reading
 from ui.shell.view_link import ViewLink
+from ui.views.compose import Colors, Plan, Source
 from ui.views.depth_view import DepthView
+from ui.views.drawing import Drawing, Drawn, Moment, draw
 from ui.views.image_view import ImageView
 
 _NEXT = {
@@ -27,7 +27,6 @@ _NEXT = {
     CameraState.STALLED: "It is open; waiting for its next frame.",
 }
 _STAT_PERIOD_S = 0.25  # numbers that change faster cannot be read
-_STAT_STEP = 2  # every so many pixels in both directions; shares need no more
 
 
 class Stripe(QWidget):
@@ -61,10 +60,13 @@ class Stripe(QWidget):
 class FeedPanel(QWidget):
     """Shows a FeedView. ``retry`` is sent when the user asks for the camera again.
 
-    ``pressed`` is sent on a click into the row, ``regionDrawn(QRectF, bool)`` as by `ImageView`.
+    The pictures are made on a thread of the panel's own, which `stop` ends; ``drawn`` is sent once
+    those of the last `show_news` are in their panes. ``pressed`` is sent on a click into the row,
+    ``regionDrawn(QRectF, bool)`` as by `ImageView`.
     """
 
     retry = Signal()
+    drawn = Signal()
     pressed = Signal()
     regionDrawn = Signal(QRectF, bool)  # noqa: N815
 
@@ -81,7 +83,16 @@ class FeedPanel(QWidget):
         self.stripe = Stripe(theme.camera_color(view.number))
         self.stripe.pressed.connect(self.pressed)
         self._lay_out()
+        self._moment: Moment | None = None  # in the panes
         self._stats_due_s = 0.0
+        self._work = Background(f"draw {view.feed.name}", draw, self)
+        self._work.done.connect(self._show)
+        self._work.failed.connect(self._on_failed)
+        self._unstamped: Moment | None = None  # in the panes, but not yet on the screen
+        self._stamping = QTimer(self, singleShot=True, interval=0)
+        self._stamping.timeout.connect(self._stamp)
+        for pane in self.views:
+            pane.set_on_painted(self._stamping.start)
         self._told: tuple[BaseException | None, CameraState, int] = (None, CameraState.CLOSED, 0)
         self.refined.setToolTip("Shares of all pixels")
         self.raw.set_readout(lambda x, y: self._reading(x, y).raw_text)
@@ -128,17 +139,27 @@ class FeedPanel(QWidget):
             pane.set_colormap(colormap)
 
     def show_news(self) -> None:
-        """Show what the view holds now, on the screen when this returns."""
-        frame, refined = self.view.frame, self.view.refined
-        if frame is None:
+        """Have what the view holds now drawn, newest first; returns at once."""
+        view = self.view
+        if view.frame is None:
             return
-        self.color.set_image(frame.color)
-        self.raw.set_depth(frame.depth_m)
-        self.refined.set_depth(None if refined is None else refined.depth_m)
-        if time.monotonic() >= self._stats_due_s:
-            self._show_stats()
-        self.repaint()
-        self._stamp(refined)
+        moment, now_s = Moment(view.frame, view.refined, view.age_s), time.monotonic()
+        sources: list[tuple[ImageView, Source]] = [
+            (self.color, Colors(moment.frame.color)),
+            (self.raw, self.raw.source(moment.frame.depth_m)),
+        ]
+        if moment.refined is not None:
+            sources.append((self.refined, self.refined.source(moment.refined.depth_m)))
+        panes = tuple((source, _plan(pane)) for pane, source in sources)
+        with_stats = now_s >= self._stats_due_s
+        if with_stats:
+            self._stats_due_s = now_s + _STAT_PERIOD_S
+        view.is_drawing = True
+        self._work.submit(Drawing(moment, panes, with_stats, now_s))
+
+    def stop(self) -> None:
+        """End the thread that draws; safe more than once."""
+        self._work.stop()
 
     def show_state(self, refiner: str, waited_s: float) -> None:
         """Show the camera's state or error, and the refiner's where no refined depth is yet."""
@@ -184,45 +205,46 @@ class FeedPanel(QWidget):
         return "not refined when recorded" if is_bare else "refining this frame ..."
 
     def _reading(self, x: int, y: int) -> Reading:
-        assert self.view.frame is not None
-        return reading(self.view.frame, self.view.refined, x, y)
+        assert self._moment is not None
+        return reading(self._moment.frame, self._moment.refined, x, y)
 
-    def _show_stats(self) -> None:
-        self._stats_due_s = time.monotonic() + _STAT_PERIOD_S
-        frame, refined = self.view.frame, self.view.refined
-        assert frame is not None
-        fill = np.count_nonzero(frame.depth_raw) / frame.depth_raw.size
-        self.raw.set_stat(f"fill {percent(fill)}")
-        if refined is not None:
-            self.refined.set_stat(*_refined_stat(refined, self.view.age_s))
-        else:
+    def _show(self, drawn: Drawn) -> None:
+        drawing = drawn.drawing
+        self._moment = self._unstamped = drawing.moment
+        for pane, (source, plan), canvas in zip(
+            self.views, drawing.panes, drawn.canvases, strict=False
+        ):
+            pane.show_composed(source, plan, canvas)
+        if drawing.moment.refined is None and self.refined.has_image:
+            self.refined.set_depth(None)
             self.refined.set_stat("")
+        if drawn.fill_text is not None:
+            self.raw.set_stat(drawn.fill_text)
+        if drawn.refined_texts is not None:
+            self.refined.set_stat(*drawn.refined_texts)
+        self._free(drawn.took_s)
 
-    def _stamp(self, refined: RefinedFrame | None) -> None:
+    def _on_failed(self, why: str) -> None:
+        self.notice.show_error(f"The pictures cannot be drawn: {why}", can_retry=False)
+        self._free(0.0)
+
+    def _free(self, took_s: float) -> None:
+        self.view.drew(took_s)
+        self.drawn.emit()
+
+    def _stamp(self) -> None:
+        """Count what has just reached the screen."""
+        moment, self._unstamped = self._unstamped, None
+        if moment is None:
+            return
         stats = self.view.feed.stats
         stats.count_shown()
-        if refined is not None and self.view.is_matched:
+        if moment.refined is not None and moment.is_matched:
             now_ns = time.monotonic_ns()
-            stats.add_stage("display", now_ns - refined.finished_ns)
-            stats.add_stage("until_shown", now_ns - refined.frame.timestamp_ns)
+            stats.add_stage("display", now_ns - moment.refined.finished_ns)
+            stats.add_stage("until_shown", now_ns - moment.frame.timestamp_ns)
 
 
-def _refined_stat(refined: RefinedFrame, age_s: float) -> tuple[str, ...]:
-    """Return kept, changed and filled, the longest text first; with its age where it lags."""
-    raw_m, refined_m = (
-        depth_m[::_STAT_STEP, ::_STAT_STEP] for depth_m in (refined.frame.depth_m, refined.depth_m)
-    )
-    shares = change_shares(change_map(raw_m, refined_m))
-    kept, changed, filled = (
-        _percent(shares[kind]) for kind in (Change.KEPT, Change.CHANGED, Change.FILLED)
-    )
-    some = f"changed {changed}  filled {filled}"
-    texts = (f"kept {kept}  {some}", some, f"filled {filled}")
-    if age_s <= LAG_S:
-        return texts
-    return tuple(f"{age_s:.1f} s old  {text}" for text in texts)
-
-
-def _percent(share: float) -> str:
-    """Return a share in a fixed width."""
-    return f"{share:.0%}".rjust(4, FIGURE_SPACE)
+def _plan(pane: ImageView) -> Plan | None:
+    """Return where a picture stands; None where nobody sees it."""
+    return pane.plan() if pane.isVisible() else None

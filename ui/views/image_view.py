@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -23,6 +21,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from lingbot_live.frame import ColorImage
 from ui.shell import theme
 from ui.shell.view_link import ViewLink
+from ui.views.compose import Colors, Plan, Source, compose
 
 PixelText = Callable[[int, int], str]  # (x, y) of the view's own image -> text of its read-out
 
@@ -61,9 +60,10 @@ class ImageView(QWidget):
         self._stats: tuple[str, ...] = ()
         self._placeholder = placeholder
         self._readout: PixelText | None = None
-        self._image: QImage | None = None
-        self._size: QSize | None = None  # of the image, pixels
+        self._readout_shown = ""
+        self._source: Source | None = None
         self._canvas: QImage | None = None  # the picture as it stands on the screen
+        self._on_painted: Callable[[], None] = lambda: None
         self._grabbed: QPointF | None = None
         self._corner: QPointF | None = None  # where a region began to be drawn
         self._region: tuple[QRectF, QColor] | None = None
@@ -75,21 +75,41 @@ class ImageView(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.link.viewChanged.connect(self._redraw)
-        self.link.cursorChanged.connect(self.update)
+        self.link.cursorChanged.connect(self._on_cursor)
         self.link.drawingChanged.connect(self._show_tool)
 
     # ---- what is shown ---------------------------------------------------------------------
 
     def set_image(self, rgb: ColorImage | None) -> None:
         """Show (H, W, 3) uint8 RGB; ``None`` brings the placeholder back. The pixels are copied."""
-        self._image = None if rgb is None else _rgb32(rgb)
-        self._set_size(rgb)
+        self._set_source(None if rgb is None else Colors(rgb.copy()))
+
+    def show_composed(self, source: Source, plan: Plan | None, canvas: QImage | None) -> None:
+        """Show a picture that `compose` made beside the main thread, where ``plan`` still holds."""
+        is_first = self._source is None or self._source.size != source.size
+        self._source = source
+        self._canvas = canvas if not is_first and plan == self.plan() else None
+        self.update(self.rect() if is_first else self.picture_rect())
+        self._refresh_readout()
+
+    def plan(self) -> Plan:
+        """Return where the picture stands now."""
+        pane, ratio = self.picture_rect(), self.devicePixelRatioF()
+        at = self.image_rect().translated(-QPointF(pane.topLeft()))
+        place = (at.x() * ratio, at.y() * ratio, at.width() * ratio, at.height() * ratio)
+        size = pane.size() * ratio
+        return Plan(size.width(), size.height(), ratio, place, theme.current().view)
+
+    def set_on_painted(self, call: Callable[[], None]) -> None:
+        """Have this called after each painting of the picture; not yet on the screen then."""
+        self._on_painted = call
 
     def set_title(self, title: str) -> None:
         """Set the text at the left of the header."""
-        self._title = title
-        self.setAccessibleName(title)
-        self.update()
+        if title != self._title:
+            self._title = title
+            self.setAccessibleName(title)
+            self.update(self._header())
 
     def set_stat(self, *texts: str) -> None:
         """Set the text at the right of the header, such as a fill rate: the first that fits."""
@@ -99,8 +119,9 @@ class ImageView(QWidget):
 
     def set_placeholder(self, text: str) -> None:
         """Set what stands in the middle while there is no image."""
-        self._placeholder = text
-        self.update()
+        if text != self._placeholder:
+            self._placeholder = text
+            self.update()
 
     def set_readout(self, readout: PixelText | None) -> None:
         """Set the function that words the pixel under the cross-hair."""
@@ -122,12 +143,12 @@ class ImageView(QWidget):
     @property
     def has_image(self) -> bool:
         """Whether there is an image, rather than the placeholder."""
-        return self._size is not None
+        return self._source is not None
 
     @property
     def image_size(self) -> tuple[int, int] | None:
         """Width and height of the image, pixels; ``None`` without one."""
-        return None if self._size is None else (self._size.width(), self._size.height())
+        return None if self._source is None else self._source.size
 
     @property
     def readout_text(self) -> str:
@@ -144,9 +165,9 @@ class ImageView(QWidget):
     def image_rect(self) -> QRectF:
         """Where the whole image would lie in the widget; it reaches beyond the pane when zoomed."""
         pane = QRectF(self.picture_rect())
-        if self._size is None:
+        if self._source is None:
             return pane
-        width, height = self._size.width(), self._size.height()
+        width, height = self._source.size
         scale = min(pane.width() / width, pane.height() / height) * self.link.zoom
         size = QPointF(width * scale, height * scale)
         corner = pane.center() - QPointF(
@@ -170,9 +191,10 @@ class ImageView(QWidget):
     def cursor_pixel(self) -> tuple[int, int] | None:
         """Return the pixel (x, y) of this view's image under the common cross-hair."""
         cursor = self.link.cursor
-        if cursor is None or self._size is None:
+        if cursor is None or self._source is None:
             return None
-        return int(cursor.x() * self._size.width()), int(cursor.y() * self._size.height())
+        width, height = self._source.size
+        return int(cursor.x() * width), int(cursor.y() * height)
 
     def sizeHint(self) -> QSize:  # noqa: N802, D102
         return QSize(426, 360)
@@ -193,26 +215,33 @@ class ImageView(QWidget):
     # ---- painting --------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, D102
-        painter = QPainter(self)
-        self._paint_picture(painter)
-        self._paint_header(painter)
-        self._paint_footer(painter)
+        painter, stale = QPainter(self), event.region()
+        if stale.intersects(self.picture_rect()):
+            self._paint_picture(painter)
+            self._on_painted()
+        if stale.intersects(self._header()):
+            self._paint_header(painter)
+        if stale.intersects(self._footer()):
+            self._paint_footer(painter)
         painter.end()
 
     def _paint_picture(self, painter: QPainter) -> None:
         pane = self.picture_rect()
-        if self._canvas is None:
-            image = self._picture()
-            self._canvas = None if image is None else self._compose(image)
-        if self._canvas is None:
+        if self._source is None:
             painter.fillRect(pane, QColor(theme.current().view))
             painter.setPen(QColor(theme.current().dim))
             margin = 2 * theme.GRID_PX
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(pane.adjusted(margin, 0, -margin, 0), flags, self._placeholder)
             return
+        if self._canvas is None:
+            self._canvas = self._compose(self._source)
         painter.drawImage(pane.topLeft(), self._canvas)
         self._paint_above(painter)
+
+    def _compose(self, source: Source) -> QImage:
+        """Make the picture here and now, where none was made beside the main thread."""
+        return compose(source, self.plan())
 
     def _paint_above(self, painter: QPainter) -> None:
         """Paint what lies above the picture: the region, the cross-hair."""
@@ -226,26 +255,6 @@ class ImageView(QWidget):
         if self.link.cursor is not None:
             self._paint_cross(painter, self.position_of(self.link.cursor))
         painter.setClipping(False)
-
-    def _compose(self, image: QImage) -> QImage:
-        """Return the picture scaled for the screen, so that a moving cross-hair costs one copy."""
-        pane, ratio = self.picture_rect(), self.devicePixelRatioF()
-        canvas = QImage(pane.size() * ratio, QImage.Format.Format_RGB32)
-        canvas.setDevicePixelRatio(ratio)
-        canvas.fill(QColor(theme.current().view))
-        target = self.image_rect().translated(-QPointF(pane.topLeft()))
-        scale = target.width() * ratio / image.width()
-        if scale < 0.5:  # bilinear sampling would skip pixels
-            size = (target.size() * ratio).toSize().expandedTo(QSize(1, 1))
-            smooth = Qt.TransformationMode.SmoothTransformation
-            image = image.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
-        painter = QPainter(canvas)
-        if image.hasAlphaChannel():
-            painter.fillRect(target, theme.invalid_brush())
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, scale < 1)
-        painter.drawImage(target, image)
-        painter.end()
-        return canvas
 
     def _paint_cross(self, painter: QPainter, at: QPointF) -> None:
         pane = QRectF(self.picture_rect())
@@ -302,17 +311,24 @@ class ImageView(QWidget):
         painter.setPen(QColor(color))
         painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
 
-    def _picture(self) -> QImage | None:
-        """Return the image; asked only when it is about to be seen."""
-        return self._image
-
-    def _set_size(self, array: npt.NDArray[np.generic] | None) -> None:
-        self._size = None if array is None else QSize(array.shape[1], array.shape[0])
+    def _set_source(self, source: Source | None) -> None:
+        self._source = source
         self._redraw()
 
     def _redraw(self) -> None:
         self._canvas = None
         self.update()
+
+    def _on_cursor(self) -> None:
+        self.update(self.picture_rect())
+        self._refresh_readout()
+
+    def _refresh_readout(self) -> None:
+        """Repaint the line that tells of the pixel under the cross-hair, where it changed."""
+        text = self.readout_text
+        if text != self._readout_shown:
+            self._readout_shown = text
+            self.update(self._header() if self._is_compact else self._footer())
 
     # ---- mouse -----------------------------------------------------------------------------
 
@@ -373,10 +389,3 @@ class ImageView(QWidget):
     def _point_at(self, position: QPointF) -> None:
         inside = self.has_image and self.picture_rect().contains(position.toPoint())
         self.link.set_cursor(self.place_at(position) if inside else None)
-
-
-def _rgb32(rgb: ColorImage) -> QImage:
-    rgb = np.ascontiguousarray(rgb)
-    height, width = rgb.shape[:2]
-    image = QImage(rgb.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-    return image.convertToFormat(QImage.Format.Format_RGB32)

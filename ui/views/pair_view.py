@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from lingbot_live.frame import ColorImage
 from ui.shell import theme
+from ui.views.compose import Painted, Source, compose
 from ui.views.image_view import ImageView
 
 Pixels = npt.NDArray[np.uint32]  # (H, W) premultiplied ARGB, 0 = nothing there
@@ -18,21 +19,18 @@ class PairView(ImageView):
     """An `ImageView` that shows one picture, or two of the same size left and right of `split`."""
 
     split = 0.5  # where the right picture begins, as a fraction of the width
-    _pair: tuple[QImage, QImage] | None = None
+    _left_source: Painted | None = None
     _left: QImage | None = None  # as it stands on the screen
-    _memory: tuple[Pixels, Pixels] | None = None  # below the images
     _captions = ("", "")
 
     def set_pair(self, left: Pixels, right: Pixels, captions: tuple[str, str]) -> None:
         """Show two pictures with a word for each; the arrays are kept and must not change."""
-        self._memory, self._captions = (left, right), captions
-        self._pair = (_image(left), _image(right))
-        self._image = None
-        self._set_size(left)
+        self._left_source, self._captions = Painted(left), captions
+        self._set_source(Painted(right))
 
     def set_single(self, rgb: ColorImage | None) -> None:
         """Show one picture, (H, W, 3) uint8 RGB, or the placeholder."""
-        self._pair, self._left = None, None
+        self._left_source, self._left = None, None
         self.set_image(rgb)
 
     def set_split(self, split: float) -> None:
@@ -41,12 +39,10 @@ class PairView(ImageView):
             self.split = split
             self.update()
 
-    def _picture(self) -> QImage | None:
-        return self._image if self._pair is None else self._pair[1]
-
-    def _compose(self, image: QImage) -> QImage:
-        self._left = None if self._pair is None else super()._compose(self._pair[0])
-        return super()._compose(image)
+    def _compose(self, source: Source) -> QImage:
+        left = self._left_source
+        self._left = None if left is None else compose(left, self.plan())
+        return super()._compose(source)
 
     def _paint_above(self, painter: QPainter) -> None:
         if self._left is not None:
@@ -84,9 +80,3 @@ class PairView(ImageView):
             painter.fillRect(box, QColor(0, 0, 0, 150))
             painter.setPen(QColor(theme.DARK.text))  # on black in either theme
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
-
-
-def _image(pixels: Pixels) -> QImage:
-    height, width = pixels.shape
-    shape = QImage.Format.Format_ARGB32_Premultiplied
-    return QImage(pixels.data, width, height, 4 * width, shape)
