@@ -39,6 +39,7 @@ _.intrinsic
 # Names that a protocol or a library wants.
 severity
 output_size
+parameter  # changed in place
 
 # Read by name through their keys.
 _.rs_fill_percent
@@ -51,6 +52,7 @@ _.rs_z_accuracy_percent
 
 # Owners: what they hold lives as long as they do.
 _.cloud_feeds
+_.losses
 
 # Fields that a page's template, JSON or a person reads.
 _.out_of_range_pixels

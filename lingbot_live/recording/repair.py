@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -100,12 +99,6 @@ def new_file(out: Path) -> Iterator[BinaryIO]:
         with (work / out.name).open("wb") as target:
             yield target
         (work / out.name).replace(out)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class _Copy:

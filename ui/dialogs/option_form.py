@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from PySide6.QtWidgets import (
@@ -80,9 +81,15 @@ def _number_field(option: Control) -> QSpinBox | QDoubleSpinBox:
     else:
         field = QDoubleSpinBox()
         field.setRange(option.minimum, option.maximum)
-        field.setDecimals(2)
+        field.setDecimals(_decimals(option))
         field.setSingleStep(option.step or 0.1)
         field.setValue(float(option.value))
     if option.unit:
         field.setSuffix(f" {option.unit}")
     return field
+
+
+def _decimals(option: Control) -> int:
+    """Return how many decimals the option's smallest number needs, two at least."""
+    numbers = [abs(float(n)) for n in (option.minimum, option.step, option.value) if n]
+    return max(2, *(math.ceil(-math.log10(n)) for n in numbers)) if numbers else 2
