@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import RigOption, SizeOption, parse_size, progress_bar
 from lingbot_live.errors import ConfigError
 from lingbot_live.system.signals import stoppable
@@ -75,6 +77,7 @@ def measure(
         _print_csv([["metric", *columns], *rows])
     else:
         _print_measured(run, columns, settings)
+    end_with_damage([address, reference or ""], run.missed)
 
 
 def compare(
@@ -118,6 +121,10 @@ def compare(
     runs = _run_all(addresses, refiner or ["none", "guided"], settings)
     paths = write_report(output, runs, settings)
     print(paths[0])
+    missed: Counter[str] = Counter()
+    for run in runs:
+        missed.update(run.missed)
+    end_with_damage([*addresses, reference or ""], missed)
 
 
 def evaluate(
@@ -144,7 +151,7 @@ def evaluate(
     names = refiner or [*BASELINES, "guided"]
     for name in names:
         evaluation.create(name).close()
-    examples = evaluation.examples(folder, settings)
+    examples, missed = evaluation.examples(folder, settings)
     masks = evaluation.read_masks(folder, examples)
     with progress_bar("pictures refined") as show:
         rows = list(evaluation.evaluate(examples, names, settings, show, masks))
@@ -157,6 +164,7 @@ def evaluate(
         _print_csv([list(flat[0]), *(list(row.values()) for row in flat)])
     else:
         _print_eval(rows, len(examples), settings.seeds)
+    end_with_damage([folder], missed)
 
 
 def _run_all(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lingbot_live.cli import session
+from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import (
     DeviceOption,
     KeepRawOption,
@@ -123,6 +124,7 @@ def refine(
     if is_stopped:
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(130)
+    end_with_damage([source])
     if tally.failed:
         raise typer.Exit(1)
 

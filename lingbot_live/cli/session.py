@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lingbot_live.cli.damage import tell_damage
 from lingbot_live.cli.options import (
     DepthSizeOption,
     DeviceOption,
@@ -189,7 +190,7 @@ def refine_session(file: Path, output: Path, config: RefinerConfig, lossless: bo
     print(output)
     if failed:
         typer.echo(f"{failed} frames could not be refined; they are in the file as raw", err=True)
-    if _told_damage(file.expanduser()) or failed:
+    if tell_damage([str(file)]) or failed:
         raise typer.Exit(1)
 
 
@@ -305,16 +306,6 @@ def _status() -> Iterator[Callable[[str], None]]:
         return
     with console.status("recording") as status:
         yield lambda line: status.update(f"recording: {line} (Ctrl-C ends it)")
-
-
-def _told_damage(path: Path) -> bool:
-    """Say what is damaged in a session file; return whether anything is."""
-    from lingbot_live.recording.recording import Recording
-
-    with Recording(path) as recording:
-        for text in recording.damage:
-            typer.echo(f"{path}: damaged: {text}", err=True)
-        return bool(recording.damage)
 
 
 # ---- info --------------------------------------------------------------------------------------

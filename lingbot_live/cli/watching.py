@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lingbot_live.cli.damage import tell_damage
 from lingbot_live.errors import LingbotLiveError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def watch(
     Raises:
         LingbotLiveError: nothing is left that works.
     """
-    failures = Failures(session)
+    failures = Failures(session, stop)
     while not stop.is_set() and on_tick():
         failures.say()
         elapsed_s = session.elapsed_s
@@ -44,8 +45,8 @@ def watch(
 class Failures:
     """Says each failure once, in one line on stderr; `end` turns them into the exit status."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, stop: threading.Event) -> None:
+        self._session, self._stop = session, stop
         self._said: set[str] = set()
         self._has_said_long = False
 
@@ -79,7 +80,16 @@ class Failures:
             if count:
                 total = sum(feed.stats.captured for feed in feeds)
                 found.append(f"{cause} on {count} of {total} frames")
-        return found
+        return [*found, *self._damaged()]
+
+    def _damaged(self) -> list[str]:
+        feeds = self._session.feeds
+        found = []
+        # Who asked for the end waits for no further look at large files.
+        if not self._stop.is_set() and tell_damage(feed.name for feed in feeds):
+            found.append("a recording is damaged")
+        count = sum(feed.stats.missed["damaged"] for feed in feeds)
+        return [*found, f"{count} damaged frames were passed over"] if count else found
 
     def _failed(self) -> list[str]:
         from lingbot_live.cameras.base import CameraState

@@ -88,10 +88,8 @@ class FrameReader:
         """
         with _open_camera(self.info, self._settings.camera, self.is_live) as camera:
             self.info, self.controls = camera.info, camera.controls()
-            try:
-                yield from self._due(camera)
-            finally:
-                self.missed = camera.missed
+            self.missed = camera.missed
+            yield from self._due(camera)
 
     def _due(self, camera: Camera) -> Iterator[Frame]:
         settings, due_s = self._settings, 0.0

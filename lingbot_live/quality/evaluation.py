@@ -95,15 +95,19 @@ def create(text: str) -> Refiner:
     return registry.create_refiner(config)
 
 
-def examples(address: str, settings: EvalSettings) -> list[Frame]:
+def examples(address: str, settings: EvalSettings) -> tuple[list[Frame], dict[str, int]]:
     """Read the examples of a folder (or any camera address), outliers taken away.
+
+    Returns:
+        The examples, and how many frames were missed, by cause.
 
     Raises:
         CameraError: there is no such folder, or it is not of RGB-D images.
     """
     with registry.create_camera(address, OFFLINE) as camera:
         some = itertools.islice(every_frame(camera), settings.most_examples)
-        return [_without_outliers(frame, settings.most_depth_m) for frame in some]
+        found = [_without_outliers(frame, settings.most_depth_m) for frame in some]
+        return found, dict(camera.missed)
 
 
 def read_masks(address: str, frames: Sequence[Frame]) -> dict[str, Mask]:

@@ -85,7 +85,7 @@ def test_telea_is_opencvs():
 def test_the_table_equals_the_protocol_done_by_hand(tmp_path):
     folder = write_examples(tmp_path / "e", 2)
     settings = EvalSettings(seeds=2)
-    frames = examples(f"folder:{folder}", settings)
+    frames, _ = examples(f"folder:{folder}", settings)
     rows = list(evaluate(frames, ["nearest"], settings))
     assert [row.protocol for row in rows] == ["blocks", "sparse"]
     engine = create_baseline("nearest")
@@ -105,7 +105,7 @@ def test_the_table_equals_the_protocol_done_by_hand(tmp_path):
 def test_runs_are_repeatable_and_masks_differ_by_seed(tmp_path):
     folder = write_examples(tmp_path / "e", 1)
     settings = EvalSettings()
-    frames = examples(str(folder), settings)
+    frames, _ = examples(str(folder), settings)
     first, second = (list(evaluate(frames, ["pushpull"], settings)) for _ in range(2))
     assert [r.numbers["absrel_all"] for r in first] == [r.numbers["absrel_all"] for r in second]
     masks = [evaluation._masked("blocks", frames[0], 0, seed)[1] for seed in (0, 1)]
@@ -118,9 +118,10 @@ def test_outliers_are_neither_shown_nor_compared(tmp_path):
     depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     depth[60:80, 100:] = 65_000
     cv2.imwrite(str(path), depth)
-    near = examples(str(folder), EvalSettings())[0]
+    near = examples(str(folder), EvalSettings())[0][0]
     assert near.depth_raw.max() < 20_000
-    assert examples(str(folder), EvalSettings(most_depth_m=100))[0].depth_raw.max() == 65_000
+    (far,), _ = examples(str(folder), EvalSettings(most_depth_m=100))
+    assert far.depth_raw.max() == 65_000
 
 
 def test_a_true_depth_is_compared_with_nothing_hidden():
@@ -162,7 +163,7 @@ def test_the_real_examples_rank_as_published(testdata):
     """
     published = {"blocks": 0.056 / 0.055, "sparse": 0.040 / 0.041}
     settings = EvalSettings(seeds=2)
-    frames = examples(str(testdata / "data" / "lingbot_examples"), settings)
+    frames, _ = examples(str(testdata / "data" / "lingbot_examples"), settings)
     rows = {
         (row.refiner.name, row.protocol): row.numbers["absrel_all"]
         for row in evaluate(frames, [*BASELINES, "guided"], settings)
@@ -255,7 +256,7 @@ def test_protocols_that_need_masks_say_so(tmp_path):
 
 def test_progress_counts_every_picture(tmp_path):
     settings = EvalSettings(seeds=2)
-    frames = examples(str(write_examples(tmp_path / "e", 2)), settings)
+    frames, _ = examples(str(write_examples(tmp_path / "e", 2)), settings)
     told = []
     rows = evaluate(frames, ["nearest", "pushpull"], settings, lambda *pair: told.append(pair))
     assert len(list(rows)) == 4

@@ -96,6 +96,17 @@ def test_damage_is_said_by_every_command(sound, tmp_path):
     done = command("refine", path, "-o", tmp_path / "b.mcap", "--refiner", "none")
     assert done.returncode == 1
     assert "damaged: " in done.stderr
+    for words in (
+        ("run", path, "--headless", "--refiner", "none"),
+        ("measure", path),
+        ("compare", path, "-o", tmp_path / "report", "--refiner", "none"),
+        ("eval", path, "--refiner", "none", "--frames", 3),
+        ("refine", path, "-o", tmp_path / "folder", "--refiner", "none"),
+        ("record", path, "-o", tmp_path / "d.mcap", "--refiner", "none"),
+    ):
+        done = command(*words)
+        assert done.returncode == 1, (words, done.stderr)
+        assert "damaged: " in done.stderr, words
     assert command("repair", path, "-o", tmp_path / "c.mcap").returncode == 0
     assert command("info", tmp_path / "c.mcap").returncode == 0
     assert end > start
