@@ -92,11 +92,16 @@ class WrongDriver(FineDriver):
 
 
 class FaultyRefiner(Refiner):
-    """Breaks what its model says: ``raise``, ``hang``, ``shape``, ``negative``, ``nan``."""
+    """Breaks what its model says: ``raise``, ``hang``, ``shape``, ``negative``, ``nan``.
+
+    With ``load`` it takes for ever to start.
+    """
 
     def __init__(self, config: RefinerConfig) -> None:
         super().__init__(RefinerInfo("faulty"))
         self.fault = config.model
+        if self.fault == "load":
+            time.sleep(1000)
 
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
         depth_m, mask = frame.depth_m + np.float32(1), np.ones(frame.depth_raw.shape, np.bool_)

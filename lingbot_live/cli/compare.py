@@ -185,8 +185,13 @@ def _run_all(
                 print(f"{address}: not measured", file=sys.stderr)
                 continue
             first = runs[0] if runs else None
-            with progress_bar(f"{address}: frames measured") as show:
-                runs.append(measure_camera(address, refiners, settings, show, first, stop))
+            try:
+                with progress_bar(f"{address}: frames measured") as show:
+                    runs.append(measure_camera(address, refiners, settings, show, first, stop))
+            except KeyboardInterrupt:
+                print(f"{address}: not measured", file=sys.stderr)
+    if not runs:
+        raise KeyboardInterrupt
     return runs
 
 

@@ -203,7 +203,7 @@ def _run_headless(
 ) -> None:
     from lingbot_live.cameras import registry
     from lingbot_live.cli.typed import typed_commands
-    from lingbot_live.cli.watching import watch
+    from lingbot_live.cli.watching import patience_s, watch
     from lingbot_live.pipeline.session import Session
     from lingbot_live.system.signals import stoppable
 
@@ -216,7 +216,7 @@ def _run_headless(
             with typed_commands(session):
                 failures = watch(session, duration_s, stop)
         finally:
-            session.stop()
+            session.stop(patience_s(stop))
             if failures is not None or stats is not None:  # on a screen an error stands alone
                 _write_json(stats, session.stats().as_dict())
     failures.end()

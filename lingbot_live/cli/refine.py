@@ -165,8 +165,11 @@ def _refine_one(item: Item, folder: Path, engine: Refiner, tally: Tally) -> None
         with at_once():
             frame, camera = item.load()
             refined = engine.refine(frame)
-        if _is_complete(folder):
-            _remove(folder)
+            if not _is_complete(folder):  # it appears whole or not at all
+                write_snapshot(folder, refined, camera)
+                tally.written += 1
+                return
+        _remove(folder)
         write_snapshot(folder, refined, camera)
         tally.written += 1
     except LingbotLiveError as error:

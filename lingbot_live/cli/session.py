@@ -75,7 +75,7 @@ def record(
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
     from lingbot_live.cameras.registry import files_of, with_members
-    from lingbot_live.cli.watching import watch
+    from lingbot_live.cli.watching import patience_s, watch
     from lingbot_live.pipeline.inference import RefinerState
     from lingbot_live.pipeline.session import Session
     from lingbot_live.recording.format import expand_name
@@ -100,7 +100,7 @@ def record(
             session.start(max_frames=frames)
             failures = watch(session, duration, stop, _Look(recorder, show))
         finally:
-            session.stop()
+            session.stop(patience_s(stop))
             parts = _save(recorder, show)
             if failures is None and session.refiner_state is RefinerState.FAILED:
                 recorder.discard()  # what came before the refiner could not start bars the retry

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lingbot_live.pipeline.session import Session
 
 _TICK_S = 0.2
+_PATIENCE_S = 1.2  # for cameras and refiner, where the end was asked for
 _LONG_S = 10.0  # of a refiner on one frame; on a processor the largest networks take that long
 
 
@@ -40,6 +41,11 @@ def watch(
             break
     failures.say()
     return failures
+
+
+def patience_s(stop: threading.Event) -> float | None:
+    """Return how long `Session.stop` is to wait; None is as long as it usually does."""
+    return _PATIENCE_S if stop.is_set() else None
 
 
 class Failures:

@@ -7,6 +7,7 @@ that the doctor itself always answers, within about 25 s.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from lingbot_live.system.children import ChildSlowError
 
 _TITLES = {"sdk": "SDK", "opengl": "OpenGL"}
 LIMIT_S = 20.0  # a child that has not answered by then is stopped
+_ended = threading.Event()  # no check is waited for any more
 
 
 class Status(str, Enum):
@@ -70,16 +72,22 @@ def ask_child(probe: str, *arguments: str, limit_s: float = LIMIT_S, **environme
         ChildSlowError: it was still busy at the limit.
     """
     told = children.run(
-        "lingbot_live.doctor.probes", probe, *arguments, limit_s=limit_s, environment=environment
-    )
+        "lingbot_live.doctor.probes", probe, *arguments, limit_s=limit_s, cancel=_ended,
+        environment=environment,
+    )  # fmt: skip
     return json.loads(told.decode("utf-8", "replace").strip().splitlines()[-1])
 
 
 def examine(checks: list[Check]) -> list[Finding]:
     """Run all checks at once and return their findings in the order of the checks."""
+    _ended.clear()
     # All at once: a child that holds until its limit delays nothing but its own line.
     with ThreadPoolExecutor(max(1, len(checks)), thread_name_prefix="doctor") as pool:
-        return [finding for part in pool.map(_guarded, checks) for finding in part]
+        try:
+            return [finding for part in pool.map(_guarded, checks) for finding in part]
+        except BaseException:
+            _ended.set()
+            raise
 
 
 def _guarded(check: Check) -> list[Finding]:

@@ -21,6 +21,8 @@ from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.system.malloc import share_heaps
 
+_LEAST_S = 0.3  # for the refiner to end, however long cameras took
+
 
 @dataclass(slots=True)
 class Feed:
@@ -201,10 +203,11 @@ class Session:
         self._changed()
         return ended
 
-    def stop(self) -> bool:
-        """End all workers in reverse order; safe more than once.
+    def stop(self, patience_s: float | None = None) -> bool:
+        """End all workers in reverse order, waiting ``patience_s`` in all; safe more than once.
 
-        Returns False if a camera's SDK or the refiner did not let go in time.
+        Returns False if a camera's SDK or the refiner did not let go in time, which is
+        `SessionConfig.join_timeout_s` unless another is given.
         """
         if self._started_s is None or self._stopped_s is not None:
             return True
@@ -212,8 +215,10 @@ class Session:
         workers = [feed.capture for feed in self.feeds if feed.capture is not None]
         for worker in workers:
             worker.request_stop()
-        ended = [worker.join(self.config.join_timeout_s) for worker in workers]
-        return self._inference.stop(self.config.join_timeout_s) and all(ended)
+        until_s = time.monotonic() + (patience_s or self.config.join_timeout_s)
+        ended = [worker.join(max(0.0, until_s - time.monotonic())) for worker in workers]
+        left_s = max(_LEAST_S, until_s - time.monotonic())
+        return self._inference.stop(left_s) and all(ended)
 
     def wait(self, duration_s: float | None = None) -> bool:
         """Wait until ``duration_s`` after the start, or every feed has ended and been refined.

@@ -41,6 +41,7 @@ from lingbot_live.quality.temporal import Stillness
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.refiners.scale_check import MovedRegion, moved_regions, scale_warnings
 from lingbot_live.roi import Roi
+from lingbot_live.system.signals import at_once
 
 log = logging.getLogger(__name__)
 
@@ -182,18 +183,22 @@ def measure_camera(
 
     ``progress`` hears how many frames are measured, and of how many if that is known. With a rig,
     the region is the one that shows the same place in space as in the run of the ``first`` camera.
-    ``stop`` ends it after the frame at hand, with what was measured until then.
+    ``stop`` ends it after the frame at hand, with what was measured until then; so does a signal,
+    in the middle of a frame.
 
     Raises:
+        KeyboardInterrupt: it was ended before the first frame was measured.
         ConfigError: an unknown refiner; no reference where one is asked for; a camera that the rig
             does not know, or that does not see the region.
         CameraError: the camera or recording fails.
         RefinerError: a refiner fails.
     """
     engines: list[Refiner] = []
+    stop = stop or threading.Event()
     try:
         for text in refiners:
-            engines.append(registry.create_refiner(RefinerConfig.parse(text)))
+            with at_once():
+                engines.append(registry.create_refiner(RefinerConfig.parse(text)))
         # "none" is raw depth, which is measured anyway.
         named = [
             (text, engine)
@@ -202,15 +207,30 @@ def measure_camera(
         ]
         reader = FrameReader(address, settings)
         with contextlib.closing(reader.frames()) as frames:
-            wanted = itertools.takewhile(lambda _: stop is None or not stop.is_set(), frames)
-            return _run(reader, wanted, named, settings, progress, first)
+            wanted = _until(stop, frames)
+            opening = next(wanted, None)
+            if opening is None and stop.is_set():
+                raise KeyboardInterrupt
+            return _run(reader, opening, wanted, named, settings, progress, first)
     finally:
         for engine in engines:
             engine.close()
 
 
+def _until(stop: threading.Event, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Yield frames until ``stop`` is set; a signal ends the wait for the next one, too."""
+    while not stop.is_set():
+        try:
+            with at_once():
+                frame = next(frames)
+        except (StopIteration, KeyboardInterrupt):
+            return
+        yield frame
+
+
 def _run(
     reader: FrameReader,
+    opening: Frame | None,
     frames: Iterator[Frame],
     refiners: list[tuple[str, Refiner]],
     settings: ComparisonSettings,
@@ -218,7 +238,6 @@ def _run(
     first: SensorRun | None,
 ) -> SensorRun:
     address = reader.address
-    opening = next(frames, None)
     if opening is None:
         raise ConfigError(f"{address}: no frame within {settings.duration_s:g} s; nothing measured")
     if first is not None and settings.rig is not None:
@@ -229,7 +248,13 @@ def _run(
     picture, best = opening, (False, False)
     for measured, frame in enumerate(itertools.chain([opening], frames), 1):
         moved = still.moved(frame.color)
-        results = [_refined(engine, frame) for _, engine in streams]
+        try:
+            with at_once():
+                results = [_refined(engine, frame) for _, engine in streams]
+        except KeyboardInterrupt:
+            if frame is opening:
+                raise
+            break
         # The picture is to show every stream, and to be from the middle.
         worth = (all(results), reader.is_past_middle)
         is_picture = frame is opening or worth > best

@@ -7,6 +7,7 @@ they set an event instead, so that files are closed in peace; a later one raises
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -69,8 +70,19 @@ def end_with(status: int) -> NoReturn:
     """End the process; a signal's echo no longer changes its status, a new one ends it at once."""
     for number in stop_signals():
         signal.signal(number, lambda *_: None if is_echo() else os._exit(130))
+    if any(thread.daemon for thread in threading.enumerate()):
+        _leave(status)
     atexit.register(_ignore)  # Python takes handlers of its own away before the very end
     sys.exit(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process though a thread still computes: what it computes with must not go first."""
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):  # who reads our output may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
 
 
 def _ignore() -> None:
@@ -88,11 +100,17 @@ def stoppable() -> Iterator[threading.Event]:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Inside `stoppable`: raise KeyboardInterrupt, where nothing can be left half done."""
-    if _now is not None and _now.is_set():
+    """Inside `stoppable`: raise KeyboardInterrupt too, where nothing can be left half done."""
+    event = _now
+    if event is not None and event.is_set():
         raise KeyboardInterrupt
     with _meaning(None):
-        yield
+        try:
+            yield
+        except KeyboardInterrupt:
+            if event is not None:
+                event.set()
+            raise
 
 
 @contextmanager
