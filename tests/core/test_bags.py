@@ -261,3 +261,31 @@ def test_no_room_for_the_copy_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(unpack, "_decompress", full)
     with pytest.raises(RecordingError, match=r"No space left.*make room"):
         Recording(path)
+
+
+def test_what_a_killed_process_unpacked_is_cleared_away(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    path = _only(made.ros2(tmp_path / "take", "mcap", "file"))
+    code = (
+        "import os, sys; from lingbot_live.recording.recording import Recording\n"
+        "with Recording(sys.argv[1]) as recording:\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    subprocess.run([sys.executable, "-c", code, str(path)], env=environment, check=False)
+    assert len(os.listdir(temporary)) == 1
+    code = code.replace("os.kill(os.getpid(), 9)", "print(os.listdir(os.environ['TMPDIR']))")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], env=environment, check=True, capture_output=True
+    )
+    assert done.stdout.count(b"lingbot-live-unpacked-") == 1, "the other's is gone"
+    assert os.listdir(temporary) == []
+
+
+def test_a_packed_bomb_is_refused_before_it_fills_the_disk(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.mcap.zstd"
+    path.write_bytes(zstandard.ZstdCompressor().compress(bytes(64 << 20)))
+    monkeypatch.setattr(unpack, "_ALWAYS_BYTES", 1 << 20)
+    with pytest.raises(RecordingError, match="unpacks to more than"):
+        Recording(path)
