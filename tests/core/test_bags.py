@@ -7,11 +7,14 @@ import os
 import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 
 pytest.importorskip("rosbags", reason="rosbags is in the dev extra")
 import ros_takes as made

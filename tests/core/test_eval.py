@@ -188,7 +188,7 @@ def test_what_a_mask_covers_is_hidden_and_each_seed_hides_more(tmp_path):
     folder = write_examples(tmp_path / "e", 2)
     with_mask(folder / "0")
     settings = EvalSettings()
-    frames = examples(str(folder), settings)
+    frames, _ = examples(str(folder), settings)
     masks = evaluation.read_masks(str(folder), frames)
     assert masks.keys() == {"0"}
     hidden = [
@@ -207,7 +207,7 @@ def test_glass_is_compared_with_its_truth_inside_the_mask_alone(tmp_path):
     truth[40:90, 40:80] = 1000  # measured: 800
     cv2.imwrite(str(folder / "truth_depth.png"), truth)
     settings = EvalSettings(("glass",))
-    frames = examples(str(folder), settings)  # the folder of the example itself
+    frames, _ = examples(str(folder), settings)  # the folder of the example itself
     masks = evaluation.read_masks(str(folder), frames)
     (row,) = evaluate(frames, ["nearest"], settings, masks=masks)
     assert row.protocol == "glass"
@@ -226,7 +226,7 @@ def test_a_bad_mask_is_named(tmp_path, spoil, error):
     folder = write_examples(tmp_path / "e", 1)
     spoil(folder / "0")
     with pytest.raises(BadRecordingError, match=f"0.mask.png: .*{error}"):
-        evaluation.read_masks(str(folder), examples(str(folder), EvalSettings()))
+        evaluation.read_masks(str(folder), examples(str(folder), EvalSettings())[0])
 
 
 def test_a_true_depth_of_another_size_is_named(tmp_path):
