@@ -18,9 +18,11 @@ from PySide6.QtWidgets import (
 from lingbot_live import __version__
 from ui.cloud.view import CloudView, cloud_commands
 from ui.controllers.cloud_feeds import CloudFeeds
+from ui.controllers.cloud_saving import CloudSaving
 from ui.controllers.devices import Devices
 from ui.controllers.losses import Losses
 from ui.controllers.opening import Opening, dropped_paths
+from ui.controllers.recent import Recent
 from ui.controllers.recording import RecordControl
 from ui.controllers.refining import Refining
 from ui.controllers.replay import Replay
@@ -28,6 +30,8 @@ from ui.controllers.rigging import Rigging
 from ui.controllers.rows import Rows
 from ui.controllers.saving import Saving
 from ui.controllers.scenes import Scenes
+from ui.controllers.tuning import Tuning
+from ui.dialogs.help import Help
 from ui.dialogs.keys import KeysDialog
 from ui.dialogs.opener import Dialogs
 from ui.dialogs.palette import CommandPalette
@@ -125,6 +129,10 @@ class MainWindow(QMainWindow):
         self.losses = Losses(stage, desk)
         self.opening = Opening(stage, desk, self.refining, self.saving)
         self.replay = Replay(stage, desk, actions)
+        self.recent = Recent(stage, desk)
+        self.cloud_saving = CloudSaving(desk, rows, self.cloud_feeds, self.cloud)
+        self.tuning = Tuning(desk, rows)
+        self.help = Help(desk, rows)
         self.dialogs = Dialogs(
             stage, desk, rows, self.refining, self.rigging, self.saving, self.replay
         )
@@ -132,7 +140,9 @@ class MainWindow(QMainWindow):
     def _build_bars(self) -> None:
         actions = self.actions_
         actions.bind(self._commands())
-        actions.fill(self.menuBar())
+        files = actions.fill(self.menuBar())["&File"]
+        files.insertMenu(actions["snapshot"], self.recent.menu)
+        files.insertSeparator(actions["snapshot"])
         self.tool_row = ToolRow()
         self.bar = CameraBar(self.tool_row, actions)
         self.record_bar = RecordBar(self.tool_row, actions)
@@ -170,6 +180,8 @@ class MainWindow(QMainWindow):
         self.refining.tokensShown.connect(self.bar.show_tokens)
         self.refining.noted.connect(self.status.setToolTip)
         self.devices.listed.connect(self.bar.show_cameras)
+        self.recent.changed.connect(lambda: self.bar.show_recent(self.recent.played))
+        self.bar.show_recent(self.recent.played)
         self.devices.listed.connect(self.dialogs.keep_listing)
         self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
@@ -188,6 +200,7 @@ class MainWindow(QMainWindow):
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs, self.scenes,
+            self.help, self.cloud_saving, self.tuning,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}
@@ -333,6 +346,7 @@ class MainWindow(QMainWindow):
             self._remember()
             self.recording.finish()
             self.dialogs.close()
+            self.help.close()
             self.stage.close()
             self.hide()
             for dialog in self.findChildren(QDialog):

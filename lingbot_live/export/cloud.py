@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from lingbot_live.errors import ExportError
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics
@@ -72,5 +74,34 @@ def write_ply_in_child(folder: Path) -> None:
         raise ExportError(f"{folder}: the point cloud could not be written: {error}") from error
 
 
+def write_points_in_child(
+    path: Path, points: npt.NDArray[np.float64], color: npt.NDArray[np.uint8]
+) -> None:
+    """Write (N, 3) points in metres with (N, 3) RGB colours as PLY or PCD, in a child process.
+
+    Raises:
+        ExportError: the child failed; the message holds its last line.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        given = Path(folder) / "points.npz"
+        np.savez(given, points=points, color=color)
+        try:
+            children.run("lingbot_live.export.cloud", str(given), str(path.absolute()))
+        except children.ChildError as error:
+            raise ExportError(f"{path}: the point cloud could not be written: {error}") from error
+
+
+def _write_points(given: Path, path: Path) -> None:
+    import open3d as o3d
+
+    with np.load(given) as data:
+        cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(data["points"]))
+        cloud.colors = o3d.utility.Vector3dVector(data["color"] / 255.0)
+    write_cloud(path, cloud)
+
+
 if __name__ == "__main__":
-    write_ply_of_snapshot(Path(sys.argv[1]))
+    if len(sys.argv) == 3:
+        _write_points(Path(sys.argv[1]), Path(sys.argv[2]))
+    else:
+        write_ply_of_snapshot(Path(sys.argv[1]))

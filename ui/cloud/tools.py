@@ -116,6 +116,11 @@ class CloudTools(QFrame):
         """Fit planes in a region."""
         self.choose(Tool.PLANE)
 
+    @property
+    def box(self) -> Box | None:
+        """Return what is shown alone; None for everything."""
+        return self._box
+
     def choose_crop(self) -> None:
         """Show only what lies in a box."""
         self.choose(Tool.CROP)

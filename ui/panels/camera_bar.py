@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QObject, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QWidget
 
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.discovery import Listing
 from lingbot_live.config import PRECISIONS, RefinerConfig
 from lingbot_live.model.weights.zoo import FILE_NAMES
+from ui.controllers.recent import Played
 from ui.panels.tool_row import ToolRow
 from ui.shell.actions import Actions
 from ui.shell.icons import icon
@@ -33,6 +35,8 @@ class CameraBar(QObject):
         super().__init__(row)
         self.start_button = row.add_worded(icon("start"), actions["toggle"].toolTip())
         self.start_button.clicked.connect(actions["toggle"].trigger)
+        self._listing = Listing()
+        self._played: Sequence[Played] = ()
         self._make_boxes()
         row.addWidget(self.camera_box)
         row.add_buttons(actions, ("open_file", "add_camera"))
@@ -51,6 +55,7 @@ class CameraBar(QObject):
         self.camera_box.setEditable(True)
         self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.camera_box.setMinimumWidth(200)
+        self.camera_box.setIconSize(QSize(48, 36))
         self.camera_box.setToolTip(_HINT)
         self.camera_box.setAccessibleName("Camera, recording or address")
         line = self.camera_box.lineEdit()
@@ -72,13 +77,25 @@ class CameraBar(QObject):
     def show_cameras(self, listing: Listing) -> None:
         """List what was found; the address in use stays in the field."""
         self.camera_box.setToolTip("\n".join([_HINT, *listing.unavailable.values()]))
+        self._listing = listing
         address = self.address
         self.camera_box.clear()
         for info in listing.cameras:
             self.camera_box.addItem(f"{info.name}  {info.serial}".strip(), info.address)
             at = self.camera_box.count() - 1
             self.camera_box.setItemData(at, info.address, Qt.ItemDataRole.ToolTipRole)
+        if self._played and listing.cameras:
+            self.camera_box.insertSeparator(self.camera_box.count())
+        for played in self._played:
+            self.camera_box.addItem(played.icon, played.title, played.address)
+            at = self.camera_box.count() - 1
+            self.camera_box.setItemData(at, played.address, Qt.ItemDataRole.ToolTipRole)
         self.set_address(address)
+
+    def show_recent(self, played: Sequence[Played]) -> None:
+        """List what was played last below the cameras, with pictures."""
+        self._played = played
+        self.show_cameras(self._listing)
 
     @property
     def address(self) -> str:

@@ -24,6 +24,7 @@ from ui.views.compare_pictures import Mode
 
 _SIZE = QSize(1440, 900)
 _TITLE_PX, _FRAME_PX = 32, 4  # of window managers, which tell no earlier than the window is shown
+_OWN = "layout_own"  # in the settings
 _VERSION = 3  # of the remembered arrangement; another one is not understood
 
 
@@ -88,6 +89,9 @@ class Layouts(QObject):
             "controls": self.toggle_controls,
             "quality": self.toggle_quality,
             "theme": self.toggle_theme,
+            "own_layout": self.own,
+            "keep_layout": self.keep_own,
+            "reset_layout": self.reset,
         }
 
     def restore(self) -> None:
@@ -122,6 +126,25 @@ class Layouts(QObject):
         self._arrange()
         self._show(cloud=True, compare=True)
         self._share_out(2 / 5)
+
+    def reset(self) -> None:
+        """Put everything where it was on the first day."""
+        for dock in self._window.findChildren(QDockWidget):
+            dock.setFloating(False)
+        self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._docks.controls)
+        self._docks.controls.hide()
+        self._quality.hide()
+        self.everything()
+
+    def keep_own(self) -> None:
+        """Keep the arrangement on the screen, to be had again."""
+        self._settings.set_state(_OWN, self._window.saveState(_VERSION))
+
+    def own(self) -> None:
+        """Arrange everything as it was kept."""
+        state = self._settings.state(_OWN)
+        if state is not None:
+            self._window.restoreState(state, _VERSION)
 
     def pictures(self) -> None:
         """Colour, raw and refined only."""

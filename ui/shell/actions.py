@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QMenuBar
+from PySide6.QtWidgets import QMenu, QMenuBar
 
 from lingbot_live.errors import ConfigError, did_you_mean
 from ui.shell.icons import icon
@@ -114,22 +114,35 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("near_more", "Lengthen the colour range", "]"),
     ActionInfo("full_screen", "Full screen", "F", "Views only, for demos"),
     ActionInfo("theme", "Light theme", "", checkable=True),
+    ActionInfo("save_cloud", "Save cloud...", "Ctrl+Shift+S", "Refined points, of the crop box"),
+    ActionInfo("save_controls", "Save camera settings...", "", "To a TOML file"),
+    ActionInfo("load_controls", "Load camera settings...", "", "From a TOML file"),
+    ActionInfo("device", "About this camera...", "Ctrl+I", "Model, firmware, USB, temperature"),
+    ActionInfo("own_layout", "My layout", "5", "As it was kept"),
+    ActionInfo("keep_layout", "Keep this as my layout", "Shift+5"),
+    ActionInfo("reset_layout", "Reset layout", "", "As on the first day"),
+    ActionInfo("docs", "Documentation", "F1"),
+    ActionInfo("doctor", "Check this system...", "", "What works here, and what to do"),
+    ActionInfo("log", "Log...", "", "What the app and the SDKs said"),
     ActionInfo("palette", "All commands...", "Ctrl+K"),
     ActionInfo("keys", "Keys", "?"),
     ActionInfo("about", "About lingbot-live", ""),
 )
 
 MENUS: dict[str, tuple[str, ...]] = {
-    "&Camera": ("toggle", "-", "open_file", "open_folder", "find", "-",
-        "add_camera", "remove_camera", "bring_back", "next_camera", "controls", "-",
-        "record", "pause_recording", "mark", "record_options", "snapshot", "-",
-        "export", "report", "-", "quit"),
+    "&File": ("open_file", "open_folder", "-", "snapshot", "save_cloud", "export",
+        "report", "-", "quit"),
+    "&Camera": ("toggle", "find", "-",
+        "add_camera", "remove_camera", "bring_back", "next_camera", "-",
+        "controls", "save_controls", "load_controls", "device", "-",
+        "record", "pause_recording", "mark", "record_options"),
     "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop"),
     "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw", "-",
         "steady", "no_flying"),
     "&View": (
-        "layout_all", "layout_images", "layout_cloud", "layout_refined", "-",
+        "layout_all", "layout_images", "layout_cloud", "layout_refined",
+        "own_layout", "keep_layout", "reset_layout", "-",
         "change", "difference", "wipe", "sweep", "blink", "-",
         "quality", "cloud", "live_raw", "-",
         "fit", "near_less", "near_more", "-", "full_screen", "theme",
@@ -137,7 +150,7 @@ MENUS: dict[str, tuple[str, ...]] = {
     "&3D": ("point", "length", "plane", "crop", "end_measuring", "-",
         "reset_view", "auto_orbit", "-",
         "calibrate", "load_rig", "save_rig", "forget_rig"),
-    "&Help": ("keys", "palette", "about"),
+    "&Help": ("docs", "keys", "palette", "-", "doctor", "log", "-", "about"),
 }  # fmt: skip
 
 
@@ -169,15 +182,17 @@ class Actions:
         for key, action in self._actions.items():
             action.setIcon(icon(key))
 
-    def fill(self, bar: QMenuBar) -> None:
-        """Make the menus of `MENUS`."""
+    def fill(self, bar: QMenuBar) -> dict[str, QMenu]:
+        """Make the menus of `MENUS`; returns them by their titles."""
+        menus = {title: bar.addMenu(title) for title in MENUS}
         for title, keys in MENUS.items():
-            menu = bar.addMenu(title)
+            menu = menus[title]
             for key in keys:
                 if key == "-":
                     menu.addSeparator()
                 else:
                     menu.addAction(self[key])
+        return menus
 
     @staticmethod
     def _make(parent: QObject, info: ActionInfo) -> QAction:

@@ -1,0 +1,55 @@
+"""A page of text to be read and copied: the log, what `doctor` finds, a camera's data."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QPlainTextEdit,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+class TextDialog(QDialog):
+    """Shows a text, which may be replaced; a button copies it."""
+
+    def __init__(self, title: str, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.page = QPlainTextEdit(text)
+        self.page.setReadOnly(True)
+        self.page.setAccessibleName(title)
+        self.page.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
+        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.page.toPlainText()))
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addWidget(self.page)
+        column.addWidget(buttons)
+        self.resize(820, 520)
+
+    def show_text(self, text: str) -> None:
+        """Show another text."""
+        self.page.setPlainText(text)
+
+
+class DocsDialog(QDialog):
+    """Shows a page of the docs; its links lead to the others."""
+
+    def __init__(self, page: QUrl, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Documentation")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.browser = QTextBrowser()
+        self.browser.setOpenExternalLinks(True)
+        self.browser.setSource(page)
+        column = QVBoxLayout(self)
+        column.addWidget(self.browser)
+        self.resize(860, 680)
