@@ -21,6 +21,7 @@ from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, Ref
 from ui.cloud.link import CloudProcess, CloudState
 from ui.cloud.memory import MAX_FRAME_PX, Ask, CloudMemory
 from ui.cloud.points import RAW_TINT_RGB, Cloud, Scene, pick
+from ui.cloud.process import CloudRenderer
 from ui.cloud.scene import Coloring, Home, Layer, Orbit, ViewSettings, Which
 
 ROOT = Path(__file__).parents[2]
@@ -337,6 +338,24 @@ def test_the_child_loads_neither_qt_nor_torch():
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_stream_is_thinned_where_drawing_is_slow_and_full_again_later():
+    memory = CloudMemory()
+    renderer = CloudRenderer(memory)
+    full = view()
+    strides = []
+    for took_ms in [500] + 200 * [40]:
+        stride = renderer._stride(full, is_live=True)
+        renderer._note(took_ms if stride == 1 else 30, 300_000, full, stride)
+        strides.append(stride)
+    assert strides[0] == 1, "not before it was slow"
+    assert strides[1] == 3
+    assert renderer._stride(full, is_live=False) == 1, "a picture that stands still has all points"
+    assert set(strides[-100:]) == {1}, "once there is time again"
+    renderer._note(500, 20_000, full, 1)
+    assert renderer._stride(full, is_live=True) == 1, "few points gain nothing"
+    memory.close()
 
 
 def test_large_frames_are_thinned_with_their_intrinsics():

@@ -46,6 +46,7 @@ class CloudStatus:
     dropped: int = 0  # frames replaced by a newer one before they were drawn
     restarts: int = 0
     points: int = 0  # of the last picture
+    is_thinned: bool = False  # whether that has fewer points than asked for
     render_ms: float = 0.0
     fps: float = 0.0  # pictures a second, over the last two
     home: Home = field(default_factory=Home)  # of the last picture
@@ -298,6 +299,7 @@ class CloudProcess:
                 pictures=self._status.pictures + 1,
                 view=job.view,
                 points=picture.points,
+                is_thinned=picture.is_thinned,
                 render_ms=picture.render_ms,
                 home=picture.home,
                 answer=picture.answer if asked else self._status.answer,

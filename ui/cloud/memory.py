@@ -86,6 +86,7 @@ class Picture:
         default_factory=Home
     )  # with the view's orbit, where the picture was taken from
     answer: Answer | None = None
+    is_thinned: bool = False  # it has fewer points than asked for, to be done sooner
 
 
 @dataclass(frozen=True, slots=True)

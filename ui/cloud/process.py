@@ -26,7 +26,9 @@ from ui.cloud.points import Cloud, Scene, pick, within
 from ui.cloud.scene import Home, Layer, ViewSettings
 
 _DRAFT_ABOVE_MS = 40.0  # where a full picture takes longer, drafts have fewer points
-_DRAFT_POINTS = 60_000
+_LIVE_ABOVE_MS = 100.0  # where it takes even longer, so have the pictures of a stream
+_FEWEST_POINTS = 60_000  # of a thinned picture, about
+_FORGET = 0.97  # with each thinned picture of a stream
 _NEAR_M, _FAR_M = 0.02, 200.0
 _MOST_FITTED = 20_000  # points of a plane
 
@@ -112,7 +114,7 @@ class CloudRenderer:
         view = job.view
         window = self._window_of(view)
         self._take(job, window)
-        stride = self._stride(view)
+        stride = self._stride(view, is_live=bool(job.frames))
         for slot, part in self._parts.items():
             self._update(window, slot, part, view, stride)
         self._update_home(view)
@@ -124,10 +126,9 @@ class CloudRenderer:
         np.multiply(image, 255.5, out=self._memory.picture(*window.size), casting="unsafe")
         render_ms = (time.perf_counter() - began_s) * 1000
         points = sum(part.cloud.count for part in self._parts.values())
-        if stride == view.stride:
-            self._full_ms, self._full_points = render_ms, points
+        self._note(render_ms, points, view, stride)
         answer = None if job.ask is None else self._answer(job.ask, view, extrinsic)
-        return Picture(*window.size, points, render_ms, self._home, answer)
+        return Picture(*window.size, points, render_ms, self._home, answer, stride > view.stride)
 
     def close(self) -> None:
         """Free the OpenGL context."""
@@ -153,12 +154,28 @@ class CloudRenderer:
             del self._parts[slot]
             window.remove(slot)
 
-    def _stride(self, view: ViewSettings) -> int:
+    def _stride(self, view: ViewSettings, *, is_live: bool) -> int:
+        """Return every how many pixels a point is drawn: more where the machine has little left."""
         stride = view.stride
         if view.draft and self._full_ms > _DRAFT_ABOVE_MS:
-            while self._full_points * (view.stride / stride) ** 2 > _DRAFT_POINTS:
+            while self._full_points * (view.stride / stride) ** 2 > _FEWEST_POINTS:
                 stride += 1
+        elif is_live:
+            share = 1.0
+            while (
+                self._full_ms * share > _LIVE_ABOVE_MS
+                and self._full_points * share > _FEWEST_POINTS
+            ):
+                stride += 1
+                share = (view.stride / stride) ** 2
         return stride
+
+    def _note(self, render_ms: float, points: int, view: ViewSettings, stride: int) -> None:
+        """Remember what a picture of all points takes; less and less, so that it is tried again."""
+        if stride == view.stride:
+            self._full_ms, self._full_points = render_ms, points
+        elif not view.draft:
+            self._full_ms *= _FORGET
 
     def _update(
         self, window: CloudWindow, slot: int, part: _Part, view: ViewSettings, stride: int

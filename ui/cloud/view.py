@@ -316,8 +316,9 @@ class CloudView(QFrame):
         else:
             text = "" if status.points else "no valid depth in this frame"
         self.canvas.set_text(text)
+        fewer = " (fewer: drawing is slow here)" if status.is_thinned else ""
         self.stat_label.setText(
-            f"{status.points:,} points · {status.render_ms:.0f} ms · {status.fps:.1f} fps"
+            f"{status.points:,} points{fewer} · {status.render_ms:.0f} ms · {status.fps:.1f} fps"
         )
 
 
