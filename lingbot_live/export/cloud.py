@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,23 @@ def write_cloud(path: Path, cloud: o3d.geometry.PointCloud) -> None:
     """
     import open3d as o3d
 
+    _write(path, lambda: o3d.io.write_point_cloud(path, cloud))
+
+
+def write_tensor_cloud(path: Path, cloud: o3d.t.geometry.PointCloud) -> None:
+    """Do the same with a cloud whose points have more properties; those stay.
+
+    Raises:
+        OSError: Open3D could not write the file.
+    """
+    import open3d as o3d
+
+    _write(path, lambda: o3d.t.io.write_point_cloud(path, cloud))
+
+
+def _write(path: Path, write: Callable[[], bool]) -> None:
     with muted_stderr():  # a line for every number that a full disk does not take
-        is_written = o3d.io.write_point_cloud(path, cloud)
+        is_written = write()
     if not is_written:
         raise OSError("Open3D could not write the point cloud")
 

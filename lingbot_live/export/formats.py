@@ -99,7 +99,7 @@ FORMATS: dict[str, ExportFormat] = {
             "Point clouds (PLY)",
             "A coloured point cloud a frame, in metres, x right, y down, z forward.",
             lambda target: PointWriter(target, ".ply"),
-            _CLOUD_OPTIONS,
+            (*_CLOUD_OPTIONS, _switch("trust", False, "a property `trust`, 0 to 1, of each point")),
             module="open3d",
             install="pip install open3d",
         ),

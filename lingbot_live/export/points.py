@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lingbot_live.export.cloud import to_cloud, write_cloud
+from lingbot_live.export.cloud import to_cloud, write_cloud, write_tensor_cloud
 from lingbot_live.export.shot import Shot, Target
+from lingbot_live.perception.trust import trust_map
 
 if TYPE_CHECKING:
     import open3d as o3d
@@ -24,11 +25,32 @@ class PointWriter:
 
     def add(self, shot: Shot) -> None:
         """Write a frame's cloud; a frame without any depth gives none."""
-        cloud = self._prepared(to_cloud(shot.frame.color, shot.depth_m, shot.frame.intrinsics))
+        cloud = to_cloud(shot.frame.color, shot.depth_m, shot.frame.intrinsics)
+        if self._target.settings.get("trust") and not cloud.is_empty():
+            self._write_with_trust(shot, cloud)
+            return
+        cloud = self._prepared(cloud)
         if cloud.is_empty():
             self._empty += 1
         else:
             write_cloud(self._target.path / f"{shot.name}{self._suffix}", cloud)
+
+    def _write_with_trust(self, shot: Shot, cloud: o3d.geometry.PointCloud) -> None:
+        """Do the same by Open3D's tensors, which carry properties of points."""
+        import open3d as o3d
+
+        target = self._target
+        made = o3d.t.geometry.PointCloud.from_legacy(cloud)
+        trust = trust_map(shot.as_refined())[shot.depth_m > 0]
+        made.point["trust"] = o3d.core.Tensor.from_numpy(trust[:, None])
+        if target.number("voxel_mm") > 0:
+            made = made.voxel_down_sample(target.number("voxel_mm") / 1000)
+        if target.flag("outliers"):
+            made, _ = made.remove_statistical_outliers(_NEIGHBOURS, _DEVIATIONS)
+        if target.flag("normals"):
+            made.estimate_normals(_NORMAL_NEIGHBOURS, None)  # type: ignore[arg-type]  # no radius
+            made.orient_normals_towards_camera_location()
+        write_tensor_cloud(target.path / f"{shot.name}{self._suffix}", made)
 
     def finish(self) -> list[str]:
         """Return what was not written."""

@@ -11,7 +11,7 @@ from typing import Protocol
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.cameras.controls import ControlValue
 from lingbot_live.errors import ExportError
-from lingbot_live.frame import DepthMap, Frame, Intrinsics
+from lingbot_live.frame import DepthMap, Frame, Intrinsics, RefinedFrame, RefinerInfo
 
 Settings = Mapping[str, ControlValue]  # a format's options by name, checked
 
@@ -37,6 +37,13 @@ class Shot:
     def refined_m(self) -> DepthMap | None:
         """The refined depth that was recorded; None if there is none."""
         return None if self.frame.recorded is None else self.frame.recorded.depth_m
+
+    def as_refined(self) -> RefinedFrame:
+        """Return the exported depth as a result, with mask and maker where it was recorded."""
+        known = self.frame.recorded if self.source is DepthSource.REFINED else None
+        mask = self.depth_m > 0 if known is None else known.mask
+        info = RefinerInfo("none") if known is None else known.refiner
+        return RefinedFrame(self.frame, self.depth_m, mask, info, 0, 0)
 
     @property
     def name(self) -> str:

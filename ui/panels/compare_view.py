@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 
+import numpy as np
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
 from lingbot_live.cameras.base import CameraState
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import Extrinsics, RefinedFrame
+from lingbot_live.perception.trust import TrustMap
 from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
 from ui.controllers.rows import Rows
 from ui.shell import theme
@@ -293,7 +295,8 @@ class CompareView(QWidget):
         base_m, shown_m = (float(depth_m[y, x]) for depth_m in (last.base_m, last.shown_m))
         text = f"{metres(base_m or None)}  {metres(shown_m or None)}"
         step = millimetres(1000 * (shown_m - base_m)) if base_m and shown_m else ""
-        return f"{text}  {step}"
+        trust = "" if last.trust is None else f"  trust {last.trust[y, x]:.2f}"
+        return f"{text}  {step}{trust}"
 
     def _pass_region(self, place: QRectF, done: bool) -> None:
         if self._rows.selected is not None:
@@ -335,6 +338,8 @@ def _title(task: Task) -> str:
         return f"{task.base.name}, then {task.shown.name}"
     if task.mode is Mode.CHANGE:
         return f"From {task.base.name} to {task.shown.name}"
+    if task.mode is Mode.TRUST:
+        return f"Trust in {task.shown.name}"
     error = "Error: " if task.base.source is Base.TRUTH else ""
     return f"{error}{task.shown.name} minus {task.base.name}"
 
@@ -343,6 +348,8 @@ def _legend(answer: Comparison) -> str:
     text = _apart(answer.task.base.result, answer.task.shown.result)
     if answer.shares is not None:
         text = _change_legend(answer)
+    elif answer.trust is not None:
+        text = _trust_legend(answer.trust)
     elif answer.task.mode is Mode.DIFFERENCE:
         text = "&nbsp;&nbsp; ".join(
             (
@@ -366,6 +373,14 @@ def _change_legend(answer: Comparison) -> str:
         parts[1] += f" by {_width(f'{answer.changed_median_mm:.0f}', 4)} mm (median)"
     parts.append(f"removed {percent(answer.removed_share)}")
     return "&nbsp;&nbsp; ".join(parts)
+
+
+def _trust_legend(trust: TrustMap) -> str:
+    known = trust[trust > 0]
+    if known.size == 0:
+        return "no depth"
+    below = percent(float((known < 0.5).mean()))
+    return f"median {np.median(known):.2f}&nbsp;&nbsp; below one half {below} of the points"
 
 
 def _apart(base: RefinedFrame, shown: RefinedFrame) -> str:

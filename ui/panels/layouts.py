@@ -84,6 +84,7 @@ class Layouts(QObject):
             "wipe": self.wipe,
             "sweep": self.sweep,
             "blink": self.blink,
+            "trust": self.trust,
             "change": self.change,
             "cloud": self.toggle_cloud,
             "controls": self.toggle_controls,
@@ -196,6 +197,10 @@ class Layouts(QObject):
     def blink(self) -> None:
         """Show raw and refined depth in turn."""
         self._show_mode(Mode.BLINK)
+
+    def trust(self) -> None:
+        """Show how far each pixel of refined depth can be trusted."""
+        self._show_mode(Mode.TRUST)
 
     def sweep(self) -> None:
         """Let the wipe move by itself, or follow the cross-hair again."""

@@ -81,6 +81,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("wipe", "Wipe", "W", "Raw left, refined right of the mouse"),
     ActionInfo("sweep", "Wipe by itself", "Shift+W", checkable=True),
     ActionInfo("blink", "Blink", "B", "Raw and refined in turn"),
+    ActionInfo("trust", "Trust", "T", "How sure each refined pixel is"),
     ActionInfo("change", "Kept, changed, filled", "K"),
     ActionInfo("cloud", "Point cloud", "C", checkable=True),
     ActionInfo(
@@ -143,7 +144,7 @@ MENUS: dict[str, tuple[str, ...]] = {
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined",
         "own_layout", "keep_layout", "reset_layout", "-",
-        "change", "difference", "wipe", "sweep", "blink", "-",
+        "change", "difference", "wipe", "sweep", "blink", "trust", "-",
         "quality", "cloud", "live_raw", "-",
         "fit", "near_less", "near_more", "-", "full_screen", "theme",
     ),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.calibration.views import register_into_view
-from lingbot_live.colormap import DepthRange, colorize_rgb32, colorize_signed
+from lingbot_live.colormap import DepthRange, colorize_rgb32, colorize_signed, table
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, RefinedFrame
+from lingbot_live.perception.trust import TrustMap, trust_map
 from lingbot_live.quality.depth_errors import Change, change_map, change_picture, change_shares
 
 
@@ -21,6 +22,7 @@ class Mode(str, Enum):
     DIFFERENCE = "Difference"
     WIPE = "Wipe"
     BLINK = "Blink"
+    TRUST = "Trust"
 
 
 class Base(str, Enum):
@@ -75,6 +77,7 @@ class Comparison:
     mean_abs_mm: float = float("nan")
     rms_mm: float = float("nan")
     changed_median_mm: float = float("nan")  # of the distances that changed pixels moved
+    trust: TrustMap | None = None  # in ``shown``
 
 
 def compare(task: Task) -> Comparison | None:
@@ -94,6 +97,8 @@ def compare(task: Task) -> Comparison | None:
         return Comparison(task, base_m, shown_m, pair=(left, right))
     if task.mode is Mode.CHANGE:
         return _changes(task, base_m, shown_m)
+    if task.mode is Mode.TRUST:
+        return _trust(task, base_m, shown_m)
     return _difference(task, base_m, shown_m)
 
 
@@ -118,6 +123,17 @@ def _changes(task: Task, base_m: DepthMap, shown_m: DepthMap) -> Comparison:
         removed_share=float(((base_m > 0) & (shown_m <= 0)).mean()),
         changed_median_mm=1000 * float(np.median(step_m)) if step_m.size else float("nan"),
     )
+
+
+def _trust(task: Task, base_m: DepthMap, shown_m: DepthMap) -> Comparison:
+    """Paint how far ``shown`` can be trusted: the far end of the colour scale is full trust."""
+    result = task.shown.result
+    if shown_m is not result.depth_m:
+        result = replace(result, depth_m=shown_m, mask=shown_m > 0, origin=None, age=None)
+    trust = trust_map(result)
+    colors = table(task.colormap)
+    codes = np.ceil(trust * np.float32(len(colors) - 1)).astype(np.intp)
+    return Comparison(task, base_m, shown_m, single=colors[codes], trust=trust)
 
 
 def _difference(task: Task, base_m: DepthMap, shown_m: DepthMap) -> Comparison:

@@ -1,0 +1,119 @@
+"""Trust is an order: what is trusted more is wrong by less, on scenes whose truth is known."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lingbot_live.cameras import registry
+from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.export.job import ExportRequest, run_export
+from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
+from lingbot_live.perception.trust import trust_map
+
+HEIGHT, WIDTH = 240, 320
+
+
+def result(depth_m, raw_m=None, **others):
+    height, width = depth_m.shape
+    calibration = Calibration(Intrinsics(width, height, 300, 300, width / 2, height / 2))
+    raw = np.rint(1000 * (depth_m if raw_m is None else raw_m)).astype(np.uint16)
+    color = np.zeros((height, width, 3), np.uint8)
+    frame = Frame("test", 0, 0, 0, color, raw, 0.001, calibration)
+    return RefinedFrame(frame, depth_m, depth_m > 0, RefinerInfo("x"), 0, 1, **others)
+
+
+def deciles(kind, refiner):
+    """Mean relative error of the tenths of all pixels, from the most to the least trusted."""
+    config = CameraConfig(realtime=False, fps=1, width=WIDTH, height=HEIGHT)
+    engine = registry.create_refiner(RefinerConfig.parse(refiner))
+    trusts, errors = [], []
+    with registry.create_camera(f"synthetic:{kind}", config) as camera:
+        for _ in range(12):  # a second apart: the camera and a person moved
+            refined = engine.refine(camera.read(60.0))
+            truth = refined.frame.reference_m
+            known = (truth > 0) & (refined.depth_m > 0)
+            trusts.append(trust_map(refined)[known])
+            errors.append(np.abs(refined.depth_m - truth)[known] / truth[known])
+    order = np.argsort(-np.concatenate(trusts), kind="stable")
+    return [float(part.mean()) for part in np.array_split(np.concatenate(errors)[order], 10)]
+
+
+@pytest.mark.parametrize("refiner", ["guided", "guided+steady"])
+@pytest.mark.parametrize("kind", ["stereo", "tof", "structured"])
+def test_errors_grow_from_decile_to_decile(kind, refiner):
+    errors = deciles(kind, refiner)
+    # Among the surest pixels a part in a thousand of depth is the sensor's own grain.
+    assert all(after > before - 0.001 for before, after in itertools.pairwise(errors))
+    assert errors[-1] > 10 * errors[0]
+
+
+def test_trust_falls_with_the_distance_from_what_was_measured():
+    depth_m = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    raw_m = depth_m.copy()
+    raw_m[60:180, 80:240] = 0
+    trust = trust_map(result(depth_m, raw_m))
+    row = trust[120, 60:160]
+    assert (np.diff(row[15:60]) <= 0).all()
+    assert row[0] > 0.9
+    assert row[-1] < 0.3
+
+
+def test_trust_falls_where_raw_depth_disagrees():
+    depth_m = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    raw_m = depth_m.copy()
+    raw_m[100:140, 100:140] = 2.3
+    trust = trust_map(result(depth_m, raw_m))
+    assert trust[120, 120] < 0.4 < 0.9 < trust[30, 30]
+
+
+def test_the_mask_and_steadying_count():
+    rng = np.random.default_rng(0)
+    depth_m = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    raw_m = depth_m + 0.03 * rng.standard_normal(depth_m.shape).astype(np.float32)
+    plain = result(depth_m, raw_m)
+    unsure = replace(plain, mask=np.zeros_like(plain.mask))
+    assert np.allclose(trust_map(unsure), trust_map(plain) / 2)
+    aged = replace(plain, age=np.full(depth_m.shape, 12, np.uint8))
+    assert (trust_map(aged) > trust_map(plain)).all()
+
+
+def test_no_depth_is_no_trust_and_no_measurement_at_all_little():
+    depth_m = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    depth_m[:10] = 0
+    trust = trust_map(result(depth_m, np.zeros_like(depth_m)))
+    assert (trust[:10] == 0).all()
+    assert ((trust[20:] > 0) & (trust[20:] < 0.15)).all()
+
+
+def test_clouds_carry_it(tmp_path):
+    import open3d as o3d
+
+    request = ExportRequest("synthetic:tof", "ply", tmp_path / "out", options={"trust": True})
+    run_export(replace(request, span=replace(request.span, end=1)))
+    (path,) = (tmp_path / "out").glob("*.ply")
+    cloud = o3d.t.io.read_point_cloud(str(path))
+    trust = cloud.point["trust"].numpy()
+    assert trust.shape == (len(cloud.point.positions), 1)
+    assert 0 < trust.min() < trust.max() <= 1
+    assert cloud.point.colors.numpy().any()
+
+
+def test_the_window_paints_it():
+    from lingbot_live.colormap import DepthRange, table
+    from lingbot_live.frame import Extrinsics
+    from ui.views.compare_pictures import Base, Mode, Side, Task, compare
+
+    depth_m = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    depth_m[:10] = 0
+    made = result(depth_m)
+    sides = (Side(made, Base.RAW, "raw"), Side(made, Base.REFINED, "refined"))
+    task = Task(Mode.TRUST, *sides, Extrinsics(), DepthRange(0.3, 4), "viridis", 0.1)
+    answer = compare(task)
+    colors = table("viridis")
+    assert (answer.single[5, 5] == colors[0]).all()
+    assert np.abs(answer.single[120, 160].astype(int) - colors[-1]).max() < 30
+    assert np.array_equal(answer.trust, trust_map(made))
