@@ -12,6 +12,7 @@ from gui_wait import wait_for
 from PySide6.QtCore import QPointF
 from rgbd_folder import write_examples
 
+from lingbot_live.colormap import DepthRange
 from lingbot_live.pipeline.latest import Latest
 from ui.shell import bridge
 from ui.shell.bridge import Bridge, FeedView
@@ -54,6 +55,26 @@ def test_a_picture_made_beside_equals_one_made_at_once(streaming):
     for pane in panel.views:
         assert pane._canvas is not None
         assert pane._canvas == compose(pane._source, pane.plan())
+
+
+def test_other_colours_are_made_beside_the_main_thread_even_of_a_still_picture(
+    streaming, monkeypatch
+):
+    panel, makers = streaming.panels[0], []
+    streaming.stage.bridge.follow(None)
+    wait_for(lambda: not panel.view.is_drawing)
+
+    def noting(source, plan):
+        makers.append(threading.current_thread().name.split()[0])
+        return compose(source, plan)
+
+    monkeypatch.setattr(drawing, "compose", noting)
+    monkeypatch.setattr("ui.views.image_view.compose", noting)
+    before = panel.raw.grab().toImage()
+    streaming.scale.set_range(DepthRange(0.5, 1.0))
+    wait_for(lambda: panel.raw.grab().toImage() != before)
+    assert set(makers) == {"draw"}
+    assert panel.raw._source.scale == panel.refined._source.scale == DepthRange(0.5, 1.0)
 
 
 def test_zooming_shows_at_once_though_the_next_picture_was_planned_before(streaming):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtWidgets import QWidget
 
 from lingbot_live.colormap import DepthRange
@@ -26,6 +28,7 @@ class DepthView(ImageView):
         super().__init__(title, link, placeholder=placeholder, parent=parent)
         self._range = DepthRange()
         self._colormap = "viridis"
+        self._on_recolor: Callable[[], None] | None = None
 
     def set_depth(self, depth_m: DepthMap | None) -> None:
         """Show (H, W) float32 metres, 0 = invalid; ``None`` brings the placeholder back.
@@ -33,6 +36,10 @@ class DepthView(ImageView):
         The array is kept, not copied, and must not change; it is coloured only when seen.
         """
         self._set_source(None if depth_m is None else self.source(depth_m))
+
+    def set_on_recolor(self, call: Callable[[], None]) -> None:
+        """Have other colours made by whoever makes the pictures, instead of here and now."""
+        self._on_recolor = call
 
     def source(self, depth_m: DepthMap) -> Depths:
         """Return depth in the colours of this view."""
@@ -60,5 +67,7 @@ class DepthView(ImageView):
         return readout.metres(value if value > 0 else None)
 
     def _recolor(self) -> None:
-        if isinstance(self._source, Depths):
+        if self._on_recolor is not None:
+            self._on_recolor()
+        elif isinstance(self._source, Depths):
             self._set_source(self.source(self._source.depth_m))

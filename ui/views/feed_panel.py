@@ -91,6 +91,10 @@ class FeedPanel(QWidget):
         self._unstamped: Moment | None = None  # in the panes, but not yet on the screen
         self._stamping = QTimer(self, singleShot=True, interval=0)
         self._stamping.timeout.connect(self._stamp)
+        self._recoloring = QTimer(self, singleShot=True, interval=0)  # once for both depth views
+        self._recoloring.timeout.connect(self._draw_again)
+        for depth_pane in (self.raw, self.refined):
+            depth_pane.set_on_recolor(self._recoloring.start)
         for pane in self.views:
             pane.set_on_painted(self._stamping.start)
         self._told: tuple[BaseException | None, CameraState, int] = (None, CameraState.CLOSED, 0)
@@ -141,21 +145,8 @@ class FeedPanel(QWidget):
     def show_news(self) -> None:
         """Have what the view holds now drawn, newest first; returns at once."""
         view = self.view
-        if view.frame is None:
-            return
-        moment, now_s = Moment(view.frame, view.refined, view.age_s), time.monotonic()
-        sources: list[tuple[ImageView, Source]] = [
-            (self.color, Colors(moment.frame.color)),
-            (self.raw, self.raw.source(moment.frame.depth_m)),
-        ]
-        if moment.refined is not None:
-            sources.append((self.refined, self.refined.source(moment.refined.depth_m)))
-        panes = tuple((source, _plan(pane)) for pane, source in sources)
-        with_stats = now_s >= self._stats_due_s
-        if with_stats:
-            self._stats_due_s = now_s + _STAT_PERIOD_S
-        view.is_drawing = True
-        self._work.submit(Drawing(moment, panes, with_stats, now_s))
+        if view.frame is not None:
+            self._draw(Moment(view.frame, view.refined, view.age_s))
 
     def stop(self) -> None:
         """End the thread that draws; safe more than once."""
@@ -207,6 +198,25 @@ class FeedPanel(QWidget):
     def _reading(self, x: int, y: int) -> Reading:
         assert self._moment is not None
         return reading(self._moment.frame, self._moment.refined, x, y)
+
+    def _draw_again(self) -> None:
+        if self._moment is not None:
+            self.show_news()  # newest wins: a drawing under way is followed by this one
+
+    def _draw(self, moment: Moment) -> None:
+        now_s = time.monotonic()
+        sources: list[tuple[ImageView, Source]] = [
+            (self.color, Colors(moment.frame.color)),
+            (self.raw, self.raw.source(moment.frame.depth_m)),
+        ]
+        if moment.refined is not None:
+            sources.append((self.refined, self.refined.source(moment.refined.depth_m)))
+        panes = tuple((source, _plan(pane)) for pane, source in sources)
+        with_stats = now_s >= self._stats_due_s
+        if with_stats:
+            self._stats_due_s = now_s + _STAT_PERIOD_S
+        self.view.is_drawing = True
+        self._work.submit(Drawing(moment, panes, with_stats, now_s))
 
     def _show(self, drawn: Drawn) -> None:
         drawing = drawn.drawing
