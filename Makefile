@@ -47,7 +47,7 @@ $(VENV)/.app: pyproject.toml | $(VENV)/bin/pip
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.app
 	@echo "lingbot-live: installing what the checks and tests need"
-	@$(INSTALL) --editable ".[dev]"
+	@$(INSTALL) --editable ".[kinect,dev]"
 	@touch $@
 
 demo: $(VENV)/.app
