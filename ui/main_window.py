@@ -47,6 +47,7 @@ from ui.panels.tool_row import ToolRow
 from ui.shell.actions import Actions, Command
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
+from ui.shell.files import short_name
 from ui.shell.notice import Notice
 from ui.shell.settings import Settings
 from ui.shell.stage import CLOSE_S, Stage
@@ -271,7 +272,7 @@ class MainWindow(QMainWindow):
         self.bar.set_running(running)
         if running:
             self.setFocus()
-            self.setWindowTitle(f"lingbot-live – {', '.join(self.stage.asked)}")
+            self.setWindowTitle(f"lingbot-live – {', '.join(map(short_name, self.stage.asked))}")
 
     def _show_news(self, fresh: list[FeedView]) -> None:
         for panel in self.panels:

@@ -14,7 +14,7 @@ from ui.controllers.refining import Refining, is_checkpoint
 from ui.controllers.saving import Saving
 from ui.shell.actions import Command
 from ui.shell.desk import Desk
-from ui.shell.files import RECORDINGS, address_of
+from ui.shell.files import RECORDINGS, address_of, short_name
 from ui.shell.stage import Stage
 
 
@@ -70,7 +70,7 @@ class Opening(QObject):
 
     def _tell(self, infos: list[CameraInfo]) -> None:
         """Tell damage, or else what is assumed of other programs' files."""
-        asked = ", ".join(self._stage.asked)
+        asked = ", ".join(map(short_name, self._stage.asked))
         facts = [info.recorded for info in infos if info.recorded is not None]
         damage = dict.fromkeys(text for fact in facts for text in fact.damage)
         if damage:

@@ -19,6 +19,7 @@ from lingbot_live.pipeline.session import Session
 from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
 from ui.shell.notice import Notice
+from ui.shell.readout import duration
 from ui.shell.stage import Stage
 
 CHECKPOINTS = {".pt", ".pth", ".safetensors"}
@@ -219,7 +220,7 @@ class Refining(QObject):
         waited_s = now_s - self._loading_since_s
         if waited_s >= _QUIET_S:
             self._notice.show_busy(
-                f"Loading {self._running}: {waited_s:.0f} s. The cameras stream on meanwhile."
+                f"Loading {self._running}: {duration(waited_s)}. The cameras stream on meanwhile."
             )
 
     def _show_error(self, error: BaseException, has_failed: bool) -> None:

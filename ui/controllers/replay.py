@@ -10,22 +10,27 @@ from ui.shell.desk import Desk
 from ui.shell.stage import Stage
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # of the keys; the field takes any between
-_COMMANDS = ("step_back", "step_on", "to_start", "to_end", "slower", "faster", "loop")
+_COMMANDS = ("step_back", "step_on", "to_start", "to_end", "slower", "faster", "loop",
+    "range_start", "range_end", "range_marks", "range_clear")  # fmt: skip
 
 
 class Replay(QObject):
     """The recordings' playbacks and the commands for them.
 
-    ``changed`` is sent when others play, ``marked(list)`` when their marks were read.
+    ``changed`` is sent when others play, ``marked(list)`` when their marks were read,
+    ``ranged`` when another range of frames was chosen.
     """
 
     changed = Signal()
     marked = Signal(list)
+    ranged = Signal()
 
     def __init__(self, stage: Stage, desk: Desk, actions: Actions) -> None:
         super().__init__(stage)
         self._stage, self._desk, self._actions = stage, desk, actions
         self.playbacks: tuple[Playback, ...] = ()
+        self.marks: list[Mark] = []
+        self._ends: tuple[int | None, int | None] = (None, None)  # frames of the lead
         stage.statusDue.connect(self.look)
         stage.sessionChanged.connect(self.look)
 
@@ -60,6 +65,10 @@ class Replay(QObject):
             "slower": self.slower,
             "faster": self.faster,
             "loop": self.toggle_loop,
+            "range_start": self.begin_range,
+            "range_end": self.end_range,
+            "range_marks": self.range_between_marks,
+            "range_clear": self.clear_range,
         }
 
     def play_or_pause(self) -> None:
@@ -132,6 +141,62 @@ class Replay(QObject):
         for playback in self.playbacks:
             playback.loop = on
 
+    # ---- a range ---------------------------------------------------------------------------------
+
+    @property
+    def range(self) -> tuple[int, int] | None:
+        """First and last frame of the chosen range; None where there is none."""
+        if self.lead is None or self._ends == (None, None):
+            return None
+        first, last = self._ends
+        return first or 0, self.lead.frames - 1 if last is None else last
+
+    def begin_range(self) -> None:
+        """Have the range begin at the frame on the screen."""
+        if self.lead is not None:
+            last = self._ends[1]
+            at = self.lead.frame
+            self._set_ends(at, last if last is None or last >= at else None)
+
+    def end_range(self) -> None:
+        """Have the range end with the frame on the screen."""
+        if self.lead is not None:
+            first = self._ends[0]
+            at = self.lead.frame
+            self._set_ends(first if first is None or first <= at else None, at)
+
+    def range_between_marks(self) -> None:
+        """Have the range reach from the marker before the present frame to the one after it."""
+        if self.lead is None:
+            return
+        at_s = self.lead.position_s
+        markers = [mark.position_s for mark in self.marks if mark.kind == "marker"]
+        before = [self._frame_at(m) for m in markers if m <= at_s]
+        after = [self._frame_at(m) for m in markers if m > at_s]
+        if not markers:
+            self._desk.say("No markers in this recording; I and Shift+I set the ends.")
+            return
+        self._set_ends(max(before, default=None), min(after, default=None))
+
+    def clear_range(self) -> None:
+        """Have all frames count again."""
+        self._set_ends(None, None)
+
+    def position_of(self, frame: int) -> float:
+        """Return about when a frame of the lead is shown, in seconds from the start."""
+        lead = self.lead
+        return lead.duration_s * frame / max(1, lead.frames - 1) if lead is not None else 0.0
+
+    def _frame_at(self, position_s: float) -> int:
+        assert self.lead is not None
+        return round(position_s / max(self.lead.duration_s, 1e-9) * (self.lead.frames - 1))
+
+    def _set_ends(self, first: int | None, last: int | None) -> None:
+        self._ends = first, last
+        self.ranged.emit()
+
+    # ---- keys ------------------------------------------------------------------------------------
+
     def enable_commands(self) -> None:
         """Let keys that steer recordings reach other parts while there is none."""
         for key in _COMMANDS:
@@ -146,6 +211,8 @@ class Replay(QObject):
             playback.step(frames)
 
     def _read_marks(self) -> None:
+        self._set_ends(None, None)
+        self.marks = []
         self.marked.emit([])
         lead = self.lead
         if lead is not None:
@@ -153,4 +220,5 @@ class Replay(QObject):
 
     def _take(self, playback: Playback, marks: tuple[Mark, ...]) -> None:
         if playback is self.lead:
-            self.marked.emit(list(marks))
+            self.marks = list(marks)
+            self.marked.emit(self.marks)

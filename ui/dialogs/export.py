@@ -36,6 +36,7 @@ from ui.shell.bridge import Tasks
 from ui.shell.desk import open_file, show_folder
 from ui.shell.files import RECORDINGS, folder_or_default
 from ui.shell.notice import Notice
+from ui.shell.readout import duration
 from ui.shell.settings import Settings
 
 _LOOK_MS = 100
@@ -50,6 +51,7 @@ class ExportInput:
     cameras: tuple[str, ...] = ()  # of a session with several
     has_refined: bool = False
     frame: int | None = None  # on the screen
+    range: tuple[int, int] | None = None  # first and last frame, chosen on the time line
 
 
 class ExportDialog(QDialog):
@@ -102,6 +104,11 @@ class ExportDialog(QDialog):
         self.this_frame = QPushButton("This frame")
         self.this_frame.setEnabled(proposal.frame is not None)
         self.this_frame.clicked.connect(lambda: self.frames.setText(str(proposal.frame)))
+        self.this_range = QPushButton("The range")
+        self.this_range.setEnabled(proposal.range is not None)
+        self.this_range.setToolTip("From I to Shift+I on the time line")
+        self.this_range.clicked.connect(self._take_range)
+        self._take_range()
         self.folder = FolderField(self._settings.text("export_folder"), "Folder of exports")
         self.name = QLineEdit()
         self.no_flying = QCheckBox("Without flying points")
@@ -135,7 +142,7 @@ class ExportDialog(QDialog):
         form.addRow("Options", self.options)
         form.addRow("Depth", self.depth_box)
         form.addRow("", self.no_flying)
-        form.addRow("Frames", _row(self.frames, self.this_frame))
+        form.addRow("Frames", _row(self.frames, self.this_frame, self.this_range))
         form.addRow("Into folder", self.folder)
         form.addRow("Named", self.name)
         form.addRow("", self.force)
@@ -146,6 +153,11 @@ class ExportDialog(QDialog):
         column.addStretch(1)
         column.addWidget(_row(self.bar, self.export_button, self.close_button))
         self.resize(640, 480)
+
+    def _take_range(self) -> None:
+        if self._proposal.range is not None:
+            first, last = self._proposal.range
+            self.frames.setText(f"{first}:{last + 1}")
 
     def _choose_input(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Export a recording", "", RECORDINGS)
@@ -242,7 +254,7 @@ class ExportDialog(QDialog):
         text = f"{done} of {total}" if total else f"{done} frames"
         if total and done:
             left_s = (time.monotonic() - self._started_s) * (total - done) / done
-            text += f" · {left_s:.0f} s left"
+            text += f" · {duration(left_s)} left"
         self.bar.setFormat(text)
 
     def _show_report(self, report: ExportReport) -> None:

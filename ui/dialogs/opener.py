@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
 
 from lingbot_live.cameras.discovery import Listing
 from lingbot_live.cameras.places import split_target
@@ -16,6 +19,7 @@ from ui.dialogs.calibration import CalibrationDialog
 from ui.dialogs.export import ExportDialog, ExportInput
 from ui.dialogs.models import ModelsDialog
 from ui.dialogs.record_options import RecordOptionsDialog
+from ui.dialogs.refine import RefineDialog
 from ui.dialogs.report import ReportDialog, ReportWishes
 from ui.shell.actions import Command
 from ui.shell.desk import Desk
@@ -41,6 +45,7 @@ class Dialogs:
         )  # fmt: skip
         self.listing = Listing()  # the cameras found
         self.export: ExportDialog | None = None
+        self.refining: RefineDialog | None = None
         self.calibration: CalibrationDialog | None = None
         refining.modelsWanted.connect(self.show_models)
 
@@ -51,6 +56,7 @@ class Dialogs:
             "models": self.show_models,
             "record_options": self.choose_recording,
             "export": self.show_export,
+            "refine_recording": self.ask_and_refine,
             "calibrate": self.show_calibration,
         }
 
@@ -100,6 +106,25 @@ class Dialogs:
             self.export.show()
         self.export.raise_()
 
+    def ask_and_refine(self) -> None:
+        """Ask for a new file, and refine the recording on the screen into it."""
+        source = self._session_file()
+        if source is None:
+            self._desk.say("Open a session file first; other recordings are recorded into one.")
+            return
+        start = str(source.with_name(f"{source.stem}_refined.mcap"))
+        text, _ = QFileDialog.getSaveFileName(
+            self._desk.widget, "Refine this recording", start, "Sessions (*.mcap)"
+        )
+        if text:
+            self.refine(source, Path(text))
+
+    def refine(self, source: Path, output: Path) -> None:
+        """Refine a session file into a new one with the chosen refiner."""
+        self.refining = RefineDialog(source, output, self._refining.config, self._stage, self._desk)
+        self.refining.finished.connect(self._forget_refining)
+        self.refining.show()
+
     def show_calibration(self) -> None:
         """Open the calibration of the cameras that stream."""
         if self.calibration is None:
@@ -113,17 +138,28 @@ class Dialogs:
         found = []
         if self.export is not None and self.export.job is not None:
             found.append("An export runs, and nothing is left of it if it is stopped")
+        if self.refining is not None and not self.refining.is_over:
+            found.append("A recording is being refined, which goes on the next time")
         if self.calibration is not None and self.calibration.is_looking:
             found.append("The views of the board found so far are not kept")
         return found
 
     def close(self) -> None:
         """Close those that are open; what they run is cancelled."""
-        for dialog in (self.export, self.calibration):
+        for dialog in (self.export, self.refining, self.calibration):
             if dialog is not None:
                 dialog.close()
 
     # ---- private -----------------------------------------------------------------------------
+
+    def _session_file(self) -> Path | None:
+        views = [panel.view for panel in self._rows.panels]
+        infos = [view.feed.info for view in views if view.feed.info is not None]
+        sessions = [info.target for info in infos if info.driver == "session"]
+        return split_target(sessions[0])[0] if sessions else None
+
+    def _forget_refining(self) -> None:
+        self.refining = None
 
     def _forget_export(self) -> None:
         self.export = None
@@ -141,4 +177,5 @@ class Dialogs:
             tuple(names) if len(names) > 1 and all(names) else (),
             self._refining.has_recorded,
             lead.frame,
+            self._replay.range,
         )

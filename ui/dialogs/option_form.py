@@ -46,7 +46,7 @@ class OptionForm(QWidget):
         return {name: read() for name, read in self._readers.items()}
 
     def _add(self, option: Control) -> None:
-        name = option.name.replace("_", " ")
+        name = label_of(option)
         field: QWidget
         if option.kind is ControlKind.BOOL:
             box = QCheckBox(option.help or name)
@@ -70,6 +70,13 @@ class OptionForm(QWidget):
             self._form.addRow("", note)
         else:
             self._form.addRow(name, field)
+
+
+def label_of(option: Control) -> str:
+    """Return an option's name in plain words: its unit stands behind the number."""
+    name = option.name.removesuffix(f"_{option.unit}") if option.unit else option.name
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def _number_field(option: Control) -> QSpinBox | QDoubleSpinBox:

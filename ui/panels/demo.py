@@ -12,8 +12,11 @@ from ui.controllers.rows import Rows
 from ui.panels.compare_view import CompareView
 from ui.panels.layouts import Layouts
 from ui.shell.actions import Actions
+from ui.shell.notice import Notice
+from ui.views.compare_pictures import Mode
 from ui.views.depth_scale import DepthScale
 
+_UNBOUND_PX = 16_777_215  # Qt's QWIDGETSIZE_MAX
 _LEGEND, _LABELS = 1 / 26, 1 / 40  # of the window's height: a line of the legend, of the labels
 
 
@@ -35,6 +38,7 @@ class Demo:
         self._bars = bars  # of panes, hidden with the chrome
         self._hidden: list[QWidget] = []  # to be shown again
         self._is_on = False
+        self._mode = comparison.mode  # before the demo
         self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), window)
         self._escape.activated.connect(self.leave)
         self._escape.setEnabled(False)
@@ -56,10 +60,23 @@ class Demo:
 
     def apply_to_panels(self) -> None:
         """Give new rows the letters in force."""
+        for banner in self._window.findChildren(Notice):
+            banner.setMaximumHeight(0 if self._is_on else _UNBOUND_PX)  # read afterwards
         if self._is_on:
             self._set_fonts()
 
     # ---- private -----------------------------------------------------------------------------
+
+    def _sweep(self, on: bool) -> None:
+        """Show the wipe and have it sweep, whatever was compared before and will be again."""
+        comparison = self._comparison
+        if on:
+            self._mode = comparison.mode
+            comparison.set_mode(Mode.WIPE)
+        else:
+            comparison.set_mode(self._mode)
+        comparison.set_sweeping(on or self._layouts.is_sweeping)
+        comparison.legend.setWordWrap(on)
 
     def _enter(self) -> None:
         self._window.setWindowState(self._window.windowState() | Qt.WindowState.WindowFullScreen)
@@ -81,7 +98,8 @@ class Demo:
         for dock in window.findChildren(QDockWidget):
             # None stands for Qt's own title; the stubs do not know.
             dock.setTitleBarWidget(QWidget(dock) if on else None)  # type: ignore[arg-type]
-        self._comparison.set_sweeping(on or self._layouts.is_sweeping)
+        self._sweep(on)
+        self.apply_to_panels()
         self._set_fonts()
 
     def _set_fonts(self) -> None:

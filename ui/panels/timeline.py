@@ -123,6 +123,7 @@ class Timeline(QToolBar):
         replay = self._replay
         replay.changed.connect(self._show_others)
         replay.marked.connect(self.track.set_marks)
+        replay.ranged.connect(self._show_range)
         stage.newsShown.connect(self._on_news)
         stage.statusDue.connect(self.show_state)
         self.track.grabbed.connect(self._grab)
@@ -145,6 +146,11 @@ class Timeline(QToolBar):
             self.frame_field.fit("0" * len(str(lead.frames)))
             self.time_field.fit("0" * len(clock(lead.duration_s)))
         self.show_state()
+
+    def _show_range(self) -> None:
+        chosen = self._replay.range
+        place = self._replay.position_of
+        self.track.set_range(None if chosen is None else (place(chosen[0]), place(chosen[1])))
 
     def _on_news(self) -> None:
         if time.monotonic() - self._shown_s >= _SHOWN_EVERY_S:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPol
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from lingbot_live.cameras.playback import Mark
+from lingbot_live.cameras.playtime import SHORT_GAP_S
 from ui.shell import theme
 
 HEIGHT_PX = 28
@@ -37,6 +38,7 @@ class TimelineTrack(QWidget):
         self.marks: Sequence[Mark] = ()
         self._duration_s = 0.0
         self._position_s = 0.0
+        self.range_s: tuple[float, float] | None = None
         self._drag_s: float | None = None
         self._hover_s: float | None = None
 
@@ -51,6 +53,11 @@ class TimelineTrack(QWidget):
     def set_marks(self, marks: Sequence[Mark]) -> None:
         """Draw these."""
         self.marks = marks
+        self.update()
+
+    def set_range(self, range_s: tuple[float, float] | None) -> None:
+        """Shade the frames that are chosen; None for no choice."""
+        self.range_s = range_s
         self.update()
 
     def show_position(self, position_s: float, duration_s: float) -> None:
@@ -117,6 +124,7 @@ class TimelineTrack(QWidget):
         middle = self.height() / 2 + 3
         x = self.x_of(self._position_s if self._drag_s is None else self._drag_s)
         line = QRectF(_PAD_PX, middle - 2, self.width() - 2 * _PAD_PX, 4)
+        self._paint_spans(painter)
         painter.setBrush(QColor(colors.line))
         painter.drawRoundedRect(line, 2, 2)
         painter.setBrush(QColor(colors.accent))
@@ -127,6 +135,20 @@ class TimelineTrack(QWidget):
         painter.setBrush(QColor(colors.text))
         painter.drawEllipse(QPointF(x, middle), 6, 6)
         painter.end()
+
+    def _paint_spans(self, painter: QPainter) -> None:
+        """Shade the chosen range, and what was recorded as a pause."""
+        chosen, paused = QColor(theme.current().accent), QColor(theme.current().dim)
+        chosen.setAlpha(70)
+        paused.setAlpha(110)
+        high = self.height() - 8
+        if self.range_s is not None:
+            left, right = (self.x_of(at_s) for at_s in self.range_s)
+            painter.fillRect(QRectF(left, 4, max(2.0, right - left), high), chosen)
+        for mark in self.marks:
+            if mark.kind == "gap":
+                left, right = self.x_of(mark.position_s), self.x_of(mark.position_s + SHORT_GAP_S)
+                painter.fillRect(QRectF(left, 4, max(4.0, right - left), high), paused)
 
     def _paint_marks(self, painter: QPainter, middle: float) -> None:
         colors = theme.current()

@@ -80,6 +80,13 @@ class RecordChoices:
         return ""
 
 
+def short_name(address: str) -> str:
+    """Return a file's or folder's name in place of its address; what is no file as it is."""
+    scheme, colon, target = address.partition(":")
+    path = target if colon and len(scheme) > 1 else address
+    return Path(path).name if "/" in path or "\\" in path else address
+
+
 def folder_or_default(named: str) -> Path:
     """Return a folder the user named, or the default one."""
     return Path(named).expanduser() if named else OUTPUT_FOLDER

@@ -28,13 +28,20 @@ class Reading:
         return (self.refined_m - self.raw_m) * 1000
 
     @property
+    def error_mm(self) -> float | None:
+        """Refined minus true; ``None`` unless both are there."""
+        if self.refined_m is None or self.reference_m is None:
+            return None
+        return (self.refined_m - self.reference_m) * 1000
+
+    @property
     def raw_text(self) -> str:
         """Such as ``1.482 m``, or ``no reading``."""
         return metres(self.raw_m)
 
     @property
     def refined_text(self) -> str:
-        """Such as ``1.479 m     −3 mm  truth 1.480 m``: what is unknown is left out."""
+        """Such as ``1.479 m  −3 mm  truth 1.480 m  error −1 mm``; what is unknown is left out."""
         parts = [metres(self.refined_m)]
         if self.difference_mm is not None:
             parts.append(millimetres(self.difference_mm))
@@ -42,6 +49,8 @@ class Reading:
             parts.append("filled".rjust(_STEP_WIDTH + 3, FIGURE_SPACE))
         if self.reference_m is not None:
             parts.append(f"truth {metres(self.reference_m)}")
+        if self.error_mm is not None:
+            parts.append(f"error {millimetres(self.error_mm)}")
         return "  ".join(parts)
 
 
@@ -75,6 +84,19 @@ def millimetres(step_mm: float) -> str:
     whole = round(step_mm)
     sign = "+" if whole > 0 else _MINUS if whole < 0 else "±"
     return f"{f'{sign}{abs(whole)}'.rjust(_STEP_WIDTH, FIGURE_SPACE)} mm"
+
+
+def duration(seconds: float) -> str:
+    """Return such as ``42 s``, ``21 min 13 s`` or ``2 h 05 min``."""
+    whole = round(max(0.0, seconds))
+    if whole < 120:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return (
+        f"{minutes} min {rest:02d} s"
+        if minutes < 60
+        else f"{minutes // 60} h {minutes % 60:02d} min"
+    )
 
 
 def percent(share: float) -> str:

@@ -15,7 +15,7 @@ from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
 from ui.shell.notice import Notice
-from ui.shell.readout import Reading, reading
+from ui.shell.readout import Reading, duration, reading
 from ui.shell.view_link import ViewLink
 from ui.views.compose import Colors, Plan, Source
 from ui.views.depth_view import DepthView
@@ -161,7 +161,7 @@ class FeedPanel(QWidget):
             self._told = told
             self._show_error(feed)
         if self.view.frame is None:
-            opening = f"{feed.state.value} {feed.name}  {waited_s:.0f} s"
+            opening = f"{feed.state.value} {feed.name}  {duration(waited_s)}"
             text = "no picture" if feed.error else opening
             self.color.set_placeholder(text)
             self.raw.set_placeholder(text)
@@ -191,7 +191,7 @@ class FeedPanel(QWidget):
     def _why_empty(self, refiner: str, waited_s: float) -> str:
         newest = self.view.newest
         if newest is None or not self.view.is_held:
-            return f"{refiner}  {waited_s:.0f} s"
+            return f"{refiner}  {duration(waited_s)}"
         is_bare = refiner.startswith("recorded") and newest.recorded is None
         return "not refined when recorded" if is_bare else "refining this frame ..."
 
