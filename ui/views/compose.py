@@ -100,7 +100,7 @@ def compose(source: Source, plan: Plan) -> QImage:
     that are nothing. May be called on any thread.
     """
     shown = source.pixels(max(1, int(source.size[0] / max(plan.image[2], 1))))
-    canvas = _ground(plan, shown.shape[2] == 4).copy()
+    canvas = _hatched(plan).copy() if shown.shape[2] == 4 else _ground(plan)
     if plan.image[2] >= 1 and plan.image[3] >= 1:
         part, left, top = (_magnified if plan.image[2] >= shown.shape[1] else _shrunk)(shown, plan)
         if part.size:
@@ -149,16 +149,20 @@ def _put(part: Bytes, left: int, top: int, canvas: QImage) -> None:
     painter.end()
 
 
-@functools.lru_cache(maxsize=32)
-def _ground(plan: Plan, hatched: bool) -> QImage:
-    """Return what lies below a picture; the same for as long as nothing moves."""
+def _ground(plan: Plan) -> QImage:
     canvas = QImage(max(plan.width, 1), max(plan.height, 1), QImage.Format.Format_RGB32)
     canvas.fill(QColor(plan.ground))
-    if hatched:
-        painter = QPainter(canvas)
-        painter.scale(plan.ratio, plan.ratio)
-        painter.fillRect(QRectF(*(at / plan.ratio for at in plan.image)), theme.invalid_brush())
-        painter.end()
+    return canvas
+
+
+@functools.lru_cache(maxsize=8)  # megabytes each; two panes of four cameras
+def _hatched(plan: Plan) -> QImage:
+    """Return what lies below a depth picture; the same for as long as nothing moves."""
+    canvas = _ground(plan)
+    painter = QPainter(canvas)
+    painter.scale(plan.ratio, plan.ratio)
+    painter.fillRect(QRectF(*(at / plan.ratio for at in plan.image)), theme.invalid_brush())
+    painter.end()
     return canvas
 
 
