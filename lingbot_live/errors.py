@@ -24,6 +24,7 @@
     ├── WriteError                a file could not be written: disk full, failing or read-only
     ├── ExportError               an export cannot begin or cannot go on
     │   └── ExportCancelledError      the user stopped it; nothing is left of it
+    ├── PublishError              a target of --publish cannot be served, or is lost
     ├── CalibrationError          cameras could not be placed relative to each other
     └── SessionStateError         an operation that the session's state forbids
 
@@ -143,6 +144,10 @@ class ExportError(LingbotLiveError):
 
 class ExportCancelledError(ExportError):
     """An export was stopped on purpose; nothing is left of it."""
+
+
+class PublishError(LingbotLiveError):
+    """Nothing can be sent to a target: its port is taken, its SDK missing, or nobody there."""
 
 
 class CalibrationError(LingbotLiveError):

@@ -134,6 +134,17 @@ class Extrinsics:
         return m
 
     @property
+    def quaternion(self) -> tuple[float, float, float, float]:
+        """The rotation as x, y, z, w of a unit quaternion."""
+        import cv2
+
+        vector, _ = cv2.Rodrigues(np.asarray(self.rotation, np.float64))
+        angle = float(np.linalg.norm(vector))
+        axis = vector.ravel() / angle if angle else np.zeros(3)
+        x, y, z = (float(value) for value in axis * np.sin(angle / 2))
+        return x, y, z, float(np.cos(angle / 2))
+
+    @property
     def is_identity(self) -> bool:
         """Whether it moves nothing."""
         return bool(np.array_equal(self.matrix, np.eye(4)))

@@ -19,6 +19,7 @@ from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import LingbotLiveError
+from lingbot_live.publish.place import Place
 from lingbot_live.system.outputs import MARK
 from lingbot_live.system.signals import is_echo, stop_signals
 from lingbot_live.system.writing import write_text
@@ -49,6 +50,7 @@ class WindowOptions:
     stats: Path | None = None
     reset: bool = False
     rig: Path | None = None
+    publish: tuple[Place, ...] = ()
 
 
 def run_window(options: WindowOptions) -> int:
@@ -101,6 +103,7 @@ class _Runner:
         window.refining.prefers_recorded = not options.is_refiner_given
         if options.rig is not None:
             window.rigging.load(options.rig)
+        window.publishing.start(options.publish)
         window.firstShown.connect(lambda: QTimer.singleShot(1500, window.devices.look))
         if options.addresses:
             window.stage.open(options.addresses)

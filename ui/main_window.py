@@ -22,6 +22,7 @@ from ui.controllers.cloud_saving import CloudSaving
 from ui.controllers.devices import Devices
 from ui.controllers.losses import Losses
 from ui.controllers.opening import Opening, dropped_paths
+from ui.controllers.publishing import Publishing
 from ui.controllers.recent import Recent
 from ui.controllers.recording import RecordControl
 from ui.controllers.refining import Refining
@@ -128,6 +129,7 @@ class MainWindow(QMainWindow):
         self.recording = RecordControl(stage, desk)
         self.saving = Saving(stage, desk, rows, self.recording, lambda: self.scale.range)
         self.losses = Losses(stage, desk)
+        self.publishing = Publishing(stage, desk)
         self.opening = Opening(stage, desk, self.refining, self.saving)
         self.replay = Replay(stage, desk, actions)
         self.recent = Recent(stage, desk)
@@ -346,6 +348,7 @@ class MainWindow(QMainWindow):
             self._closing = True
             self._remember()
             self.recording.finish()
+            self.publishing.finish()
             self.dialogs.close()
             self.help.close()
             self.stage.close()

@@ -26,6 +26,7 @@ from lingbot_live.cli import (
 )
 from lingbot_live.cli.lazy import command_names, only
 from lingbot_live.cli.options import (
+    BindOption,
     DepthSizeOption,
     DeviceOption,
     DurationOption,
@@ -39,6 +40,7 @@ from lingbot_live.cli.options import (
     NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
+    PublishOption,
     RefinerOption,
     ResetOption,
     RigOption,
@@ -56,11 +58,13 @@ from lingbot_live.cli.options import (
     refiner_config,
 )
 from lingbot_live.cli.plain import write_plainly
+from lingbot_live.cli.publishing import places, publishing
 from lingbot_live.errors import ConfigError, LingbotLiveError
 from lingbot_live.system.outputs import check_apart, check_replaceable, understood
 
 if TYPE_CHECKING:
     from lingbot_live.config import CameraConfig, RefinerConfig
+    from lingbot_live.publish.place import Place
 
 app = typer.Typer(
     name="lingbot-live",
@@ -132,6 +136,8 @@ def run(
     snapshot_to: SnapshotOption = None,
     reset: ResetOption = False,
     rig: RigOption = None,
+    publish: PublishOption = None,
+    bind: BindOption = None,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(addresses or [], screenshot, stats)
@@ -153,17 +159,18 @@ def run(
     )  # fmt: skip
     if rig is not None:
         _check_rig(rig, headless)
+    targets = places(publish, bind)
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
-        _run_headless(addresses or [], refining, camera, frames, duration, stats)
+        _run_headless(addresses or [], refining, camera, frames, duration, stats, targets)
         return
     from ui.app import WindowOptions, run_window
 
     options = WindowOptions(
         tuple(addresses or []), refining, refiner is not None, camera,
         frames=frames, duration_s=duration, screenshot=screenshot, snapshot=snapshot_to,
-        stats=stats, reset=reset, rig=rig,
+        stats=stats, reset=reset, rig=rig, publish=tuple(targets),
     )  # fmt: skip
     raise typer.Exit(run_window(options))
 
@@ -200,6 +207,7 @@ def _run_headless(
     frames: int | None,
     duration_s: float | None,
     stats: Path | None,
+    targets: list[Place],
 ) -> None:
     from lingbot_live.cameras import registry
     from lingbot_live.cli.typed import typed_commands
@@ -210,16 +218,17 @@ def _run_headless(
     named = registry.with_members(addresses or [registry.default_address()])
     session = Session.of(named, refiner, camera)
     failures = None
-    with stoppable() as stop:
+    with stoppable() as stop, publishing(session, targets) as published:
         try:
             session.start(max_frames=frames)
             with typed_commands(session):
-                failures = watch(session, duration_s, stop)
+                failures = watch(session, duration_s, stop, published.say)
         finally:
             session.stop(patience_s(stop))
             if failures is not None or stats is not None:  # on a screen an error stands alone
                 _write_json(stats, session.stats().as_dict())
-    failures.end()
+    published.tell()
+    failures.end(*published.problems())
 
 
 def _check_writable(addresses: list[str], *paths: Path | None) -> None:

@@ -79,6 +79,17 @@ NoFlyingOption = Annotated[
     bool, typer.Option("--no-flying", help="Take flying points at depth edges out.")
 ]
 
+PublishOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--publish", metavar="TARGET", help="Show it elsewhere: foxglove[:PORT], rerun[:...]."
+    ),
+]
+BindOption = Annotated[
+    str | None,
+    typer.Option("--bind", metavar="IP", help="Of --publish: let other machines connect there."),
+]
+
 
 def refiner_config(
     refiner: str | None,

@@ -14,11 +14,13 @@ import typer
 
 from lingbot_live.cli.damage import tell_damage
 from lingbot_live.cli.options import (
+    BindOption,
     DepthSizeOption,
     DeviceOption,
     FpsOption,
     NoFlyingOption,
     PrecisionOption,
+    PublishOption,
     SeedOption,
     SetOption,
     SizeOption,
@@ -29,6 +31,7 @@ from lingbot_live.cli.options import (
     refiner_config,
 )
 from lingbot_live.cli.plain import terminal
+from lingbot_live.cli.publishing import places, publishing
 from lingbot_live.errors import NoCameraError, RecordingError
 from lingbot_live.system.outputs import check_apart, local_path
 from lingbot_live.system.signals import stoppable
@@ -72,6 +75,8 @@ def record(
     device: DeviceOption = None,
     steady: SteadyOption = False,
     no_flying: NoFlyingOption = False,
+    publish: PublishOption = None,
+    bind: BindOption = None,
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
     from lingbot_live.cameras.registry import files_of, with_members
@@ -94,18 +99,20 @@ def record(
     session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, _settings(addresses, config, controls))
     failures = None
-    with stoppable() as stop, _status() as show:
+    targets = places(publish, bind)
+    with stoppable() as stop, _status() as show, publishing(session, targets) as published:
         recorder.start(session)
         try:
             session.start(max_frames=frames)
-            failures = watch(session, duration, stop, _Look(recorder, show))
+            failures = watch(session, duration, stop, _Look(recorder, show, published.say))
         finally:
             session.stop(patience_s(stop))
             parts = _save(recorder, show)
             if failures is None and session.refiner_state is RefinerState.FAILED:
                 recorder.discard()  # what came before the refiner could not start bars the retry
+    published.tell()
     _tell(recorder, parts)
-    failures.end(*_lost(recorder, parts))
+    failures.end(*_lost(recorder, parts), *published.problems())
 
 
 def info(
@@ -229,12 +236,15 @@ def _settings(
 class _Look:
     """Shows a recording's figures each time it is called; whether it goes on."""
 
-    def __init__(self, recorder: Recorder, show: Callable[[str], None]) -> None:
-        self._recorder, self._show = recorder, show
+    def __init__(
+        self, recorder: Recorder, show: Callable[[str], None], also: Callable[[], bool]
+    ) -> None:
+        self._recorder, self._show, self._also = recorder, show, also
         self._said: set[str] = set()
 
     def __call__(self) -> bool:
         stats = self._recorder.stats()
+        self._also()
         self._show(_line(stats))
         for text in stats.warnings:
             self._say(text, text)

@@ -67,9 +67,8 @@ class Worker:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        if self._yields and sys.platform == "linux":
-            own = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + _YIELD_NICE)
+        if self._yields:
+            yield_to_others()
         try:
             self._body(self._stop)
         except BaseException as error:
@@ -77,3 +76,10 @@ class Worker:
             log.debug("%s died", self.name, exc_info=error)
             if self._on_death is not None:
                 self._on_death(error)
+
+
+def yield_to_others() -> None:
+    """Have this thread come after capture and the window from now on (on Linux)."""
+    if sys.platform == "linux":
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + _YIELD_NICE)

@@ -18,7 +18,7 @@ from lingbot_live.errors import ConfigError, CorruptRecordingError
 from lingbot_live.frame import Extrinsics, ImuSample, Intrinsics, Vector
 
 _LITTLE = b"\x00\x01\x00\x00"
-_DISTORTION = {0: "", 4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
+DISTORTION_MODELS = {0: "", 4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def encode_camera_info(header: Header, intrinsics: Intrinsics) -> bytes:
     k = (i.fx, 0.0, i.cx, 0.0, i.fy, i.cy, 0.0, 0.0, 1.0)
     r = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     p = (i.fx, 0.0, i.cx, 0.0, 0.0, i.fy, i.cy, 0.0, 0.0, 0.0, 1.0, 0.0)
-    writer = Writer().header(header).put("I", i.height, i.width).text(_DISTORTION[len(d)])
+    writer = Writer().header(header).put("I", i.height, i.width).text(DISTORTION_MODELS[len(d)])
     writer.put("I", len(d)).put("d", *d).put("d", *k, *r, *p)
     return writer.put("I", 0, 0, 0, 0, 0, 0).put("B", 0).end()
 
@@ -184,7 +184,7 @@ def decode_camera_info(data: bytes | memoryview) -> tuple[Header, Intrinsics | N
     k = reader.take("d", 9)
     if k[0] <= 0 or k[4] <= 0 or not width or not height:
         return header, None
-    known = model in _DISTORTION.values() and len(distortion) in _DISTORTION
+    known = model in DISTORTION_MODELS.values() and len(distortion) in DISTORTION_MODELS
     try:
         return header, Intrinsics(
             width, height, k[0], k[4], k[2], k[5], distortion if known else ()
@@ -195,14 +195,8 @@ def decode_camera_info(data: bytes | memoryview) -> tuple[Header, Intrinsics | N
 
 def encode_transform(header: Header, child: str, transform: Extrinsics) -> bytes:
     """Encode ``tf2_msgs/msg/TFMessage``: ``transform`` maps points of ``child`` to the header."""
-    import cv2
-
-    vector, _ = cv2.Rodrigues(np.asarray(transform.rotation, np.float64))
-    angle = float(np.linalg.norm(vector))
-    axis = vector.ravel() / angle if angle else np.zeros(3)
-    x, y, z = (float(v) for v in axis * np.sin(angle / 2))
     writer = Writer().put("I", 1).header(header).text(child)
-    return writer.put("d", *transform.translation_m, x, y, z, float(np.cos(angle / 2))).end()
+    return writer.put("d", *transform.translation_m, *transform.quaternion).end()
 
 
 def encode_imu(header: Header, sample: ImuSample) -> bytes:

@@ -1,0 +1,77 @@
+"""A client of Foxglove's WebSocket protocol that is not ours: `websockets`, and protobuf by the
+schemas that the server itself tells."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from websockets import Subprotocol
+from websockets.sync.client import ClientConnection, connect
+
+PROTOCOL = "foxglove.sdk.v1"
+_DATA = 1  # opcode
+
+
+class FoxgloveClient:
+    """Subscribes to topics and keeps their messages."""
+
+    def __init__(self, url: str, topics: Callable[[str], bool], timeout_s: float = 10.0) -> None:
+        self._stack = ExitStack()
+        self.socket: ClientConnection = self._stack.enter_context(
+            connect(url, subprotocols=[Subprotocol(PROTOCOL)], max_size=1 << 26)
+        )
+        self.channels: dict[int, dict[str, Any]] = {}
+        self.messages: dict[str, list[tuple[int, Any]]] = {}  # by topic: log time and message
+        self._wanted = topics
+        self._types: dict[int, type] = {}
+        self._timeout_s = timeout_s
+
+    def read_until(self, condition: Callable[[FoxgloveClient], bool]) -> None:
+        deadline = time.monotonic() + self._timeout_s
+        while not condition(self):
+            assert time.monotonic() < deadline, f"waited in vain; got {self.counts()}"
+            self._handle(self.socket.recv(timeout=self._timeout_s))
+
+    def counts(self) -> dict[str, int]:
+        return {topic: len(found) for topic, found in self.messages.items()}
+
+    def topics(self) -> dict[str, dict[str, Any]]:
+        return {channel["topic"]: channel for channel in self.channels.values()}
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _handle(self, data: str | bytes) -> None:
+        if isinstance(data, bytes):
+            if data[0] == _DATA:
+                number, log_ns = struct.unpack_from("<IQ", data, 1)
+                topic = self.channels[number]["topic"]
+                message = self._types[number].FromString(data[13:])
+                self.messages.setdefault(topic, []).append((log_ns, message))
+            return
+        told = json.loads(data)
+        if told["op"] == "advertise":
+            new = [c for c in told["channels"] if self._wanted(c["topic"])]
+            for channel in told["channels"]:
+                self.channels[channel["id"]] = channel
+            for channel in new:
+                self._types[channel["id"]] = _message_type(channel)
+            subscriptions = [{"id": c["id"], "channelId": c["id"]} for c in new]
+            if subscriptions:
+                self.socket.send(json.dumps({"op": "subscribe", "subscriptions": subscriptions}))
+
+
+def _message_type(channel: dict[str, Any]) -> type:
+    files = descriptor_pb2.FileDescriptorSet.FromString(base64.b64decode(channel["schema"]))
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    found: type = message_factory.GetMessageClass(pool.FindMessageTypeByName(channel["schemaName"]))
+    return found
