@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 
 from lingbot_live.config import RefinerConfig
+from lingbot_live.frame import RefinerInfo
 from lingbot_live.model.weights import store
 from lingbot_live.pipeline.inference import RefinerState
 from ui.dialogs.models import ModelsDialog
@@ -45,10 +46,14 @@ def use(window, config: RefinerConfig) -> None:
     )
 
 
-def refined_by(window):
-    """Return who made what is shown; None while nothing is."""
+def made_by(window):
+    """Return who made what is shown, a nobody while nothing is."""
     shown = refined(window)
-    return None if shown is None else shown.refiner.name
+    return RefinerInfo("", precision="") if shown is None else shown.refiner
+
+
+def refined_by(window):
+    return made_by(window).name or None
 
 
 def refined(window):
@@ -98,7 +103,7 @@ def test_tokens_mask_and_raw_change_without_loading_anew(window, checkpoint):
     assert holes > 0
     wait_for(lambda: window.bar.token_slider.value() == TOKENS.index(48))
     window.bar.token_slider.setValue(TOKENS.index(100))
-    wait_for(lambda: refined(window).refiner.tokens not in (None, 48))
+    wait_for(lambda: made_by(window).tokens not in (None, 48))
     wait_for(lambda: f"{refined(window).refiner.tokens} tokens" in window.bar.token_label.text())
     assert window.bar.token_label.text().endswith("ms")
     window.actions_["mask"].trigger()
@@ -108,12 +113,12 @@ def test_tokens_mask_and_raw_change_without_loading_anew(window, checkpoint):
     wait_for(lambda: (refined(window).depth_m == raw_m)[raw_m > 0].mean() > 0.99)
     assert refined(window).refiner.tokens != 48
     window.actions_["steady"].trigger()
-    wait_for(lambda: refined(window).refiner.finish == "steady")
+    wait_for(lambda: made_by(window).finish == "steady")
     window.actions_["no_flying"].trigger()
-    wait_for(lambda: refined(window).refiner.finish == "steady, without flying points")
+    wait_for(lambda: made_by(window).finish == "steady, without flying points")
     assert window.actions_["steady"].isChecked()
     window.actions_["steady"].trigger()
-    wait_for(lambda: refined(window).refiner.finish == "without flying points")
+    wait_for(lambda: made_by(window).finish == "without flying points")
     assert not window.actions_["steady"].isChecked()
     assert loads == []
 
@@ -122,7 +127,7 @@ def test_tokens_chosen_while_it_loads_hold(window, checkpoint):
     window.refining.use(RefinerConfig("lingbot", str(checkpoint), tokens=48, device="cpu"))
     window.refining.set_tokens(100)
     wait_for(lambda: refined_by(window) == "lingbot")
-    wait_for(lambda: refined(window).refiner.tokens not in (None, 48))
+    wait_for(lambda: made_by(window).tokens not in (None, 48))
 
 
 def test_precision_is_chosen_in_the_tool_bar(window, checkpoint):
@@ -131,7 +136,7 @@ def test_precision_is_chosen_in_the_tool_bar(window, checkpoint):
     box = window.bar.precision_box
     assert [box.itemText(at) for at in range(box.count())] == ["auto", "fp16", "bf16", "fp32"]
     box.textActivated.emit("bf16")
-    wait_for(lambda: refined(window).refiner.precision == "bf16")
+    wait_for(lambda: made_by(window).precision == "bf16")
     assert box.currentText() == "bf16"
 
 

@@ -62,7 +62,7 @@ def test_of_several_files_a_good_one_is_enough(window, live, tmp_path):
     place = write_examples(tmp_path / "examples")
     window.opening.open_dropped([wrong_file(tmp_path), place])
     wait_for(lambda: len(window.panels) == 2 and window.panels[1].refined.has_image)
-    assert window.panels[0].notice.text
+    wait_for(lambda: window.panels[0].notice.text)
 
 
 def test_an_address_that_never_worked_is_not_remembered(qapp, tmp_path):
