@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDockWidget,
@@ -50,10 +50,11 @@ from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
 from ui.shell.files import short_name
 from ui.shell.notice import Notice
+from ui.shell.reach import make_reachable, press, wants_key
 from ui.shell.settings import Settings
 from ui.shell.stage import CLOSE_S, Stage
 from ui.shell.status import refiner_text, status_line
-from ui.shell.view_link import ViewLink
+from ui.shell.view_link import ViewLink, cross_commands
 from ui.views.depth_scale import DepthScale
 from ui.views.feed_panel import FeedPanel
 
@@ -81,6 +82,7 @@ class MainWindow(QMainWindow):
         self._build_docks()
         self._build_controllers()
         self._build_bars()
+        make_reachable(self)
         self._connect()
         self._restore()
 
@@ -215,6 +217,7 @@ class MainWindow(QMainWindow):
             "find": self.devices.look,
             "report": self._make_report,
             "quit": self.quit,
+            **cross_commands(self.link),
             "fit": self.link.fit,
             "near_less": lambda: self.scale.scale_far(0.8),
             "near_more": lambda: self.scale.scale_far(1.25),
@@ -311,6 +314,18 @@ class MainWindow(QMainWindow):
             panel.set_scale(scale, colormap)
         self.compare.set_scale(scale, colormap)
         self.cloud.set_depth_colors(scale, colormap)
+
+    # ---- keyboard ----------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:  # noqa: D102
+        if wants_key(self.focusWidget(), event):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802, D102
+        if not press(self.focusWidget(), event):
+            super().keyPressEvent(event)
 
     # ---- Qt events ---------------------------------------------------------------------------
 

@@ -92,7 +92,6 @@ class Timeline(QToolBar):
         box.setSuffix("x")
         box.setValue(1.0)
         box.setKeyboardTracking(False)
-        box.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         box.setToolTip("Speed, 0.1 to 4 (, and . halve and double it)")
         box.setAccessibleName("Speed")
         return box
@@ -199,7 +198,6 @@ class SeekField(QLineEdit):
         self.setAccessibleName(name)
         self.setToolTip(f"{name}: type another and press Return")
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.returnPressed.connect(self._enter)
 
     def fit(self, widest: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QPointF, Signal
 
+from ui.shell.actions import Command
+
 _MAX_ZOOM = 64.0
+CROSS_STEP = 0.01  # of the image, by key
 
 
 class ViewLink(QObject):
@@ -34,6 +37,12 @@ class ViewLink(QObject):
         """Move what is shown by a fraction of the image."""
         self.show_at(self.center + step, self.zoom)
 
+    def step_cursor(self, x: float, y: float) -> None:
+        """Move the cross-hair by parts of the image, from its middle where there is none."""
+        at = QPointF(0.5, 0.5) if self.cursor is None else self.cursor
+        low, high = CROSS_STEP / 2, 1 - CROSS_STEP / 2
+        self.set_cursor(QPointF(min(max(at.x() + x, low), high), min(max(at.y() + y, low), high)))
+
     def fit(self) -> None:
         """Show the whole image again."""
         self.show_at(QPointF(0.5, 0.5), 1.0)
@@ -59,3 +68,13 @@ class ViewLink(QObject):
         if on != self.is_drawing:
             self.is_drawing = on
             self.drawingChanged.emit()
+
+
+def cross_commands(link: ViewLink) -> dict[str, Command]:
+    """Return what moves the cross-hair without a mouse, by the keys of `Actions`."""
+    return {
+        "cross_left": lambda: link.step_cursor(-CROSS_STEP, 0.0),
+        "cross_right": lambda: link.step_cursor(CROSS_STEP, 0.0),
+        "cross_up": lambda: link.step_cursor(0.0, -CROSS_STEP),
+        "cross_down": lambda: link.step_cursor(0.0, CROSS_STEP),
+    }

@@ -1,0 +1,77 @@
+"""Pictures of the window as it first opens, at four sizes and in both themes: ``make screenshots``.
+
+Each is taken in a process of its own, for Qt takes its scale once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SIZES = {  # name: width, height in points, scale
+    "1280x720": (1280, 720, 1),
+    "1440x900": (1440, 900, 1),
+    "1920x1080": (1920, 1080, 1),
+    "3840x2160": (1920, 1080, 2),
+}
+THEMES = ("dark", "light")
+_FIRST_S, _FRAMES = 60, 10  # the longest wait for so many refined frames
+
+
+def take(name: str, theme: str, path: Path) -> None:
+    """Open the window on a simulated camera and save what it shows."""
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QApplication
+
+    from lingbot_live.config import RefinerConfig
+    from ui.main_window import MainWindow
+    from ui.shell.settings import Settings
+    from ui.shell.theme import apply_theme
+
+    app = QApplication([])
+    apply_theme(app, theme)
+    window = MainWindow(Settings())
+    window.refining.use(RefinerConfig("guided"))
+    width, height, _ = SIZES[name]
+    window.showNormal()
+    window.resize(width, height)
+    window.layouts.everything()
+    window.stage.open(("synthetic:stereo",))
+    for _ in range(10 * _FIRST_S):
+        QTest.qWait(100)
+        session = window.stage.session
+        done = session is not None and session.feeds[0].stats.refined >= _FRAMES
+        if done and window.cloud.process.latest_image() is not None:
+            break
+    QTest.qWait(500)
+    if not window.grab().save(str(path)):
+        raise SystemExit(f"{path}: cannot write it there")
+    window.close()
+
+
+def main(folder: Path) -> None:
+    """Take all into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (_, _, scale) in SIZES.items():
+        for theme in THEMES:
+            path = folder / f"window-{name}-{theme}.png"
+            with tempfile.TemporaryDirectory() as config:
+                environment = {
+                    **os.environ,
+                    "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen"),
+                    "QT_SCALE_FACTOR": str(scale),
+                    "LINGBOT_LIVE_CONFIG": config,
+                }
+                one = [sys.executable, __file__, name, theme, str(path)]
+                subprocess.run(one, env=environment, check=True)
+            sys.stdout.write(f"{path}\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        take(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    else:
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))

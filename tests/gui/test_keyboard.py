@@ -1,0 +1,80 @@
+"""Without a mouse: Tab finds every control, Space and Return work it, the cross-hair has keys."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication
+
+from ui.shell.reach import controls_of
+from ui.shell.view_link import CROSS_STEP
+
+
+@pytest.fixture
+def full(window):
+    window.layouts.everything()
+    window.docks.quality.show()
+    window.docks.controls.show()
+    QApplication.processEvents()
+    return window
+
+
+def test_tab_comes_to_every_control_and_each_says_what_it_is_for(full):
+    found = controls_of(full)
+    assert len(found) > 20
+    for control in found:
+        where = f"{type(control).__name__} {control.objectName()} {control.toolTip()!r}"
+        assert control.focusPolicy() & Qt.FocusPolicy.TabFocus, where
+        assert control.accessibleName(), where
+
+
+def test_names_say_the_use_and_not_the_value(full):
+    names = [control.accessibleName() for control in controls_of(full)]
+    assert full.compare.mode_box.accessibleName() == "How to compare"
+    assert full.bar.refiner_box.accessibleName() == "Refiner"
+    assert "Close Quality" in names
+    assert full.compare.mode_box.currentText() not in names
+
+
+def test_tab_goes_round_through_the_tool_bar(full):
+    seen = set()
+    full.bar.start_button.setFocus()
+    for _ in range(60):
+        seen.add(QApplication.focusWidget())
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+    buttons = [full.bar.start_button, full.record_bar.button, full.compare.mode_box]
+    assert [b for b in buttons if b not in seen] == []
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Space, Qt.Key.Key_Return])
+def test_space_and_return_press_the_button_that_has_the_focus(full, key):
+    pressed = []
+    button = next(
+        b for b in controls_of(full.scale) if isinstance(b, QAbstractButton) and b.isCheckable()
+    )
+    button.clicked.connect(lambda: pressed.append(button))
+    button.setFocus()
+    assert button.hasFocus()
+    QTest.keyClick(button, key)
+    assert pressed == [button]
+    assert not full.stage.is_running, "the key's command stays out of it"
+
+
+def test_space_is_still_a_command_elsewhere(window):
+    window.bar.set_address("synthetic:stereo")
+    window.setFocus()
+    QTest.keyClick(window, Qt.Key.Key_Space)
+    assert window.stage.is_running
+
+
+def test_the_cross_hair_moves_by_key_and_stays_in_the_picture(window):
+    alt = Qt.KeyboardModifier.AltModifier
+    QTest.keyClick(window, Qt.Key.Key_Right, alt)
+    assert window.link.cursor == QPointF(0.5 + CROSS_STEP, 0.5)
+    QTest.keyClick(window, Qt.Key.Key_Up, alt)
+    assert window.link.cursor.y() == pytest.approx(0.5 - CROSS_STEP)
+    for _ in range(200):
+        window.link.step_cursor(-CROSS_STEP, CROSS_STEP)
+    assert window.link.cursor is not None
+    assert 0 <= window.link.cursor.x() < CROSS_STEP
