@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from command import command
 
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.errors import ConfigError
@@ -251,6 +252,20 @@ def test_an_address_that_is_none_is_refused():
         parse_place("foxglove", "robot")
     assert parse_place("foxglove", "0.0.0.0").is_open
     assert not parse_place("foxglove", "::1").is_open
+
+
+def test_the_command_warns_where_others_can_look_on_and_refuses_bind_alone(tmp_path):
+    words = ("run", "synthetic:stereo", "--headless", "--frames", 1, "--size", "160x120",
+             "--refiner", "none", "--stats", tmp_path / "s.json")  # fmt: skip
+    told = command(*words, "--publish", "foxglove:0", "--bind", "0.0.0.0")
+    assert told.returncode == 0, told.stderr
+    assert "no password" in told.stderr
+    assert "publishing to ws://0.0.0.0:" in told.stderr
+    told = command(*words, "--publish", "foxglove:0")
+    assert "no password" not in told.stderr
+    told = command(*words, "--bind", "0.0.0.0")
+    assert told.returncode == 2
+    assert "--publish" in told.stderr
 
 
 def _ns(message) -> int:

@@ -172,6 +172,39 @@ def test_a_server_listens_where_it_is_told_and_is_gone_with_its_publisher():
     assert _listeners(port) == []
 
 
+def test_a_killed_app_leaves_no_server_behind():
+    port = _free_port()
+    app = subprocess.Popen(
+        [sys.executable, "-m", "lingbot_live", "run", "synthetic:stereo", "--headless",
+         "--refiner", "none", "--size", "160x120", "--publish", f"rerun:serve {port}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert app.stderr is not None
+        assert "publishing to rerun+http://127.0.0.1" in app.stderr.readline()
+        server = psutil.Process(app.pid).children(recursive=True)
+        assert _answers(port)
+    finally:
+        app.kill()
+        app.communicate()
+    wait_for(lambda: not _answers(port))
+    _, alive = psutil.wait_procs(server, timeout=10)
+    assert not alive
+
+
+def test_a_recording_is_published_too_and_both_are_whole(tmp_path):
+    told = command(
+        "record", "synthetic:stereo", "-o", tmp_path / "a.mcap", "--frames", 4, "--raw-only",
+        "--size", "160x120", "--publish", f"rerun:save {tmp_path / 'a.rrd'}",
+        "--publish", f"rerun:save {tmp_path / 'b.rrd'}",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert f"publishing to {tmp_path / 'a.rrd'}" in told.stderr
+    assert (tmp_path / "a.rrd").stat().st_size > 10_000
+    assert (tmp_path / "b.rrd").stat().st_size > 10_000
+    assert command("info", tmp_path / "a.mcap").returncode == 0
+
+
 def test_a_taken_port_is_said_in_one_line():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -205,6 +238,11 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _listeners(port: int):
