@@ -17,7 +17,7 @@ SYSTEM := python3-venv make xvfb xauth libgl1 libgl1-mesa-dri libegl1 libusb-1.0
 	libxkbcommon-x11-0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libgomp1 libx11-6 \
 	libxext6 libxrender1 fonts-dejavu-core
 
-.PHONY: help demo run test check fix cover docs architecture dist bench screenshots interop system clean
+.PHONY: help break demo run test check fix cover docs architecture dist bench screenshots interop system clean
 
 help:
 	@echo "make demo            install all, then open the app on a simulated camera"
@@ -27,6 +27,7 @@ help:
 	@echo "make docs            the docs as a site  make dist    wheel and sdist"
 	@echo "make bench           measure speed       make clean   remove .venv and demo/"
 	@echo "make screenshots  the window at four sizes, in two themes"
+	@echo "make break           break it in every way we know, ARGS=--short in some"
 	@echo "make interop         let Rerun read a session file"
 	@echo "TORCH=...            which torch pip installs, such as TORCH=torch==2.13.0"
 
@@ -59,6 +60,9 @@ run: $(VENV)/.app
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
+
+break: $(VENV)/.dev
+	@./scripts/break.sh $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
