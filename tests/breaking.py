@@ -147,9 +147,7 @@ def rows(is_short: bool) -> Iterator[Row]:
 def main() -> None:
     """Print the table as it grows; 1 where something was lost beyond the promise."""
     parser = argparse.ArgumentParser(prog="scripts/break.sh", description=__doc__)
-    parser.add_argument(
-        "--short", action="store_true", help="some of each kind"
-    )
+    parser.add_argument("--short", action="store_true", help="some of each kind")
     asked = parser.parse_args()
     write = sys.stdout.write
     write(f"{'what was broken':28} {'tried':>6} {'survived':>8} {'s':>5}  lost\n")

@@ -6,6 +6,7 @@ import json
 import os
 import time
 
+import psutil
 import pytest
 from faults import App, failing_disk, slow_disk
 
@@ -81,7 +82,11 @@ def test_a_replay_stops_with_a_word(start, tmp_path, what):
     made = start("record", "fine:good", "-o", path.name, "--raw-only", "--duration", "6")
     assert made.end() == 0, made.err
     app = start("run", "--headless", path.name, "--refiner", "none", "--stats", "s.json", "--loop")
-    time.sleep(3)
+    for _ in range(2):  # it looks into the file first, then plays it
+        app.until(
+            lambda: str(path) in [f.path for f in psutil.Process(app.process.pid).open_files()]
+        )
+        time.sleep(1.5)
     WORDS[what](path)
     begun = time.monotonic()
     assert app.end(30) == 2
