@@ -42,7 +42,7 @@ def test_all_four_numbers_at_a_pixel(pair):
     found = readout.reading(*pair, 2, 1)
     assert found.raw_text == "1.482 m"
     assert found.difference_mm == pytest.approx(-3, abs=1e-3)
-    assert plain(found.refined_text) == "1.479 m −3 mm truth 1.480 m error −1 mm"
+    assert plain(found.refined_text) == "1.479 m −3 mm error −1 mm truth 1.480 m"
 
 
 def test_a_filled_pixel_says_so(pair):

@@ -41,16 +41,16 @@ class Reading:
 
     @property
     def refined_text(self) -> str:
-        """Such as ``1.479 m  −3 mm  truth 1.480 m  error −1 mm``; what is unknown is left out."""
+        """Such as ``1.479 m  −3 mm  error −1 mm  truth 1.480 m``; what is unknown is left out."""
         parts = [metres(self.refined_m)]
         if self.difference_mm is not None:
             parts.append(millimetres(self.difference_mm))
         elif self.refined_m is not None:
             parts.append("filled".rjust(_STEP_WIDTH + 3, FIGURE_SPACE))
+        if self.error_mm is not None:  # before the truth, which a narrow pane cuts off
+            parts.append(f"error {millimetres(self.error_mm)}")
         if self.reference_m is not None:
             parts.append(f"truth {metres(self.reference_m)}")
-        if self.error_mm is not None:
-            parts.append(f"error {millimetres(self.error_mm)}")
         return "  ".join(parts)
 
 
