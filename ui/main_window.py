@@ -131,7 +131,7 @@ class MainWindow(QMainWindow):
         self.recording = RecordControl(stage, desk)
         self.saving = Saving(stage, desk, rows, self.recording, lambda: self.scale.range)
         self.losses = Losses(stage, desk)
-        self.publishing = Publishing(stage, desk)
+        self.publishing = Publishing(stage, desk, actions)
         self.opening = Opening(stage, desk, self.refining, self.saving)
         self.replay = Replay(stage, desk, actions)
         self.recent = Recent(stage, desk)
@@ -204,7 +204,7 @@ class MainWindow(QMainWindow):
         """Return what every action does: each part of the window says it of its own."""
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
-            self.rigging, self.layouts, self.dialogs, self.scenes,
+            self.rigging, self.layouts, self.dialogs, self.scenes, self.publishing,
             self.help, self.cloud_saving, self.tuning,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
@@ -295,7 +295,9 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         session = self.stage.session
         shown = self.stage.bridge
-        self.status.setText(status_line(session, shown.rate.recent_hz, shown.reduced))
+        line = status_line(session, shown.rate.recent_hz, shown.reduced)
+        published = self.publishing.text
+        self.status.setText(f"{line} | {published}" if published else line)
         self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
         if session is None:
             return

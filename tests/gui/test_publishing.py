@@ -38,6 +38,20 @@ def test_viewers_stay_while_the_cameras_change(window, folders):
     assert publisher.state is PublishState.STOPPED
 
 
+def test_the_menu_starts_and_ends_it_and_tells_who_looks_on(window, folders):
+    pytest.importorskip("foxglove", reason="foxglove-sdk serves it")
+    action = window.actions_["publish_foxglove"]
+    window.stage.open((folders[0],))
+    window.publishing.toggle("foxglove:0")
+    (publisher,) = window.publishing.publishers
+    wait_for(lambda: action.isChecked() and "foxglove: 0 viewers" in window.status.text())
+    wait_for(lambda: publisher.stats().frames > 0)
+    action.trigger()
+    wait_for(lambda: publisher.state is PublishState.STOPPED)
+    wait_for(lambda: "foxglove" not in window.status.text() and not action.isChecked())
+    assert window.publishing.publishers == ()
+
+
 def test_nothing_listens_unless_that_is_asked_for(window, folders):
     before = _listening()
     window.stage.open((folders[0],))

@@ -2,51 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import partial
 
 from PySide6.QtCore import QObject
 
 from lingbot_live.publish.place import Place
 from lingbot_live.publish.publisher import Publisher
+from lingbot_live.publish.sink import PublishState
+from lingbot_live.publish.table import parse_place
+from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
 from ui.shell.stage import Stage
+
+_TARGETS = {"publish_foxglove": "foxglove", "publish_rerun": "rerun:serve"}  # by action
+_OVER = (PublishState.FAILED, PublishState.STOPPED)
 
 
 class Publishing(QObject):
     """Owns the publishers, which outlive sessions: viewers stay while the cameras change."""
 
-    def __init__(self, stage: Stage, desk: Desk) -> None:
+    def __init__(self, stage: Stage, desk: Desk, actions: Actions) -> None:
         super().__init__(stage)
         self.publishers: tuple[Publisher, ...] = ()
-        self._stage, self._desk = stage, desk
-        self._said: set[str] = set()
+        self._stage, self._desk, self._actions = stage, desk, actions
+        self._said: set[tuple[int, str]] = set()
         stage.sessionChanged.connect(self._follow)
-        stage.statusDue.connect(self._say)
+        stage.statusDue.connect(self._look)
 
-    def start(self, places: Sequence[Place]) -> None:
-        """Publish what is on the screen to these targets, until the window closes."""
-        self.publishers = tuple(Publisher(place) for place in places)
-        for publisher in self.publishers:
+    def commands(self) -> dict[str, Command]:
+        """Return what it does, by the keys of `Actions`."""
+        return {key: partial(self.toggle, text) for key, text in _TARGETS.items()}
+
+    def start(self, places: Iterable[Place]) -> None:
+        """Publish what is on the screen to these targets too, until the window closes."""
+        new = [Publisher(place) for place in places]
+        self.publishers = (*self.publishers, *new)
+        for publisher in new:
             publisher.start(self._stage.session)
+        self._look()
+
+    def toggle(self, text: str) -> None:
+        """Publish to a target, or end what is published to this kind of target."""
+        place = parse_place(text)
+        ended = [p for p in self._running if p.place.kind == place.kind]
+        if not ended:
+            self.start([place])
+            return
+        self._end(ended)
+        self.publishers = tuple(p for p in self.publishers if p not in ended)
+        self._look()
 
     def finish(self) -> None:
-        """End all on threads of their own: a viewer may not let go."""
-        for publisher in self.publishers:
+        """End all."""
+        self._end(self.publishers)
+
+    @property
+    def text(self) -> str:
+        """What is published and who looks on, for the status bar; empty if nothing is."""
+        return ", ".join(map(_words, self._running))
+
+    @property
+    def _running(self) -> list[Publisher]:
+        return [p for p in self.publishers if p.state not in _OVER]
+
+    def _end(self, publishers: Iterable[Publisher]) -> None:
+        for publisher in publishers:  # on threads of their own: a viewer may not let go
             self._desk.tasks.run(f"end publishing to {publisher.place.text}", publisher.stop)
 
     def _follow(self) -> None:
         for publisher in self.publishers:
             publisher.follow(self._stage.session)
 
-    def _say(self) -> None:
+    def _look(self) -> None:
+        kinds = {publisher.place.kind for publisher in self._running}
+        for key, text in _TARGETS.items():
+            self._actions[key].setChecked(text.partition(":")[0] in kinds)
         for publisher in self.publishers:
             stats = publisher.stats()
-            if stats.error is not None and self._is_new(str(stats.error)):
+            if stats.error is not None and self._is_new(publisher, str(stats.error)):
                 self._desk.show_error(str(stats.error))
-            elif stats.where and self._is_new(stats.where):
+            elif stats.where and self._is_new(publisher, stats.where):
                 self._desk.say(f"Publishing to {stats.where}")
 
-    def _is_new(self, text: str) -> bool:
-        is_new = text not in self._said
-        self._said.add(text)
+    def _is_new(self, publisher: Publisher, text: str) -> bool:
+        key = (id(publisher), text)
+        is_new = key not in self._said
+        self._said.add(key)
         return is_new
+
+
+def _words(publisher: Publisher) -> str:
+    viewers = publisher.stats().viewers
+    count = "" if viewers is None else f": {viewers} viewer{'' if viewers == 1 else 's'}"
+    return f"{publisher.place.kind}{count}"
