@@ -204,5 +204,5 @@ if __name__ == "__main__":
     parser.add_argument("minutes", type=float)
     parser.add_argument("addresses", nargs="*", default=list(_CAMERAS))
     parser.add_argument("--bare", action="store_true", help="cameras alone, without a window")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()  # --bare may stand between
     sys.exit((bare if asked.bare else soak)(asked.minutes, asked.addresses))
