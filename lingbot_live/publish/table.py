@@ -30,7 +30,6 @@ class Kind:
 
     name: str
     form: str  # how it is written
-    words: str
     parse: Callable[[str, str, str], Place]  # of the whole text, what follows the name, and bind
     open: Callable[[Place], Sink]
     module: str
@@ -131,7 +130,6 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "rerun",
             "rerun[:connect HOST:PORT|:serve PORT|:save FILE]",
-            "to a Rerun viewer that runs, to those that come, or into a file",
             _rerun,
             RerunSink,
             "rerun",
@@ -140,7 +138,6 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "foxglove",
             "foxglove[:PORT]",
-            "a WebSocket server for Foxglove",
             _foxglove,
             FoxgloveSink,
             "foxglove",
