@@ -156,6 +156,18 @@ class Stage:
         color = albedo(material, rest, calm, about.color[triangle])
         return Hit(t, place, rest, normal, color, material)
 
+    def touched(self, rays: Floats) -> tuple[Mask, npt.NDArray[np.int64], Floats]:
+        """Return what (N, 6) rays meet: whether the mover, which triangle of it or of the rest.
+
+        The last is (N, 3), the shares of the triangle's corners. Where nothing is met: triangle 0.
+        """
+        found = self._scene.cast_rays(_tensor(rays))
+        triangle = found["primitive_ids"].numpy().astype(np.int64)
+        missed = ~np.isfinite(found["t_hit"].numpy())
+        triangle[missed] = 0
+        u, v = found["primitive_uvs"].numpy().T
+        return found["geometry_ids"].numpy() == 1, triangle, np.stack([1 - u - v, u, v], -1)
+
     def _surface(
         self, triangle: npt.NDArray[np.int64], uv: Floats, place: Floats, moves: Mask
     ) -> tuple[Floats, Floats, Floats]:

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 DRIVERS = "lingbot_live.drivers"
 REFINERS = "lingbot_live.refiners"
+TRACKERS = "lingbot_live.trackers"
 
 
 @functools.cache
@@ -291,3 +292,19 @@ def check_refiner_name(name: str) -> None:
         raise ConfigError(
             f"no refiner is called {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}"
         )
+
+
+def plug_in(group: str, name: str) -> Any:
+    """Return what a plug-in of this name registered in an entry-point group.
+
+    Raises:
+        ConfigError: none has this name.
+        DriverUnavailableError: it cannot be imported.
+    """
+    known = list(_entry_points(group))
+    if name not in known:
+        kind = group.rpartition(".")[2].removesuffix("s")
+        raise ConfigError(
+            f"no {kind} is called {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}"
+        )
+    return _load(group, name)

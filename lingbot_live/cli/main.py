@@ -23,6 +23,7 @@ from lingbot_live.cli import (
     models,
     refine,
     session,
+    track,
 )
 from lingbot_live.cli.lazy import command_names, only
 from lingbot_live.cli.options import (
@@ -178,6 +179,7 @@ def run(
 app.command()(devices.devices)
 app.command()(devices.snapshot)
 app.command()(refine.refine)
+app.command()(track.track)
 app.command()(session.record)
 app.command()(session.info)
 app.command()(session.repair)

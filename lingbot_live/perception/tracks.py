@@ -1,0 +1,286 @@
+"""Points of a picture followed over time and lifted to metric 3D by refined depth.
+
+In the picture: pyramidal Lucas-Kanade (Bouguet, 2000), from frame to frame and back, then from the
+first frame anew so that errors do not add up. A point that does not come back, looks otherwise or
+lies behind a nearer surface is hidden: it goes on with the points around it until what it looked
+like is found again near there.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.errors import ConfigError
+from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Mask
+from lingbot_live.perception.trust import TrustMap
+
+Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 2): u, v
+Points: TypeAlias = npt.NDArray[np.float32]  # (N, 3) metres, in the camera's axes
+Gray: TypeAlias = npt.NDArray[np.uint8]
+
+_WINDOW, _LEVELS = (21, 21), 3
+_BACK_PX = 1.0  # how near a point must come back to where it was
+_PATCH = 21  # pixels of a side: what a point looks like
+_ALIKE, _ALIKE_AGAIN = 0.72, 0.83  # normalised correlation to be the same; to be found again
+_SURELY_ALIKE, _MORE_ALIKE, _BESIDE_PX = 0.9, 0.05, 6
+_SAME_PX = 3.0  # between the way from the first frame and that from the last
+_REACH_PX, _REACH_GROWTH_PX, _MOST_REACH_PX = 6, 2, 40  # where a hidden point is looked for
+_MOST_HIDDEN = 90  # frames after which it is given up
+_NEIGHBOURS = 8  # points around whose motion a hidden one shares
+_NEARER, _OTHER = 0.1, 0.2  # of the depth: a surface before the point; not the same point
+_LEAST_GAIN, _MOST_GAIN = 0.25, 0.7  # of smoothing depth: with no trust, with full trust
+_SPEED_GAIN = 0.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracked:
+    """Where the points are in one frame."""
+
+    pixels: Pixels  # (N, 2), guessed where hidden
+    visible: npt.NDArray[np.bool_]  # (N,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lifted:
+    """The same in space."""
+
+    points_m: Points  # (N, 3), nan where no depth was ever known
+    velocity_m_s: Points  # (N, 3)
+    trust: npt.NDArray[np.float32]  # (N,) in the depth that was read; 0 where none was
+
+
+class Tracker(ABC):
+    """Follows points from frame to frame; plug-ins of ``lingbot_live.trackers`` make one."""
+
+    @abstractmethod
+    def start(self, color: ColorImage, pixels: Pixels) -> None:
+        """Begin with (N, 2) pixels of a picture (H, W, 3) RGB."""
+
+    @abstractmethod
+    def follow(self, color: ColorImage, depth_m: DepthMap | None) -> Tracked:
+        """Return where they are in the next picture; its depth (H, W) helps, where there is any."""
+
+
+class LucasKanade(Tracker):
+    """The tracker that is always there; 100 points at 640x480 in a few milliseconds."""
+
+    def start(self, color: ColorImage, pixels: Pixels) -> None:
+        """Begin with (N, 2) pixels of a picture (H, W, 3) RGB."""
+        gray = _gray(color)
+        count = len(pixels)
+        self._first = self._last = gray
+        self._origin = pixels.astype(np.float32).copy()
+        self._now = self._origin.copy()
+        self._motion = np.zeros_like(self._now)
+        self._hidden = np.zeros(count, np.int64)  # frames in a row
+        self._depth_m = np.zeros(count, np.float32)
+        self._looks = [_patch(gray, place) for place in self._origin]
+
+    def follow(self, color: ColorImage, depth_m: DepthMap | None) -> Tracked:
+        """Return where they are in the next picture."""
+        gray = _gray(color)
+        seen = self._hidden == 0
+        places, good = _there_and_back(self._last, gray, self._now, self._now + self._motion)
+        good &= seen
+        good &= self._look_alike(gray, places, good)
+        anew, sure = _there_and_back(self._first, gray, self._origin, places)
+        sure &= good & (np.linalg.norm(anew - places, axis=1) < _SAME_PX)
+        places[sure] = anew[sure]
+        good &= ~self._is_behind(depth_m, places)
+        motion = _shared_motion(self._now, places - self._now, good)
+        places[~good] = (self._now + motion)[~good]
+        for index in np.flatnonzero(~good):
+            good[index] = self._find_again(gray, depth_m, places, int(index))
+        self._motion = np.where(good[:, None] & seen[:, None], places - self._now, motion)
+        self._hidden = np.where(good, 0, self._hidden + 1)
+        self._remember_depth(depth_m, places, good)
+        self._now, self._last = places, gray
+        return Tracked(places.copy(), good)
+
+    def _look_alike(self, gray: Gray, places: Pixels, asked: Mask) -> Mask:
+        """Return which look as they did; those that look more so beside move there.
+
+        What passes before or behind a point drags it along bit by bit.
+        """
+        alike = np.zeros(len(places), bool)
+        for index in np.flatnonzero(asked):
+            here, _ = self._likeness(gray, places[index], int(index), 0)
+            if here < _SURELY_ALIKE:
+                best, beside = self._likeness(gray, places[index], int(index), _BESIDE_PX)
+                if best > here + _MORE_ALIKE:
+                    places[index], here = beside, best
+            alike[index] = here > _ALIKE
+        return alike
+
+    def _likeness(self, gray: Gray, place: Pixels, index: int, reach: int) -> tuple[float, Pixels]:
+        """Return how alike the most alike place within reach looks, and which it is."""
+        around = cv2.getRectSubPix(gray, (_PATCH + 2 * reach,) * 2, _tuple(place))
+        likeness = cv2.matchTemplate(around, self._looks[index], cv2.TM_CCOEFF_NORMED)
+        likeness = np.where(np.abs(likeness) <= 1.001, likeness, np.float32(0))  # flat: undefined
+        _, best, _, (x, y) = cv2.minMaxLoc(likeness)
+        beside = place + np.array([x - reach, y - reach], np.float32)
+        return float(best), beside
+
+    def _find_again(self, gray: Gray, depth_m: DepthMap | None, places: Pixels, index: int) -> bool:
+        """Look for a hidden point around its place, which is moved to where it is found."""
+        frames = int(self._hidden[index])
+        if frames > _MOST_HIDDEN:
+            return False
+        reach = min(_REACH_PX + _REACH_GROWTH_PX * frames, _MOST_REACH_PX)
+        best, place = self._likeness(gray, places[index], index, reach)
+        if best < _ALIKE_AGAIN:
+            return False
+        read = _depth_at(depth_m, place[None])[0]
+        known = self._depth_m[index]
+        if not _is_inside(gray, place) or (read > 0 < known and abs(read / known - 1) > _OTHER):
+            return False
+        places[index] = place
+        return True
+
+    def _is_behind(self, depth_m: DepthMap | None, places: Pixels) -> Mask:
+        """Whether a surface nearer than a point lies where it should be."""
+        read = _depth_at(depth_m, places)
+        return (read > 0) & (self._depth_m > 0) & (read < (1 - _NEARER) * self._depth_m)
+
+    def _remember_depth(self, depth_m: DepthMap | None, places: Pixels, good: Mask) -> None:
+        read = _depth_at(depth_m, places)
+        known = good & (read > 0)
+        self._depth_m[known] = read[known]
+
+
+class Lifter:
+    """Lifts tracked points into space; smooths depth over time by its trust.
+
+    A point's depth is the one that it had last while it is hidden, and jumps where it really does:
+    a step of over a tenth that is still there in the next frame.
+    """
+
+    def __init__(self, intrinsics: Intrinsics, count: int) -> None:
+        self._intrinsics = intrinsics
+        self._depth_m = np.full(count, np.nan, np.float32)
+        self._doubtful = np.zeros(count, bool)
+        self._points_m = np.full((count, 3), np.nan, np.float32)
+        self._velocity_m_s = np.zeros((count, 3), np.float32)
+        self._time_s: float | None = None
+
+    def lift(self, tracked: Tracked, depth_m: DepthMap, trust: TrustMap, time_s: float) -> Lifted:
+        """Return the points (N, 3) of one frame at ``time_s``, by its depth and trust (H, W)."""
+        read = np.where(tracked.visible, _depth_at(depth_m, tracked.pixels), np.float32(0))
+        sure = np.where(read > 0, _value_at(trust, tracked.pixels), np.float32(0))
+        known = read > 0
+        off = np.abs(read / self._depth_m - 1) > _NEARER
+        jumps = known & (np.isnan(self._depth_m) | (off & self._doubtful))
+        joins = known & ~jumps & ~off
+        gain = _LEAST_GAIN + (_MOST_GAIN - _LEAST_GAIN) * sure[joins]
+        self._depth_m[jumps] = read[jumps]
+        self._depth_m[joins] += gain * (read[joins] - self._depth_m[joins])
+        self._doubtful = known & off & ~jumps
+        points_m = _deproject(tracked.pixels, self._depth_m, self._intrinsics)
+        self._move(points_m, time_s)
+        return Lifted(points_m, self._velocity_m_s.copy(), sure)
+
+    def _move(self, points_m: Points, time_s: float) -> None:
+        if self._time_s is not None and time_s > self._time_s:
+            speed = (points_m - self._points_m) / np.float32(time_s - self._time_s)
+            known = np.isfinite(speed).all(axis=1)
+            self._velocity_m_s[known] += np.float32(_SPEED_GAIN) * (
+                speed[known] - self._velocity_m_s[known]
+            )
+        self._points_m, self._time_s = points_m, time_s
+
+
+def grid(frame: Frame, count: int) -> Pixels:
+    """Return ``count`` by ``count`` pixels spread evenly over a picture, (N, 2).
+
+    Raises:
+        ConfigError: the count is not 1 to 100.
+    """
+    if not 1 <= count <= 100:
+        raise ConfigError(f"grid {count}: give 1 to 100 points a side")
+    height, width = frame.depth_raw.shape
+    u, v = ((np.arange(count) + 0.5) / count * size - 0.5 for size in (width, height))
+    return np.asarray(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2), np.float32)
+
+
+def _gray(color: ColorImage) -> Gray:
+    return np.asarray(cv2.cvtColor(color, cv2.COLOR_RGB2GRAY))
+
+
+def _there_and_back(
+    source: Gray, target: Gray, places: Pixels, guess: Pixels
+) -> tuple[Pixels, Mask]:
+    """Return where points of ``source`` lie in ``target``, and whether they come back."""
+    there, found = _flow(source, target, places, guess)
+    back, back_found = _flow(target, source, there, places)
+    returns = np.linalg.norm(back - places, axis=1) < _BACK_PX
+    inside = _is_inside(source, there)
+    return there, np.asarray(returns & inside & found & back_found)
+
+
+def _flow(source: Gray, target: Gray, places: Pixels, guess: Pixels) -> tuple[Pixels, Mask]:
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        source, target, places, guess.copy(),
+        winSize=_WINDOW, maxLevel=_LEVELS, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )  # fmt: skip
+    return np.asarray(there, np.float32), np.asarray(found.ravel() > 0)
+
+
+def _is_inside(gray: Gray, places: Pixels) -> Mask:
+    height, width = gray.shape
+    u, v = places[..., 0], places[..., 1]
+    return np.asarray((u >= 0) & (v >= 0) & (u <= width - 1) & (v <= height - 1))
+
+
+def _shared_motion(places: Pixels, motion: Pixels, good: Mask) -> Pixels:
+    """Return for each point how the points around that were seen moved, in the median."""
+    out = np.zeros_like(places)
+    if not good.any():
+        return out
+    for index in np.flatnonzero(~good):
+        distance = np.linalg.norm(places[good] - places[index], axis=1)
+        nearest = np.argsort(distance)[:_NEIGHBOURS]
+        out[index] = np.median(motion[good][nearest], axis=0)
+    return out
+
+
+def _patch(gray: Gray, place: Pixels) -> Gray:
+    return np.asarray(cv2.getRectSubPix(gray, (_PATCH, _PATCH), _tuple(place)))
+
+
+def _tuple(place: Pixels) -> tuple[float, float]:
+    return float(place[0]), float(place[1])
+
+
+def _value_at(image: npt.NDArray[np.float32], pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Return the value at the nearest pixel, (N,), 0 outside."""
+    height, width = image.shape
+    u, v = (np.clip(np.nan_to_num(pixels[:, axis]), -2, 1e6) for axis in (0, 1))
+    column, row = np.rint(u).astype(np.intp), np.rint(v).astype(np.intp)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    values = image[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+    return np.asarray(np.where(inside, values, np.float32(0)), np.float32)
+
+
+def _depth_at(depth_m: DepthMap | None, pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Return the median depth of 3x3 pixels, (N,) metres; 0 where fewer than five are valid."""
+    if depth_m is None:
+        return np.zeros(len(pixels), np.float32)
+    shifts = [np.array([x, y], np.float32) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    read = np.stack([_value_at(depth_m, pixels + shift) for shift in shifts])
+    return np.asarray(np.median(read, axis=0), np.float32)
+
+
+def _deproject(pixels: Pixels, depth_m: npt.NDArray[np.float32], of: Intrinsics) -> Points:
+    flat = pixels.astype(np.float64)
+    if of.is_distorted:
+        lens = np.array(of.distortion)
+        flat = cv2.undistortPoints(flat[:, None], of.matrix, lens, P=of.matrix)[:, 0]
+    x = (flat[:, 0] - of.cx) / of.fx
+    y = (flat[:, 1] - of.cy) / of.fy
+    return np.asarray(np.stack([x, y, np.ones_like(x)], -1) * depth_m[:, None], np.float32)
