@@ -69,3 +69,12 @@ _.FoxgloveJson
 _.FoxgloveProtobuf
 _.Ros1
 _.Ros2
+
+# Called back: by a Foxglove server, at the end of Python.
+_.on_subscribe
+_.on_unsubscribe
+_._forget_all
+
+# A view's picture as tests see it; a figure of a soak as its table prints it.
+_.image_size
+_.children_threads

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from lingbot_live.frame import DepthMap, Extrinsics, Intrinsics, Matrix
+from lingbot_live.frame import DepthMap, Extrinsics, Intrinsics
 from lingbot_live.geometry import project, rays
 from lingbot_live.registration import Registration
 from lingbot_live.roi import Roi
@@ -74,12 +74,3 @@ def region_into_view(
     if right - left < 1 or bottom - top < 1:
         return None
     return Roi(rectangle=(int(left), int(top), int(right - left + 1), int(bottom - top + 1)))
-
-
-def _pixels(points_m: Matrix, intrinsics: Intrinsics) -> Matrix:
-    """Project (N, 3); what lies behind the camera lands outside the picture."""
-    if len(points_m) == 0:
-        return np.empty((0, 2))
-    pixels = project(points_m, intrinsics)
-    pixels[points_m[:, 2] <= 0] = -1
-    return pixels
