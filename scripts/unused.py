@@ -6,6 +6,7 @@ _ = SimpleNamespace()
 
 # Entry points of pyproject.toml.
 _.FolderDriver
+_.LucasKanade
 _.Ros2  # by its name, see recording/foreign/decoders.py
 _.AzureKinectDriver
 _.PlaybackDriver
@@ -21,6 +22,7 @@ _.writelines
 _.CAMERA_CHECKS
 _.DRIVER_CHECKS
 _.from_pretrained
+_.TrueTracks
 _.infer
 _.to_numpy
 _.licence
