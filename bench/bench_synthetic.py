@@ -6,8 +6,9 @@ import numpy as np
 
 from bench.timing import interleaved_ms
 from drivers.synthetic.driver import SyntheticCamera, SyntheticDriver
-from drivers.synthetic.render import View, render
+from drivers.synthetic.render import render
 from drivers.synthetic.sensors import SENSORS, Observation
+from drivers.synthetic.stage import View
 from lingbot_live.config import CameraConfig
 
 Row = tuple[str, float, str, float]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from drivers.synthetic import scene
-from drivers.synthetic.render import Stage, View, look
+from drivers.synthetic.render import look
 from drivers.synthetic.sensors import SENSORS
 from drivers.synthetic.shapes import (
     Floats,
@@ -27,6 +27,7 @@ from drivers.synthetic.shapes import (
     lathe,
     rotation,
 )
+from drivers.synthetic.stage import Stage, View
 from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, Mask, RawDepth
 from lingbot_live.quality.depth_errors import mask_blocks
 

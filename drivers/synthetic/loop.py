@@ -28,8 +28,8 @@ from lingbot_live.errors import CameraError
 from lingbot_live.frame import ColorImage, Intrinsics, RawDepth
 
 if TYPE_CHECKING:
-    from drivers.synthetic.render import View
     from drivers.synthetic.sensors import Sensor
+    from drivers.synthetic.stage import View
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,16 @@ WIDEN_S = 45.0  # until the sweep has its full width
 MOST_POSES = 60
 MOST_BYTES = 170_000_000
 _BYTES_PER_PIXEL = 8  # of a Pose
-_SOURCES = ("shapes", "textures", "scene", "render", "sensors", "loop")  # decide every pixel
+# What decides every pixel.
+_SOURCES = ("shapes", "textures", "scene", "stage", "render", "sensors", "loop")
+    "shapes",
+    "textures",
+    "scene",
+    "stage",
+    "render",
+    "sensors",
+    "loop",
+)  # decide every pixel
 _SIGMA_M = 0.25  # the largest deviation that a Pose can hold
 
 SIGMA_FINE = ((np.arange(256) / 255) ** 2 * _SIGMA_M * 1e4).astype(np.float32)

@@ -30,8 +30,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from drivers.synthetic.render import Hit, Stage, View
 from drivers.synthetic.shapes import Floats, Material, rgb
+from drivers.synthetic.stage import Hit, Stage, View
 from lingbot_live.frame import DepthMap, Mask, RawDepth
 from lingbot_live.geometry import rays as pixel_rays
 

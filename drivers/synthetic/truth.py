@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.synthetic import scene
-from drivers.synthetic.render import Stage
 from drivers.synthetic.shapes import Floats
+from drivers.synthetic.stage import Stage
 from lingbot_live.frame import Intrinsics
 
 _SEEN_M = 0.02  # a surface so near to a point is the point's own

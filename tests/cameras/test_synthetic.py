@@ -10,7 +10,7 @@ import pytest
 
 from drivers.synthetic.driver import SyntheticDriver
 from drivers.synthetic.loop import SIGMA_FINE, Sweep, cache_root, pose_count, pose_index
-from drivers.synthetic.render import View, render
+from drivers.synthetic.render import render
 from drivers.synthetic.sensors import (
     FINE_M,
     SENSORS,
@@ -20,6 +20,7 @@ from drivers.synthetic.sensors import (
     TimeOfFlight,
 )
 from drivers.synthetic.shapes import Material
+from drivers.synthetic.stage import View
 from lingbot_live.cameras.base import Camera, first_frame
 from lingbot_live.cameras.registry import create_camera, find_camera
 from lingbot_live.config import CameraConfig
