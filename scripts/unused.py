@@ -72,6 +72,10 @@ _.FoxgloveProtobuf
 _.Ros1
 _.Ros2
 
+# A tracker, found by its entry point; truth that benches and tests compare with.
+_.LucasKanade
+_.TrueTracks
+
 # Called back: by a Foxglove server, at the end of Python.
 _.on_subscribe
 _.on_unsubscribe

@@ -40,14 +40,6 @@ MOST_BYTES = 170_000_000
 _BYTES_PER_PIXEL = 8  # of a Pose
 # What decides every pixel.
 _SOURCES = ("shapes", "textures", "scene", "stage", "render", "sensors", "loop")
-    "shapes",
-    "textures",
-    "scene",
-    "stage",
-    "render",
-    "sensors",
-    "loop",
-)  # decide every pixel
 _SIGMA_M = 0.25  # the largest deviation that a Pose can hold
 
 SIGMA_FINE = ((np.arange(256) / 255) ** 2 * _SIGMA_M * 1e4).astype(np.float32)
