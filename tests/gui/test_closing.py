@@ -78,6 +78,7 @@ def test_a_failed_end_is_told(streaming, tmp_path):
     wait_for(lambda: "was deleted while recording" in streaming.message.text)
     streaming.actions_["record"].trigger()
     wait_for(lambda: not streaming.recording.is_active)
+    wait_for(lambda: (tmp_path / "out" / "take_001.mcap").exists())
     with Recording(tmp_path / "out" / "take_001.mcap") as recording:
         assert len(recording) > 0
 
