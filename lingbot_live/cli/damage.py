@@ -15,8 +15,8 @@ _LOOK_S = 3.0  # into each file's chunks
 def end_with_damage(addresses: Iterable[str], missed: Mapping[str, int] | None = None) -> None:
     """Say what is damaged in recordings among these addresses; raises typer.Exit with 1 then.
 
-    ``missed`` are frames by cause that a camera counted, as `Camera.missed` is; a damaged one, which
-    loses itself alone, is told and no failure.
+    ``missed`` are frames by cause that a camera counted, as `Camera.missed` is. A damaged one loses
+    itself alone: it is told, and no failure.
     """
     damaged = (missed or {}).get("damaged", 0)
     if damaged:
