@@ -61,7 +61,7 @@ def test_a_child_that_holds_is_ended(modules):
     with pytest.raises(ChildCancelledError):
         children.run("child_sleeps", cancel=cancel)
     assert time.monotonic() - begun_s < 30
-    assert not psutil.Process().children()
+    assert not [c for c in psutil.Process().children() if c.name() != "Xvfb"]  # tests of windows
 
 
 def test_it_works_in_a_folder_of_its_own_that_goes_with_it(modules):

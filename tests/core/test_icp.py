@@ -49,7 +49,7 @@ def test_icp_mends_a_start_that_is_centimetres_off(refined):
 def test_the_child_does_the_same_and_tells_errors(shots, refined):
     there = refine_in_child(rig_at(START), shots).camera("right")
     np.testing.assert_allclose(there.pose.matrix, refined.camera("right").pose.matrix, atol=2e-3)
-    assert not psutil.Process().children()
+    assert not [c for c in psutil.Process().children() if c.name() != "Xvfb"]  # tests of windows
     apart = rig_at(move_of((0, 30.0, 0)))
     with pytest.raises(CalibrationError, match="right: less than 10% of its points"):
         refine_in_child(apart, shots)
@@ -68,4 +68,4 @@ def test_cancelling_ends_the_child(shots):
     cancel.set()
     with pytest.raises(CalibrationError, match="cancelled"):
         refine_in_child(rig_at(START), shots, cancel)
-    assert not psutil.Process().children()
+    assert not [c for c in psutil.Process().children() if c.name() != "Xvfb"]  # tests of windows

@@ -33,9 +33,9 @@ def test_it_shows_colour_raw_and_refined_with_numbers(window, folder):
     panel = window.panels[0]
     assert panel.raw.readout_text.endswith("m")
     assert "mm" in panel.refined.readout_text
+    wait_for(lambda: window.stats()["feeds"][f"folder:{folder}"]["shown"] > 0)
     stats = window.stats()
     feed = stats["feeds"][f"folder:{folder}"]
-    assert feed["shown"] > 0
     assert feed["latency_ms"]["until_shown"]["p50"] > 0
     assert stats["ui"]["max_stall_ms"] >= stats["ui"]["p99_stall_ms"]
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QDockWidget,
+    QMenu,
     QWidget,
 )
 
@@ -64,8 +65,15 @@ def _words_of(control: QWidget) -> str:
 
 
 def _is_for_users(control: QWidget) -> bool:
-    """Leave out Qt's own inner parts, such as a table's corner and a bar's scrollers."""
+    """Leave out inner parts: a table's corner, a bar's scrollers, a plot's hidden menu."""
     name = control.objectName()
     return not name.startswith(("qt_tableview", "qt_menubar", "qt_toolbar", "qt_scrollarea")) and (
-        type(control).__name__ != "QScrollBar"
+        type(control).__name__ != "QScrollBar" and not _is_in_menu(control)
     )
+
+
+def _is_in_menu(control: QWidget) -> bool:
+    around = control.parentWidget()
+    while around is not None and not isinstance(around, QMenu):
+        around = around.parentWidget()
+    return around is not None
