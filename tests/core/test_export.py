@@ -300,9 +300,12 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "lingbot_live", "export", "synthetic:tof", "--to", "npz"]
     command += ["-o", str(tmp_path / "out"), "--frames", "0:100000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
-        wait_for(lambda: any(tmp_path.glob(".out-*/**/*.npz")))
-        os.kill(child.pid, signal.SIGINT)
-        _, error = child.communicate(timeout=30)
+        try:
+            wait_for(lambda: any(tmp_path.glob(".out-*/**/*.npz")))
+            os.kill(child.pid, signal.SIGINT)
+            _, error = child.communicate(timeout=30)
+        finally:
+            child.kill()  # else a failure here waits for an export without end
     assert child.returncode == 130
     assert "stopped; nothing was written" in error
     assert names(tmp_path) == ["cache"]

@@ -8,7 +8,7 @@ import time
 
 import psutil
 import pytest
-from faults import App, failing_disk, slow_disk
+from faults import failing_disk, slow_disk
 
 WORDS = {
     "deleted": lambda path: path.unlink(),
@@ -24,21 +24,6 @@ def _replace(path):
     other = path.with_name("other")
     other.write_bytes(b"of another program")
     other.replace(path)
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Return a function that starts the app; it is gone after the test."""
-    started = []
-
-    def start(*arguments, environment=None):
-        app = App(tmp_path, *arguments, environment=environment)
-        started.append(app)
-        return app
-
-    yield start
-    for app in started:
-        app.kill()
 
 
 def told(start, name):

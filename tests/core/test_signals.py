@@ -10,26 +10,11 @@ import sys
 import time
 
 import pytest
-from faults import App, plugins
+from faults import plugins
 
 from lingbot_live.system.scratch import put_in_place, scratch_folder
 
 STOPS = ["SIGINT", "SIGTERM", "SIGHUP"]
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Return a function that starts the app; it is gone after the test."""
-    started = []
-
-    def start(*arguments, environment=None):
-        app = App(tmp_path, *arguments, environment=environment)
-        started.append(app)
-        return app
-
-    yield start
-    for app in started:
-        app.kill()
 
 
 def send(app, name, times=2):
