@@ -13,7 +13,7 @@ from rig_scene import CAMERA, TRUE, shot
 from lingbot_live.calibration.board import Board
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
 from lingbot_live.calibration.watch import BoardViews, Watch
-from lingbot_live.cli.main import app, main
+from lingbot_live.cli.main import app, obey
 from lingbot_live.errors import CalibrationError, ConfigError
 from lingbot_live.frame import Calibration, Frame
 from lingbot_live.quality.comparison import measure_camera
@@ -103,7 +103,7 @@ def test_a_rig_brings_a_reference_camera_into_the_view(tmp_path):
         measure_camera(addresses[0], ["none"], unknown)
 
 
-def test_too_few_views_is_one_clear_line(board_addresses, tmp_path, monkeypatch, capsys):
+def test_too_few_views_is_one_clear_line(board_addresses, tmp_path, capsys):
     path = tmp_path / "rig.toml"
     words = [
         "calibrate",
@@ -113,10 +113,7 @@ def test_too_few_views_is_one_clear_line(board_addresses, tmp_path, monkeypatch,
         "-o",
         str(path),
     ]
-    monkeypatch.setattr("sys.argv", ["lingbot-live", *words, "--duration", "1"])
-    with pytest.raises(SystemExit) as left:
-        main()
-    assert left.value.code == 2
+    assert obey([*words, "--duration", "1"]) == 2
     told = capsys.readouterr().err.strip()
     assert "\n" not in told
     assert "it saw the board 0 times together with" in told
@@ -133,10 +130,8 @@ def test_too_few_views_is_one_clear_line(board_addresses, tmp_path, monkeypatch,
         (["synthetic:stereo", "synthetic:tof", "--rig", "/no/rig.toml"], "no such rig file"),
     ],
 )
-def test_wrong_words_are_told_before_a_camera_opens(words, says, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["lingbot-live", "calibrate", *words])
-    with pytest.raises(SystemExit):
-        main()
+def test_wrong_words_are_told_before_a_camera_opens(words, says, capsys):
+    assert obey(["calibrate", *words]) == 2
     assert says in capsys.readouterr().err
 
 
