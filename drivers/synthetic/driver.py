@@ -101,8 +101,9 @@ class SyntheticCamera(Camera):
     """Replays a rendered sweep through the room with fresh sensor noise on every frame.
 
     Frame k depends on the camera, the size, the rate, the seed, the noise control and k alone.
-    Poses are rendered behind the stream in a thread that this camera owns and ends; at the default
-    size and seed they are kept in the user's cache folder, so that the next start has them at once.
+    Poses are rendered behind the stream in a thread that this camera owns and ends; at the sizes
+    that are offered and the default seed they are kept in the user's cache folder, so that the next
+    start has them at once.
     On a machine too busy to render in time, a stream in real time keeps its rate and shows the
     newest pose that is there; with ``realtime=False`` each frame waits for its own.
     """
@@ -128,7 +129,9 @@ class SyntheticCamera(Camera):
         self._pacer = Pacer(self._fps) if self.config.realtime else None
         self._sweep = Sweep(self._sensor, color, seed, self._cache_folder())
         name = f"render {self.info.address}"
-        self._worker = Worker(name, self._sweep.fill, on_death=self._sweep.fail)
+        # A stream in real time waits for no pose, and a real camera would need no processor.
+        yields = self.config.realtime
+        self._worker = Worker(name, self._sweep.fill, self._sweep.fail, yields=yields)
         self._worker.start()
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
@@ -182,11 +185,13 @@ class SyntheticCamera(Camera):
         return np.take(self._table, fine.astype(np.uint16))
 
     def _cache_folder(self) -> Path | None:
-        """Only the default stream is kept on disk, so that the cache stays small."""
-        color, seed = self._calibration.color, self.config.seed
-        if (color.width, color.height, seed) != (*_SIZE, 0):
+        """Only the sizes that are offered are kept on disk, so that the cache stays small."""
+        color = self._calibration.color
+        size = color.width, color.height
+        if size not in (_SIZE, *_OTHERS) or self.config.seed != 0:
             return None
-        return cache_root() / self.info.target
+        named = "" if size == _SIZE else f"-{color.width}x{color.height}"
+        return cache_root() / f"{self.info.target}{named}"
 
 
 def _intrinsics(width: int, height: int) -> Intrinsics:

@@ -238,6 +238,12 @@ def test_the_cache_gives_back_what_was_rendered(monkeypatch: pytest.MonkeyPatch)
     assert filled(Sweep(SENSORS["stereo"], size, 0, folder)) == rendered
 
 
+def test_the_sizes_on_offer_are_kept_and_no_others() -> None:
+    for width, height in ((320, 240), (328, 240)):
+        frames("stereo", 1, CameraConfig(width=width, height=height, realtime=False))
+    assert [folder.name for folder in cache_root().iterdir()] == ["stereo-320x240"]
+
+
 def test_a_damaged_cache_is_rendered_anew() -> None:
     size, folder = Intrinsics(64, 48, 52.0, 52.0, 31.5, 23.5), cache_root() / "stereo"
     rendered = filled(Sweep(SENSORS["stereo"], size, 0, folder))

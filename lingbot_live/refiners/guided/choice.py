@@ -60,11 +60,16 @@ def choose(color: ColorImage, log: Plane, known: Mask, through: bool = False) ->
         known: (H, W) where it was measured.
         through: whether glass is looked for, through which the background was measured.
     """
-    origin = np.where(known, np.uint8(Origin.MEASURED), np.uint8(Origin.COMPLETED))
+    origin = origin_of(known)
     holes = grid.find(color, log, known, through)
     if holes is not None:
         fill(holes, learned().probabilities(grid.features(holes)), log, origin, through)
     return origin
+
+
+def origin_of(known: Mask) -> OriginMap:
+    """Return what fills each pixel (H, W) where nothing but the membrane does."""
+    return np.asarray((~known).view(np.uint8) * np.uint8(Origin.COMPLETED))
 
 
 def fill(

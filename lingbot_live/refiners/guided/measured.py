@@ -18,7 +18,7 @@ _FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
 # Outliers are islands up to a size, cut off by a step in thousandths of log depth.
 _ISLANDS = ((24, 40), (400, 1100))
 _COMPANY_PX = (31, 31)
-_COMPANY = 255 * 0.3  # known share of that window from which a measurement counts as dense
+_COMPANY = 0.3 * _COMPANY_PX[0] * _COMPANY_PX[1]  # known there, for a measurement to be dense
 
 
 def reliable(depth_raw: RawDepth) -> tuple[Mask, bool]:
@@ -29,7 +29,8 @@ def reliable(depth_raw: RawDepth) -> tuple[Mask, bool]:
     """
     steps = np.take(_log_steps(), depth_raw)
     known = np.asarray(steps != _HOLE)
-    dense = known & (cv2.blur(known.view(np.uint8) * np.uint8(255), _COMPANY_PX) > _COMPANY)
+    company = cv2.boxFilter(known.view(np.uint8), cv2.CV_16U, _COMPANY_PX, normalize=False)
+    dense = known & (company > _COMPANY)
     if 2 * np.count_nonzero(dense) < np.count_nonzero(known):
         return known, True
     # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
@@ -65,7 +66,8 @@ def flying(depth_raw: RawDepth, known: Mask) -> npt.NDArray[np.intp]:
     On a step the contrast of a wide window is that of a narrow one; on a steep plane, which must
     stay, it grows with the width.
     """
-    near, far = extremes(np.where(known, depth_raw, np.uint16(65_535)), depth_raw * known, 5)
+    unknown = known.astype(np.uint16) - np.uint16(1)  # all bits where it is not known
+    near, far = extremes(depth_raw | unknown, depth_raw & ~unknown, 5)
     contrast = cv2.subtract(far, near)
     steps = np.flatnonzero((contrast > near // _FLYING_STEP) & known)
     wide_near, wide_far = extremes(near, far, 5)

@@ -25,6 +25,7 @@ _TREND_SPREAD = 30.0  # lambda of the smoother: about the squared reach in pixel
 _TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
 _TRACE = np.float32(1e-5)
 _STEP = 1 / 12  # of log depth, from which it is an edge
+_SOLVED_PX = 480  # longest side, from which on a picture is solved at less than half its size
 _RAMP_PX = 9  # widest ramp in a filled hole that stands for a step
 _SLACK = 0.05  # log depth by which guesses may leave sparse measurements over their spacing
 _LEAP = 1.0  # log depth by which a guess may lie beyond the nearest of sparse measurements
@@ -47,8 +48,8 @@ class Level(NamedTuple):
 def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
     """Return the log of inverse depth (H, W), filled where it is not known; one pixel must be."""
     levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
-    # Solved down to half size: one floor more costs as much as all others and gains nothing.
-    levels = levels[1:] or levels
+    finest = _finest(levels)
+    finer, levels = levels[max(finest - 1, 0)].share.shape, levels[finest:]
     farthest, nearest, *_ = cv2.minMaxLoc(inverse, known.view(np.uint8))
     trends = [
         np.log(np.clip(trend, farthest / REACH, nearest * REACH)) for trend in _trends(levels)
@@ -63,10 +64,18 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
         links = _links(level.color, None if coarsest else filled + trend)
         sweeps = _COARSEST_SWEEPS if coarsest else _SWEEPS if depth else _FINEST_SWEEPS
         filled = _relax(filled, fixed, links, sweeps)
-    filled = _resize(filled + trends[0], inverse)
-    _snap(filled, known)
+    filled = _snapped(filled + trends[0], finer, known)
     log = cv2.log(np.maximum(inverse, np.float32(farthest)))  # the log of 0 is slow
     return np.asarray(cv2.copyTo(log, known.view(np.uint8), filled))
+
+
+def _finest(levels: list[Level]) -> int:
+    """Return the level down to which is solved: half size, less for large pictures.
+
+    One floor more costs as much as all others and gains nothing.
+    """
+    last = len(levels) - 1
+    return next((i for i in range(1, last) if max(levels[i].share.shape) <= _SOLVED_PX), last)
 
 
 def _trends(levels: list[Level]) -> list[Plane]:
@@ -120,15 +129,27 @@ def _around(level: Level) -> Plane:
     return np.asarray(np.exp(mean))
 
 
-def _snap(log: Plane, known: Mask) -> None:
-    """Make ramps between two depths into steps, in place and in holes only."""
-    least, greatest = extremes(log, log, _RAMP_PX)
-    steps = np.flatnonzero((greatest - least > _STEP) & ~known)
-    wide_least, wide_greatest = extremes(least, greatest, _RAMP_PX)
-    low, high, value = (a.ravel()[steps] for a in (least, greatest, log))
-    wide = wide_greatest.ravel()[steps] - wide_least.ravel()[steps]
-    snapped = np.where(value - low > high - value, high, low)
-    log.ravel()[steps] = np.where(wide < 1.5 * (high - low), snapped, value)
+def _snapped(solved: Plane, finer: tuple[int, ...], known: Mask) -> Plane:
+    """Return a picture at full size, with steps in holes in place of ramps between two depths.
+
+    What is a ramp is decided at the size ``finer``, where its step lies at full size.
+    """
+    size, nearest = known.shape[::-1], cv2.INTER_NEAREST
+    log, shown = (
+        np.asarray(cv2.resize(solved, to, interpolation=cv2.INTER_LINEAR))
+        for to in (size, finer[::-1])
+    )
+    ramp_px = round(_RAMP_PX * len(shown) / len(log)) | 1
+    least, greatest = extremes(shown, shown, ramp_px)
+    wide_least, wide_greatest = extremes(least, greatest, ramp_px)
+    step = greatest - least
+    ramps = (step > _STEP) & (wide_greatest - wide_least < 1.5 * step)
+    inside = cv2.resize(ramps.view(np.uint8), size, interpolation=nearest) > known
+    at = np.flatnonzero(inside)
+    low, high = (cv2.resize(a, size, interpolation=nearest).ravel()[at] for a in (least, greatest))
+    value = log.ravel()[at]
+    log.ravel()[at] = np.where(value - low > high - value, high, low)
+    return log
 
 
 def hold(log: Plane, known: Mask) -> None:

@@ -22,11 +22,12 @@ from lingbot_live.frame import (
     RefinerInfo,
 )
 from lingbot_live.refiners.base import Refiner
-from lingbot_live.refiners.guided.choice import choose
+from lingbot_live.refiners.guided.choice import choose, origin_of
 from lingbot_live.refiners.guided.measured import SATURATED_RAW, reliable
 from lingbot_live.refiners.guided.membrane import REACH, Plane, complete, hold
 
 GLASS = "glass"  # the model that looks for bodies which the sensor sees through
+_COARSE = 8  # every so many pixels in both directions
 _NOISE_MOST = 0.01  # relative; more than this is structure, not noise
 
 
@@ -61,7 +62,7 @@ class GuidedRefiner(Refiner):
             measured = frame.depth_raw > 0
             np.copyto(depth_m, frame.depth_m, where=measured)
             mask |= measured
-        if self._config.apply_mask:
+        if self._config.apply_mask and not mask.all():
             depth_m *= mask
         return depth_m, mask
 
@@ -91,7 +92,7 @@ def refine_depth(
     log, known, sparse = completed(color, depth_raw, scale_m)
     if sparse:
         hold(log, known)
-        origin = np.where(known, np.uint8(Origin.MEASURED), np.uint8(Origin.COMPLETED))
+        origin = origin_of(known)
     else:
         origin = choose(color, log, known, through)
     smooth = denoise(log, known)
@@ -105,9 +106,10 @@ def completed(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tuple[P
     # What lies beyond the range is far, nobody knows how far. Where little is measured, though,
     # the number is all there is.
     farthest_m = cv2.minMaxLoc(depth_raw, within.view(np.uint8))[1] * scale_m * REACH
-    inverse = np.full(depth_raw.shape, 1 / farthest_m, np.float32)
-    np.divide(np.float32(1 / scale_m), depth_raw, out=inverse, where=known if sparse else within)
-    inverse *= known
+    depth = depth_raw.astype(np.float32)
+    if not sparse:
+        depth[known & ~within] = farthest_m / scale_m
+    inverse = np.divide(np.float32(1 / scale_m), depth, out=np.zeros_like(depth), where=known)
     return complete(color, inverse, known), known, sparse
 
 
@@ -130,5 +132,12 @@ def _noise(log: Plane, known: Mask) -> float:
 
 def _vouched(known: Mask) -> Mask:
     """Return the pixels within half the image's shorter side of a measurement."""
-    distance_px = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3)
-    return np.asarray(distance_px <= min(known.shape) / 2)
+    some = _distance_px(known[::_COARSE, ::_COARSE]).max() * _COARSE + 2 * _COARSE
+    if some <= min(known.shape) / 2:  # no pixel is farther from one than from one of some
+        return np.ones(known.shape, bool)
+    return np.asarray(_distance_px(known) <= min(known.shape) / 2)
+
+
+def _distance_px(known: Mask) -> Plane:
+    """Return how far each pixel is from the next that is known."""
+    return np.asarray(cv2.distanceTransform((~known).view(np.uint8), cv2.DIST_L2, 3))
