@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,9 +15,12 @@ import hypothesis
 import psutil
 import pytest
 
-# A runner started in a shell's background ignores Ctrl-C, and its children would inherit that.
+# A runner in a shell's background ignores Ctrl-C, one under nohup a lost terminal, and its children
+# would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # The same examples in every run: chance is for the bench, not for what must pass.
@@ -24,11 +28,20 @@ hypothesis.settings.register_profile("tests", derandomize=True)
 hypothesis.settings.load_profile("tests")
 
 
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulated room's pictures, rendered once for all tests."""
+    return tmp_path_factory.mktemp("rendered")
+
+
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rendered: Path) -> None:
     """No test reads or writes the user's settings and caches."""
     monkeypatch.setenv("LINGBOT_LIVE_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("LINGBOT_LIVE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    with contextlib.suppress(OSError):  # Windows may forbid links; then each test renders anew
+        (tmp_path / "cache" / "synthetic").symlink_to(rendered, target_is_directory=True)
 
 
 @pytest.fixture(autouse=True)

@@ -46,8 +46,9 @@ def cost_of(*arguments: object, limit_s: float = 60.0) -> Cost:
     ) as process:
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
-        said, until_s = b"", time.monotonic() + limit_s
+        said, until_s, peak = b"", time.monotonic() + limit_s, 0
         while True:
+            peak = max(peak, _peak_bytes(process.pid))
             said += process.stdout.read() or b""
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
@@ -58,7 +59,16 @@ def cost_of(*arguments: object, limit_s: float = 60.0) -> Cost:
         said += process.stdout.read() or b""
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = usage.ru_utime + usage.ru_stime
-    return Cost(process.returncode, said.decode(), seconds, usage.ru_maxrss * 1024)
+    return Cost(process.returncode, said.decode(), seconds, peak or usage.ru_maxrss * 1024)
+
+
+def _peak_bytes(pid: int) -> int:
+    """What was resident at most so far: ru_maxrss holds what the test run itself had, too."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has ended, or this system has no such file
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def frame() -> Frame:

@@ -47,7 +47,9 @@ def one_line(text: str) -> bool:
 # ---- cost --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pattern", [b"\0", b"\x80" + bytes(8), b"\x05\x16" + bytes(29)])
+@pytest.mark.parametrize(
+    "pattern", [b"\0", b"\x80" + bytes(8), b"\x05\x16" + bytes(29)], ids=["1", "9", "31"]
+)
 def test_chunks_that_unpack_to_gigabytes(tmp_path, pattern):
     path = chunk_bomb(tmp_path / "a.mcap", 240 << 20, 128, pattern)
     assert path.stat().st_size < 8 << 20
@@ -58,7 +60,9 @@ def test_chunks_that_unpack_to_gigabytes(tmp_path, pattern):
     assert cost.peak_bytes < MOST_BYTES
 
 
-@pytest.mark.parametrize("picture", [large_jpeg(32_000, 32_000), large_png(32_000, 32_000)])
+@pytest.mark.parametrize(
+    "picture", [large_jpeg(32_000, 32_000), large_png(32_000, 32_000)], ids=["jpeg", "png"]
+)
 def test_a_picture_of_a_gigapixel_is_not_decoded(tmp_path, picture):
     path = session(tmp_path / "a.mcap", COLOR=picture)
     cost = cost_of("run", path, "--headless", "--frames", "1", "--refiner", "none")
