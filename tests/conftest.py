@@ -35,13 +35,18 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rendered: Path) -> None:
+def own_settings(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    rendered: Path,
+) -> None:
     """No test reads or writes the user's settings and caches."""
     monkeypatch.setenv("LINGBOT_LIVE_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("LINGBOT_LIVE_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("LINGBOT_LIVE_CACHE", str(cache))
     with contextlib.suppress(OSError):  # Windows may forbid links; then each test renders anew
-        (tmp_path / "cache" / "synthetic").symlink_to(rendered, target_is_directory=True)
+        (cache / "synthetic").symlink_to(rendered, target_is_directory=True)
 
 
 @pytest.fixture(autouse=True)

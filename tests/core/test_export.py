@@ -213,7 +213,7 @@ def test_a_job_is_cancelled(tmp_path):
     assert job.join(30)
     assert job.state is ExportState.CANCELLED
     assert isinstance(job.error, ExportCancelledError)
-    assert names(tmp_path) == ["cache", "in"]
+    assert names(tmp_path) == ["in"]
     assert folder.exists()
 
 
@@ -308,4 +308,4 @@ def test_ctrl_c_leaves_nothing(tmp_path):
             child.kill()  # else a failure here waits for an export without end
     assert child.returncode == 130
     assert "stopped; nothing was written" in error
-    assert names(tmp_path) == ["cache"]
+    assert names(tmp_path) == []

@@ -64,7 +64,7 @@ def test_a_recording_goes_on_in_a_new_file(start, tmp_path, what):
 @pytest.mark.parametrize("what", ["deleted", "replaced", "cut"])
 def test_a_replay_stops_with_a_word(start, tmp_path, what):
     path = tmp_path / "a.mcap"
-    made = start("record", "fine:good", "-o", path.name, "--raw-only", "--duration", "6")
+    made = start("record", "fine:good", "-o", path.name, "--raw-only", "--duration", "3")
     assert made.end() == 0, made.err
     app = start("run", "--headless", path.name, "--refiner", "none", "--stats", "s.json", "--loop")
     for _ in range(2):  # it looks into the file first, then plays it
@@ -82,7 +82,7 @@ def test_a_replay_stops_with_a_word(start, tmp_path, what):
 def test_a_slow_disk_is_waited_for(start, tmp_path):
     environment = slow_disk("a.mcap", 150)
     app = start(
-        "record", "fine:good", "-o", "a.mcap", "--raw-only", "--duration", "4",
+        "record", "fine:good", "-o", "a.mcap", "--raw-only", "--duration", "2",
         environment=environment,
     )  # fmt: skip
     assert app.end(120) == 0
