@@ -76,7 +76,7 @@ def test_weights_dropped_on_the_window_refine(window, checkpoint, what):
     wait_for(lambda: refined_by(window) == "lingbot")
     assert window.stage.addresses == address
     assert window.bar.refiner_box.currentData().startswith("lingbot:")
-    assert "48 tokens" in window.bar.token_label.text()
+    wait_for(lambda: "48 tokens" in window.bar.token_label.text())
 
 
 def test_what_is_dropped_and_is_no_weights_is_streamed(window, tmp_path):
