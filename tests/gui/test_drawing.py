@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from gui_wait import wait_for
 from PySide6.QtCore import QPointF
+from PySide6.QtTest import QTest
 from rgbd_folder import write_examples
 
 from lingbot_live.colormap import DepthRange
@@ -31,6 +32,18 @@ def shown(window):
     return window.stage.stats()["feeds"][window.stage.addresses[0]]["shown"]
 
 
+def settle(window):
+    """Wait until panes keep their size and words: a busy machine lays out late."""
+
+    def look():
+        return [(pane.plan(), pane._title, pane._stats) for pane in window.panels[0].views]
+
+    wait_for(lambda: shown(window) > 3)
+    before = None
+    while before != (before := look()):
+        QTest.qWait(300)
+
+
 def test_the_main_thread_makes_no_picture_of_a_stream(streaming, monkeypatch):
     makers = []
 
@@ -38,7 +51,7 @@ def test_the_main_thread_makes_no_picture_of_a_stream(streaming, monkeypatch):
         makers.append(threading.current_thread().name)
         return compose(source, plan)
 
-    wait_for(lambda: shown(streaming) > 3)
+    settle(streaming)
     monkeypatch.setattr(drawing, "compose", noting)
     monkeypatch.setattr("ui.views.image_view.compose", noting)
     before = shown(streaming)
@@ -91,7 +104,7 @@ def test_zooming_shows_at_once_though_the_next_picture_was_planned_before(stream
 
 def test_header_and_footer_are_painted_when_their_words_change(streaming, monkeypatch):
     pane, counts = streaming.panels[0].color, dict.fromkeys(("picture", "header", "footer"), 0)
-    wait_for(lambda: shown(streaming) > 3)
+    settle(streaming)
     for part in counts:
         paint = getattr(pane, f"_paint_{part}")
 
