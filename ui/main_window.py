@@ -52,7 +52,7 @@ from ui.shell.files import short_name
 from ui.shell.notice import Notice
 from ui.shell.reach import make_reachable, press, wants_key
 from ui.shell.settings import Settings
-from ui.shell.stage import CLOSE_S, Stage
+from ui.shell.stage import Stage
 from ui.shell.status import refiner_text, status_line
 from ui.shell.view_link import ViewLink, cross_commands
 from ui.views.depth_scale import DepthScale
@@ -375,7 +375,7 @@ class MainWindow(QMainWindow):
             self.rows.stop()
             for part in (self.cloud, self.compare, self.quality, self.controls, self.devices):
                 part.stop()
-            self.tasks.finish(CLOSE_S)
+            self.tasks.finish(self.stage.close_s)
         event.accept()
 
     def _remember(self) -> None:

@@ -15,9 +15,15 @@ class CameraState(str, Enum):
     OPENING = "opening"
     STREAMING = "streaming"
     STALLED = "stalled"  # open, but no frame for a while
+    HANGING = "hanging"  # its driver does not return from a call
     RECONNECTING = "reconnecting"  # gone; tried again with growing pauses
     ENDED = "ended"  # a recording reached its end
     FAILED = "failed"
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no frame can be hoped for."""
+        return self in (CameraState.FAILED, CameraState.HANGING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,10 +59,8 @@ class Failures:
     def say(self) -> None:
         """Say what is new; not where no camera is left, for that ends the command with an error."""
         failed = self._failed()
-        for feed in failed:
-            if feed not in self._said and len(failed) < len(self._session.feeds):
-                self._said.add(feed)
-                typer.echo(self._why(feed), err=True)
+        if len(failed) < len(self._session.feeds):
+            self._say_why(failed)
         if self._session.refiner_busy_s > _LONG_S and not self._has_said_long:
             self._has_said_long = True
             typer.echo(
@@ -70,11 +68,21 @@ class Failures:
             )
 
     def end(self, *more: str) -> None:
-        """Say in one line what was not as it should be; raises typer.Exit with status 1 then."""
+        """Say in one line what was not as it should be; raises typer.Exit with status 1 then.
+
+        Call it once the session is stopped: a driver that hangs may show only there.
+        """
+        self._say_why(self._failed())
         problems = [*self._problems(), *more]
         if problems:
             typer.echo(f"not all went well: {'; '.join(problems)}", err=True)
             raise typer.Exit(1)
+
+    def _say_why(self, names: list[str]) -> None:
+        for name in names:
+            if name not in self._said:
+                self._said.add(name)
+                typer.echo(self._why(name), err=True)
 
     def _problems(self) -> list[str]:
         found = []
@@ -100,9 +108,7 @@ class Failures:
         return found
 
     def _failed(self) -> list[str]:
-        from lingbot_live.cameras.base import CameraState
-
-        return [feed.name for feed in self._session.feeds if feed.state is CameraState.FAILED]
+        return [feed.name for feed in self._session.feeds if feed.state.is_lost]
 
     def _why(self, name: str) -> str:
         error = next(feed.error for feed in self._session.feeds if feed.name == name)

@@ -28,6 +28,11 @@ def writing(
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a small file of text in UTF-8; as `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a small file so that it is there whole or as it was before.
 
     Raises:
@@ -36,11 +41,11 @@ def write_text(path: Path, text: str) -> None:
     path = path.expanduser()
     with writing(path, kept="what stood there is as it was"):
         if path.exists() and not path.is_file():  # such as /dev/stdout
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(data)
             return
         target = path.resolve()  # a link stays one
         with scratch_folder(target) as work:
-            (work / target.name).write_text(text, encoding="utf-8")
+            (work / target.name).write_bytes(data)
             (work / target.name).replace(target)
 
 

@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lingbot_live.cameras.base import CameraState
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.perception.trust import TrustMap
@@ -104,7 +103,7 @@ class CompareView(QWidget):
         view = self._rows.view
         if self._last is None or view is None:
             return
-        if view.feed.state is CameraState.FAILED:
+        if view.feed.state.is_lost:
             self._say(f"{view.title}: no picture")
         elif view.refined is None:
             self._say(f"{view.title}: no refined depth yet")

@@ -24,6 +24,7 @@ from ui.views.image_view import ImageView
 
 _NEXT = {
     CameraState.RECONNECTING: "Trying again by itself.",
+    CameraState.HANGING: "Nothing but its own return ends that, or the end of the app.",
     CameraState.STALLED: "It is open; waiting for its next frame.",
 }
 _STAT_PERIOD_S = 0.25  # numbers that change faster cannot be read
