@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import (
     DeviceOption,
     NoFlyingOption,
@@ -61,14 +63,17 @@ def track(
     if output.exists():
         raise ConfigError(f"{output}: exists already; choose another name")
     engine = registry.create_refiner(config)
+    missed: Counter[str] = Counter()
     try:
         follower: Tracker = registry.plug_in(registry.TRACKERS, tracker)()
         with progress_bar(f"tracking with {engine.info}") as on_progress:
-            lines = list(_lines(source, frames, points, grid, engine, follower, on_progress))
+            rows = _lines(source, frames, points, grid, engine, follower, on_progress, missed)
+            lines = list(rows)
     finally:
         engine.close()
     write_text(output, "\n".join([_HEAD, *lines]) + "\n")
     print(f"{output}: {len(lines)} rows")
+    end_with_damage([source], missed)
 
 
 def _lines(
@@ -79,6 +84,7 @@ def _lines(
     engine: Refiner,
     tracker: Tracker,
     on_progress: Callable[[int, int | None], None],
+    missed: Counter[str],
 ) -> Iterator[str]:
     import numpy as np
 
@@ -106,6 +112,7 @@ def _lines(
             lifted = lifter.lift(tracked, refined.depth_m, trust_map(refined), time_s)
             yield from _rows(frame.index, time_s, tracked, lifted)
             on_progress(number + 1, total)
+        missed.update(camera.missed)
         if lifter is None:
             raise ConfigError(f"{source}: no frame in it; nothing to track")
 
