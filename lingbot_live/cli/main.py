@@ -77,7 +77,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_ANYWHERE = ("--debug", "--allow-outside")
+_ANYWHERE = ("--debug", "--allow-outside", "--any")
 
 Address = Annotated[
     list[str] | None,
@@ -93,10 +93,15 @@ def _root(
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Image lists may name files anywhere.")
     ] = False,
+    any_weights: Annotated[
+        bool, typer.Option("--any", help="Weights need not have the published checksum.")
+    ] = False,
 ) -> None:
     import logging
     import os
 
+    if any_weights:
+        os.environ["LINGBOT_LIVE_ANY_WEIGHTS"] = "1"  # for children, too
     if allow_outside:
         os.environ["LINGBOT_LIVE_ALLOW_OUTSIDE"] = "1"  # children read folders as well
     logging.basicConfig(
@@ -318,7 +323,11 @@ def main() -> None:
 
 def obey(arguments: list[str]) -> int:
     """Do what a command line asks for, ``run`` where it names no command; return its status."""
+    from lingbot_live.system.inputs import MOST_PIXELS
+
     _say_all()
+    # OpenCV asks for it once, when it is imported: no head of any kind of picture is believed more.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
     arguments = [understood(word) for word in arguments]
     words = [word for word in arguments if not word.startswith("-")]
     asks_help = any(word in ("-h", "--help", "--version") for word in arguments)
@@ -326,7 +335,7 @@ def obey(arguments: list[str]) -> int:
     if wanted is None and not asks_help:
         arguments = ["run", *arguments]
         wanted = "run"
-    # These two belong to no command and may stand anywhere.
+    # These belong to no command and may stand anywhere.
     leading = [word for word in arguments if word in _ANYWHERE]
     arguments = [*leading, *(word for word in arguments if word not in _ANYWHERE)]
     write_plainly()
