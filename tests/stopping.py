@@ -143,7 +143,7 @@ def stop_one(folder: Path, case: Case, work_s: float) -> Stop:
         if app.process.poll() is None:
             app.signal(signal.SIGTERM)
         else:
-            statuses = (0,)  # it was done before
+            statuses = (0, 1, 2)  # it ended by itself before
         try:
             status: int | None = app.end(30)
         except AssertionError:
