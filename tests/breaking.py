@@ -57,7 +57,7 @@ TESTED = (
     Tests("hostile files of others", "test_hostile_readers.py", short="bags or databases or clock"),
     Tests("a stranger's modules", "test_children.py", "stranger", "stranger and (export or icp)"),
     Tests("plug-ins that misbehave", "test_failures_said.py", short="refused or stands_alone"),
-    Tests("weights that are not published", "test_weights.py", "published or read_through"),
+    Tests("weights that are not published", "test_weights_trusted.py"),
     Tests("any bytes as a session", "test_recording_damage.py", short="no_session or bomb"),
 )
 

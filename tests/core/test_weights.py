@@ -8,7 +8,6 @@ import os
 import subprocess
 import threading
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from hub_server import Hub
 
 from lingbot_live.errors import DownloadCancelledError, WeightsError
 from lingbot_live.model.weights import fetch, store
-from lingbot_live.model.weights import trusted as weights_trusted
-from lingbot_live.model.weights.trusted import trusted
 
 V05 = store.ZOO[0]
 SIZE = 3_000_000
@@ -157,46 +154,6 @@ def test_a_corrupted_part_is_found_out(hub, cache):
         store.download("v0.5", endpoint=hub.url)
     assert_absent(cache)
     assert store.download("v0.5", endpoint=hub.url).read_bytes() == hub.files["model.pt"]
-
-
-def test_what_goes_by_a_published_name_is_what_was_published(cache, monkeypatch):
-    path = store.model_folder("v0.5") / "model.pt"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(content())
-    for name in ("v0.5", V05.huggingface, ""):
-        with pytest.raises(WeightsError, match=r"model\.pt: its sha256 is .*--any"):
-            trusted(name)
-    assert trusted(str(path)) == path, "who names a file means it"
-    monkeypatch.setenv("LINGBOT_LIVE_ANY_WEIGHTS", "1")
-    assert trusted("v0.5") == path
-    monkeypatch.delenv("LINGBOT_LIVE_ANY_WEIGHTS")
-    known = replace(V05, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr("lingbot_live.model.weights.zoo.ZOO", (known, *store.ZOO[1:]))
-    assert trusted("v0.5") == path
-
-
-def test_weights_are_read_through_once_and_again_when_they_change(cache, monkeypatch):
-    path = store.model_folder("v0.5") / "model.pt"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(content())
-    known = replace(V05, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr("lingbot_live.model.weights.zoo.ZOO", (known, *store.ZOO[1:]))
-    read = []
-    whole = weights_trusted.hash_file
-    monkeypatch.setattr(weights_trusted, "hash_file", lambda *a: (read.append(1), whole(*a)))
-    for _ in range(3):
-        assert trusted() == path
-    assert len(read) == 1
-    stat = path.stat()
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    with pytest.raises(WeightsError, match="sha256"):
-        trusted()
-    next((cache / "checked").iterdir()).write_text("[" * 10**5)
-    with pytest.raises(WeightsError, match="sha256"):
-        trusted()
 
 
 def test_unknown_repository(hub, cache):
