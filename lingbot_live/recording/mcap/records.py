@@ -57,7 +57,7 @@ def read_chunk_head(data: bytes, at: int = 0) -> ChunkHead | None:
     (packed,) = struct.unpack_from("<Q", data, start + name_length)
     if length != CHUNK_HEAD.size + name_length + 8 + packed or size > MOST_CHUNK:
         return None
-    if not first_ns <= last_ns < MOST_TIME_NS or (not name and size != packed):
+    if not first_ns <= last_ns < 1 << 63 or (not name and size != packed):
         return None
     return ChunkHead(9 + length, first_ns, last_ns, size, crc, name, packed)
 
