@@ -156,3 +156,37 @@ def test_a_form_has_a_field_for_each_kind_of_option(show):
     assert form.values["count"] == 9
     form.show_options([])
     assert form.values == {}
+
+
+def test_fields_keep_their_size_while_it_works_and_tells(dialog):
+    dialog.resize(dialog.width(), 300)  # of a low screen
+    QTest.qWait(50)
+    fields = (dialog.input, dialog.format, dialog.frames, dialog.name)
+    before = [(field.height(), field.mapTo(dialog, field.rect().topLeft())) for field in fields]
+    dialog.bar.show()
+    dialog.notice.show_offer("one\ntwo\nthree\nfour", ("Show folder", lambda: None))
+    dialog._grow()
+    QTest.qWait(50)
+    after = [(field.height(), field.mapTo(dialog, field.rect().topLeft())) for field in fields]
+    assert after == before
+    assert dialog.height() <= dialog.screen().availableGeometry().height()
+    assert all(field.height() >= field.sizeHint().height() for field in fields)
+
+
+def test_a_video_shows_both_depths_and_does_not_ask_which(dialog, take, tmp_path):
+    import av
+
+    choose(dialog, "ply")
+    assert dialog.depth_box.isVisibleTo(dialog)
+    assert dialog.no_flying.isVisibleTo(dialog)
+    dialog.no_flying.setChecked(True)
+    choose(dialog, "mp4")
+    assert not dialog.depth_box.isVisibleTo(dialog)
+    assert not dialog.no_flying.isVisibleTo(dialog)
+    dialog.camera.setCurrentIndex(dialog.camera.findData("noisy:left"))
+    dialog.export_button.click()
+    wait_for(lambda: dialog.notice.text)
+    assert "30 frames" in dialog.notice.text, "all of them, refined or not"
+    (video,) = (tmp_path / "exports").glob("*.mp4")
+    with av.open(str(video)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 30

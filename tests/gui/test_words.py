@@ -21,6 +21,8 @@ from ui.views.compare_pictures import Mode
 )
 def test_long_times_are_in_minutes(seconds, text):
     assert duration(seconds) == text
+    assert duration(4.44, 1) == "4.4 s"
+    assert duration(1273.04, 3) == "21 min 13 s"
 
 
 def test_the_cross_hair_gives_the_error_beside_the_truth():
