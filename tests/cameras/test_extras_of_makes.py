@@ -67,15 +67,27 @@ def test_a_recorded_kinect_gives_its_infrared(testdata):
     assert infrared.dtype == depth.dtype == np.uint16
     assert infrared.std() > 10, "a picture"
     assert 0.3 < np.mean(depth > 0) < 1
+    assert camera.info.serial.isdecimal(), "from its calibration"
     with registry.create_camera(f"kinect:{path}", OFFLINE) as camera:
         assert first_frame(camera).extras == {}
 
 
-@pytest.mark.testdata
-def test_a_recorded_orbbec_gives_depth_before_alignment(testdata):
+def test_a_recorded_orbbec_gives_both_sides(tmp_path):
     pytest.importorskip("pyorbbecsdk")
-    path = testdata / "data" / "orbbec" / "virtual_gemini335.bag"
+    from fixtures_orbbec import Bag, infrared
+
+    rng = np.random.default_rng(1)
+    pairs = [
+        (np.full((240, 320, 3), 90, np.uint8), rng.integers(400, 3000, (240, 320), np.uint16))
+        for _ in range(5)
+    ]
+    path = Bag(with_infrared=True).write(tmp_path / "a.bag", pairs)
     with registry.create_camera(f"orbbec:{path}", WANTED) as camera:
-        frame = first_frame(camera)
-    assert frame.extras[DEPTH_NATIVE].dtype == np.uint16
-    assert not np.array_equal(frame.extras[DEPTH_NATIVE], frame.depth_raw)
+        frames = [*every_frame(camera)]
+    assert len(frames) == 5
+    for frame, (_, raw) in zip(frames, pairs, strict=True):
+        assert np.array_equal(frame.extras[DEPTH_NATIVE], raw)
+        assert np.array_equal(frame.extras["infrared_left"], infrared(raw, 6))
+        assert np.array_equal(frame.extras["infrared_right"], infrared(raw, 7))
+    with registry.create_camera(f"orbbec:{path}", OFFLINE) as camera:
+        assert first_frame(camera).extras == {}

@@ -13,6 +13,7 @@ from sessions import HalfRefiner, NoisyCamera, record
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import first_frame
 from lingbot_live.cameras.readings import OFFLINE
+from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraError
 from lingbot_live.export.job import run_export
 from lingbot_live.export.shot import DepthSource
@@ -83,6 +84,31 @@ def test_images_and_arrays_are_exported_with_them(take, tmp_path):
             assert np.array_equal(arrays[name], picture)
     with registry.create_camera(f"folder:{tmp_path / 'images'}", OFFLINE) as camera:
         assert np.array_equal(first_frame(camera).color, given[0].color), "folders play as before"
+
+
+@pytest.mark.parametrize(("target", "name"), [("stereo", "infrared_left"), ("tof", "infrared")])
+def test_simulated_cameras_see_in_their_own_light(target, name):
+    config = CameraConfig(width=96, height=72, extras=True)
+    with registry.create_camera(f"synthetic:{target}", config) as camera:
+        frame = first_frame(camera, 60)
+    (found,) = frame.extras
+    picture = frame.extras[found].astype(float)
+    assert found == name
+    assert picture.shape == (72, 96)
+    assert picture.std() > 8, "a picture"
+    far = frame.reference_m > np.percentile(frame.reference_m, 80)
+    near = (frame.reference_m < np.percentile(frame.reference_m, 20)) & (frame.reference_m > 0)
+    assert picture[near].mean() > 1.2 * picture[far].mean(), "its light fades"
+
+
+def test_a_session_tells_what_its_camera_told_of_itself(tmp_path):
+    camera = NoisyCamera("left", 1)
+    camera.info = replace(camera.info, details={"firmware": "5.16.0.1", "usb": "3.2"})
+    record(tmp_path / "a.mcap", camera, options=RAW)
+    info = registry.find_camera(str(tmp_path / "a.mcap"))
+    assert (info.serial, info.details["firmware"], info.details["usb"]) == (
+        "0042", "5.16.0.1", "3.2",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

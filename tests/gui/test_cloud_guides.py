@@ -51,7 +51,7 @@ def test_guides_are_drawn_only_where_they_are_wanted(painter, guide):
     assert 20 < changed.sum() < changed.size / 2
     if guide is Guide.AXES:  # x points right in the picture from above
         red = (with_it[..., 0] > 120) & (with_it[..., 1:] < 90).all(-1) & changed
-        blue = (with_it[..., 2] > 120) & (with_it[..., :2] < 90).all(-1) & changed
+        blue = (with_it[..., 2] > 120) & (with_it[..., 0] < 100) & changed
         assert np.nonzero(red)[1].max() > np.nonzero(blue)[1].max()
         assert np.nonzero(blue)[0].min() < np.nonzero(red)[0].min(), "z goes away from the camera"
 
@@ -62,7 +62,7 @@ def test_orthographic_pictures_show_far_things_no_smaller(painter):
     depth[55:65, 120:130] = 2.0  # as large, twice as far away
 
     def heights(**changes):
-        frame, far = refined_frame(depth, depth), Orbit(zoom=0.5)
+        frame, far = refined_frame(depth, depth), Orbit(zoom=0.25)
         image = show(painter, frame, point_size_px=1, orbit=far, **changes)
         seen = (image != BACKGROUND).any(-1)
         return [np.ptp(np.nonzero(half)[0]) for half in (seen[:, :160], seen[:, 160:])]
@@ -70,7 +70,7 @@ def test_orthographic_pictures_show_far_things_no_smaller(painter):
     near, far = heights()
     assert near > 1.5 * far
     near, far = heights(is_flat=True)
-    assert abs(near - far) <= 3
+    assert abs(near - far) <= 2
 
 
 def test_points_are_found_in_orthographic_pictures(painter):

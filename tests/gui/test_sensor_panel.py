@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gui_wait import wait_for
+from rgbd_folder import write_examples
 from sessions import NoisyCamera, record
 
 from lingbot_live.frame import EXTRAS, ImuSample
@@ -67,10 +68,11 @@ def test_motion_is_plotted(window, take):
     assert min(lines[0].xData) >= -5.0
 
 
-def test_a_camera_without_any_says_so(window):
+def test_a_camera_without_any_says_so(window, tmp_path):
+    folder = write_examples(tmp_path / "desk", 2)
     window.actions_["sensor"].trigger()
     window.sensor.read_box.click()
-    window.stage.open(("synthetic:tof",))
+    window.stage.open((f"folder:{folder}",))
     wait_for(lambda: "neither infrared" in window.sensor.note.text())
     window.sensor.read_box.click()
 
