@@ -432,7 +432,7 @@ def test_choices_reach_the_picture(pane):
     pane.menu.sizes.actions()[-1].trigger()
     assert (pane.view.which, pane.view.coloring) == (Which.BOTH, Coloring.DEPTH)
     assert (pane.view.stride, pane.view.point_size_px) == (2, 6)
-    pane.set_auto_orbit(True)
+    pane.menu.orbit.setChecked(True)
     until_shown(lambda: pane.view.orbit.yaw_deg != 0)
     pane.resize(600, 300)
     until_shown(lambda: pane.process.latest_image().shape[1] == pane.canvas.width())

@@ -138,15 +138,6 @@ class CloudView(QFrame):
         self.canvas.orbit = orbit
         self._change(replace(self._view, orbit=orbit, draft=False))
 
-    @property
-    def is_orbiting(self) -> bool:
-        """Whether the cloud turns by itself."""
-        return self.menu.orbit.isChecked()
-
-    def set_auto_orbit(self, on: bool) -> None:
-        """Swing round the scene by itself, for demonstrations."""
-        self.menu.orbit.setChecked(on)
-
     def stop(self) -> None:
         """End the child process; safe more than once. Showing the pane again starts it again."""
         self._timer.stop()
