@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cloud_pictures import BACKGROUND, points_of, refined_frame, running, show, until
+from cloud_pictures import BACKGROUND, points_of, refined_frame, running, until
+from cloud_pictures import show as shown
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from ui.cloud.guides import Ground
 from ui.cloud.memory import Ask
 from ui.cloud.scene import FRONT, SIDE, TOP, Guide, Orbit
+from ui.shell.elided import ElidedLabel
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +47,8 @@ def test_guides_are_drawn_only_where_they_are_wanted(painter, guide):
     hole = room()
     hole[:, :60] = 0  # so that the grid is seen beside the floor
     frame = refined_frame(hole, hole)
-    with_it = show(painter, frame, guides=frozenset({guide}), orbit=TOP)
-    without = show(painter, frame, orbit=TOP)
+    with_it = shown(painter, frame, guides=frozenset({guide}), orbit=TOP)
+    without = shown(painter, frame, orbit=TOP)
     changed = (with_it != without).any(-1)
     assert 20 < changed.sum() < changed.size / 2
     if guide is Guide.AXES:  # x points right in the picture from above
@@ -63,7 +65,7 @@ def test_orthographic_pictures_show_far_things_no_smaller(painter):
 
     def heights(**changes):
         frame, far = refined_frame(depth, depth), Orbit(zoom=0.25)
-        image = show(painter, frame, point_size_px=1, orbit=far, **changes)
+        image = shown(painter, frame, point_size_px=1, orbit=far, **changes)
         seen = (image != BACKGROUND).any(-1)
         return [np.ptp(np.nonzero(half)[0]) for half in (seen[:, :160], seen[:, 160:])]
 
@@ -74,13 +76,22 @@ def test_orthographic_pictures_show_far_things_no_smaller(painter):
 
 
 def test_points_are_found_in_orthographic_pictures(painter):
-    show(painter, refined_frame(), is_flat=True)
+    shown(painter, refined_frame(), is_flat=True)
     painter.ask(Ask("look", (79.5, 59.5)))
     until(lambda: painter.status.answer is not None and painter.status.answer.ask.purpose == "look")
     x, y, z = painter.status.answer.point_m
     assert z == pytest.approx(1.0)
     assert x < -0.1
     assert y < -0.1
+
+
+def test_a_hint_that_does_not_fit_ends_with_dots(show):
+    label = show(ElidedLabel("drag: orbit and much more"), 60, 24)
+    assert label.shown.endswith("…")
+    label.grab()
+    assert label.toolTip() == label.text()
+    label.resize(600, 24)
+    assert label.shown == label.text()
 
 
 def test_keys_and_the_menu_choose_guides_and_viewpoints(window):

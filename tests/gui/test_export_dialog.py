@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from gui_wait import wait_for
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from sessions import NoisyCamera, record
@@ -75,6 +76,18 @@ def test_a_second_export_to_the_same_place_needs_permission(dialog):
         dialog.export_button.click()
         wait_for(lambda: dialog.notice.text)
         assert words in dialog.notice.text
+
+
+@pytest.mark.parametrize("field", ["format", "frames", "name", "input"])
+def test_return_exports_from_every_field(dialog, field):
+    choose(dialog, "npz")
+    dialog.frames.setText("3")
+    dialog.depth_box.setCurrentIndex(0)
+    dialog.activateWindow()
+    getattr(dialog, field).setFocus()
+    QTest.keyClick(getattr(dialog, field), Qt.Key.Key_Return)
+    wait_for(lambda: dialog.notice.text)
+    assert "2 frames" in dialog.notice.text
 
 
 def test_an_export_can_be_cancelled_and_leaves_nothing(dialog, tmp_path):

@@ -52,6 +52,14 @@ def test_the_title_holds_the_files_name(window, tmp_path):
     wait_for(lambda: window.windowTitle() == "lingbot-live – desk")
 
 
+def test_a_file_that_cannot_be_opened_goes_by_its_name_too(window, tmp_path):
+    window.stage.open((str(tmp_path / "nowhere.mcap"),))
+    wait_for(lambda: window.panels and window.panels[0].view.feed.error)
+    window.docks.name(window.rows.view)
+    assert window.docks.compare.windowTitle().endswith("nowhere.mcap")
+    assert str(tmp_path) not in window.docks.compare.windowTitle()
+
+
 def test_labels_of_exports_are_plain(show):
     labels = [label_of(option) for kind in FORMATS.values() for option in kind.options]
     assert labels

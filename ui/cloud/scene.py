@@ -97,9 +97,9 @@ class Orbit:
 
 FRONT = Orbit()
 # From farther away than home, whose distance leaves the camera itself out of the picture.
-_BACK = (0.0, 0.0, -0.35)
-TOP = Orbit(pitch_deg=90.0, zoom=0.45, offset=_BACK)
-SIDE = Orbit(yaw_deg=270.0, zoom=0.45, offset=_BACK)  # from the right
+_BACK = (0.0, 0.0, -0.2)
+TOP = Orbit(pitch_deg=90.0, zoom=0.33, offset=_BACK)
+SIDE = Orbit(yaw_deg=270.0, zoom=0.4, offset=_BACK)  # from the right
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -35,6 +34,7 @@ from ui.cloud.scene import FRONT, Coloring, Guide, Layer, Orbit, ViewSettings, W
 from ui.cloud.tools import CloudTools
 from ui.shell import theme
 from ui.shell.actions import Command
+from ui.shell.elided import ElidedLabel
 from ui.shell.notice import Notice
 
 _POLL_MS = 15
@@ -199,10 +199,9 @@ class CloudView(QFrame):
         options.setText("View")
         options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         options.setMenu(self.menu)
-        self.hint_label, self.stat_label = QLabel(_HINT), QLabel()
+        self.hint_label, self.stat_label = ElidedLabel(_HINT), QLabel()
         for label in (self.hint_label, self.stat_label):
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.hint_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QStandardItemModel
+from PySide6.QtGui import QCloseEvent, QShowEvent, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -137,6 +137,8 @@ class ExportDialog(QDialog):
 
     def _lay_out(self) -> None:
         choose = QPushButton("Choose...")
+        for button in (choose, self.this_frame, self.this_range):
+            button.setAutoDefault(False)  # Return exports
         choose.clicked.connect(self._choose_input)
         fields = QWidget()
         form = QFormLayout(fields)
@@ -182,6 +184,10 @@ class ExportDialog(QDialog):
             self._form.setRowVisible(field, not kind.shows_both)
         self._show_name()
         self._grow()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802, D102
+        super().showEvent(event)
+        self.format.setFocus()
 
     def _grow(self) -> None:
         """Be as high as all there is to see, where the screen has the room; else fields scroll."""
