@@ -304,6 +304,12 @@ class Frame:
         return self.calibration.color
 
     @property
+    def nbytes(self) -> int:
+        """Of the pictures that a camera took."""
+        pictures = (self.color, self.depth_raw, *self.extras.values())
+        return sum(picture.nbytes for picture in pictures)
+
+    @property
     def depth_m(self) -> DepthMap:
         """Raw depth in metres, (H, W) float32, 0 = invalid; computed at each call (0.2 ms)."""
         return np.multiply(self.depth_raw, np.float32(self.depth_scale_m), dtype=np.float32)

@@ -123,3 +123,10 @@ def test_what_is_no_extra_picture_is_refused(take, name, picture):
     with pytest.raises(CameraError, match=name):
         replace(take[1][0], extras={name: picture})
     assert name == "ultraviolet" or name in EXTRAS
+
+
+def test_what_waits_for_the_disk_counts_them(take):
+    frame = take[1][0]
+    bare = replace(frame, extras={})
+    assert frame.nbytes - bare.nbytes == sum(picture.nbytes for picture in frame.extras.values())
+    assert bare.nbytes == frame.color.nbytes + frame.depth_raw.nbytes
