@@ -8,6 +8,7 @@ from gui_wait import wait_for
 from rgbd_folder import write_examples
 from sessions import NoisyCamera, record
 
+from lingbot_live.config import CameraConfig
 from lingbot_live.frame import EXTRAS, ImuSample
 from lingbot_live.recording.state import RecorderOptions
 from ui.panels.motion_plot import MotionPlot
@@ -45,6 +46,22 @@ def test_pictures_are_read_only_once_they_are_wanted(window, take):
     panel.read_box.click()
     wait_for(lambda: "not read" in panel.note.text())
     assert not panel.image.has_image
+
+
+def test_what_was_asked_for_or_wanted_the_last_time_is_read(window):
+    panel = window.sensor
+    assert not window.stage.camera_config.extras
+    panel.prepare(asked=True)
+    assert window.stage.camera_config.extras
+    assert panel.read_box.isChecked()
+    assert Settings().text("extras") == "", "asked for once"
+    panel.prepare()
+    assert not window.stage.camera_config.extras
+    panel.read_box.click()
+    window.stage.camera_config = CameraConfig()
+    panel.prepare()
+    assert window.stage.camera_config.extras
+    panel.read_box.click()
 
 
 def test_opening_anew_stays_at_the_place(window, take):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -53,15 +54,20 @@ class SensorPanel(QWidget):
         self._work.done.connect(self._show)
         self.motion: MotionPlot | None = None  # once there is something to plot
         self._make_parts()
-        wanted = desk.settings.text(_WANTED) == "yes"
-        self.read_box.setChecked(wanted)
-        stage.camera_config = replace(stage.camera_config, extras=wanted)
+        self.prepare()
         self.read_box.toggled.connect(self.read)
         stage.newsShown.connect(self.show_news)
         rows.selectedChanged.connect(self._begin)
         stage.sessionChanged.connect(self._begin)
 
     # ---- for the window ----------------------------------------------------------------------
+
+    def prepare(self, *, asked: bool = False) -> None:
+        """Have cameras opened from now on hand them over where they were wanted the last time."""
+        on = asked or self._desk.settings.text(_WANTED) == "yes"
+        with QSignalBlocker(self.read_box):
+            self.read_box.setChecked(on)
+        self._stage.camera_config = replace(self._stage.camera_config, extras=on)
 
     def read(self, on: bool) -> None:
         """Have all cameras hand over their extra pictures, or none; opens them anew."""
