@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -53,6 +54,7 @@ class SensorPanel(QWidget):
         self._work = Background("sensor pictures", _draw, self, yields=True)
         self._work.done.connect(self._show)
         self.motion: MotionPlot | None = None  # once there is something to plot
+        self._is_loading = False
         self._make_parts()
         self.prepare()
         self.read_box.toggled.connect(self.read)
@@ -88,7 +90,7 @@ class SensorPanel(QWidget):
             return
         frame = view.frame
         if frame.imu:
-            self._plot().add(frame.imu)
+            self._plot(frame)
         if time.monotonic() < self._due_s:
             return
         self._due_s = time.monotonic() + _PERIOD_S
@@ -130,11 +132,21 @@ class SensorPanel(QWidget):
         self._column.addWidget(self.note)
         self._column.addWidget(self.image, 2)
 
-    def _plot(self) -> MotionPlot:
-        if self.motion is None:
-            self.motion = MotionPlot()
-            self._column.addWidget(self.motion, 1)
-        return self.motion
+    def _plot(self, frame: Frame) -> None:
+        if self.motion is not None:
+            self.motion.add(frame.imu)
+        elif not self._is_loading:  # on a thread, because it takes a third of a second
+            self._is_loading = True
+            self._desk.tasks.run(
+                "loading the plots",
+                lambda: importlib.import_module("pyqtgraph"),
+                lambda _: self._add_plot(),
+                lambda error: self._say(f"no plots: {error}"),
+            )
+
+    def _add_plot(self) -> None:
+        self.motion = MotionPlot()
+        self._column.addWidget(self.motion, 1)
 
     # ---- following ---------------------------------------------------------------------------
 
