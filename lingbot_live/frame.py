@@ -306,8 +306,8 @@ class Frame:
     @property
     def nbytes(self) -> int:
         """Of the pictures that a camera took."""
-        pictures = (self.color, self.depth_raw, *self.extras.values())
-        return sum(picture.nbytes for picture in pictures)
+        extras = sum(picture.nbytes for picture in self.extras.values())
+        return self.color.nbytes + self.depth_raw.nbytes + extras
 
     @property
     def depth_m(self) -> DepthMap:
