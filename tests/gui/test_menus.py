@@ -11,6 +11,7 @@ from gui_wait import wait_for
 from PySide6.QtWidgets import QDialog, QInputDialog
 from rgbd_folder import write_examples
 
+from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import CameraInfo, StreamProfile
 from lingbot_live.cameras.controls import Control, ControlKind
 from lingbot_live.cameras.discovery import Listing
@@ -144,6 +145,21 @@ def test_settings_are_saved_and_set_again(window, tmp_path):
     path.write_text("[controls")
     window.tuning.load(path)
     wait_for(lambda: "TOML" in window.message.text)
+
+
+def test_presets_of_a_make_are_set_and_what_they_lack_is_told(window, tmp_path, monkeypatch):
+    path = tmp_path / "preset.json"
+    path.write_text('{"parameters": {"controls-noise": "2.5", "param-x": "1"}}')
+    window.stage.open(("synthetic:stereo",))
+    wait_for(lambda: window.panels and window.panels[0].color.has_image)
+    camera = window.panels[0].view.feed.camera
+    window.tuning.load(path)
+    wait_for(lambda: "this camera's make has none" in window.message.text)
+    keys = {"controls-noise": "depth.noise"}
+    monkeypatch.setattr(type(registry.driver("synthetic")), "preset_keys", keys)
+    window.tuning.load(path)
+    wait_for(lambda: "No control stands for param-x" in window.desk.news.text)
+    assert {c.name: c.value for c in camera.controls()}["depth.noise"] == 2.5
 
 
 def test_a_file_of_something_else_is_no_file_of_settings(tmp_path):
