@@ -22,9 +22,10 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
 from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.export.child import ExportJob, ExportState
+from lingbot_live.export.child import ExportJob
 from lingbot_live.export.job import ExportRequest
 from lingbot_live.pipeline.session import Session
+from lingbot_live.system.job import JobState
 from ui.main_window import MainWindow
 from ui.shell.garbage import MainThreadGarbage
 from ui.shell.settings import Settings
@@ -107,8 +108,8 @@ class Soak:
         kind = ("images", "npz", "mp4", "tum")[self.turns % 4]
         job = ExportJob(ExportRequest(str(refined), kind, self._folder / "out"))
         job.start()
-        self._until(lambda: job.state is not ExportState.RUNNING)
-        if refining.returncode or job.state is not ExportState.DONE:
+        self._until(lambda: job.state is not JobState.RUNNING)
+        if refining.returncode or job.state is not JobState.DONE:
             self.failures.append(f"refine ended with {refining.returncode}, export: {job.error}")
         subprocess.run(["rm", "-rf", path, refined, self._folder / "out"], check=True)
 

@@ -40,6 +40,7 @@ class CameraConfig:
     hold: bool = False  # without loop: stay at the last frame, so that it can be steered back
     speed: float = 1.0  # of a recording
     start_s: float = 0.0  # where in a recording to begin
+    extras: bool = False  # infrared and depth before alignment, where the camera has them
     seed: int = 0  # of simulated cameras
     controls: tuple[tuple[str, str], ...] = ()  # ([SCHEME:]NAME, value), set after every open
 

@@ -96,6 +96,7 @@ class _Runner:
         window, options = self._window, self._options
         # A recording that ends can be steered back; with a number of frames, the run ends instead.
         window.stage.camera_config = replace(options.camera, hold=options.frames is None)
+        window.sensor.prepare(asked=options.camera.extras)
         window.stage.max_frames = options.frames
         refiner = options.refiner
         if not options.is_refiner_given:

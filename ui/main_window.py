@@ -40,9 +40,11 @@ from ui.panels.camera_bar import CameraBar
 from ui.panels.compare_view import CompareView
 from ui.panels.controls_panel import ControlsPanel
 from ui.panels.demo import Demo
-from ui.panels.layouts import Docks, Layouts, scrolled
+from ui.panels.layouts import Docks, Layouts
 from ui.panels.quality_panel import QualityPanel
 from ui.panels.record_bar import RecordBar
+from ui.panels.saved_layouts import SavedLayouts
+from ui.panels.sensor_panel import SensorPanel
 from ui.panels.timeline import Timeline
 from ui.panels.tool_row import ToolRow
 from ui.shell.actions import Actions, Command
@@ -51,6 +53,7 @@ from ui.shell.desk import Desk
 from ui.shell.files import short_name
 from ui.shell.notice import Notice
 from ui.shell.reach import make_reachable, press, wants_key
+from ui.shell.scrolling import scrolled
 from ui.shell.settings import Settings
 from ui.shell.stage import Stage
 from ui.shell.status import refiner_text, status_line
@@ -107,15 +110,18 @@ class MainWindow(QMainWindow):
         self.compare = CompareView(self.rows)
         self.quality = QualityPanel(self.rows, self.tasks)
         self.controls = ControlsPanel(self.stage, self.desk, self.rows)
+        self.sensor = SensorPanel(self.stage, self.desk, self.rows)
         self.docks = Docks(
             self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud),
             self._dock("Compare", "compare_dock", self.compare),
             self._dock("Quality", "quality_dock", self.quality, 392),
             self._dock("Camera settings", "controls_dock", self.controls, 340),
+            self._dock("Infrared and motion", "sensor_dock", self.sensor, 280),
         )
         self.docks.quality.hide()
-        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.docks.controls)
-        self.docks.controls.hide()
+        for dock in (self.docks.controls, self.docks.sensor):
+            self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+            dock.hide()
 
     def _build_controllers(self) -> None:
         stage, desk, actions, rows = self.stage, self.desk, self.actions_, self.rows
@@ -123,6 +129,7 @@ class MainWindow(QMainWindow):
         self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
         self.rigging = Rigging(desk, rows, self.cloud)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
+        self.saved_layouts = SavedLayouts(self.layouts, desk)
         self.demo = Demo(
             self, actions, rows, self.compare, self.scale, self.layouts, self.cloud.bars
         )
@@ -145,7 +152,9 @@ class MainWindow(QMainWindow):
     def _build_bars(self) -> None:
         actions = self.actions_
         actions.bind(self._commands())
-        files = actions.fill(self.menuBar())["&File"]
+        menus = actions.fill(self.menuBar())
+        files = menus["&File"]
+        menus["&View"].insertMenu(actions["own_layout"], self.saved_layouts.menu)
         files.insertMenu(actions["snapshot"], self.recent.menu)
         files.insertSeparator(actions["snapshot"])
         self.tool_row = ToolRow()
@@ -188,7 +197,8 @@ class MainWindow(QMainWindow):
         self.recent.changed.connect(lambda: self.bar.show_recent(self.recent.played))
         self.bar.show_recent(self.recent.played)
         self.devices.listed.connect(self.dialogs.keep_listing)
-        self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
+        for key, action in self.cloud.menu.switches.items():
+            action.toggled.connect(self.actions_[key].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
 
@@ -205,7 +215,7 @@ class MainWindow(QMainWindow):
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs, self.scenes, self.publishing,
-            self.help, self.cloud_saving, self.tuning,
+            self.help, self.cloud_saving, self.tuning, self.saved_layouts,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}
@@ -315,6 +325,7 @@ class MainWindow(QMainWindow):
         for panel in self.panels:
             panel.set_scale(scale, colormap)
         self.compare.set_scale(scale, colormap)
+        self.sensor.set_scale(scale, colormap)
         self.cloud.set_depth_colors(scale, colormap)
 
     # ---- keyboard ----------------------------------------------------------------------------
@@ -373,7 +384,9 @@ class MainWindow(QMainWindow):
             for dialog in self.findChildren(QDialog):
                 dialog.close()  # ends a download
             self.rows.stop()
-            for part in (self.cloud, self.compare, self.quality, self.controls, self.devices):
+            for part in (
+                self.cloud, self.compare, self.quality, self.controls, self.sensor, self.devices,
+            ):  # fmt: skip
                 part.stop()
             self.tasks.finish(self.stage.close_s)
         event.accept()

@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from drivers.synthetic.infrared import InfraredSweep
 from drivers.synthetic.loop import SIGMA_FINE, Pose, Sweep, cache_root, pose_index
 from drivers.synthetic.sensors import FINE_M, SENSORS, Sensor
 from lingbot_live.cameras.base import Camera, CameraInfo, Capture, Driver, StreamProfile
@@ -114,6 +115,8 @@ class SyntheticCamera(Camera):
         super().__init__(info, config)
         self._sensor: Sensor = SENSORS[info.target]
         self._calibration = Calibration(intrinsics, baseline_m=self._sensor.baseline_m)
+        self._eye = "infrared" if self._sensor.baseline_m is None else "infrared_left"
+        self._infrared: InfraredSweep | None = None  # where such pictures are wanted
         self._fps = config.fps or _FPS
         self._pacer: Pacer | None = None
         self._worker: Worker | None = None
@@ -127,7 +130,8 @@ class SyntheticCamera(Camera):
         self._noise = _noise(self._sensor, color, seed)
         self._table = self._sensor.raw_table()
         self._pacer = Pacer(self._fps) if self.config.realtime else None
-        self._sweep = Sweep(self._sensor, color, seed, self._cache_folder())
+        self._infrared = InfraredSweep(self._sensor, color, seed) if self.config.extras else None
+        self._sweep = self._infrared or Sweep(self._sensor, color, seed, self._cache_folder())
         name = f"render {self.info.address}"
         # A stream in real time waits for no pose, and a real camera would need no processor.
         yields = self.config.realtime
@@ -156,6 +160,7 @@ class SyntheticCamera(Camera):
             device_timestamp_us=round(k * 1e6 / self._fps),
             device_index=k,
             reference_m=np.multiply(pose.reference, np.float32(FINE_M), dtype=np.float32),
+            extras={} if self._infrared is None else {self._eye: self._infrared.infrared[index]},
         )
 
     def _cam_controls(self) -> list[Control]:
@@ -168,7 +173,7 @@ class SyntheticCamera(Camera):
 
     def _cam_close(self) -> None:
         worker, self._worker = self._worker, None
-        self._sweep = None
+        self._sweep = self._infrared = None
         if worker is not None:
             worker.request_stop()
             worker.join(10.0)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from lingbot_live.frame import Alignment, Calibration, ColorImage, DepthMap, RawDepth, RecordedDepth
+from lingbot_live.frame import (
+    Alignment,
+    Calibration,
+    ColorImage,
+    DepthMap,
+    ExtraPicture,
+    RawDepth,
+    RecordedDepth,
+)
 
 
 class CameraState(str, Enum):
@@ -88,3 +97,4 @@ class Capture:
     label: str = ""
     recorded: RecordedDepth | None = None
     out_of_range: int = 0  # as `Frame.out_of_range`
+    extras: Mapping[str, ExtraPicture] = field(default_factory=dict)  # only where they are wanted

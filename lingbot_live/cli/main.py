@@ -32,6 +32,7 @@ from lingbot_live.cli.options import (
     DeviceOption,
     DurationOption,
     EveryFrameOption,
+    ExtrasOption,
     FpsOption,
     FramesOption,
     HeadlessOption,
@@ -130,6 +131,7 @@ def run(
     depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
+    extras: ExtrasOption = False,
     frames: FramesOption = None,
     duration: DurationOption = None,
     headless: HeadlessOption = False,
@@ -156,7 +158,7 @@ def run(
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = camera_config(
         fps, size, seed, controls,
-        loop=looping, realtime=not every_frame, depth_size=depth_size,
+        loop=looping, realtime=not every_frame, depth_size=depth_size, extras=extras,
     )  # fmt: skip
     camera = replace(camera, speed=speed, start_s=start)
     refining = refiner_config(

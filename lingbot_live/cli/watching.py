@@ -10,9 +10,12 @@ import typer
 
 from lingbot_live.cli.damage import tell_damage
 from lingbot_live.errors import LingbotLiveError
+from lingbot_live.system.words import duration
 
 if TYPE_CHECKING:
     from lingbot_live.pipeline.session import Session
+    from lingbot_live.recording.recorder import Recorder
+    from lingbot_live.recording.state import RecorderStats
 
 _TICK_S = 0.2
 _PATIENCE_S = 1.2  # for cameras and refiner, where the end was asked for
@@ -116,3 +119,40 @@ class Failures:
         if isinstance(error, LingbotLiveError):
             return text if text.startswith(name) else f"{name}: {text}"
         return f"{name}: {type(error).__name__}: {text}"
+
+
+class RecordingLook:
+    """Shows a recording's figures each time it is called; whether it goes on."""
+
+    def __init__(
+        self, recorder: Recorder, show: Callable[[str], None], also: Callable[[], bool]
+    ) -> None:
+        self._recorder, self._show, self._also = recorder, show, also
+        self._said: set[str] = set()
+
+    def __call__(self) -> bool:
+        """Show them once more."""
+        stats = self._recorder.stats()
+        self._also()
+        self._show(recording_line(stats))
+        for text in stats.warnings:
+            self._say(text, text)
+        if stats.is_space_low:
+            self._say("room", f"the disk has room for {stats.minutes_left:.0f} minutes")
+        return self._recorder.is_active
+
+    def _say(self, what: str, text: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            typer.echo(text, err=True)
+
+
+def recording_line(stats: RecorderStats) -> str:
+    """Return time, frames, size and drops of a recording."""
+    drops = ", ".join(f"{count} {cause}" for cause, count in stats.drops.items()) or "none"
+    left = f", {stats.minutes_left:.0f} min left" if stats.minutes_left is not None else ""
+    return (
+        f"{duration(stats.elapsed_s, 1)}, {stats.frames} frames, {stats.refined} refined, "
+        f"{stats.bytes_written / 1e6:.1f} MB, {stats.bytes_per_s / 1e6:.1f} MB/s, "
+        f"drops: {drops}{left}"
+    )

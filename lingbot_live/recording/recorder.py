@@ -224,7 +224,7 @@ class Recorder:
                 self._offer_refined(camera, item)
 
     def _offer_frame(self, camera: str, frame: Frame) -> None:
-        size = frame.color.nbytes + frame.depth_raw.nbytes
+        size = frame.nbytes
         if self._backlog.refuses(camera, size):
             return
         if camera not in self._names:

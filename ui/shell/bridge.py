@@ -16,6 +16,7 @@ from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.pipeline.session import Feed, Session
 from lingbot_live.pipeline.stats import Rate, Samples
 from lingbot_live.system.worker import Worker
+from ui.shell.files import short_name
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,9 +50,9 @@ class FeedView:
 
     @property
     def name(self) -> str:
-        """What the camera is called, its address until it was found."""
+        """What the camera is called; until it was found its file's name, or its address."""
         info = self.feed.info
-        name = info.name if info else self.feed.name
+        name = info.name if info else short_name(self.feed.name)
         return f"{name} (simulated)" if info and info.is_simulated else name
 
     @property
