@@ -23,7 +23,7 @@ T = TypeVar("T")
 # A result that is older than this is said to be, or has no place beside the live picture.
 LAG_S = 0.1
 _LEAST_HZ = 10.0  # of the display, however little the machine has left
-_DRAWING_SHARE = 0.5  # of the time between two pictures that making one may take
+_DRAWING_SHARE = 0.5  # of a core that making pictures may take
 _TOLD_S = 1 / 25  # time between rounds from which people are told
 _SMOOTH = 0.2  # weight of the newest drawing
 
@@ -43,7 +43,7 @@ class FeedView:
     newest: Frame | None = None  # captured last, shown or not
     shows_live: bool = False
     is_drawing: bool = False  # what was pulled last is still on its way to the screen
-    drawing_s: float = 0.0  # how long that takes, smoothed
+    drawing_s: float = 0.0  # processor time of that, smoothed
     is_thinned: bool = False  # live pictures are fewer, for the refiner needs the processor
     _live_s: float = field(default=0.0, repr=False)  # when a frame without a result was shown
 
@@ -109,7 +109,7 @@ class FeedView:
         return max(0.0, (self.newest.timestamp_ns - was.timestamp_ns) / 1e9)
 
     def drew(self, took_s: float) -> None:
-        """Note that what was pulled is in its panes, and how long that took."""
+        """Note that what was pulled is in its panes, and what processor time that took."""
         self.is_drawing = False
         self.drawing_s += _SMOOTH * (took_s - self.drawing_s)
 
@@ -156,7 +156,7 @@ class Bridge(QObject):
         self.shows_live = False
         self.rate = Rate()
         self._least_s = 1.0 / max_hz
-        self._last_s = 0.0
+        self._last_s = 0.0  # when a round last showed anything
         self._pending = False
         self._shown = False  # anything in this round
         self._timer = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
@@ -169,7 +169,11 @@ class Bridge(QObject):
 
     @property
     def period_s(self) -> float:
-        """Return how long a round waits for the next: longer where drawing takes longer."""
+        """Return how long a round that showed something waits for the next.
+
+        That is longer where drawing takes longer. What showed nothing delays nothing: a result that
+        comes just after a frame is on its way at once.
+        """
         longest_s = max((view.drawing_s for view in self.views), default=0.0)
         return min(max(self._least_s, longest_s / _DRAWING_SHARE), 1 / _LEAST_HZ)
 
@@ -222,7 +226,7 @@ class Bridge(QObject):
 
     def _begin(self) -> None:
         self._pending = False
-        self._last_s, self._shown = time.monotonic(), False
+        self._shown = False
         self._waiting = list(self.views)
         self.changed.emit()
         self._next.start()
@@ -241,7 +245,8 @@ class Bridge(QObject):
         while self._waiting:
             view = self._waiting.pop(0)
             if view in self.views and not view.is_drawing and view.pull():
-                self._shown = True
+                if not self._shown:
+                    self._last_s, self._shown = time.monotonic(), True
                 self.updated.emit([view])
                 return
 
