@@ -149,6 +149,12 @@ class CloudView(QFrame):
         self.process.close()
 
     @property
+    def reduced(self) -> str:
+        """What is drawn less of than was asked for, and why; empty where nothing is."""
+        is_thinned = self._seen.is_thinned and self.isVisible()
+        return "fewer points in the cloud: drawing takes long here" if is_thinned else ""
+
+    @property
     def view(self) -> ViewSettings:
         """What is drawn, for saving and for tests."""
         return self._view
