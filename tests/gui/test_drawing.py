@@ -156,7 +156,7 @@ def test_the_thread_that_draws_ends_with_its_row(streaming):
     assert not drawers()
 
 
-@pytest.mark.parametrize(("zoom", "limit"), [(0.3, 3), (0.8, 3), (1.0, 0), (3.7, 0)])
+@pytest.mark.parametrize(("zoom", "limit"), [(0.25, 3), (0.3, 3), (0.8, 3), (1.0, 0), (3.7, 0)])
 def test_a_picture_lies_where_its_plan_says(zoom, limit):
     rgb = np.zeros((60, 80, 3), np.uint8)
     rgb[20:40, 30:50] = (200, 100, 50)
