@@ -238,7 +238,8 @@ def _solve(start: Plane, fixed: Mask, links: tuple[Plane, Plane]) -> Plane:
     np.fill_diagonal(system, -system.sum(1))
     held = fixed.ravel()
     system[held] = np.eye(start.size)[held]
-    found = np.linalg.solve(system, start.ravel() * held)
+    # NumPy's own solver has a helper on another core, which goes on spinning for a while.
+    _, found = cv2.solve(system, (start.ravel() * held).astype(np.float64), flags=cv2.DECOMP_LU)
     return np.asarray(found.reshape(height, width), np.float32)
 
 
