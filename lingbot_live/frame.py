@@ -347,9 +347,10 @@ class RefinedFrame:
                 f"{who}: depth is {_size(self.depth_m)}, mask {_size(self.mask)}, their frame "
                 f"{_size(self.frame.depth_raw)}"
             )
-        if not np.isfinite(self.depth_m).all():
+        least, most = self.depth_m.min(initial=0), self.depth_m.max(initial=0)
+        if not np.isfinite(least + most):  # nan is the least of any
             raise RefinerError(f"{who}: depth holds inf or nan; invalid pixels must be 0")
-        if self.depth_m.min(initial=0) < 0:
+        if least < 0:
             raise RefinerError(f"{who}: depth is below 0; invalid pixels must be 0")
         self.depth_m.setflags(write=False)
         self.mask.setflags(write=False)

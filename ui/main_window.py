@@ -305,7 +305,8 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         session = self.stage.session
         shown = self.stage.bridge
-        line = status_line(session, shown.rate.recent_hz, shown.reduced)
+        reduced = "  ·  ".join(text for text in (shown.reduced, self.cloud.reduced) if text)
+        line = status_line(session, shown.rate.recent_hz, reduced)
         published = self.publishing.text
         self.status.setText(f"{line} | {published}" if published else line)
         self.record_bar.show_stats(self.recording.stats(), self.recording.marks)

@@ -138,6 +138,10 @@ class SyntheticCamera(Camera):
         self._worker = Worker(name, self._sweep.fill, self._sweep.fail, yields=yields)
         self._worker.start()
 
+    def wait_until_rendered(self, timeout_s: float) -> bool:
+        """Wait until every pose is there; False if one is not in time."""
+        return self._sweep.wait(self._sweep.count - 1, timeout_s) is not None
+
     def _cam_read(self, timeout_s: float) -> Capture | None:
         until = time.monotonic() + timeout_s
         k = self._frame

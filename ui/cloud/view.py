@@ -38,6 +38,7 @@ from ui.shell.elided import ElidedLabel
 from ui.shell.notice import Notice
 
 _POLL_MS = 15
+_SELDOM = 16  # polls between two of its numbers, which nobody could read faster
 _SWING_DEG, _SWING_S = 28.0, 14.0  # of the auto-orbit
 _CENTRE = "centre"
 _HINT = "drag: orbit · right drag: pan · wheel: zoom · double click: centre"
@@ -60,6 +61,7 @@ class CloudView(QFrame):
         self._view = ViewSettings(background_rgb=_rgb(theme.current().view))
         self._seen = CloudStatus()
         self._has_frame = False
+        self._polls = self._changes = 0
         self.canvas = CloudCanvas()
         self.notice = Notice()
         self._make_controls()
@@ -142,6 +144,12 @@ class CloudView(QFrame):
         """End the child process; safe more than once. Showing the pane again starts it again."""
         self._timer.stop()
         self.process.close()
+
+    @property
+    def reduced(self) -> str:
+        """What is drawn less of than was asked for, and why; empty where nothing is."""
+        is_thinned = self._seen.is_thinned and self.isVisible()
+        return "fewer points in the cloud: drawing takes long here" if is_thinned else ""
 
     @property
     def view(self) -> ViewSettings:
@@ -242,6 +250,10 @@ class CloudView(QFrame):
         self.process.retry()
 
     def _poll(self) -> None:
+        self._polls += 1
+        if self.process.changes == self._changes and self._polls % _SELDOM:
+            return
+        self._changes = self.process.changes
         status, seen = self.process.status, self._seen
         self._seen = status
         image = self.process.latest_image() if status.pictures != seen.pictures else None
@@ -252,7 +264,7 @@ class CloudView(QFrame):
             self._on_answer(status.answer)
         if (status.state, status.error) != (seen.state, seen.error):
             self._tell_error(status)
-        if status != seen:
+        if status.state is not seen.state or self._polls % _SELDOM == 0:
             self._tell(status)
 
     def _swing(self) -> None:

@@ -217,7 +217,7 @@ class FeedPanel(QWidget):
         if with_stats:
             self._stats_due_s = now_s + _STAT_PERIOD_S
         self.view.is_drawing = True
-        self._work.submit(Drawing(moment, panes, with_stats, now_s))
+        self._work.submit(Drawing(moment, panes, with_stats))
 
     def _show(self, drawn: Drawn) -> None:
         drawing = drawn.drawing
