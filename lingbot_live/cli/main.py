@@ -21,6 +21,7 @@ from lingbot_live.cli import (
     doctor,
     export,
     models,
+    reconstruct,
     refine,
     session,
     track,
@@ -187,6 +188,7 @@ app.command()(devices.devices)
 app.command()(devices.snapshot)
 app.command()(refine.refine)
 app.command()(track.track)
+app.command()(reconstruct.reconstruct)
 app.command()(session.record)
 app.command()(session.info)
 app.command()(session.repair)

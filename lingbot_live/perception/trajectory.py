@@ -9,6 +9,7 @@ import numpy as np
 from lingbot_live.frame import Matrix
 from lingbot_live.perception.alignment import step_of
 from lingbot_live.perception.odometry import Way
+from lingbot_live.system.outputs import MARK
 
 Stamped = tuple[float, Matrix]  # seconds, T_first_camera (4, 4)
 
@@ -18,7 +19,7 @@ def tum_lines(way: Iterable[Stamped]) -> list[str]:
 
     The TUM RGB-D benchmark's format (Sturm et al., IROS 2012), which evo and others compare.
     """
-    lines = ["# timestamp tx ty tz qx qy qz qw"]
+    lines = [f"# timestamp tx ty tz qx qy qz qw, written by {MARK}"]
     for time_s, pose in way:
         turn = step_of(pose)[:3]
         angle = float(np.linalg.norm(turn))
