@@ -84,3 +84,8 @@ _._forget_all
 # A view's picture as tests see it; a figure of a soak as its table prints it.
 _.image_size
 _.children_threads
+
+# What Open3D draws by.
+_.vertex_colors
+_.light_on
+_.mesh_show_back_face
