@@ -67,6 +67,8 @@ class Volume:
         if not self.frames:  # Open3D does not bear an empty grid
             return o3d.geometry.TriangleMesh()
         taken: o3d.geometry.TriangleMesh = self._taken().to_legacy()
+        colors = np.clip(np.asarray(taken.vertex_colors), 0, 1)  # sums of many round beyond 1
+        taken.vertex_colors = o3d.utility.Vector3dVector(colors)
         return taken
 
     def surface(self) -> SceneSurface:
