@@ -24,6 +24,7 @@ from lingbot_live.cli import (
     models,
     pack,
     record,
+    reconstruct,
     refine,
     session,
     track,
@@ -191,6 +192,7 @@ app.command()(devices.snapshot)
 app.command()(refine.refine)
 app.command()(track.track)
 app.command()(record.record)
+app.command()(reconstruct.reconstruct)
 app.command()(session.info)
 app.command()(session.repair)
 app.command()(pack.pack)
