@@ -21,11 +21,13 @@ from lingbot_live.cli.options import (
     FpsOption,
     NoFlyingOption,
     PrecisionOption,
+    ProviderOption,
     PublishOption,
     SeedOption,
     SetOption,
     SizeOption,
     SteadyOption,
+    TokenOption,
     TokensOption,
     camera_config,
     progress_bar,
@@ -76,10 +78,12 @@ def record(
     tokens: TokensOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    provider: ProviderOption = None,
     steady: SteadyOption = False,
     no_flying: NoFlyingOption = False,
     publish: PublishOption = None,
     bind: BindOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
     from lingbot_live.cameras.registry import files_of, with_members
@@ -91,6 +95,7 @@ def record(
 
     config = refiner_config(
         "none" if raw_only else refiner, tokens=tokens, precision=precision, device=device,
+        provider=provider,
         steady=steady and not raw_only, no_flying=no_flying and not raw_only,
     )  # fmt: skip
     camera = camera_config(
@@ -102,8 +107,9 @@ def record(
     session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, _settings(addresses, config, controls))
     failures = None
-    targets = places(publish, bind)
-    with stoppable() as stop, _status() as show, publishing(session, targets) as published:
+    targets = places(publish, bind, token)
+    served = publishing(session, targets, config, recorder)
+    with stoppable() as stop, _status() as show, served as published:
         recorder.start(session)
         try:
             session.start(max_frames=frames)
