@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from lingbot_live import __version__
 from ui.cloud.view import CloudView, cloud_commands
+from ui.controllers.attention import AttentionControl
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.cloud_saving import CloudSaving
 from ui.controllers.devices import Devices
@@ -94,11 +95,13 @@ class MainWindow(QMainWindow):
         self.notice = Notice()  # of the refiner
         self.rows = Rows(self.stage, self.desk, self.link)
         self.scale = DepthScale()
+        self.attention = AttentionControl(self.stage, self.desk, self.rows, self.actions_)
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
         column.addWidget(self.message)
+        column.addWidget(self.attention.bar)
         column.addWidget(self.rows.splitter, 1)
         column.addWidget(self.scale)
 
@@ -205,7 +208,7 @@ class MainWindow(QMainWindow):
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs, self.scenes, self.publishing,
-            self.help, self.cloud_saving, self.tuning,
+            self.help, self.cloud_saving, self.tuning, self.attention,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}

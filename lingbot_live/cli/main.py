@@ -14,6 +14,7 @@ import typer
 
 from lingbot_live import __version__
 from lingbot_live.cli import (
+    attention,
     bench,
     calibrate,
     compare,
@@ -180,6 +181,7 @@ app.command()(devices.devices)
 app.command()(devices.snapshot)
 app.command()(refine.refine)
 app.command()(track.track)
+app.command()(attention.attention)
 app.command()(session.record)
 app.command()(session.info)
 app.command()(session.repair)

@@ -15,6 +15,7 @@ from lingbot_live.cli.options import (
     RefinerOption,
     SteadyOption,
     TokensOption,
+    parse_pixels,
     progress_bar,
     refiner_config,
 )
@@ -22,8 +23,7 @@ from lingbot_live.errors import ConfigError
 from lingbot_live.system.outputs import check_apart
 
 if TYPE_CHECKING:
-    from lingbot_live.frame import Frame
-    from lingbot_live.perception.tracks import Lifted, Pixels, Tracked, Tracker
+    from lingbot_live.perception.tracks import Lifted, Tracked, Tracker
     from lingbot_live.refiners.base import Refiner
 
 _HEAD = "frame,time_s,point,u,v,visible,x_m,y_m,z_m,trust,speed_m_s"
@@ -95,7 +95,8 @@ def _lines(
         for number, frame in enumerate(islice(every_frame(camera), most)):
             refined = engine.refine(frame)
             if lifter is None:
-                pixels = grid(frame, count) if count is not None else _pixels(points or [], frame)
+                asked = points or []
+                pixels = grid(frame, count) if count else parse_pixels("--points", asked, frame)
                 tracker.start(frame.color, pixels)
                 lifter = Lifter(frame.intrinsics, len(pixels))
                 start_us = frame.device_timestamp_us
@@ -108,27 +109,6 @@ def _lines(
             on_progress(number + 1, total)
         if lifter is None:
             raise ConfigError(f"{source}: no frame in it; nothing to track")
-
-
-def _pixels(texts: list[str], frame: Frame) -> Pixels:
-    """Read ``u,v``, one or several apart by spaces.
-
-    Raises:
-        ConfigError: it is not written so, or lies outside the picture.
-    """
-    import numpy as np
-
-    height, width = frame.depth_raw.shape
-    found = []
-    for text in " ".join(texts).split():
-        try:
-            u, v = (float(part) for part in text.split(","))
-        except ValueError:
-            raise ConfigError(f"--points {text}: write U,V, such as 320,240") from None
-        if not (0 <= u <= width - 1 and 0 <= v <= height - 1):
-            raise ConfigError(f"--points {text}: lies outside the picture of {width}x{height}")
-        found.append((u, v))
-    return np.array(found, np.float32)
 
 
 def _rows(index: int, time_s: float, tracked: Tracked, lifted: Lifted) -> Iterator[str]:

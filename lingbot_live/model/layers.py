@@ -107,12 +107,16 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
         """(B, N, C) to (B, N, C); ``keys`` (B, 1, 1, N) bool tells which tokens may be seen."""
-        qkv = self.qkv(x)  # (B, N, 3C)
-        qkv = qkv.unflatten(-1, (3, self.heads, HEAD_WIDTH))  # (B, N, 3, H, 64)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, N, 64)
+        q, k, v = self.parts(x)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)  # (B, H, N, 64)
         out: Tensor = self.proj(x.transpose(1, 2).flatten(2))  # (B, N, C)
         return out
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of (B, N, C), each (B, H, N, 64)."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, HEAD_WIDTH))  # (B, N, 3, H, 64)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        return q, k, v
 
 
 class Mlp(nn.Module):

@@ -33,14 +33,19 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         WriteError: it could not be written.
     """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """As `write_text`, of bytes."""
     path = path.expanduser()
     with writing(path, kept="what stood there is as it was"):
         if path.exists() and not path.is_file():  # such as /dev/stdout
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(data)
             return
         target = path.resolve()  # a link stays one
         with scratch_folder(target) as work:
-            (work / target.name).write_text(text, encoding="utf-8")
+            (work / target.name).write_bytes(data)
             (work / target.name).replace(target)
 
 

@@ -67,6 +67,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Take out what hangs between the sides of a depth edge",
         checkable=True,
     ),
+    ActionInfo(
+        "attention",
+        "Attention",
+        "Y",
+        "Click the refined picture: which colours LingBot-Depth looked at for its depth there",
+        checkable=True,
+    ),
     ActionInfo("record", "Record", "R", "Record the session, or end that"),
     ActionInfo("pause_recording", "Pause recording", "P", "Pause the recording"),
     ActionInfo(
@@ -154,7 +161,7 @@ MENUS: dict[str, tuple[str, ...]] = {
         "slower", "faster", "loop", "-",
         "range_start", "range_end", "range_marks", "range_clear"),
     "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw", "-",
-        "steady", "no_flying"),
+        "steady", "no_flying", "-", "attention"),
     "&View": (
         "layout_all", "layout_images", "layout_cloud", "layout_refined",
         "own_layout", "keep_layout", "reset_layout", "-",
