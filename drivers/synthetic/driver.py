@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from drivers.synthetic.loop import SIGMA_FINE, Pose, Sweep, cache_root, pose_index
+from drivers.synthetic.loop import SIGMA_FINE, Pose, Still, Sweep, cache_root, pose_index
 from drivers.synthetic.sensors import FINE_M, SENSORS, Sensor
 from lingbot_live.cameras.base import Camera, CameraInfo, Capture, Driver, StreamProfile
 from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
@@ -47,12 +47,13 @@ from lingbot_live.system.worker import Worker
 _SIZE = (640, 480)
 _OTHERS = ((1280, 720), (320, 240))  # offered; any other size works as well
 _FPS = 30.0
+_TABLE = "table"  # a stereo camera that stands still above a table; the seed says what is on it
 _LEAST, _MOST = (64, 48), (1920, 1080)
 _FOCAL = 520 / 640  # in picture widths: 63 degrees across
 
 
 class SyntheticDriver(Driver):
-    """Finds the three simulated cameras, everywhere."""
+    """Finds the three simulated cameras, everywhere; a fourth, ``table``, by its name alone."""
 
     scheme = "synthetic"
     title = "Synthetic camera"
@@ -62,15 +63,16 @@ class SyntheticDriver(Driver):
         return [self._info(target) for target in SENSORS]
 
     def find(self, target: str) -> CameraInfo:
-        """Return one of ``stereo``, ``tof``, ``structured``.
+        """Return one of ``stereo``, ``tof``, ``structured``, or ``table``: see `_TABLE`.
 
         Raises:
             CameraNotFoundError: it is called otherwise.
         """
-        if target not in SENSORS:
+        known = [*SENSORS, _TABLE]
+        if target not in known:
             raise CameraNotFoundError(
-                f"synthetic:{target}: there is no such camera.{did_you_mean(target, SENSORS)} "
-                f"Use one of {', '.join(f'synthetic:{name}' for name in SENSORS)}"
+                f"synthetic:{target}: there is no such camera.{did_you_mean(target, known)} "
+                f"Use one of {', '.join(f'synthetic:{name}' for name in known)}"
             )
         return self._info(target)
 
@@ -93,7 +95,8 @@ class SyntheticDriver(Driver):
         profiles = tuple(
             StreamProfile(s, *size, _FPS) for s in ("color", "depth") for size in (_SIZE, *_OTHERS)
         )
-        name = f"Synthetic {SENSORS[target].title} {size}"
+        what = SENSORS[target].title if target in SENSORS else "stereo above a table"
+        name = f"Synthetic {what} {size}"
         return CameraInfo(self.scheme, target, name, is_simulated=True, profiles=profiles)
 
 
@@ -112,7 +115,7 @@ class SyntheticCamera(Camera):
 
     def __init__(self, info: CameraInfo, config: CameraConfig, intrinsics: Intrinsics) -> None:
         super().__init__(info, config)
-        self._sensor: Sensor = SENSORS[info.target]
+        self._sensor: Sensor = SENSORS["stereo" if info.target == _TABLE else info.target]
         self._calibration = Calibration(intrinsics, baseline_m=self._sensor.baseline_m)
         self._fps = config.fps or _FPS
         self._pacer: Pacer | None = None
@@ -127,7 +130,11 @@ class SyntheticCamera(Camera):
         self._noise = _noise(self._sensor, color, seed)
         self._table = self._sensor.raw_table()
         self._pacer = Pacer(self._fps) if self.config.realtime else None
-        self._sweep = Sweep(self._sensor, color, seed, self._cache_folder())
+        self._sweep = (
+            Still(self._sensor, color, seed)
+            if self.info.target == _TABLE
+            else Sweep(self._sensor, color, seed, self._cache_folder())
+        )
         name = f"render {self.info.address}"
         # A stream in real time waits for no pose, and a real camera would need no processor.
         yields = self.config.realtime

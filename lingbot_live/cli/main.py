@@ -21,6 +21,8 @@ from lingbot_live.cli import (
     devices,
     doctor,
     export,
+    grasps,
+    hand_eye,
     models,
     refine,
     session,
@@ -182,6 +184,8 @@ app.command()(devices.snapshot)
 app.command()(refine.refine)
 app.command()(track.track)
 app.command()(attention.attention)
+app.command()(grasps.grasps)
+app.command("hand-eye")(hand_eye.hand_eye)
 app.command()(session.record)
 app.command()(session.info)
 app.command()(session.repair)
