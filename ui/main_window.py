@@ -21,6 +21,7 @@ from ui.controllers.attention import AttentionControl
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.cloud_saving import CloudSaving
 from ui.controllers.devices import Devices
+from ui.controllers.grasping import Grasping
 from ui.controllers.losses import Losses
 from ui.controllers.opening import Opening, dropped_paths
 from ui.controllers.publishing import Publishing
@@ -125,6 +126,7 @@ class MainWindow(QMainWindow):
         self.devices = Devices(desk, parent=self)
         self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
         self.rigging = Rigging(desk, rows, self.cloud)
+        self.grasping = Grasping(stage, desk, self.cloud_feeds, self.cloud, actions)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
         self.demo = Demo(
             self, actions, rows, self.compare, self.scale, self.layouts, self.cloud.bars
@@ -208,7 +210,7 @@ class MainWindow(QMainWindow):
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs, self.scenes, self.publishing,
-            self.help, self.cloud_saving, self.tuning, self.attention,
+            self.help, self.cloud_saving, self.tuning, self.attention, self.grasping,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}

@@ -23,7 +23,7 @@ from lingbot_live.frame import Matrix
 from lingbot_live.quality.ruler import Box, plane_through
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
 from ui.cloud.points import Cloud, Scene, pick, within
-from ui.cloud.scene import Home, Layer, ViewSettings
+from ui.cloud.scene import Home, Layer, Line, ViewSettings
 
 _DRAFT_ABOVE_MS = 40.0  # where a full picture takes longer, drafts have fewer points
 _LIVE_ABOVE_MS = 100.0  # where it takes even longer, so have the pictures of a stream
@@ -45,6 +45,7 @@ class CloudWindow:
         if not self._window.create_window(width=width, height=height, visible=False):
             raise LingbotLiveError("Open3D could not open an OpenGL context; check the GPU driver")
         self._geometries: dict[int, Any] = {}  # by slot
+        self._lines: Any = None
         control = self._window.get_view_control()
         control.set_constant_z_near(_NEAR_M)
         control.set_constant_z_far(_FAR_M)
@@ -72,6 +73,22 @@ class CloudWindow:
         cloud = self._geometries.pop(slot, None)
         if cloud is not None:
             self._window.remove_geometry(cloud, reset_bounding_box=False)
+
+    def set_lines(self, lines: tuple[Line, ...]) -> None:
+        """Show these lines and no others."""
+        if self._lines is not None:
+            self._window.remove_geometry(self._lines, reset_bounding_box=False)
+            self._lines = None
+        if lines:
+            ends = np.array([end for first, last, _ in lines for end in (first, last)], np.float64)
+            colors = np.array([rgb for _, _, rgb in lines], np.float64) / 255
+            pairs = np.arange(len(ends), dtype=np.int32).reshape(-1, 2)
+            vectors = self._o3d.utility
+            self._lines = self._o3d.geometry.LineSet(
+                vectors.Vector3dVector(ends), vectors.Vector2iVector(pairs)
+            )
+            self._lines.colors = vectors.Vector3dVector(colors)
+            self._window.add_geometry(self._lines, reset_bounding_box=False)
 
     def capture(self, view: ViewSettings, extrinsic: Matrix, point_size_px: float) -> Matrix:
         """Return the picture, (H, W, 3) float in 0 to 1."""
@@ -107,6 +124,7 @@ class CloudRenderer:
         self._parts: dict[int, _Part] = {}  # by slot
         self._home, self._home_key = Home(), object()
         self._full_ms, self._full_points = 0.0, 0
+        self._lines: tuple[Line, ...] = ()
 
     def render(self, job: Job) -> Picture:
         """Draw the job's picture into the shared memory."""
@@ -117,6 +135,9 @@ class CloudRenderer:
         stride = self._stride(view, is_live=bool(job.frames))
         for slot, part in self._parts.items():
             self._update(window, slot, part, view, stride)
+        if view.lines != self._lines:
+            self._lines = view.lines
+            window.set_lines(view.lines)
         self._update_home(view)
         extrinsic = self._home.extrinsic(view.orbit)
         # A thinned draft keeps its surfaces closed by larger points.
@@ -141,6 +162,7 @@ class CloudRenderer:
             self.close()
         if self._window is None:
             self._window = CloudWindow(view.width, view.height)
+            self._lines = ()
             for part in self._parts.values():
                 part.key = None
         return self._window

@@ -18,6 +18,7 @@ from lingbot_live.frame import Extrinsics, Matrix
 from lingbot_live.quality.ruler import Box, Vector
 
 Rgb = tuple[int, int, int]
+Line = tuple[Vector, Vector, Rgb]  # from, to, metres in the common axes; its colour
 
 FOV_Y_DEG = 45.0
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 960  # of a picture; software OpenGL is too slow for more
@@ -113,6 +114,7 @@ class ViewSettings:
     background_rgb: Rgb = (22, 24, 28)
     layers: tuple[Layer, ...] = (Layer(),)  # one per slot; cameras beyond them are not shown
     box: Box | None = None  # what lies outside is not shown
+    lines: tuple[Line, ...] = ()  # drawn among the points
 
     def __post_init__(self) -> None:
         if not (0 < self.width <= MAX_WIDTH_PX and 0 < self.height <= MAX_HEIGHT_PX):

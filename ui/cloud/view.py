@@ -29,7 +29,7 @@ from ui.cloud.chips import CameraChips
 from ui.cloud.link import CloudProcess, CloudState, CloudStatus
 from ui.cloud.marks import Viewpoint
 from ui.cloud.memory import Answer, Ask
-from ui.cloud.scene import Coloring, Layer, Orbit, ViewSettings, Which
+from ui.cloud.scene import Coloring, Layer, Line, Orbit, ViewSettings, Which
 from ui.cloud.tools import CloudTools
 from ui.shell import theme
 from ui.shell.actions import Command
@@ -98,6 +98,10 @@ class CloudView(QFrame):
     def set_box(self, box: Box | None) -> None:
         """Show only what lies inside, or everything."""
         self._change(replace(self._view, box=box))
+
+    def set_lines(self, lines: tuple[Line, ...]) -> None:
+        """Draw these among the points, and no others."""
+        self._change(replace(self._view, lines=lines))
 
     def suit(self, cameras: int) -> None:
         """Choose what suits one camera or several; the user may choose otherwise afterwards.
