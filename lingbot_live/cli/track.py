@@ -147,8 +147,9 @@ def _moments(
         else:
             tracked = tracker.follow(frame.color, refined.depth_m)
         time_s = (frame.device_timestamp_us - start_us) / 1e6
-        lifted = lifter.lift(tracked, refined.depth_m, trust_map(refined), time_s)
-        yield Moment(refined, time_s, tracked, lifted)
+        trust = trust_map(refined)
+        lifted = lifter.lift(tracked, refined.depth_m, trust, time_s)
+        yield Moment(refined, time_s, tracked, lifted, trust)
 
 
 def _all(count: int) -> npt.NDArray[np.bool_]:

@@ -14,11 +14,12 @@ from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import ConfigError, ExportError
 from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.perception.tracks import Lifted, Tracked
+from lingbot_live.perception.trust import TrustMap
 from lingbot_live.recording.encode import optical_frame
 from lingbot_live.recording.format import Role, slug
 from lingbot_live.recording.mcap.cdr import encode_points
 from lingbot_live.recording.rerun_log import RerunLog, imported
-from lingbot_live.recording.results import Results
+from lingbot_live.recording.results import Results, trust_message
 from lingbot_live.system.outputs import MARK
 from lingbot_live.system.writing import write_bytes, write_text
 
@@ -34,6 +35,7 @@ class Moment:
     time_s: float  # since the first
     tracked: Tracked
     lifted: Lifted
+    trust: TrustMap  # (H, W) of its refined depth
 
     @property
     def speed_m_s(self) -> Any:
@@ -128,7 +130,8 @@ class SessionTracks(TrackFile):
         columns["u"], columns["v"] = moment.tracked.pixels.T
         columns["visible"] = moment.tracked.visible.astype(np.float32)
         columns["trust"], columns["speed"] = moment.lifted.trust, moment.speed_m_s
-        self._results.add(moment.refined, [(Role.TRACKS, encode_points(header, columns))])
+        points = (Role.TRACKS, encode_points(header, columns))
+        self._results.add(moment.refined, [points, trust_message(header, moment.trust)])
         if not self._count:
             self._results.mark(f"tracking of {len(places)} points begins")
         self._count += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import time
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -170,6 +171,24 @@ def test_the_command_writes_arrays_and_a_session(tmp_path):
         assert len(recording) == 3
         texts = [event.text for event in recording.events if event.kind == "marker"]
     assert texts == ["tracking of 2 points begins", "tracking ends"]
+    trust = trust_in(outputs[1])
+    assert trust.shape == (480, 640)
+    assert abs(trust[300, 320] / 255 - float(rows[-2]["trust"])) < 0.005
+
+
+def trust_in(session):
+    """The last trust picture of a session, (H, W) uint8."""
+    from mcap.reader import make_reader
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    with session.open("rb") as file:
+        *_, image = (
+            store.deserialize_cdr(message.data, schema.name)
+            for schema, channel, message in make_reader(file).iter_messages()
+            if channel.topic.endswith("/refined/trust/compressed")
+        )
+    return cv2.imdecode(image.data, cv2.IMREAD_UNCHANGED)
 
 
 def test_the_command_writes_a_rerun_recording(tmp_path):
