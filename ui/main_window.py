@@ -17,13 +17,12 @@ from PySide6.QtWidgets import (
 
 from lingbot_live import __version__
 from ui.cloud.view import CloudView, cloud_commands
-from ui.controllers.attention import AttentionControl
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.cloud_saving import CloudSaving
 from ui.controllers.devices import Devices
-from ui.controllers.grasping import Grasping
 from ui.controllers.losses import Losses
 from ui.controllers.opening import Opening, dropped_paths
+from ui.controllers.perceiving import Perceiving
 from ui.controllers.publishing import Publishing
 from ui.controllers.recent import Recent
 from ui.controllers.recording import RecordControl
@@ -96,13 +95,11 @@ class MainWindow(QMainWindow):
         self.notice = Notice()  # of the refiner
         self.rows = Rows(self.stage, self.desk, self.link)
         self.scale = DepthScale()
-        self.attention = AttentionControl(self.stage, self.desk, self.rows, self.actions_)
         column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
         column.addWidget(self.message)
-        column.addWidget(self.attention.bar)
         column.addWidget(self.rows.splitter, 1)
         column.addWidget(self.scale)
 
@@ -126,7 +123,8 @@ class MainWindow(QMainWindow):
         self.devices = Devices(desk, parent=self)
         self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
         self.rigging = Rigging(desk, rows, self.cloud)
-        self.grasping = Grasping(stage, desk, self.cloud_feeds, self.cloud, actions)
+        self.perceiving = Perceiving(stage, desk, rows, self.cloud_feeds, self.cloud, actions)
+        self.perceiving.place_bars(self.centralWidget().layout(), 2)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
         self.demo = Demo(
             self, actions, rows, self.compare, self.scale, self.layouts, self.cloud.bars
@@ -210,7 +208,7 @@ class MainWindow(QMainWindow):
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs, self.scenes, self.publishing,
-            self.help, self.cloud_saving, self.tuning, self.attention, self.grasping,
+            self.help, self.cloud_saving, self.tuning, self.perceiving,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}

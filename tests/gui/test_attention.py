@@ -47,7 +47,7 @@ def overlaid(window):
 def test_only_with_a_network(window):
     use(window, RefinerConfig("none"))
     window.actions_["attention"].trigger()
-    assert not window.attention.is_on
+    assert not window.perceiving.attention.is_on
     assert not window.actions_["attention"].isChecked()
     assert "LingBot-Depth" in window.desk.news.text
     click(window, 0.5, 0.5)
@@ -58,7 +58,7 @@ def test_a_click_lays_attention_over_the_colour(window, checkpoint):
     use(window, RefinerConfig("lingbot", str(checkpoint), tokens=48, device="cpu"))
     before = overlaid(window)
     window.actions_["attention"].trigger()
-    bar = window.attention.bar
+    bar = window.perceiving.attention.bar
     assert bar.isVisibleTo(window)
     click(window, 0.4, 0.6)
     wait_for(lambda: bar.words.text().startswith("Token"))
@@ -82,5 +82,5 @@ def test_another_refiner_says_that_it_has_none(window, checkpoint):
     window.actions_["attention"].trigger()
     use(window, RefinerConfig("none"))
     click(window, 0.4, 0.6)
-    wait_for(lambda: "has no attention" in window.attention.bar.words.text())
+    wait_for(lambda: "has no attention" in window.perceiving.attention.bar.words.text())
     assert not window.panels[0].color.above

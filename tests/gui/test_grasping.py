@@ -41,8 +41,8 @@ def table(window):
 
 def test_grasps_of_the_selected_camera_come_into_the_3d_view(table):
     table.actions_["grasps"].trigger()
-    wait_for(lambda: table.grasping.scene is not None, 30)
-    assert len(table.grasping.scene.things) >= 8
+    wait_for(lambda: table.perceiving.grasping.scene is not None, 30)
+    assert len(table.perceiving.grasping.scene.things) >= 8
     lines = table.cloud.view.lines
     assert len(lines) > 12 * 8
     assert np.isfinite([end for first, last, _ in lines for end in (first, last)]).all()
@@ -53,9 +53,9 @@ def test_grasps_of_the_selected_camera_come_into_the_3d_view(table):
 def test_without_a_table_it_says_so_once(window):
     window.stage.refiner = RefinerConfig("none")
     window.actions_["grasps"].trigger()
-    window.grasping._tell("grasps: no plane is seen")
+    window.perceiving.grasping._tell("grasps: no plane is seen")
     assert "no plane" in window.desk.news.text
     window.desk.news.clear()
-    window.grasping._tell("grasps: no plane is seen")
+    window.perceiving.grasping._tell("grasps: no plane is seen")
     assert window.desk.news.text == ""
     window.actions_["grasps"].trigger()

@@ -57,6 +57,7 @@ class CloudView(QFrame):
         self.process = process or CloudProcess()
         self._view = ViewSettings(background_rgb=_rgb(theme.current().view))
         self._seen = CloudStatus()
+        self._lines: dict[str, tuple[Line, ...]] = {}
         self._has_frame = False
         self.canvas = CloudCanvas()
         self.notice = Notice()
@@ -99,9 +100,11 @@ class CloudView(QFrame):
         """Show only what lies inside, or everything."""
         self._change(replace(self._view, box=box))
 
-    def set_lines(self, lines: tuple[Line, ...]) -> None:
-        """Draw these among the points, and no others."""
-        self._change(replace(self._view, lines=lines))
+    def set_lines(self, of: str, lines: tuple[Line, ...]) -> None:
+        """Draw these among the points, in place of those of the same name."""
+        self._lines[of] = lines
+        every = tuple(line for name in sorted(self._lines) for line in self._lines[name])
+        self._change(replace(self._view, lines=every))
 
     def suit(self, cameras: int) -> None:
         """Choose what suits one camera or several; the user may choose otherwise afterwards.

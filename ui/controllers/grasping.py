@@ -84,7 +84,8 @@ class Grasping(QObject):
     def _show(self, found: _Found) -> None:
         if self.is_on:
             self.scene, self._said = found.scene, ""
-            self._cloud.set_lines(_lines(found.scene, self._feeds.pose(found.view), self._settings))
+            lines = _lines(found.scene, self._feeds.pose(found.view), self._settings)
+            self._cloud.set_lines("grasps", lines)
 
     def _tell(self, why: str) -> None:
         """Say once why there is nothing."""
@@ -95,7 +96,7 @@ class Grasping(QObject):
 
     def _clear(self) -> None:
         self.scene = None
-        self._cloud.set_lines(())
+        self._cloud.set_lines("grasps", ())
 
 
 def _lines(scene: GraspScene, pose: Extrinsics | None, settings: GraspSettings) -> tuple[Line, ...]:

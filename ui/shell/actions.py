@@ -116,6 +116,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("crop", "Crop box", "Shift+B", "Hide what lies outside"),
     ActionInfo("end_measuring", "End measuring", "Esc", "Show everything again"),
     ActionInfo(
+        "follow",
+        "Follow points",
+        "V",
+        "Click points in the colour picture: trails, speed, distance",
+        checkable=True,
+    ),
+    ActionInfo(
         "grasps",
         "Grasps",
         "G",
@@ -178,7 +185,7 @@ MENUS: dict[str, tuple[str, ...]] = {
         "fit", "near_less", "near_more", "-", "full_screen", "theme",
     ),
     "&3D": ("point", "length", "plane", "crop", "end_measuring", "-",
-        "grasps", "-",
+        "follow", "grasps", "-",
         "reset_view", "auto_orbit", "-",
         "calibrate", "load_rig", "save_rig", "forget_rig"),
     "&Help": ("docs", "keys", "palette", "-", "doctor", "log", "-", "about"),
