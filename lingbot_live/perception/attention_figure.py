@@ -13,7 +13,7 @@ from lingbot_live.frame import ColorImage, RefinedFrame
 from lingbot_live.refiners.attended import Weights, overlay
 
 _WIDTH, _BAR, _GAP = 480, 26, 6  # pixels: of a picture, of its caption, between two
-_ACROSS = 4  # pictures of a row
+_ACROSS = 5  # pictures of a row
 _INK, _PAPER = (30, 32, 36), (255, 255, 255)
 _STARS = ((255, 214, 10), (64, 196, 255), (255, 105, 180), (124, 252, 0), (255, 140, 0))
 
@@ -29,7 +29,8 @@ def figure(refined: RefinedFrame, pixels: Weights, weights: Weights) -> bytes:
     Raises:
         WriteError: it is too large to be coded.
     """
-    frame, scale = refined.frame, auto_range(refined.depth_m)
+    frame = refined.frame
+    scale = auto_range(np.concatenate([frame.depth_m, refined.depth_m]))
     masked, filled = (colorize(depth_m, scale) for depth_m in (frame.depth_m, refined.depth_m))
     parts = [("Colour and queries", frame.color), ("Measured depth", masked)]
     parts = [(text, _with_stars(picture, pixels, range(len(pixels)))) for text, picture in parts]

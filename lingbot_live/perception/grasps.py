@@ -24,8 +24,9 @@ from lingbot_live.perception.support import UP, Floats, Labels, Support, find_su
 _TILTS_DEG = (0, -30, 30, -60, 60, -80, 80)  # of the approach, about the line between the fingers
 _MOST_PAIRS = 24  # of a thing, taken on to the checks
 _FLOOR_M = 0.002  # between gripper and plane
-_TOUCHES = 2  # points in a finger that may be noise
-_BATCH = 12  # grasps checked at once
+_STRIDE = 4  # of the pixels that a gripper must not meet
+_TOUCHES = 1  # points in a finger that may be noise
+_BATCH, _MOST_TRIED = 12, 96  # grasps checked at once; of a thing
 _AROUND_M = 0.16  # of points that a gripper could meet
 _APART_M, _APART_COS, _ALIKE = 0.012, 0.94, 0.9  # nearer and more alike is the same grasp
 _LEAST_ACROSS = 0.2  # sine between the contacts' line and the plane's normal
@@ -176,8 +177,8 @@ def _thing(label: int, points_m: Floats, eye_m: Floats, support: Support) -> Thi
 
 
 def _obstacles(depth_m: DepthMap, local_m: npt.NDArray[np.float32], support: Support) -> Floats:
-    """Return measured points above the plane, every third of a row and column, (N, 3)."""
-    thin = local_m[::3, ::3][depth_m[::3, ::3] > 0]
+    """Return some measured points above the plane, (N, 3)."""
+    thin = local_m[::_STRIDE, ::_STRIDE][depth_m[::_STRIDE, ::_STRIDE] > 0]
     least_m = max(3 * support.noise_m, 0.006)
     near = (thin[:, 2] > least_m) & (thin[:, 2] < 0.6)
     return thin[near].astype(np.float64)
@@ -294,8 +295,8 @@ def _approaches(pairs: _Pairs, chosen: list[int], value: Floats, gripper: Grippe
     lowest = (T[..., 2, :3] @ corners.T).min(-1) + T[..., 2, 3]
     score = value[chosen][:, None] + _OF_DOWN * np.maximum(-z[..., 2], 0)
     possible = (lowest > _FLOOR_M) & (across > _LEAST_ACROSS)
-    places = [(int(i), int(j)) for i, j in np.argwhere(possible)]
-    places.sort(key=lambda place: -score[place])
+    places = np.argwhere(possible)
+    places = places[np.argsort(-score[possible], kind="stable")][:_MOST_TRIED].tolist()
     opened = gripper.opening_m
     return [
         Grasp(-1, T[i, j], float(width[i]), opened, np.stack([first[i], second[i]]), score[i, j])

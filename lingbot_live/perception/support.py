@@ -44,8 +44,8 @@ class Support:
 
     def to_plane(self, points_m: Points) -> npt.NDArray[np.float32]:
         """Return points (..., 3) of the camera in the plane's axes; z is the height above it."""
-        T = np.linalg.inv(self.T_camera_plane)
-        return np.asarray(points_m @ T[:3, :3].T + T[:3, 3], np.float32)
+        T = np.linalg.inv(self.T_camera_plane).astype(np.float32)
+        return np.asarray(points_m.astype(np.float32) @ T[:3, :3].T + T[:3, 3], np.float32)
 
     def to_camera(self, points_m: Points) -> Floats:
         """Return points (..., 3) of the plane in the camera's axes."""
