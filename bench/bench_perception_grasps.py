@@ -87,7 +87,7 @@ def run(scenes: int = SCENES) -> list[Row]:
 
 
 def rows(raw: Tally, refined: Tally) -> list[Row]:
-    hard = {"glass cup", "steel ball"}
+    hard = {body.kind for body in Tabletop(0).bodies if not body.is_opaque}
     opaque = set(refined.there) - hard
     kinds = [("opaque things", opaque), ("glass and steel", hard)]
     kinds += [(kind, {kind}) for kind in sorted(refined.there)]
