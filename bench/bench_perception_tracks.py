@@ -13,12 +13,12 @@ from drivers.synthetic.loop import SIGMA_FINE, Pose, Sweep, cache_root
 from drivers.synthetic.sensors import SENSORS
 from drivers.synthetic.truth import TrueTracks
 from lingbot_live.config import RefinerConfig
-from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
+from lingbot_live.frame import Calibration, Frame, RefinedFrame, RefinerInfo
 from lingbot_live.perception.tracks import Lifter, LucasKanade, Tracked
 from lingbot_live.perception.trust import trust_map
 from lingbot_live.refiners.guided import create_guided
 
-ROOM = Intrinsics(640, 480, 520.0, 520.0, 319.5, 239.5)
+ROOM = mover.K  # the same lens
 CORNERS, NEAR_PX, NEAR_SHARE = 100, 2.0, 0.05
 Row = tuple[str, float, str, float]
 

@@ -20,7 +20,6 @@ class TrueScene:
         self.tabletop = tabletop
         meshes = [table(), *(body.mesh for body in tabletop.bodies)]
         self._scene = scene_of(meshes)
-        self._meshes = meshes
 
     def holds(self, grasp: Grasp, gripper: Gripper) -> int | None:
         """Return which body (its place in the list) a grasp holds by force closure, or None.

@@ -95,7 +95,7 @@ class MainWindow(QMainWindow):
         self.notice = Notice()  # of the refiner
         self.rows = Rows(self.stage, self.desk, self.link)
         self.scale = DepthScale()
-        column = QVBoxLayout(center)
+        column = self.column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
@@ -124,7 +124,7 @@ class MainWindow(QMainWindow):
         self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
         self.rigging = Rigging(desk, rows, self.cloud)
         self.perceiving = Perceiving(stage, desk, rows, self.cloud_feeds, self.cloud, actions)
-        self.perceiving.place_bars(self.centralWidget().layout(), 2)
+        self.perceiving.place_bars(self.column, 2)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
         self.demo = Demo(
             self, actions, rows, self.compare, self.scale, self.layouts, self.cloud.bars

@@ -275,6 +275,7 @@ def _thing(scene: GraspScene, number: int, thing: Thing, axes: _Axes) -> dict[st
     ]
     return {
         "shape": thing.body.kind.value,
+        "fit_mm": round(1000 * thing.body.fit_m, 2),
         "pixels": thing.pixels,
         "box": {
             **_pose_data(thing.T_camera_thing, axes),

@@ -83,8 +83,9 @@ class FileTracker(Tracker):
 def _script(path: Path) -> Any:
     import torch
 
+    load: Any = torch.jit.load  # it has no types
     try:
-        network = torch.jit.load(str(path), map_location="cpu").eval()
+        network = load(str(path), map_location="cpu").eval()
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"--tracker {path}: it is no TorchScript file; write one by torch.jit.save"

@@ -76,6 +76,6 @@ def _lines(
 
 
 def _tint(label: int) -> tuple[int, int, int]:
-    hue = np.uint8([[[(label * 67) % 180, 200, 255]]])
+    hue = np.array([[[(label * 67) % 180, 200, 255]]], np.uint8)
     red, green, blue = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
     return red, green, blue

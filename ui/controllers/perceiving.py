@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QBoxLayout, QLayout
+from PySide6.QtWidgets import QBoxLayout
 
 from ui.cloud.view import CloudView
 from ui.controllers.attention import AttentionControl
@@ -36,8 +36,7 @@ class Perceiving:
         parts = (self.attention, self.grasping, self.tracking)
         return {key: do for part in parts for key, do in part.commands().items()}
 
-    def place_bars(self, column: QLayout | None, place: int) -> None:
+    def place_bars(self, column: QBoxLayout, place: int) -> None:
         """Insert the bars into a column, hidden until they are needed."""
-        if isinstance(column, QBoxLayout):
-            column.insertWidget(place, self.attention.bar)
-            column.insertWidget(place + 1, self.tracking.bar)
+        column.insertWidget(place, self.attention.bar)
+        column.insertWidget(place + 1, self.tracking.bar)

@@ -229,8 +229,8 @@ class Tracking(QObject):
         self.trails.add(step)
         view = step.panel.color
         steps = list(self.trails.steps)
-        height, width = step.panel.color.image_size[::-1] if view.image_size else (1, 1)
-        view.above[_KEY] = lambda painter: _paint(painter, view, steps, (width, height))
+        size = view.image_size or (1, 1)
+        view.above[_KEY] = lambda painter: _paint(painter, view, steps, size)
         view.update()
         self._cloud.set_lines(_KEY, _lines(steps, self._feeds.pose(step.panel.view)))
         self.bar.show_trails(self.trails)
@@ -245,8 +245,8 @@ def _plots() -> Any:
 def _followed(item: object) -> Step:
     if not (isinstance(item, tuple) and isinstance(item[0], _Follower)):
         raise ConfigError(f"tracks: {item!r} is no frame")
-    follower, refined = item
-    return follower.follow(refined)
+    follower: _Follower = item[0]
+    return follower.follow(item[1])
 
 
 def _color(point: int) -> Rgb:
