@@ -16,9 +16,11 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_SLICE_M = 0.008  # of a turned body's outline
+_SLICE_M, _LEAST_SLICES = 0.008, 3  # of a turned body's outline
+_LEAST_LID, _RIM_PERCENT = 6, 88  # points of a top; of a full disc 94 % of its radius
+_FOOT_M = 0.004  # lower is the plane's own noise
 _ROUNDS = 4  # of least squares without what lies off
-_TRIM = 2.5  # robust standard deviations
+_TRIM, _LEAST_TRIM_M = 2.5, 0.002  # robust standard deviations
 _BOX_SHARE = 1.1  # a box must fit so much better to be one
 _LOOSE_M = 0.009  # mean distance from a shape that the thing is not
 _MOST_POINTS = 350
@@ -145,7 +147,7 @@ def _turned(points_m: Floats, camera_m: Floats, top_m: float) -> tuple[Shape, fl
     center, heights, radii = found
     profile = _profile(heights, radii, top_m)
     flat = np.column_stack([np.linalg.norm(points_m[:, :2] - center, axis=1), points_m[:, 2]])
-    capped = np.concatenate([profile, _cap(profile)])
+    capped = np.concatenate([profile, _cap(profile[-1, 0], top_m)])
     off = np.sqrt(((flat[:, None] - capped[None]) ** 2).sum(-1).min(1))
     return _swept(center, profile), float(np.mean(np.minimum(off, 0.03)))
 
@@ -154,8 +156,10 @@ def _axis(points_m: Floats, top_m: float) -> tuple[Floats, Floats, Floats] | Non
     """Return the axis (2,), and the heights and radii (K,) of the outline about it."""
     count = max(2, round(top_m / _SLICE_M))
     part = np.minimum((points_m[:, 2] / top_m * count).astype(int), count - 1)
-    used = points_m[:, 2] > 0.004
-    used &= part < max(1, count - (1 if count > 3 else 0))  # the top's own disc is no circle
+    sides = points_m[:, 2] > _FOOT_M
+    if count > _LEAST_SLICES:
+        sides &= part < count - 1  # the top's own disc is no circle
+    used = sides
     center, radii = np.zeros(2), np.zeros(count)
     for _ in range(_ROUNDS):
         if np.count_nonzero(used) < 12:
@@ -171,13 +175,17 @@ def _axis(points_m: Floats, top_m: float) -> tuple[Floats, Floats, Floats] | Non
         radii = np.sqrt(np.maximum(answer[2:] + (answer[:2] ** 2).sum(), 0))
         off = np.linalg.norm(points_m[:, :2] - center, axis=1) - radii[part]
         spread = 1.4826 * float(np.median(np.abs(off[used])))
-        used = (np.abs(off) < max(_TRIM * spread, 0.002)) & (points_m[:, 2] > 0.004)
+        used = sides & (np.abs(off) < max(_TRIM * spread, _LEAST_TRIM_M))
     full = np.bincount(part[used], minlength=count) >= 6
     full &= (radii > _LEAST_RADIUS_M) & (radii < _MOST_RADIUS_M)
     if not full.any():
         return None
     heights = (np.flatnonzero(full) + 0.5) * top_m / count
-    return center, heights, radii[full]
+    lid = np.linalg.norm(points_m[part == count - 1, :2] - center, axis=1)
+    if full[-1] or len(lid) < _LEAST_LID:
+        return center, heights, radii[full]
+    rim = float(np.percentile(lid, _RIM_PERCENT))
+    return center, np.append(heights, top_m), np.append(radii[full], rim)
 
 
 def _profile(heights: Floats, radii: Floats, top_m: float) -> Floats:
@@ -189,9 +197,8 @@ def _profile(heights: Floats, radii: Floats, top_m: float) -> Floats:
     return np.column_stack([np.interp(at, heights, radii), at])
 
 
-def _cap(profile: Floats) -> Floats:
-    radius, top = profile[-1]
-    return np.column_stack([np.linspace(0, radius, 12), np.full(12, top)])
+def _cap(radius_m: float, top_m: float) -> Floats:
+    return np.column_stack([np.linspace(0, radius_m, 12), np.full(12, top_m)])
 
 
 def _swept(center: Floats, profile: Floats) -> Shape:

@@ -11,6 +11,7 @@ So the newest places come from the network alone, and errors add up once in a cl
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,9 @@ def _script(path: Path) -> Any:
 
     load: Any = torch.jit.load  # it has no types
     try:
-        network = load(str(path), map_location="cpu").eval()
+        with warnings.catch_warnings():  # PyTorch calls TorchScript old, and trackers are given so
+            warnings.simplefilter("ignore", DeprecationWarning)
+            network = load(str(path), map_location="cpu").eval()
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"--tracker {path}: it is no TorchScript file; write one by torch.jit.save"

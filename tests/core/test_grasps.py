@@ -124,8 +124,8 @@ def test_the_hidden_side_of_a_box_is_that_of_a_box():
     points, at = half_seen("box")
     body = complete(points, np.array([0.0, 0.0, 0.5]))
     assert body.kind is Kind.BOX
-    np.testing.assert_allclose(body.center_m[:2], at[:2], atol=0.004)
-    assert sorted(body.size_m[:2]) == pytest.approx([0.06, 0.08], abs=0.007)
+    np.testing.assert_allclose(body.center_m[:2], at[:2], atol=0.006)
+    assert sorted(body.size_m[:2]) == pytest.approx([0.06, 0.08], abs=0.01)
 
 
 def grasp_on(tabletop, number, *, turn_deg=0.0, shift_m=0.0, lift_m=0.0, opened_m=0.085):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+import warnings
 
 import cv2
 import numpy as np
@@ -218,6 +219,9 @@ def points_in(session):
     return cloud.data.view(np.float32).reshape(cloud.width, len(names))[:, :3]
 
 
+OLD = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
+
 class Shifted(torch.nn.Module):
     """A network that takes every point to move by 2, -1 pixels a frame."""
 
@@ -230,10 +234,13 @@ class Shifted(torch.nn.Module):
 @pytest.fixture
 def network_file(tmp_path):
     path = tmp_path / "tracker.pt"
-    torch.jit.save(torch.jit.script(Shifted()), str(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.script(Shifted()), str(path))
     return path
 
 
+@OLD
 def test_a_network_from_a_file_tracks(network_file, tmp_path):
     tracker, start = FileTracker(network_file, clip=4), np.array([[10, 20], [30, 40]], np.float32)
     picture = np.zeros((60, 80, 3), np.uint8)
@@ -256,6 +263,7 @@ class Wrong(torch.nn.Module):
         return queries, queries
 
 
+@OLD
 def test_files_that_are_no_trackers_are_said(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         FileTracker(tmp_path / "none.pt")

@@ -88,7 +88,7 @@ class CloudWindow:
                 vectors.Vector3dVector(ends), vectors.Vector2iVector(pairs)
             )
             self._lines.colors = vectors.Vector3dVector(colors)
-            self._window.add_geometry(self._lines, reset_bounding_box=False)
+            self._window.add_geometry(self._lines, reset_bounding_box=True)
 
     def capture(self, view: ViewSettings, extrinsic: Matrix, point_size_px: float) -> Matrix:
         """Return the picture, (H, W, 3) float in 0 to 1."""
