@@ -22,9 +22,10 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
 from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.export.child import ExportJob, ExportState
+from lingbot_live.export.child import ExportJob
 from lingbot_live.export.job import ExportRequest
 from lingbot_live.pipeline.session import Session
+from lingbot_live.system.job import JobState
 from ui.main_window import MainWindow
 from ui.shell.garbage import MainThreadGarbage
 from ui.shell.settings import Settings
@@ -32,7 +33,9 @@ from ui.shell.settings import Settings
 _RECORD_S = 4.0
 _MOST_S = 600.0  # for a step that must end by itself
 _LOOK_MS = 20
-_MOST_MB = 30.0  # of growth from the first minute on
+_MOST_MB = 30.0  # of growth from the first look on
+# By then a simulated camera's sweep is at its widest, and all its poses are in memory.
+_WARM_FRAMES = 1700
 _CAMERAS = ("synthetic:stereo", "synthetic:tof")
 
 
@@ -80,9 +83,12 @@ class Soak:
         self.window.recording.failed.connect(self.failures.append)
 
     def warm_up(self) -> None:
-        """Wait until every camera has brought refined depth."""
+        """Wait until every camera has brought refined depth, and all that cameras keep is there."""
         self._until(lambda: self._session() is not None)
-        self._until(lambda: all(feed.stats.refined > 5 for feed in self._running().feeds))
+        feeds = self._running().feeds
+        self._until(lambda: all(feed.stats.refined > 5 for feed in feeds))
+        self._until(lambda: all(feed.stats.captured > _WARM_FRAMES for feed in feeds))
+        self.turn()
 
     def turn(self) -> None:
         """Record, refine the recording, export it, remove all that."""
@@ -102,8 +108,8 @@ class Soak:
         kind = ("images", "npz", "mp4", "tum")[self.turns % 4]
         job = ExportJob(ExportRequest(str(refined), kind, self._folder / "out"))
         job.start()
-        self._until(lambda: job.state is not ExportState.RUNNING)
-        if refining.returncode or job.state is not ExportState.DONE:
+        self._until(lambda: job.state is not JobState.RUNNING)
+        if refining.returncode or job.state is not JobState.DONE:
             self.failures.append(f"refine ended with {refining.returncode}, export: {job.error}")
         subprocess.run(["rm", "-rf", path, refined, self._folder / "out"], check=True)
 
@@ -156,12 +162,12 @@ def soak(minutes: float, addresses: list[str]) -> int:
             work.window.close()
     for failure in work.failures:
         print(failure)
-    warm = [sample for minute, sample in samples if minute > min(1.0, minutes / 3)]
-    return int(bool(work.failures) or not warm or _grew(warm[0], warm[-1]))
+    looks = [sample for _, sample in samples]
+    return int(bool(work.failures) or not looks or _grew(looks[0], looks[-1]))
 
 
 def _print_row(turn: int, minute: float, sample: Sample) -> None:
-    if turn == 1:
+    if turn == 2:  # the first one warms up
         heads = ["turn", "minute", *(field.name.replace("_", " ") for field in fields(Sample))]
         print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     values = [getattr(sample, field.name) for field in fields(Sample)]
@@ -177,7 +183,7 @@ def _grew(first: Sample, last: Sample) -> bool:
         last.children - first.children,
         last.children_handles - first.children_handles,
     ]
-    print(f"from the first minute to the end: {megabytes:+.0f} MB; counts {counts}")
+    print(f"from the first look to the last: {megabytes:+.0f} MB; counts {counts}")
     return megabytes > _MOST_MB or any(count > 2 for count in counts)
 
 

@@ -40,6 +40,7 @@ class CameraConfig:
     hold: bool = False  # without loop: stay at the last frame, so that it can be steered back
     speed: float = 1.0  # of a recording
     start_s: float = 0.0  # where in a recording to begin
+    extras: bool = False  # infrared and depth before alignment, where the camera has them
     seed: int = 0  # of simulated cameras
     controls: tuple[tuple[str, str], ...] = ()  # ([SCHEME:]NAME, value), set after every open
 
@@ -112,6 +113,8 @@ class SessionConfig:
 
     read_timeout_s: float = 0.2  # how long one read may wait; bounds how fast stop is
     stall_after_s: float = 2.0  # without a frame for so long, a feed is shown as stalled
+    hang_open_s: float = 20.0  # in a driver's open; longer is a hang until it returns
+    hang_read_s: float = 10.0  # in its read, which is to take read_timeout_s
     reconnect_first_s: float = 0.5
     reconnect_most_s: float = 10.0
     reconnect_tries: int | None = None  # None: for ever

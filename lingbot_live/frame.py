@@ -9,7 +9,7 @@ Arrays inside a record are read-only and owned by it: drivers copy out of SDK me
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
@@ -22,10 +22,19 @@ ColorImage = npt.NDArray[np.uint8]  # (H, W, 3) RGB
 RawDepth = npt.NDArray[np.uint16]  # (H, W) sensor units, 0 = no measurement
 DepthMap = npt.NDArray[np.float32]  # (H, W) metres, 0 = invalid
 Mask = npt.NDArray[np.bool_]  # (H, W)
+ExtraPicture = npt.NDArray[np.generic]  # (H, W) uint8 or uint16, in a size of its own
 OriginMap = npt.NDArray[np.uint8]  # (H, W) of `Origin`
 Matrix = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
 
+# Pictures that a camera may hand over beside colour and depth, by name, with their titles.
+DEPTH_NATIVE = "depth_native"
+EXTRAS = {
+    "infrared": "Infrared",
+    "infrared_left": "Infrared, left",
+    "infrared_right": "Infrared, right",
+    DEPTH_NATIVE: "Depth before alignment",
+}
 _LEAST_FOCAL_PX = 10.0
 _MOST_SKEW_PX = 1e-3
 
@@ -265,6 +274,7 @@ class Frame:
     recorded: RecordedDepth | None = None  # of a frame played back from a session
     imu: tuple[ImuSample, ...] = ()  # read since the frame before; empty where there is none
     out_of_range: int = 0  # pixels of a file that are 0 because their value means no depth
+    extras: Mapping[str, ExtraPicture] = field(default_factory=dict)  # by name, see `EXTRAS`
 
     def __post_init__(self) -> None:
         _check_image(self.camera, "color", self.color, np.uint8, 3)
@@ -280,7 +290,11 @@ class Frame:
             raise CameraError(f"{self.camera}: depth scale {self.depth_scale_m} must be positive")
         if self.reference_m is not None:
             _check_image(self.camera, "reference_m", self.reference_m, np.float32, 2)
-        for array in (self.color, self.depth_raw, self.reference_m):
+        for name, picture in self.extras.items():
+            if name not in EXTRAS or picture.dtype not in (np.uint8, np.uint16):
+                raise CameraError(f"{self.camera}: no extra picture is {name}, {picture.dtype}")
+            _check_image(self.camera, name, picture, picture.dtype, 2)
+        for array in (self.color, self.depth_raw, self.reference_m, *self.extras.values()):
             if array is not None:
                 array.setflags(write=False)
 
@@ -288,6 +302,12 @@ class Frame:
     def intrinsics(self) -> Intrinsics:
         """Of the colour image and the depth aligned to it."""
         return self.calibration.color
+
+    @property
+    def nbytes(self) -> int:
+        """Of the pictures that a camera took."""
+        extras = sum(picture.nbytes for picture in self.extras.values())
+        return self.color.nbytes + self.depth_raw.nbytes + extras
 
     @property
     def depth_m(self) -> DepthMap:
@@ -327,9 +347,10 @@ class RefinedFrame:
                 f"{who}: depth is {_size(self.depth_m)}, mask {_size(self.mask)}, their frame "
                 f"{_size(self.frame.depth_raw)}"
             )
-        if not np.isfinite(self.depth_m).all():
+        least, most = self.depth_m.min(initial=0), self.depth_m.max(initial=0)
+        if not np.isfinite(least + most):  # nan is the least of any
             raise RefinerError(f"{who}: depth holds inf or nan; invalid pixels must be 0")
-        if self.depth_m.min(initial=0) < 0:
+        if least < 0:
             raise RefinerError(f"{who}: depth is below 0; invalid pixels must be 0")
         self.depth_m.setflags(write=False)
         self.mask.setflags(write=False)

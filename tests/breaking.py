@@ -21,7 +21,10 @@ import kills
 import stopping
 
 TESTS = Path(__file__).parent / "core"
-SHORT_STOPS = ("info of a chunk bomb", "doctor", "record, refiner hangs", "models download")
+SHORT_STOPS = (
+    "info of a chunk bomb", "doctor", "record, refiner hangs", "models download",
+    "record, camera stuck", "track, camera deaf-3",
+)  # fmt: skip
 PROMISED_S = 1.0  # lost by a kill
 
 
@@ -51,8 +54,10 @@ TESTED = (
     Tests("full and failing disks", "test_full_disks.py", short="statistics or rig or repair"),
     Tests("files taken away meanwhile", "test_files_taken.py", short="deleted"),
     Tests("hostile files", "test_hostile_files.py", short="pipes or pictur or wrong or json"),
+    Tests("hostile files of others", "test_hostile_readers.py", short="bags or databases or clock"),
     Tests("a stranger's modules", "test_children.py", "stranger", "stranger and (export or icp)"),
     Tests("plug-ins that misbehave", "test_failures_said.py", short="refused or stands_alone"),
+    Tests("weights that are not published", "test_weights_trusted.py"),
     Tests("any bytes as a session", "test_recording_damage.py", short="no_session or bomb"),
 )
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 import time
 from pathlib import Path
 
@@ -36,17 +38,25 @@ class FineDriver(Driver):
 
 
 class FaultyCamera(NoisyCamera):
-    """Noise for ever, but for what ``target`` says goes wrong, and after how many frames."""
+    """Noise for ever, but for what ``target`` says goes wrong, and after how many frames.
+
+    In its open: ``open`` raises, ``stuck`` hangs. In its read: ``read`` raises, ``none`` is no
+    capture, ``silent`` has none, ``hang`` hangs, ``deaf`` hangs in native code, where Python hears
+    no signal.
+    """
 
     def __init__(self, target: str, driver: str) -> None:
         super().__init__(target, count=_COUNT, period_s=0.03, size=(320, 240))
         self.info = CameraInfo(driver, target, "Faulty")
         self.fault, _, after = target.partition("-")
         self.after = int(after or 0)
+        self.returns = threading.Event()  # set: what hangs goes on
 
     def _cam_open(self) -> None:
         if self.fault == "open":
             raise KeyError("no such register")
+        if self.fault == "stuck":
+            self.returns.wait(1000)
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
         if self.fault == "silent":
@@ -55,11 +65,22 @@ class FaultyCamera(NoisyCamera):
         if self.count < _COUNT - 3 and Path(".plugins").is_dir():
             Path(".plugins", "streaming").touch()  # for tests that wait for that
         self.after -= 1
-        if self.after >= 0 or self.fault not in ("read", "none"):
+        if self.after >= 0 or self.fault not in ("read", "none", "hang", "deaf"):
             return super()._cam_read(timeout_s)
+        if self.fault == "hang":
+            self.returns.wait(1000)
+        if self.fault == "deaf":
+            hang_in_native_code()
         if self.fault == "read":
             raise ZeroDivisionError("division by zero")
         return "no capture"  # type: ignore[return-value]
+
+
+def hang_in_native_code() -> None:
+    """Wait for a lock that this thread holds, in the C library."""
+    lock = ctypes.create_string_buffer(64)
+    for _ in range(2):
+        ctypes.CDLL(None).pthread_mutex_lock(lock)
 
 
 class RaisingDriver(FineDriver):

@@ -44,6 +44,7 @@ _FORMATS = {
     "YUYV": (0, "yuyv", 16),
     "Y16": (8, "mono16", 16),
     "Z16": (28, "z16", 16),
+    "Y8": (9, "mono8", 8),
 }
 _BAG_VERSION, _DEPTH_UNIT, _PRECISION = 0, 176, 75  # property numbers
 _PRECISION_LEVELS = {1.0: 0, 0.1: 3}
@@ -85,6 +86,7 @@ class Bag:
     lost: tuple[int, ...] = ()  # numbers of pairs that the sensor lost
     imu: tuple[ImuSample, ...] = ()  # each of one sensor, in the order of their times
     imu_rate: int = 10  # the SDK's number of 1 kHz
+    with_infrared: bool = False  # left and right, of 8 bits
 
     def write(self, path: Path, pairs: Sequence[Pair]) -> Path:
         writer = Writer(path)
@@ -125,6 +127,8 @@ class Bag:
         yield "/cam/streamProfileType_2", _PROFILE, START_US, self._profile(2)
         if "depth profile" not in self.without:
             yield "/cam/streamProfileType_3", _PROFILE, START_US, self._profile(3)
+        for stream in (6, 7) if self.with_infrared else ():
+            yield f"/cam/streamProfileType_{stream}", _PROFILE, START_US, self._profile(stream)
         for sensor in (4, 5) if self.imu else ():
             profile = _inertial_profile(sensor, self.imu_rate)
             yield f"/cam/streamProfileType_{sensor}", _INERTIAL_PROFILE, START_US, profile
@@ -139,9 +143,14 @@ class Bag:
             images = (
                 (2, color_us, self.color, self.color_format, _encoded(rgb, self.color_format)),
                 (3, depth_us, self.depth, self.depth_format, raw.tobytes()),
+                *(
+                    (side, depth_us, self.depth, "Y8", infrared(raw, side).tobytes())
+                    for side in ((6, 7) if self.with_infrared else ())
+                ),
             )
             for sensor, at_us, k, form, data in images if number not in self.lost else ():
-                topic = f"/cam/sensor_{sensor}/frameType_{sensor}"
+                kind = sensor if sensor < 6 else sensor + 2
+                topic = f"/cam/sensor_{sensor}/frameType_{kind}"
                 yield at_us + _LATE_US, topic, _IMAGE, at_us, _image(k, form, data, number, at_us)
 
     def _readings(self) -> Iterable[tuple[int, str, tuple[str, str], int, bytes]]:
@@ -184,6 +193,7 @@ class Bag:
         k, form = (
             (self.color, self.color_format) if stream == 2 else (self.depth, self.depth_format)
         )
+        form = "Y8" if stream > 5 else form
         rotation, shift_mm = [0.0] * 9, [0.0] * 3
         if stream == 3 and self.pose is not None:
             rotation = [value for row in self.pose.rotation for value in row]
@@ -200,6 +210,11 @@ class Bag:
                 struct.pack("<B", 4 if any(lens) else 0),
             )
         )
+
+
+def infrared(raw: np.ndarray, side: int) -> np.ndarray:
+    """The picture of the left (6) or the right (7) imager beside a depth image."""
+    return (raw // 7 + side).astype(np.uint8)
 
 
 def _image(k: Intrinsics, form: str, data: bytes, number: int, at_us: int) -> bytes:

@@ -48,6 +48,12 @@ def color_image(i: int) -> np.ndarray:
     return color
 
 
+def infrared_image(i: int, side: int) -> np.ndarray:
+    """Infrared picture i of the left (1) or the right (2) imager."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    return ((rows + 2 * columns + 7 * i + 90 * side) % 256).astype(np.uint8)
+
+
 def encoded(color: np.ndarray, form: str) -> np.ndarray:
     """Return the bytes that a sensor of this format would send for an RGB image."""
     import cv2
@@ -83,6 +89,7 @@ class VirtualCamera:
     late_ms: Callable[[int], float] = field(default=lambda i: 0.0)  # colour behind depth
     sizes: tuple[tuple[int, int], ...] = ((WIDTH, HEIGHT),)
     with_imu: bool = False
+    with_infrared: bool = False  # left and right, at the size and rate of depth
 
     def __post_init__(self) -> None:
         self.device = rs.software_device()
@@ -106,6 +113,10 @@ class VirtualCamera:
         self._bpp = 2 if self.form == "yuyv" else 3
         self._depth_profile = self._stream(rs.stream.depth, rs.format.z16, 2, depth_k)
         self._color_profile = self._stream(rs.stream.color, form, self._bpp, color_k)
+        self._infrared_profiles = [
+            self._stream(rs.stream.infrared, rs.format.y8, 1, depth_k, side)
+            for side in ((1, 2) if self.with_infrared else ())
+        ]
         for option, value in (
             (rs.option.depth_units, self.units_m),
             (rs.option.stereo_baseline, BASELINE_MM),
@@ -120,9 +131,10 @@ class VirtualCamera:
         self._motion_profiles = self._motion_streams(pose) if self.with_imu else {}
         self.device.create_matcher(rs.matchers.default)
 
-    def _stream(self, kind: Any, form: Any, bpp: int, intrinsics: Any) -> Any:
+    def _stream(self, kind: Any, form: Any, bpp: int, intrinsics: Any, index: int = 0) -> Any:
         stream = rs.video_stream()
-        stream.type, stream.index, stream.uid = kind, 0, int(kind == rs.stream.color)
+        uid = 10 + index if index else int(kind == rs.stream.color)
+        stream.type, stream.index, stream.uid = kind, index, uid
         stream.width, stream.height, stream.fps = WIDTH, HEIGHT, self.fps
         stream.bpp, stream.fmt, stream.intrinsics = bpp, form, intrinsics
         sensor = self._color if kind == rs.stream.color else self._depth
@@ -174,6 +186,10 @@ class VirtualCamera:
         for sensor, profile, image, bpp, late_ms in (
             (self._color, self._color_profile, color, self._bpp, self.late_ms(i)),
             (self._depth, self._depth_profile, depth_image(i), 2, 0.0),
+            *(
+                (self._depth, profile, infrared_image(i, side), 1, 0.0)
+                for side, profile in enumerate(self._infrared_profiles, 1)
+            ),
         ):
             key = rs.frame_metadata_value
             sensor.set_metadata(key.frame_counter, i)
@@ -192,11 +208,11 @@ class VirtualCamera:
         recorder = rs.recorder(str(path), self.device)
         sensors = recorder.query_sensors()
         syncer = rs.syncer(2 * count + 2)
-        for sensor, profile in (
-            (self._depth, self._depth_profile),
-            (self._color, self._color_profile),
+        for sensor, profiles in (
+            (self._depth, [self._depth_profile, *self._infrared_profiles]),
+            (self._color, [self._color_profile]),
         ):
-            sensor.open(profile)
+            sensor.open(profiles)
             sensor.start(syncer)
         if self.with_imu:
             self._motion.open([*self._motion_profiles.values()])

@@ -47,8 +47,8 @@ def busy(loops: int) -> Iterator[None]:
             other.wait()
 
 
-def kill_one(folder: Path, after_s: float) -> Kill:
-    """Record into a new folder, kill after its first frames and ``after_s``, look at the file."""
+def kill_one(folder: Path, after_s: float) -> int:
+    """Record into a new folder, kill after its first frames and ``after_s``; return when (ns)."""
     folder.mkdir()
     child = subprocess.Popen([sys.executable, str(CHILD), str(folder)], stderr=subprocess.DEVNULL)
     journal = folder / "journal"
@@ -59,7 +59,7 @@ def kill_one(folder: Path, after_s: float) -> Kill:
     killed_ns = time.monotonic_ns()
     child.kill()
     child.wait()
-    return _look(folder, killed_ns)
+    return killed_ns
 
 
 def _look(folder: Path, killed_ns: int) -> Kill:
@@ -99,8 +99,10 @@ def _check_pixels(found: dict[tuple[str, int], np.ndarray]) -> None:
 def battery(folder: Path, kills: int, loops: int, seed: int = 7) -> list[Kill]:
     """Kill so many recordings, each after 0.3 to 2.5 s of frames, beside busy loops."""
     rng = random.Random(seed)
+    folders = [folder / str(number) for number in range(kills)]
     with busy(loops):
-        return [kill_one(folder / str(number), rng.uniform(0.3, 2.5)) for number in range(kills)]
+        killed_ns = [kill_one(each, rng.uniform(0.3, 2.5)) for each in folders]
+    return [_look(each, at_ns) for each, at_ns in zip(folders, killed_ns, strict=True)]
 
 
 def main() -> None:

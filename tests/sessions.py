@@ -45,9 +45,10 @@ class NoisyCamera(Camera):
         size: tuple[int, int] = (40, 30),
         seed: int = 0,
         with_imu: bool = False,
+        with_extras: bool = False,
     ) -> None:
         info = CameraInfo("noisy", name, f"Noisy {name}", serial="0042")
-        super().__init__(info, CameraConfig())
+        super().__init__(info, CameraConfig(extras=with_extras))
         self.count, self.scale_m, self.period_s = count, scale_m, period_s
         self.size = size
         self.with_imu = with_imu
@@ -72,7 +73,16 @@ class NoisyCamera(Camera):
         return Capture(
             color, depth, self.scale_m, calibration(width, height), time.monotonic_ns(),
             self.device_us, self.device_us // 33_333, Alignment.SDK, label=f"f{self.count}",
+            extras=self._extras() if self.config.extras else {},
         )  # fmt: skip
+
+    def _extras(self) -> dict[str, np.ndarray]:
+        """Infrared of 8 and of 16 bits, and depth, each in a size of its own."""
+        return {
+            "infrared_left": self.rng.integers(0, 256, (24, 32), np.uint8),
+            "infrared": self.rng.integers(0, 65536, (20, 36)).astype(np.uint16),
+            "depth_native": self.rng.integers(0, 65536, (30, 50)).astype(np.uint16),
+        }
 
     def _cam_close(self) -> None:
         pass

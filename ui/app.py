@@ -6,23 +6,22 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QIcon
+from PySide6.QtCore import QBuffer, QByteArray, QTimer
+from PySide6.QtGui import QIcon, QImageWriter
 from PySide6.QtWidgets import QApplication
 
 from lingbot_live.cameras import registry
-from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.errors import LingbotLiveError
+from lingbot_live.errors import ConfigError, WriteError
+from lingbot_live.pipeline.session import Session
 from lingbot_live.publish.place import Place
 from lingbot_live.system.outputs import MARK
 from lingbot_live.system.signals import is_echo, stop_signals
-from lingbot_live.system.writing import write_text
+from lingbot_live.system.writing import write_bytes, write_text
 from ui.main_window import MainWindow
 from ui.shell.garbage import MainThreadGarbage
 from ui.shell.settings import Settings
@@ -30,6 +29,7 @@ from ui.shell.theme import apply_theme, asset_path
 
 log = logging.getLogger(__name__)
 _SIGNAL_POLL_MS = 200
+_PATIENCE_S = 1.0  # for cameras and refiner, where a signal ends the app
 # Painting lets go of the interpreter dozens of times a picture, and each time waits up to this
 # long for a thread that computes; Python's own 5 ms add up to what people see as a stutter.
 _SWITCH_S = 0.0005
@@ -56,8 +56,8 @@ class WindowOptions:
 def run_window(options: WindowOptions) -> int:
     """Show the window until it is closed; returns the exit status.
 
-    With a duration or a number of frames it closes by itself, and the status is 2 if no camera
-    delivered anything.
+    The status is 1 if a camera had failed by then. With a duration or a number of frames the window
+    closes by itself, and the status is 2 if no camera delivered anything.
     """
     application = QApplication.instance()
     app = application if isinstance(application, QApplication) else QApplication(sys.argv[:1])
@@ -74,7 +74,7 @@ def run_window(options: WindowOptions) -> int:
     runner = _Runner(app, window, options)
     window.show()
     QTimer.singleShot(0, runner.start)
-    with _CtrlC(app, window.recording.give_up), MainThreadGarbage():
+    with _CtrlC(app, window), MainThreadGarbage():
         app.exec()
         window.close()
     return runner.finish()
@@ -88,12 +88,15 @@ class _Runner:
         self._window = window
         self._options = options
         self._error: BaseException | None = None
+        self._session: Session | None = None  # the last one, once it ended
+        window.stage.ending.connect(self._note_session)
         self._result: dict[str, object] = {}
 
     def start(self) -> None:
         window, options = self._window, self._options
         # A recording that ends can be steered back; with a number of frames, the run ends instead.
         window.stage.camera_config = replace(options.camera, hold=options.frames is None)
+        window.sensor.prepare(asked=options.camera.extras)
         window.stage.max_frames = options.frames
         refiner = options.refiner
         if not options.is_refiner_given:
@@ -122,7 +125,14 @@ class _Runner:
             write_text(options.stats, text + "\n")
         if self._error is not None:
             raise self._error
-        return 0
+        feeds = [] if self._session is None else self._session.feeds
+        failed = [feed for feed in feeds if feed.state.is_lost]
+        for feed in failed:
+            log.error("%s failed: %s", feed.name, feed.error)
+        return int(bool(failed))
+
+    def _note_session(self) -> None:
+        self._session = self._window.stage.session
 
     def _open_default(self) -> None:
         window = self._window
@@ -140,28 +150,38 @@ class _Runner:
             return
         self._result = window.stats()
         if options.screenshot is not None:
-            picture = window.grab().toImage()
-            picture.setText("Software", MARK)
-            if not picture.save(str(options.screenshot)):
-                self._error = LingbotLiveError(f"{options.screenshot}: cannot write it there")
+            self._shoot(options.screenshot)
         session = window.stage.session
         feeds = session.feeds if session is not None else []
-        if feeds and all(feed.state is CameraState.FAILED for feed in feeds):
+        if feeds and all(feed.state.is_lost for feed in feeds):
             self._error = self._error or feeds[0].error
         if options.snapshot is not None:
             window.saving.take_snapshot(options.snapshot)
         window.close()
         self._app.quit()
 
+    def _shoot(self, path: Path) -> None:
+        picture = self._window.grab().toImage()
+        picture.setText("Software", MARK)
+        data = QBuffer()
+        kind = path.suffix.removeprefix(".").upper() or "PNG"
+        if not QImageWriter(data, QByteArray(kind.encode())).write(picture):
+            self._error = ConfigError(f"{path}: no picture is written as {kind}; call it .png")
+            return
+        try:
+            write_bytes(path, bytes(data.data().data()))
+        except WriteError as error:
+            self._error = error
+
 
 class _CtrlC:
     """Makes signals close the window: Qt's loop would not return to Python by itself.
 
-    A later one gives up what a slow disk has not taken.
+    Cameras get little time to close then. A later signal gives up what a slow disk has not taken.
     """
 
-    def __init__(self, app: QApplication, give_up: Callable[[], None]) -> None:
-        self._app, self._give_up = app, give_up
+    def __init__(self, app: QApplication, window: MainWindow) -> None:
+        self._app, self._window = app, window
         self._has_quit = False
         self._timer = QTimer(interval=_SIGNAL_POLL_MS)
         self._timer.timeout.connect(lambda: None)
@@ -170,14 +190,16 @@ class _CtrlC:
     def __enter__(self) -> None:
         for name in stop_signals():
             self._before[name] = signal.signal(name, lambda *_: self._on_signal())
+        self._wakeup = signal.set_wakeup_fd(-1)  # a window that is slow to paint is not deaf
         self._timer.start()
 
     def _on_signal(self) -> None:
         if is_echo():
             return
         if self._has_quit:
-            self._give_up()
+            self._window.recording.give_up()
         self._has_quit = True
+        self._window.stage.patience_s = _PATIENCE_S
         # Not here: Python may have been anywhere, in the middle of painting too.
         QTimer.singleShot(0, self._app.quit)
 
@@ -188,6 +210,7 @@ class _CtrlC:
         trace: TracebackType | None,
     ) -> None:
         self._timer.stop()
+        signal.set_wakeup_fd(self._wakeup)
         for name, handler in self._before.items():
             signal.signal(name, handler)
 

@@ -41,9 +41,11 @@ from ui.panels.camera_bar import CameraBar
 from ui.panels.compare_view import CompareView
 from ui.panels.controls_panel import ControlsPanel
 from ui.panels.demo import Demo
-from ui.panels.layouts import Docks, Layouts, scrolled
+from ui.panels.layouts import Docks, Layouts
 from ui.panels.quality_panel import QualityPanel
 from ui.panels.record_bar import RecordBar
+from ui.panels.saved_layouts import SavedLayouts
+from ui.panels.sensor_panel import SensorPanel
 from ui.panels.timeline import Timeline
 from ui.panels.tool_row import ToolRow
 from ui.shell.actions import Actions, Command
@@ -52,8 +54,9 @@ from ui.shell.desk import Desk
 from ui.shell.files import short_name
 from ui.shell.notice import Notice
 from ui.shell.reach import make_reachable, press, wants_key
+from ui.shell.scrolling import scrolled
 from ui.shell.settings import Settings
-from ui.shell.stage import CLOSE_S, Stage
+from ui.shell.stage import Stage
 from ui.shell.status import refiner_text, status_line
 from ui.shell.view_link import ViewLink, cross_commands
 from ui.views.depth_scale import DepthScale
@@ -108,15 +111,18 @@ class MainWindow(QMainWindow):
         self.compare = CompareView(self.rows)
         self.quality = QualityPanel(self.rows, self.tasks)
         self.controls = ControlsPanel(self.stage, self.desk, self.rows)
+        self.sensor = SensorPanel(self.stage, self.desk, self.rows)
         self.docks = Docks(
             self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud),
             self._dock("Compare", "compare_dock", self.compare),
             self._dock("Quality", "quality_dock", self.quality, 392),
             self._dock("Camera settings", "controls_dock", self.controls, 340),
+            self._dock("Infrared and motion", "sensor_dock", self.sensor, 280),
         )
         self.docks.quality.hide()
-        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.docks.controls)
-        self.docks.controls.hide()
+        for dock in (self.docks.controls, self.docks.sensor):
+            self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+            dock.hide()
 
     def _build_controllers(self) -> None:
         stage, desk, actions, rows = self.stage, self.desk, self.actions_, self.rows
@@ -126,6 +132,7 @@ class MainWindow(QMainWindow):
         self.perceiving = Perceiving(stage, desk, rows, self.cloud_feeds, self.cloud, actions)
         self.perceiving.place_bars(self.column, 2)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
+        self.saved_layouts = SavedLayouts(self.layouts, desk)
         self.demo = Demo(
             self, actions, rows, self.compare, self.scale, self.layouts, self.cloud.bars
         )
@@ -148,7 +155,9 @@ class MainWindow(QMainWindow):
     def _build_bars(self) -> None:
         actions = self.actions_
         actions.bind(self._commands())
-        files = actions.fill(self.menuBar())["&File"]
+        menus = actions.fill(self.menuBar())
+        files = menus["&File"]
+        menus["&View"].insertMenu(actions["own_layout"], self.saved_layouts.menu)
         files.insertMenu(actions["snapshot"], self.recent.menu)
         files.insertSeparator(actions["snapshot"])
         self.tool_row = ToolRow()
@@ -191,7 +200,8 @@ class MainWindow(QMainWindow):
         self.recent.changed.connect(lambda: self.bar.show_recent(self.recent.played))
         self.bar.show_recent(self.recent.played)
         self.devices.listed.connect(self.dialogs.keep_listing)
-        self.cloud.orbit_action.toggled.connect(self.actions_["auto_orbit"].setChecked)
+        for key, action in self.cloud.menu.switches.items():
+            action.toggled.connect(self.actions_[key].setChecked)
         self.scale.rangeChanged.connect(self._apply_scale)
         self.scale.colormapChanged.connect(self._apply_scale)
 
@@ -208,7 +218,7 @@ class MainWindow(QMainWindow):
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs, self.scenes, self.publishing,
-            self.help, self.cloud_saving, self.tuning, self.perceiving,
+            self.help, self.cloud_saving, self.tuning, self.saved_layouts, self.perceiving,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}
@@ -298,7 +308,8 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         session = self.stage.session
         shown = self.stage.bridge
-        line = status_line(session, shown.rate.recent_hz, shown.reduced)
+        reduced = "  ·  ".join(text for text in (shown.reduced, self.cloud.reduced) if text)
+        line = status_line(session, shown.rate.recent_hz, reduced)
         published = self.publishing.text
         self.status.setText(f"{line} | {published}" if published else line)
         self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
@@ -318,6 +329,7 @@ class MainWindow(QMainWindow):
         for panel in self.panels:
             panel.set_scale(scale, colormap)
         self.compare.set_scale(scale, colormap)
+        self.sensor.set_scale(scale, colormap)
         self.cloud.set_depth_colors(scale, colormap)
 
     # ---- keyboard ----------------------------------------------------------------------------
@@ -376,9 +388,11 @@ class MainWindow(QMainWindow):
             for dialog in self.findChildren(QDialog):
                 dialog.close()  # ends a download
             self.rows.stop()
-            for part in (self.cloud, self.compare, self.quality, self.controls, self.devices):
+            for part in (
+                self.cloud, self.compare, self.quality, self.controls, self.sensor, self.devices,
+            ):  # fmt: skip
                 part.stop()
-            self.tasks.finish(CLOSE_S)
+            self.tasks.finish(self.stage.close_s)
         event.accept()
 
     def _remember(self) -> None:

@@ -16,7 +16,10 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import psutil
 
 from drivers.common.sdk_log import FOLDER as SDK_LOG_FOLDER
 from drivers.common.sdk_log import SdkLog
@@ -33,6 +36,7 @@ from lingbot_live.system.children import Child
 
 log = logging.getLogger(__name__)
 
+_LOOK_S, _MOST_BYTES = 0.1, 1 << 30
 PROBE_LIMIT_S = 8.0  # a damaged file must give its error within 10 s
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _RESULT = "result.json"
@@ -144,14 +148,11 @@ def _ask_child(scheme: str, path: Path, sdk_log: SdkLog | None, limit_s: float) 
 
 
 def _hear(child: Child, path: Path, limit_s: float) -> None:
-    try:
-        child.process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
+    fault = _wait(child, limit_s)
+    if fault:
         child.process.kill()
         child.process.wait()  # before what its SDK wrote is read
-        raise BadRecordingError(
-            f"{path}: no frame within {limit_s:g} s; the file is damaged or its disk is too slow"
-        ) from None
+        raise BadRecordingError(f"{path}: {fault}")
     result = child.folder / _RESULT
     if not result.exists():
         how = child.last_words()
@@ -163,6 +164,20 @@ def _hear(child: Child, path: Path, limit_s: float) -> None:
     answer = json.loads(result.read_text("utf-8"))
     if answer:
         raise getattr(errors, answer["error"])(answer["message"])
+
+
+def _wait(child: Child, limit_s: float) -> str:
+    """Wait for its end; return what is wrong where it takes too much time or memory."""
+    deadline_s = time.monotonic() + limit_s
+    while time.monotonic() < deadline_s:
+        try:
+            child.process.communicate(timeout=_LOOK_S)
+            return ""
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(psutil.Error):  # it just ended
+                if psutil.Process(child.process.pid).memory_info().rss > _MOST_BYTES:
+                    return f"its SDK takes over {_MOST_BYTES >> 20} MB for one frame of it"
+    return f"no frame within {limit_s:g} s; the file is damaged or its disk is too slow"
 
 
 def main(scheme: str, path: str) -> None:

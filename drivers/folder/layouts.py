@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from drivers.folder import pictures
-from drivers.folder.lens import Lens, read_bop, read_lens
+from drivers.folder.lens import Lens, read_bop, read_lens, read_text
 from drivers.folder.lists import associated, read_associations, read_list
 from lingbot_live.errors import BadRecordingError, CameraNotFoundError
 from lingbot_live.frame import Extrinsics, Intrinsics
@@ -225,7 +225,7 @@ def _paired(
 
 def _stamp_us(name: str) -> int | None:
     """Microseconds in a name of Redwood's, ``0000012-000000400402``."""
-    found = re.fullmatch(r"\d{5,}-(\d{9,})", name, re.ASCII)
+    found = re.fullmatch(r"\d{5,}-(\d{9,15})", name, re.ASCII)
     return int(found[1]) if found else None
 
 
@@ -248,9 +248,12 @@ def _pose(path: Path) -> Extrinsics:
     if not path.exists():
         return Extrinsics()
     try:
-        return Extrinsics.from_matrix(np.loadtxt(path).reshape(4, 4))
-    except (OSError, ValueError) as error:
+        numbers = np.array(read_text(path).split(), np.float64).reshape(4, 4)
+        if not np.isfinite(numbers).all():
+            raise ValueError("an infinite one among them")
+    except ValueError as error:
         raise BadRecordingError(f"{path}: 4x4 numbers are needed ({error})") from error
+    return Extrinsics.from_matrix(numbers)
 
 
 # ---- lists ---------------------------------------------------------------------------------------

@@ -60,6 +60,9 @@ _FISHEYE = ("equidistant", "fisheye", "kannala_brandt", "kannalabrandt8", "kb4")
 _FAULTS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
            ZeroDivisionError)  # fmt: skip
 _MOST_NUMBERS = 16  # in a list, or in a row of one
+_MOST_TEXT = 1 << 18  # characters of one camera's calibration; YAML is read slowly
+_MOST_TOLD = 20  # names that are not known
+_PAIR = re.compile(r"\s*([A-Za-z_]\w*)[ \t]*[=:]")
 _LEAST_UNIT_M, _MOST_UNIT_M = 1e-5, 0.02  # of depth images that people store
 
 
@@ -115,6 +118,8 @@ def read_lens(path: Path) -> Lens:
         BadRecordingError: it is missing, unreadable, or holds no camera matrix.
     """
     text = read_text(path)
+    if len(text) > _MOST_TEXT:
+        raise BadRecordingError(f"{path}: {len(text)} characters are no camera's calibration")
     read = _READERS.get(path.suffix.lower(), _from_text)
     try:
         return read(path, text)
@@ -213,7 +218,8 @@ def _from_yaml(path: Path, text: str) -> Lens:
 
 
 def _from_text(path: Path, text: str) -> Lens:
-    pairs = dict(re.findall(r"^\s*([A-Za-z_]\w*)\s*[=:]\s*(.+?)\s*$", text, re.MULTILINE))
+    named = ((line, _PAIR.match(line)) for line in text.splitlines())
+    pairs = {found[1]: line[found.end() :].strip() for line, found in named if found}
     if pairs:
         return _from_values(path, pairs)
     lines = (line.partition("#")[0].replace(",", " ").split() for line in text.splitlines())
@@ -241,10 +247,11 @@ def _from_values(path: Path, given: Mapping[str, Any]) -> Lens:
 
 def _say_unknown(path: Path, values: Mapping[str, Any]) -> None:
     inner = ("intrinsic", "camera")
-    for name in values:
-        if name not in (*_KNOWN, *_PASSED, *inner) and not name.startswith(("m_", "num", "_")):
-            near = did_you_mean(name, _KNOWN)
-            log.warning("%s: unknown name %r is passed over.%s", path, name, near)
+    known = (*_KNOWN, *_PASSED, *inner)
+    strange = [n for n in values if n not in known and not n.startswith(("m_", "num", "_"))]
+    for name in strange[:_MOST_TOLD]:
+        near = did_you_mean(name, _KNOWN)
+        log.warning("%s: unknown name %r is passed over.%s", path, name[:40], near)
 
 
 def _matrix_of(values: Mapping[str, Any]) -> Matrix:

@@ -10,6 +10,7 @@ units. 65535 and what does not fit into 16 bit is no measurement, and counted.
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from lingbot_live.system.inputs import refuse_special
 COLORS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".webp")
 DEPTHS = (".png", ".pgm", ".tif", ".tiff", ".exr", ".npy")
 
+_MOST_FILE = 256 << 20  # bytes of a picture; the largest cameras' have 100 MB, unpacked
 _MILLIMETRE_M = 0.001
 _NOTHING = 65535  # what many programs write where nothing was measured; the sensor's own limit
 _MOST_M = 100.0  # median of a depth image in metres; above it are units
@@ -135,6 +137,8 @@ def _image(path: Path) -> _Pixels:
 def _bytes(path: Path) -> npt.NDArray[np.uint8]:
     try:
         refuse_special(path)
+        if path.stat().st_size > _MOST_FILE:
+            raise OSError(errno.EFBIG, f"it is longer than {_MOST_FILE >> 20} MB", str(path))
         return np.fromfile(path, np.uint8)  # cv2.imread fails on non-ASCII paths on Windows
     except OSError as error:
         raise BadFrameError(f"{path}: {error.strerror}; check the file") from error

@@ -11,13 +11,15 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
+
 from drivers.common.pixels import prepare, to_rgb
 from drivers.common.sdk import import_sdk
 from drivers.common.sdk_log import RoutedCamera, SdkLog
 from drivers.kinect import data
 from lingbot_live.cameras.base import CameraInfo, Capture, StreamProfile
 from lingbot_live.config import CameraConfig, cache_folder
-from lingbot_live.frame import Alignment, Calibration
+from lingbot_live.frame import DEPTH_NATIVE, Alignment, Calibration
 from lingbot_live.registration import LiveRegistration
 from lingbot_live.system.held import Held
 
@@ -113,6 +115,7 @@ class KinectCamera(RoutedCamera):
         arrival_ns = time.monotonic_ns()
         with self._lock:
             color, depth = capture.color, capture.depth
+            infrared = capture.ir if self.config.extras else None
             stamps = [
                 stamp
                 for image, stamp in ((depth, "depth"), (color, "color"))
@@ -130,6 +133,11 @@ class KinectCamera(RoutedCamera):
         rgb = to_rgb(color, self._color.format, self._color.width, self._color.height)
         if rgb is None:
             return self._skipped("damaged", number)
+        extras = {}
+        if self.config.extras:
+            extras[DEPTH_NATIVE] = np.array(depth, np.uint16)
+        if infrared is not None:
+            extras["infrared"] = np.array(infrared, np.uint16)
         return Capture(
             color=rgb,
             depth_raw=self._registration(depth, data.DEPTH_SCALE_M),
@@ -139,6 +147,7 @@ class KinectCamera(RoutedCamera):
             device_timestamp_us=stamps[0],
             device_index=number,
             alignment=Alignment.OWN,
+            extras=extras,
         )
 
     def _skipped(self, cause: str, number: int) -> Capture | None:

@@ -11,6 +11,7 @@ import numpy as np
 from lingbot_live.cameras.base import StreamProfile
 from lingbot_live.errors import BadRecordingError
 from lingbot_live.frame import Calibration, Extrinsics, ImuSample, Intrinsics
+from lingbot_live.system.inputs import from_json
 
 DEPTH_SCALE_M = 0.001  # DEPTH16 is in millimetres in every mode
 _EBML = b"\x1a\x45\xdf\xa3"  # first bytes of a Matroska file
@@ -76,6 +77,15 @@ def recorded(configuration: Any) -> tuple[StreamProfile, ...]:
     if depth and configuration["depth_track_enabled"]:
         found.append(StreamProfile("depth", *depth, fps, "DEPTH16"))
     return tuple(found)
+
+
+def serial(calibration_raw: str) -> str:
+    """Return the serial number that a device's calibration names; empty where it names none."""
+    try:
+        found = from_json(calibration_raw.rstrip("\0"))["CalibrationInformation"]["Metadata"]
+        return str(found["SerialId"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def imu_sample(told: Mapping[str, Any]) -> ImuSample:

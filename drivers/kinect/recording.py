@@ -58,7 +58,12 @@ class KinectRecording(KinectCamera):
                 f"{path}: it holds no usable calibration ({error!r}); record it again"
             ) from error
         self._has_imu = bool(self._file.configuration["imu_track_enabled"])
-        self.info = replace(self.info, name="Azure Kinect", profiles=tuple(profiles.values()))
+        self.info = replace(
+            self.info,
+            name="Azure Kinect",
+            serial=data.serial(self._file.calibration_raw),
+            profiles=tuple(profiles.values()),
+        )
         choose(self.info.address, self.info.profiles, self.config)  # refuses another size
 
     def _span(self) -> tuple[int, int]:

@@ -83,6 +83,7 @@ class OrbbecCamera(RoutedCamera):
             return None
         scale_m = float(depth.get_depth_scale()) / 1000  # the SDK tells millimetres
         register = self._registration
+        extras = data.extras(self._ob, frames, raw) if self.config.extras else {}
         return Capture(
             color=rgb,
             depth_raw=raw if register is None else register(raw, scale_m),
@@ -92,6 +93,7 @@ class OrbbecCamera(RoutedCamera):
             device_timestamp_us=stamp_us,
             device_index=number,
             alignment=Alignment.NONE if register is None else Alignment.OWN,
+            extras=extras,
         )
 
     def _rgb(self, color: Any) -> Any:

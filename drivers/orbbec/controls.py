@@ -36,7 +36,30 @@ _PROPERTIES = (
     ("DEPTH_MAX_DIFF_INT", "depth.noise_filter_difference", ""),
     ("DEPTH_UNIT_FLEXIBLE_ADJUSTMENT_FLOAT", "depth.units", "mm"),
 )
+_TEMPERATURES = (
+    "cpu_temperature", "ir_temperature", "laser_temperature", "main_board_temperature",
+    "rgb_temperature",
+)  # fmt: skip
 _PRESET = "depth.preset"
+# Of the JSON that Orbbec Viewer and `Device.export_settings_as_preset_json_file` write.
+PRESET_KEYS = {
+    "depth_alg_mode": _PRESET,
+    "laser_state": "depth.laser_mode",
+    "laser_power_level": "depth.laser_power",
+    "depth_auto_exposure": "depth.auto_exposure",
+    "depth_exposure_time": "depth.exposure",
+    "depth_gain": "depth.gain",
+    "color_auto_exposure": "color.auto_exposure",
+    "color_exposure_time": "color.exposure",
+    "color_gain": "color.gain",
+    "color_auto_white_balance": "color.auto_white_balance",
+    "color_white_balance": "color.white_balance",
+    "color_brightness": "color.brightness",
+    "color_contrast": "color.contrast",
+    "color_saturation": "color.saturation",
+    "color_sharpness": "color.sharpness",
+    "color_power_line_frequency": "color.power_line",
+}
 # A change of the unit would change the meaning of recorded values halfway.
 _FIXED = {"depth.units"}
 
@@ -44,7 +67,7 @@ _FIXED = {"depth.units"}
 def controls(ob: Any, device: Any) -> list[Control]:
     """Return the settings that this device has."""
     found = [_control(device, *told) for told in _offered(ob, device)]
-    return found + _presets(device)
+    return found + _presets(device) + _temperatures(ob, device)
 
 
 def set_control(ob: Any, device: Any, wanted: str, value: ControlValue, who: str) -> None:
@@ -97,6 +120,21 @@ def _control(device: Any, number: Any, kind: str, name: str, unit: str, can_writ
         unit,
         read_only,
     )
+
+
+def _temperatures(ob: Any, device: Any) -> list[Control]:
+    """Return those that the device measures; it tells 0 for the others."""
+    try:
+        told = device.get_temperature()
+    except (ob.OBError, RuntimeError):  # a recording, or a model without
+        return []
+    found = []
+    for name in _TEMPERATURES:
+        value = float(getattr(told, name, 0.0))
+        if value > 0:
+            kind = ControlKind.FLOAT
+            found.append(Control(f"depth.{name}", value, kind, unit="°C", read_only=True))
+    return found
 
 
 def _presets(device: Any) -> list[Control]:

@@ -20,7 +20,14 @@ from lingbot_live.errors import (
     CameraDisconnectedError,
     CameraError,
 )
-from lingbot_live.frame import Calibration, Extrinsics, Intrinsics, RawDepth
+from lingbot_live.frame import (
+    DEPTH_NATIVE,
+    Calibration,
+    ExtraPicture,
+    Extrinsics,
+    Intrinsics,
+    RawDepth,
+)
 from lingbot_live.recording.bags.rosbag1 import CHUNK, MAGIC, Bag, records
 
 log = logging.getLogger(__name__)
@@ -176,6 +183,35 @@ def to_depth(frame: Any) -> RawDepth | None:
     data = np.frombuffer(frame.get_data(), np.uint16)
     width, height = frame.get_width(), frame.get_height()
     return data.reshape(height, width) if data.size == width * height else None
+
+
+_INFRARED = {"IR": "infrared", "LEFT_IR": "infrared_left", "RIGHT_IR": "infrared_right"}
+_INFRARED_TYPES = {"Y8": np.uint8, "Y10": np.uint16, "Y16": np.uint16}
+
+
+def infrared_sensors(ob: Any, device: Any) -> list[Any]:
+    """Return the types of the infrared sensors that a device has."""
+    listing = device.get_sensor_list()
+    there = [listing.get_type_by_index(i) for i in range(listing.get_count())]
+    kinds = [getattr(ob.OBSensorType, f"{name}_SENSOR") for name in _INFRARED]
+    return [kind for kind in kinds if kind in there]
+
+
+def extras(ob: Any, frames: Any, raw: RawDepth) -> dict[str, ExtraPicture]:
+    """Copy what a frame set holds beside colour and aligned depth."""
+    found: dict[str, ExtraPicture] = {DEPTH_NATIVE: raw.copy()}
+    for kind, name in _INFRARED.items():
+        frame = frames.get_frame(getattr(ob.OBFrameType, f"{kind}_FRAME"))
+        if frame is None:
+            continue
+        picture = frame.as_video_frame()
+        form = _INFRARED_TYPES.get(picture.get_format().name)
+        size = (picture.get_height(), picture.get_width())
+        if form is not None:
+            pixels = np.frombuffer(picture.get_data(), form)
+            if pixels.size == size[0] * size[1]:
+                found[name] = pixels.reshape(size).copy()
+    return found
 
 
 # ---- devices -----------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from drivers.common.profiles import choose
 from drivers.common.recording import existing_file
 from drivers.orbbec import data
 from drivers.orbbec.camera import WAIT_MS, OrbbecCamera
+from drivers.orbbec.controls import PRESET_KEYS
 from drivers.orbbec.imu import LiveMotion, start_motion
 from drivers.orbbec.recording import SUFFIXES, OrbbecRecording
 from drivers.orbbec.sdk import SDK_LOG, context, sdk
@@ -39,6 +40,7 @@ class OrbbecDriver(Driver):
     scheme = "orbbec"
     title = "Orbbec Gemini and Femto"
     suffixes = SUFFIXES
+    preset_keys = PRESET_KEYS
 
     def discover(self) -> list[CameraInfo]:
         """List cameras on USB; those on the network are named by address."""
@@ -109,6 +111,8 @@ class LiveOrbbec(OrbbecCamera):
             config = ob.Config()
             for profile in choose(self.info.address, offered, self.config):
                 config.enable_stream(offered[profile])
+            for sensor in data.infrared_sensors(ob, self._device) if self.config.extras else ():
+                config.enable_stream(sensor)
             self.info = replace(self.info, profiles=tuple(offered))
             pipeline.start(config)
             self._pipeline = pipeline

@@ -70,6 +70,8 @@ class OrbbecRecording(OrbbecCamera):
             self._streams = ob.Config()
             for sensor in (ob.OBSensorType.COLOR_SENSOR, ob.OBSensorType.DEPTH_SENSOR):
                 self._streams.enable_stream(sensor)
+            for sensor in data.infrared_sensors(ob, self._device) if self.config.extras else ():
+                self._streams.enable_stream(sensor)
             self._device.set_playback_rate(_RATE)
             self._play()
         self._period_us = round(1e6 / max(color.fps, 1))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from drivers.common.sdk import import_sdk
 from drivers.common.sdk_log import SdkLog
+from lingbot_live.system.scratch import temporary_folder
 
 _SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <Config>
@@ -83,8 +82,8 @@ def context() -> Any:
     ob = sdk()
     with _lock:
         if _context is None:
-            with tempfile.TemporaryDirectory(prefix="lingbot-live-") as folder:
-                settings = Path(folder, "orbbec.xml")
+            with temporary_folder("lingbot-live-orbbec") as folder:
+                settings = folder / "orbbec.xml"
                 settings.write_text(_SETTINGS, "utf-8")
                 _context = ob.Context(str(settings))
     return _context

@@ -60,6 +60,7 @@ class RealSenseCamera(Camera):
         self._align: Any = None
         self._motion: data.Motion | None = None
         self._most_skew_ms = 0.0
+        self._infrared: dict[int, Any] = {}  # by the SDK's index, where wanted
 
     def _streams(self, config: Any) -> tuple[StreamProfile, StreamProfile]:
         """Choose both profiles of the device and enable them in the SDK's ``config``."""
@@ -72,6 +73,12 @@ class RealSenseCamera(Camera):
         for stream, profile in zip((rs.stream.color, rs.stream.depth), pair, strict=True):
             form = getattr(rs.format, profile.format)
             config.enable_stream(stream, -1, profile.width, profile.height, form, int(profile.fps))
+        if self.config.extras:
+            self._infrared = data.infrared(rs, self._device, pair[1])
+            for at, v in self._infrared.items():
+                config.enable_stream(
+                    rs.stream.infrared, at, v.width(), v.height(), v.format(), v.fps()
+                )
         self._most_skew_ms = 500.0 / pair[0].fps
         return pair
 
@@ -101,6 +108,7 @@ class RealSenseCamera(Camera):
             return None
         number, stamp_us = depth.get_frame_number(), round(depth.get_timestamp() * 1000)
         units_m = depth.get_units()
+        extras = data.extras(frames, depth, self._infrared) if self.config.extras else {}
         aligned = self._align.process(frames).get_depth_frame()
         return Capture(
             color=data.to_rgb(color, self.info.address),
@@ -111,6 +119,7 @@ class RealSenseCamera(Camera):
             device_timestamp_us=stamp_us,
             device_index=number,
             alignment=Alignment.SDK,
+            extras=extras,
         )
 
     def _is_mispaired(self, color: Any, depth: Any) -> bool:

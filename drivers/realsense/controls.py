@@ -31,7 +31,28 @@ _OPTIONS = (
     ("min_distance", "min_distance", "mm"),
     ("confidence_threshold", "confidence", ""),
     ("depth_units", "units", "m"),
+    ("asic_temperature", "asic_temperature", "°C"),
+    ("projector_temperature", "projector_temperature", "°C"),
 )
+# Of the JSON that RealSense Viewer and `rs400_advanced_mode.serialize_json` write.
+PRESET_KEYS = {
+    "controls-autoexposure-auto": "depth.auto_exposure",
+    "controls-autoexposure-manual": "depth.exposure",
+    "controls-depth-gain": "depth.gain",
+    "controls-depth-white-balance-auto": "depth.auto_white_balance",
+    "controls-laserstate": "depth.emitter",
+    "controls-laserpower": "depth.laser_power",
+    "controls-color-autoexposure-auto": "color.auto_exposure",
+    "controls-color-autoexposure-manual": "color.exposure",
+    "controls-color-gain": "color.gain",
+    "controls-color-white-balance-auto": "color.auto_white_balance",
+    "controls-color-white-balance-manual": "color.white_balance",
+    "controls-color-brightness": "color.brightness",
+    "controls-color-contrast": "color.contrast",
+    "controls-color-saturation": "color.saturation",
+    "controls-color-sharpness": "color.sharpness",
+    "controls-color-power-line-frequency": "color.power_line",
+}
 # A change of the unit would change the meaning of recorded values halfway.
 _FIXED = {"units"}
 _MOST_CHOICES = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,10 @@ from lingbot_live.errors import (
     CameraError,
 )
 from lingbot_live.frame import (
+    DEPTH_NATIVE,
     Calibration,
     ColorImage,
+    ExtraPicture,
     Extrinsics,
     ImuSample,
     Intrinsics,
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 # Depth size with the least noise, from Intel's "Tuning depth cameras for best performance".
 _BEST_DEPTH = {"D43": (848, 480), "D45": (848, 480)}
 
+_INFRARED = {1: "infrared_left", 2: "infrared_right"}  # by the SDK's index
 _MOST_READINGS = 4000  # of the inertial sensors between two frames
 
 # A part of the SDK's message, what it means, what to do.
@@ -108,6 +111,33 @@ def profiles(rs: Any, device: Any) -> tuple[StreamProfile, ...]:
     return tuple(
         sorted(found, key=lambda p: (p.stream, p.width, p.height, p.fps, order.index(p.format)))
     )
+
+
+def infrared(rs: Any, device: Any, depth: StreamProfile) -> dict[int, Any]:
+    """Return the infrared streams that go with a depth stream, by the SDK's index.
+
+    1 and 2 are left and right of a stereo camera, 0 is the only one. 8 bits go before 16.
+    """
+    wanted = (depth.width, depth.height, depth.fps)
+    found: dict[int, Any] = {}
+    for sensor in device.query_sensors():
+        for p in sensor.get_stream_profiles():
+            if p.stream_type() == rs.stream.infrared and p.format().name in ("y8", "y16"):
+                v = p.as_video_stream_profile()
+                is_better = p.stream_index() not in found or p.format().name == "y8"
+                if (v.width(), v.height(), float(v.fps())) == wanted and is_better:
+                    found[p.stream_index()] = v
+    return found
+
+
+def extras(frames: Any, depth: Any, infrared: Mapping[int, Any]) -> dict[str, ExtraPicture]:
+    """Copy what a frame set holds beside colour and aligned depth."""
+    found: dict[str, ExtraPicture] = {DEPTH_NATIVE: to_depth(depth)}
+    for at in infrared:
+        frame = frames.get_infrared_frame(at)
+        if frame:
+            found[_INFRARED.get(at, "infrared")] = np.array(frame.get_data())
+    return found
 
 
 def calibration(rs: Any, profile: Any) -> Calibration:

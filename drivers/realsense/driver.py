@@ -17,6 +17,7 @@ from typing import Any
 from drivers.common.recording import existing_file
 from drivers.realsense import data
 from drivers.realsense.camera import RealSenseCamera, sdk
+from drivers.realsense.controls import PRESET_KEYS
 from drivers.realsense.recording import SUFFIXES, RealSenseRecording, data_counts, is_ours
 from lingbot_live.cameras.base import Camera, CameraInfo, Driver
 from lingbot_live.config import CameraConfig
@@ -37,6 +38,7 @@ class RealSenseDriver(Driver):
     scheme = "realsense"
     title = "Intel RealSense"
     suffixes = SUFFIXES
+    preset_keys = PRESET_KEYS
 
     def __init__(self, context: Any = None) -> None:
         self._context = context

@@ -55,8 +55,11 @@ class PlaybackDriver(Driver):
             tuple(recording.tracks), len(track), len(track.refined_times_ns),
             recording.duration_s, tuple(recording.damage), tuple(track.remarks),
         )  # fmt: skip
-        name, serial = (track.info.name, track.info.serial) if track.info else (track.name, "")
-        return CameraInfo(self.scheme, target, name, serial, is_recording=True, recorded=facts)
+        known = track.info or CameraInfo(self.scheme, target, track.name)
+        return CameraInfo(
+            self.scheme, target, known.name, known.serial, is_recording=True,
+            details=known.details, recorded=facts,
+        )  # fmt: skip
 
     def create(self, info: CameraInfo, config: CameraConfig) -> Camera:
         """Return a player."""

@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from drivers.synthetic.infrared import InfraredSweep
 from drivers.synthetic.loop import SIGMA_FINE, Pose, Still, Sweep, cache_root, pose_index
 from drivers.synthetic.sensors import FINE_M, SENSORS, Sensor
 from lingbot_live.cameras.base import Camera, CameraInfo, Capture, Driver, StreamProfile
@@ -117,6 +118,8 @@ class SyntheticCamera(Camera):
         super().__init__(info, config)
         self._sensor: Sensor = SENSORS["stereo" if info.target == _TABLE else info.target]
         self._calibration = Calibration(intrinsics, baseline_m=self._sensor.baseline_m)
+        self._eye = "infrared" if self._sensor.baseline_m is None else "infrared_left"
+        self._infrared: InfraredSweep | None = None  # where such pictures are wanted
         self._fps = config.fps or _FPS
         self._pacer: Pacer | None = None
         self._worker: Worker | None = None
@@ -130,16 +133,23 @@ class SyntheticCamera(Camera):
         self._noise = _noise(self._sensor, color, seed)
         self._table = self._sensor.raw_table()
         self._pacer = Pacer(self._fps) if self.config.realtime else None
-        self._sweep = (
-            Still(self._sensor, color, seed)
-            if self.info.target == _TABLE
-            else Sweep(self._sensor, color, seed, self._cache_folder())
-        )
+        wants_infrared = self.config.extras and self.info.target != _TABLE
+        self._infrared = InfraredSweep(self._sensor, color, seed) if wants_infrared else None
+        self._sweep = self._infrared or self._poses(color, seed)
         name = f"render {self.info.address}"
         # A stream in real time waits for no pose, and a real camera would need no processor.
         yields = self.config.realtime
         self._worker = Worker(name, self._sweep.fill, self._sweep.fail, yields=yields)
         self._worker.start()
+
+    def wait_until_rendered(self, timeout_s: float) -> bool:
+        """Wait until every pose is there; False if one is not in time."""
+        return self._sweep.wait(self._sweep.count - 1, timeout_s) is not None
+
+    def _poses(self, color: Intrinsics, seed: int) -> Sweep:
+        if self.info.target == _TABLE:
+            return Still(self._sensor, color, seed)
+        return Sweep(self._sensor, color, seed, self._cache_folder())
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
         until = time.monotonic() + timeout_s
@@ -163,6 +173,7 @@ class SyntheticCamera(Camera):
             device_timestamp_us=round(k * 1e6 / self._fps),
             device_index=k,
             reference_m=np.multiply(pose.reference, np.float32(FINE_M), dtype=np.float32),
+            extras={} if self._infrared is None else {self._eye: self._infrared.infrared[index]},
         )
 
     def _cam_controls(self) -> list[Control]:
@@ -175,7 +186,7 @@ class SyntheticCamera(Camera):
 
     def _cam_close(self) -> None:
         worker, self._worker = self._worker, None
-        self._sweep = None
+        self._sweep = self._infrared = None
         if worker is not None:
             worker.request_stop()
             worker.join(10.0)

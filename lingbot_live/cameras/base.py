@@ -12,6 +12,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -151,6 +152,7 @@ class Camera(ABC):
             recorded=capture.recorded,
             imu=tuple(self._imu),
             out_of_range=capture.out_of_range,
+            extras=capture.extras,
         )
         self._imu.clear()
         self._next_index += 1
@@ -190,6 +192,7 @@ class Camera(ABC):
             if self.state is not CameraState.STREAMING:
                 raise SessionStateError(f"{self.info.address}: open it before setting {name}")
             self._apply(name, value)
+            self._wanted.pop(name, None)  # what is set last is restored last: one may end another
             self._wanted[name] = value
 
     def forget_number(self) -> None:
@@ -289,6 +292,7 @@ class Driver(ABC):
     scheme: ClassVar[str]  # the word before the colon of an address
     title: ClassVar[str]  # for people
     suffixes: ClassVar[tuple[str, ...]] = ()  # of files it plays, with the dot, lower case
+    preset_keys: ClassVar[Mapping[str, str]] = {}  # of its viewer's JSON: which controls they are
 
     @abstractmethod
     def discover(self) -> list[CameraInfo]:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from lingbot_live.frame import Alignment, Calibration, ColorImage, DepthMap, RawDepth, RecordedDepth
+from lingbot_live.frame import (
+    Alignment,
+    Calibration,
+    ColorImage,
+    DepthMap,
+    ExtraPicture,
+    RawDepth,
+    RecordedDepth,
+)
 
 
 class CameraState(str, Enum):
@@ -15,9 +24,15 @@ class CameraState(str, Enum):
     OPENING = "opening"
     STREAMING = "streaming"
     STALLED = "stalled"  # open, but no frame for a while
+    HANGING = "hanging"  # its driver does not return from a call
     RECONNECTING = "reconnecting"  # gone; tried again with growing pauses
     ENDED = "ended"  # a recording reached its end
     FAILED = "failed"
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no frame can be hoped for."""
+        return self in (CameraState.FAILED, CameraState.HANGING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +97,4 @@ class Capture:
     label: str = ""
     recorded: RecordedDepth | None = None
     out_of_range: int = 0  # as `Frame.out_of_range`
+    extras: Mapping[str, ExtraPicture] = field(default_factory=dict)  # only where they are wanted

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MOST_PIXELS = 1 << 24  # of the largest camera, 4096x3072, there are 1.3 in it
+from lingbot_live.system.inputs import MOST_PIXELS
+
+__all__ = ["MOST_PIXELS", "decode_picture", "picture_size"]
+
 _MOST_WORK = 1 << 31  # pixels times passes of a progressive JPEG
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NO_SIZE = (0x01, *range(0xD0, 0xDA))  # markers of a JPEG that stand alone

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import SeedOption, SizeOption, camera_config, progress_bar
 from lingbot_live.errors import CalibrationError, ConfigError
 from lingbot_live.system.outputs import check_replaceable
@@ -75,9 +78,9 @@ def calibrate(
         raise ConfigError("calibrate --rig: say what to do with it: --icp, --time-offset, --board")
     watch = Watch(names, chosen if start is None or board is not None else None)
     limits = _Limits(views, duration, _MOTION_S if time_offset else 0.0)
-    serials = _look(watch, limits, camera_config(None, size, seed, loop=False))
-    found = watch.solve() if watch.boards or start is None else _known(start, watch, serials)
-    for address, serial in serials.items():
+    looked = _look(watch, limits, camera_config(None, size, seed, loop=False))
+    found = watch.solve() if watch.boards or start is None else _known(start, watch, looked.serials)
+    for address, serial in looked.serials.items():
         found = found.with_camera(address, serial=serial)
     if watch.boards:
         found.save(output)  # minutes of work that a failure below must not lose
@@ -89,6 +92,7 @@ def calibrate(
     found.save(output)
     print("\n".join(table(found)))
     print(output)
+    end_with_damage(names, looked.missed)
 
 
 def _improved(rig: Rig, watch: Watch, icp: bool, time_offset: bool) -> Rig:
@@ -151,8 +155,16 @@ class _Limits:
         return int(passed_s), int(self.least_s)
 
 
-def _look(watch: Watch, limits: _Limits, config: CameraConfig) -> dict[str, str]:
-    """Watch until the limits are met or the cameras end; returns the serial numbers."""
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was learned of the cameras besides their pictures."""
+
+    serials: dict[str, str]  # by address
+    missed: Counter[str]  # frames of all cameras, by cause
+
+
+def _look(watch: Watch, limits: _Limits, config: CameraConfig) -> _Looked:
+    """Watch until the limits are met or the cameras end; ends the command where a signal asks."""
     from lingbot_live.cameras import registry
 
     infos = [registry.find_camera(address) for address in watch.names]
@@ -162,30 +174,42 @@ def _look(watch: Watch, limits: _Limits, config: CameraConfig) -> dict[str, str]
             show(*limits.progress(watch, passed_s))
             return limits.are_met(watch, passed_s) or stop.is_set()
 
-        in_step = all(info.is_recording for info in infos)
-        serials = (_look_at_recordings if in_step else _look_live)(watch, limits, config, is_done)
+        if all(info.is_recording for info in infos):
+            looked = _look_at_recordings(watch, limits, config, is_done)
+        else:
+            looked = _look_live(watch, limits, config, is_done, stop)
     if stop.is_set():
-        raise CalibrationError("calibrate: interrupted; nothing was written")
-    return serials
+        typer.echo("calibrate: interrupted; nothing was written", err=True)
+        raise typer.Exit(130)
+    return looked
 
 
 def _look_live(
-    watch: Watch, limits: _Limits, config: CameraConfig, is_done: Callable[[float], bool]
-) -> dict[str, str]:
+    watch: Watch,
+    limits: _Limits,
+    config: CameraConfig,
+    is_done: Callable[[float], bool],
+    stop: threading.Event,
+) -> _Looked:
+    from lingbot_live.cli.watching import patience_s
     from lingbot_live.config import RefinerConfig
     from lingbot_live.pipeline.session import Session
 
     session = Session.of(watch.names, RefinerConfig("none"), config)
     session.add_tap(watch.see)
     started_s = time.monotonic()
-    with session:
+    session.start()
+    try:
         while (passed_s := time.monotonic() - started_s) < limits.most_s:
             looked = watch.look()
             if is_done(passed_s) or not _goes_on(session):
                 break
             if not looked:
                 time.sleep(_TICK_S)
-        return {feed.name: feed.info.serial for feed in session.feeds if feed.info is not None}
+        serials = {feed.name: feed.info.serial for feed in session.feeds if feed.info is not None}
+        return _Looked(serials, _sum(feed.stats.missed for feed in session.feeds))
+    finally:
+        session.stop(patience_s(stop))
 
 
 def _goes_on(session: Session) -> bool:
@@ -193,14 +217,14 @@ def _goes_on(session: Session) -> bool:
     from lingbot_live.cameras.base import CameraState
 
     for feed in session.feeds:
-        if feed.state is CameraState.FAILED and feed.error is not None:
+        if feed.state.is_lost and feed.error is not None:
             raise feed.error
     return any(feed.state is not CameraState.ENDED for feed in session.feeds)
 
 
 def _look_at_recordings(
     watch: Watch, limits: _Limits, config: CameraConfig, is_done: Callable[[float], bool]
-) -> dict[str, str]:
+) -> _Looked:
     """Read recordings in step by their own times, each from its first frame, without haste."""
     import heapq
 
@@ -218,7 +242,12 @@ def _look_at_recordings(
             watch.look()
             if is_done(passed_s) or passed_s > limits.most_s:
                 break
-        return {address: camera.info.serial for address, camera in cameras.items()}
+        serials = {address: camera.info.serial for address, camera in cameras.items()}
+        return _Looked(serials, _sum(camera.missed for camera in cameras.values()))
+
+
+def _sum(counts: Iterable[Counter[str]]) -> Counter[str]:
+    return sum(counts, Counter())
 
 
 def _draw(board: Board, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import (
     DepthSizeOption,
     DeviceOption,
@@ -140,3 +141,4 @@ def snapshot(
     finally:
         engine.close()
     print(folder)
+    end_with_damage([address], camera.missed)

@@ -10,6 +10,7 @@ import typer
 
 from lingbot_live.cli.options import NoFlyingOption, key_value, progress_bar
 from lingbot_live.errors import ConfigError
+from lingbot_live.system.words import duration
 
 if TYPE_CHECKING:
     from lingbot_live.cameras.controls import Control
@@ -83,7 +84,7 @@ def _tell(report: ExportReport) -> None:
     for remark in report.remarks:
         typer.echo(remark, err=True)
     left_out = f", {report.left_out} left out" if report.left_out else ""
-    size = f"{report.bytes / 1e6:.1f} MB in {report.seconds:.1f} s"
+    size = f"{report.bytes / 1e6:.1f} MB in {duration(report.seconds, 1)}"
     print(f"{report.output}: {report.frames} frames{left_out}, {size}")
 
 

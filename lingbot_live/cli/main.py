@@ -35,6 +35,7 @@ from lingbot_live.cli.options import (
     DeviceOption,
     DurationOption,
     EveryFrameOption,
+    ExtrasOption,
     FpsOption,
     FramesOption,
     HeadlessOption,
@@ -80,7 +81,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_ANYWHERE = ("--debug", "--allow-outside")
+_ANYWHERE = ("--debug", "--allow-outside", "--any")
 
 Address = Annotated[
     list[str] | None,
@@ -96,10 +97,15 @@ def _root(
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Image lists may name files anywhere.")
     ] = False,
+    any_weights: Annotated[
+        bool, typer.Option("--any", help="Weights need not have the published checksum.")
+    ] = False,
 ) -> None:
     import logging
     import os
 
+    if any_weights:
+        os.environ["LINGBOT_LIVE_ANY_WEIGHTS"] = "1"  # for children, too
     if allow_outside:
         os.environ["LINGBOT_LIVE_ALLOW_OUTSIDE"] = "1"  # children read folders as well
     logging.basicConfig(
@@ -128,6 +134,7 @@ def run(
     depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
+    extras: ExtrasOption = False,
     frames: FramesOption = None,
     duration: DurationOption = None,
     headless: HeadlessOption = False,
@@ -154,7 +161,7 @@ def run(
     looping = loop if loop is not None else (not headless or duration is not None)
     camera = camera_config(
         fps, size, seed, controls,
-        loop=looping, realtime=not every_frame, depth_size=depth_size,
+        loop=looping, realtime=not every_frame, depth_size=depth_size, extras=extras,
     )  # fmt: skip
     camera = replace(camera, speed=speed, start_s=start)
     refining = refiner_config(
@@ -324,7 +331,11 @@ def main() -> None:
 
 def obey(arguments: list[str]) -> int:
     """Do what a command line asks for, ``run`` where it names no command; return its status."""
+    from lingbot_live.system.inputs import MOST_PIXELS
+
     _say_all()
+    # OpenCV asks for it once, when it is imported: no head of any kind of picture is believed more.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
     arguments = [understood(word) for word in arguments]
     words = [word for word in arguments if not word.startswith("-")]
     asks_help = any(word in ("-h", "--help", "--version") for word in arguments)
@@ -332,7 +343,7 @@ def obey(arguments: list[str]) -> int:
     if wanted is None and not asks_help:
         arguments = ["run", *arguments]
         wanted = "run"
-    # These two belong to no command and may stand anywhere.
+    # These belong to no command and may stand anywhere.
     leading = [word for word in arguments if word in _ANYWHERE]
     arguments = [*leading, *(word for word in arguments if word not in _ANYWHERE)]
     write_plainly()

@@ -114,16 +114,16 @@ def _print_table(found: list[store.Status]) -> None:
 def download(
     name: Name,
     hub: Annotated[Hub, typer.Option("--from", help="Where from.")] = Hub.huggingface,
-    any_weights: Annotated[
-        bool, typer.Option("--any", help="Even if the checksum is not the one known here.")
-    ] = False,
 ) -> None:
-    """Download a model; an interrupted download goes on where it stopped."""
+    """Download a model; an interrupted download goes on where it stopped.
+
+    Weights whose checksum is not the published one are refused, unless --any is given.
+    """
     from lingbot_live.model.weights import store
 
     with _bar(name) as progress:
         try:
-            found = store.download(name, hub.value, progress=progress, any_weights=any_weights)
+            found = store.download(name, hub.value, progress=progress)
         except KeyboardInterrupt:
             typer.echo("stopped; run it again to go on from there", err=True)
             raise typer.Exit(130) from None

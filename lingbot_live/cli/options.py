@@ -89,6 +89,10 @@ PublishOption = Annotated[
         "--publish", metavar="TARGET", help="Show it elsewhere: foxglove[:PORT], rerun[:...]."
     ),
 ]
+ExtrasOption = Annotated[
+    bool,
+    typer.Option("--extras", help="Infrared and depth before alignment too, where there are."),
+]
 BindOption = Annotated[
     str | None,
     typer.Option("--bind", metavar="IP", help="Of --publish: let other machines connect there."),
@@ -143,6 +147,7 @@ def camera_config(
     loop: bool,
     realtime: bool = True,
     depth_size: str | None = None,
+    extras: bool = False,
 ) -> CameraConfig:
     """Return the options as settings.
 
@@ -156,7 +161,7 @@ def camera_config(
     settings = tuple(map(key_value, controls or ()))
     return CameraConfig(
         width, height, fps, depth_width, depth_height,
-        loop=loop, realtime=realtime, seed=seed, controls=settings,
+        loop=loop, realtime=realtime, extras=extras, seed=seed, controls=settings,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,7 +36,7 @@ from lingbot_live.system.signals import at_once, stoppable
 if TYPE_CHECKING:
     from lingbot_live.cameras.base import Camera, CameraInfo
     from lingbot_live.config import RefinerConfig
-    from lingbot_live.frame import Frame
+    from lingbot_live.frame import Frame, RefinedFrame
     from lingbot_live.refiners.base import Refiner
 
 EXAMPLE_FILES = ("rgb.png", "rgb.jpg", "raw_depth.png")  # any of these makes a folder an example
@@ -159,22 +159,33 @@ def _refine_all(
 
 
 def _refine_one(item: Item, folder: Path, engine: Refiner, tally: Tally) -> None:
-    from lingbot_live.export.snapshot import write_snapshot
+    from lingbot_live.export.snapshot import check_new
 
+    replaces = _is_complete(folder)
     try:
         with at_once():
             frame, camera = item.load()
             refined = engine.refine(frame)
-            if not _is_complete(folder):  # it appears whole or not at all
-                write_snapshot(folder, refined, camera)
-                tally.written += 1
-                return
-        _remove(folder)
-        write_snapshot(folder, refined, camera)
-        tally.written += 1
+        (_remove if replaces else check_new)(folder)
     except LingbotLiveError as error:
         tally.failed += 1
         typer.echo(f"{item.name or folder}: {' '.join(str(error).split())}", err=True)
+        return
+    with nullcontext() if replaces else at_once():  # it appears whole or not at all
+        _write(folder, refined, camera, tally)
+
+
+def _write(folder: Path, refined: RefinedFrame, camera: CameraInfo, tally: Tally) -> None:
+    """Write a snapshot; where that fails, so will the next one, and the command ends."""
+    from lingbot_live.export.snapshot import write_snapshot
+
+    try:
+        write_snapshot(folder, refined, camera)
+    except ExportError as error:
+        raise ExportError(
+            f"{error}; the same command goes on then, {tally.done} frames are done"
+        ) from error
+    tally.written += 1
 
 
 def _remove(folder: Path) -> None:

@@ -17,6 +17,7 @@ from lingbot_live.cli.options import (
     BindOption,
     DepthSizeOption,
     DeviceOption,
+    ExtrasOption,
     FpsOption,
     NoFlyingOption,
     PrecisionOption,
@@ -35,11 +36,12 @@ from lingbot_live.cli.publishing import places, publishing
 from lingbot_live.errors import NoCameraError, RecordingError
 from lingbot_live.system.outputs import check_apart, local_path
 from lingbot_live.system.signals import stoppable
+from lingbot_live.system.words import duration as in_words
 
 if TYPE_CHECKING:
     from lingbot_live.config import RefinerConfig
     from lingbot_live.recording.recorder import Recorder
-    from lingbot_live.recording.state import RecorderOptions, RecorderStats
+    from lingbot_live.recording.state import RecorderOptions
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
 AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A session, .bag, .db3 or .mkv.")]
@@ -70,6 +72,7 @@ def record(
     depth_size: DepthSizeOption = None,
     seed: SeedOption = 0,
     controls: SetOption = None,
+    extras: ExtrasOption = False,
     tokens: TokensOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
@@ -80,7 +83,7 @@ def record(
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
     from lingbot_live.cameras.registry import files_of, with_members
-    from lingbot_live.cli.watching import patience_s, watch
+    from lingbot_live.cli.watching import RecordingLook, patience_s, watch
     from lingbot_live.pipeline.inference import RefinerState
     from lingbot_live.pipeline.session import Session
     from lingbot_live.recording.format import expand_name
@@ -91,7 +94,7 @@ def record(
         steady=steady and not raw_only, no_flying=no_flying and not raw_only,
     )  # fmt: skip
     camera = camera_config(
-        fps, size, seed, controls, loop=duration is not None, depth_size=depth_size
+        fps, size, seed, controls, loop=duration is not None, depth_size=depth_size, extras=extras
     )
     path = local_path(expand_name(output, addresses[0], datetime.now()))
     check_apart(path, files_of(addresses))
@@ -104,7 +107,7 @@ def record(
         recorder.start(session)
         try:
             session.start(max_frames=frames)
-            failures = watch(session, duration, stop, _Look(recorder, show, published.say))
+            failures = watch(session, duration, stop, RecordingLook(recorder, show, published.say))
         finally:
             session.stop(patience_s(stop))
             parts = _save(recorder, show)
@@ -233,31 +236,6 @@ def _settings(
     return settings
 
 
-class _Look:
-    """Shows a recording's figures each time it is called; whether it goes on."""
-
-    def __init__(
-        self, recorder: Recorder, show: Callable[[str], None], also: Callable[[], bool]
-    ) -> None:
-        self._recorder, self._show, self._also = recorder, show, also
-        self._said: set[str] = set()
-
-    def __call__(self) -> bool:
-        stats = self._recorder.stats()
-        self._also()
-        self._show(_line(stats))
-        for text in stats.warnings:
-            self._say(text, text)
-        if stats.is_space_low:
-            self._say("room", f"the disk has room for {stats.minutes_left:.0f} minutes")
-        return self._recorder.is_active
-
-    def _say(self, what: str, text: str) -> None:
-        if what not in self._said:
-            self._said.add(what)
-            typer.echo(text, err=True)
-
-
 def _save(recorder: Recorder, show: Callable[[str], None]) -> list[Path]:
     """Write what is queued, however slow the disk is, until a signal gives that up."""
     recorder.request_stop()
@@ -278,7 +256,9 @@ def _save(recorder: Recorder, show: Callable[[str], None]) -> list[Path]:
 def _tell(recorder: Recorder, parts: list[Path]) -> None:
     for part in parts:
         print(part)
-    typer.echo(_line(recorder.stats()), err=True)
+    from lingbot_live.cli.watching import recording_line
+
+    typer.echo(recording_line(recorder.stats()), err=True)
     if recorder.error is not None:
         raise recorder.error
 
@@ -293,16 +273,6 @@ def _lost(recorder: Recorder, parts: list[Path]) -> Iterator[str]:
             yield f"{drops[cause]} frames and results lost: {cause}"
     if not parts:
         yield f"{recorder.path}: no frame came, so no file was kept"
-
-
-def _line(stats: RecorderStats) -> str:
-    drops = ", ".join(f"{count} {cause}" for cause, count in stats.drops.items()) or "none"
-    left = f", {stats.minutes_left:.0f} min left" if stats.minutes_left is not None else ""
-    return (
-        f"{stats.elapsed_s:.1f} s, {stats.frames} frames, {stats.refined} refined, "
-        f"{stats.bytes_written / 1e6:.1f} MB, {stats.bytes_per_s / 1e6:.1f} MB/s, "
-        f"drops: {drops}{left}"
-    )
 
 
 @contextmanager
@@ -323,7 +293,7 @@ def _status() -> Iterator[Callable[[str], None]]:
 
 def _recording_lines(found: dict[str, Any]) -> Iterator[str]:
     size = f"{found['bytes'] / 1e6:.1f} MB, " if found["bytes"] is not None else ""
-    span = "" if found["duration_s"] is None else f"{found['duration_s']:.3f} s, "
+    span = "" if found["duration_s"] is None else f"{in_words(found['duration_s'], 3)}, "
     yield f"{found['file']}: {size}{span}played by {found['driver']}"
     details = "".join(f", {name} {value}" for name, value in found["details"].items())
     yield f"  {found['name']}, serial {found['serial'] or 'not told'}{details}"
@@ -349,7 +319,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     from lingbot_live.cameras.playtime import Gap
 
     made = f", {found['made_by']}" if found["made_by"] else ""
-    yield f"{found['file']}: {found['bytes'] / 1e6:.1f} MB, {found['duration_s']:.3f} s{made}"
+    span = in_words(found["duration_s"], 3)
+    yield f"{found['file']}: {found['bytes'] / 1e6:.1f} MB, {span}{made}"
     for gap in found["gaps"]:
         yield f"  at {gap['at_s']:.3f} s: {Gap(gap['at_s'], gap['length_s'])}, passed over in play"
     for name, camera in found["cameras"].items():

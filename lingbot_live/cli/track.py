@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import (
     DeviceOption,
     NoFlyingOption,
@@ -95,7 +97,9 @@ def track(
             raise ConfigError(f"{source}: no frame in it; nothing to track")
         for file in files:
             file.finish()
+        missed = Counter(camera.missed)
     print(f"{', '.join(map(str, output))}: {count * len(moment.tracked.pixels)} rows")
+    end_with_damage([source], missed)
 
 
 def _total(camera: Camera, source: str, most: int | None) -> int | None:

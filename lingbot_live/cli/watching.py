@@ -10,9 +10,12 @@ import typer
 
 from lingbot_live.cli.damage import tell_damage
 from lingbot_live.errors import LingbotLiveError
+from lingbot_live.system.words import duration
 
 if TYPE_CHECKING:
     from lingbot_live.pipeline.session import Session
+    from lingbot_live.recording.recorder import Recorder
+    from lingbot_live.recording.state import RecorderStats
 
 _TICK_S = 0.2
 _PATIENCE_S = 1.2  # for cameras and refiner, where the end was asked for
@@ -59,10 +62,8 @@ class Failures:
     def say(self) -> None:
         """Say what is new; not where no camera is left, for that ends the command with an error."""
         failed = self._failed()
-        for feed in failed:
-            if feed not in self._said and len(failed) < len(self._session.feeds):
-                self._said.add(feed)
-                typer.echo(self._why(feed), err=True)
+        if len(failed) < len(self._session.feeds):
+            self._say_why(failed)
         if self._session.refiner_busy_s > _LONG_S and not self._has_said_long:
             self._has_said_long = True
             typer.echo(
@@ -70,11 +71,21 @@ class Failures:
             )
 
     def end(self, *more: str) -> None:
-        """Say in one line what was not as it should be; raises typer.Exit with status 1 then."""
+        """Say in one line what was not as it should be; raises typer.Exit with status 1 then.
+
+        Call it once the session is stopped: a driver that hangs may show only there.
+        """
+        self._say_why(self._failed())
         problems = [*self._problems(), *more]
         if problems:
             typer.echo(f"not all went well: {'; '.join(problems)}", err=True)
             raise typer.Exit(1)
+
+    def _say_why(self, names: list[str]) -> None:
+        for name in names:
+            if name not in self._said:
+                self._said.add(name)
+                typer.echo(self._why(name), err=True)
 
     def _problems(self) -> list[str]:
         found = []
@@ -100,9 +111,7 @@ class Failures:
         return found
 
     def _failed(self) -> list[str]:
-        from lingbot_live.cameras.base import CameraState
-
-        return [feed.name for feed in self._session.feeds if feed.state is CameraState.FAILED]
+        return [feed.name for feed in self._session.feeds if feed.state.is_lost]
 
     def _why(self, name: str) -> str:
         error = next(feed.error for feed in self._session.feeds if feed.name == name)
@@ -110,3 +119,40 @@ class Failures:
         if isinstance(error, LingbotLiveError):
             return text if text.startswith(name) else f"{name}: {text}"
         return f"{name}: {type(error).__name__}: {text}"
+
+
+class RecordingLook:
+    """Shows a recording's figures each time it is called; whether it goes on."""
+
+    def __init__(
+        self, recorder: Recorder, show: Callable[[str], None], also: Callable[[], bool]
+    ) -> None:
+        self._recorder, self._show, self._also = recorder, show, also
+        self._said: set[str] = set()
+
+    def __call__(self) -> bool:
+        """Show them once more."""
+        stats = self._recorder.stats()
+        self._also()
+        self._show(recording_line(stats))
+        for text in stats.warnings:
+            self._say(text, text)
+        if stats.is_space_low:
+            self._say("room", f"the disk has room for {stats.minutes_left:.0f} minutes")
+        return self._recorder.is_active
+
+    def _say(self, what: str, text: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            typer.echo(text, err=True)
+
+
+def recording_line(stats: RecorderStats) -> str:
+    """Return time, frames, size and drops of a recording."""
+    drops = ", ".join(f"{count} {cause}" for cause, count in stats.drops.items()) or "none"
+    left = f", {stats.minutes_left:.0f} min left" if stats.minutes_left is not None else ""
+    return (
+        f"{duration(stats.elapsed_s, 1)}, {stats.frames} frames, {stats.refined} refined, "
+        f"{stats.bytes_written / 1e6:.1f} MB, {stats.bytes_per_s / 1e6:.1f} MB/s, "
+        f"drops: {drops}{left}"
+    )

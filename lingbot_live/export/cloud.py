@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from lingbot_live.frame import ColorImage, DepthMap, Intrinsics
 from lingbot_live.geometry import deproject
 from lingbot_live.system import children
 from lingbot_live.system.quiet import muted_stderr
+from lingbot_live.system.scratch import temporary_folder
 
 if TYPE_CHECKING:
     import open3d as o3d
@@ -98,8 +98,8 @@ def write_points_in_child(
     Raises:
         ExportError: the child failed; the message holds its last line.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        given = Path(folder) / "points.npz"
+    with temporary_folder("lingbot-live-cloud") as folder:
+        given = folder / "points.npz"
         np.savez(given, points=points, color=color)
         try:
             children.run("lingbot_live.export.cloud", str(given), str(path.absolute()))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lingbot_live.errors import ExportError
+from lingbot_live.system.inputs import from_json, read_text
 from lingbot_live.system.outputs import is_ours
 from lingbot_live.system.scratch import put_in_place, scratch_folder
 from lingbot_live.system.signals import stoppable
@@ -58,7 +58,7 @@ def _files(folder: Path) -> set[str]:
 def _written(folder: Path) -> set[str]:
     """What the note in a folder says that an export wrote; nothing without one."""
     try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        note = from_json(read_text(folder / NOTE))
         return {NOTE, *note["files"]} if note["app"].startswith("lingbot-live") else set()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()

@@ -28,6 +28,7 @@ class ExportFormat:
     create: Callable[[Target], Writer]
     options: tuple[Control, ...] = ()  # `Control.value` is the default
     suffixes: tuple[str, ...] = ()  # of a format that writes one file; empty: a folder of files
+    shows_both: bool = False  # raw and refined depth beside each other, as they were recorded
     module: str = ""  # Python package that does the work
     install: str = ""  # the line that installs it
 
@@ -146,9 +147,15 @@ FORMATS: dict[str, ExportFormat] = {
                 _number("near_m", 0.0, 100.0, "m", "where depth colours begin; 0: automatic"),
                 _number("far_m", 0.0, 100.0, "m", "where depth colours end; 0: automatic"),
                 _choice("colors", colormap.NAMES, "scale of depth colours"),
+                _choice(
+                    "not_refined",
+                    ("empty", "last"),
+                    "third picture of a frame without refined depth: empty, or the last one",
+                ),
                 _number("quality", 20.0, 51.0, "", "0 (lossless) to 51 (small), as x264's crf", 1),
             ),
             (".mp4",),
+            shows_both=True,
             module="av",
             install="pip install av",
         ),
@@ -175,6 +182,7 @@ FORMATS: dict[str, ExportFormat] = {
             RerunWriter,
             (_number("quality", 95.0, 100.0, "", "of colour's JPEG; 0: without loss", 1),),
             (".rrd",),
+            shows_both=True,
             module="rerun",
             install=RERUN_INSTALL,
         ),

@@ -28,8 +28,9 @@ class ImageWriter:
     """Writes folders ``000042/`` as LingBot-Depth's examples are: `folder:` plays them.
 
     ``rgb.png``, ``raw_depth.png`` (16 bit, whole ``depth_unit_m``, by default millimetres),
-    ``intrinsics.txt`` (3x3, pixels), and with refined depth asked for ``refined_depth.png`` beside
-    them. What ``intrinsics.txt`` cannot say, another unit and a lens' distortion, stands in
+    ``intrinsics.txt`` (3x3, pixels), with refined depth asked for ``refined_depth.png`` beside
+    them, and as they came ``infrared.png`` and others of `lingbot_live.frame.EXTRAS`. What
+    ``intrinsics.txt`` cannot say, another unit and a lens' distortion, stands in
     ``intrinsics.json``.
     """
 
@@ -50,6 +51,8 @@ class ImageWriter:
         write_image(folder / "raw_depth.png", raw)
         if shot.source is DepthSource.REFINED:
             write_image(folder / "refined_depth.png", self._units(shot.depth_m, "refined"))
+        for name, picture in frame.extras.items():
+            write_image(folder / f"{name}.png", picture)
         np.savetxt(folder / "intrinsics.txt", frame.intrinsics.matrix, fmt="%.9g")
         self._is_distorted |= frame.intrinsics.is_distorted
         if frame.intrinsics.is_distorted or self._unit_m != _MM_M:
@@ -156,6 +159,7 @@ class ArrayWriter:
         }
         if shot.source is DepthSource.REFINED and frame.recorded is not None:
             arrays["mask"] = frame.recorded.mask
+        arrays.update(frame.extras)
         packed = io.BytesIO()  # a ZIP on a disk that fails complains once more when it goes
         self._save(packed, **arrays)
         (self._target.path / f"{shot.name}.npz").write_bytes(packed.getvalue())

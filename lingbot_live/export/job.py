@@ -14,7 +14,7 @@ import numpy as np
 from lingbot_live import __version__
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.controls import ControlValue
-from lingbot_live.errors import ExportCancelledError, ExportError, LingbotLiveError
+from lingbot_live.errors import ConfigError, ExportCancelledError, ExportError, LingbotLiveError
 from lingbot_live.export.folder import NOTE, check_free, new_file, new_folder, note_files
 from lingbot_live.export.formats import ExportFormat, format_named
 from lingbot_live.export.shot import DepthSource, Settings, Shot, Target
@@ -81,6 +81,8 @@ def run_export(
     begun_s = time.monotonic()
     kind = format_named(request.format)
     settings = kind.settings(request.options)
+    if kind.shows_both and request.drop_flying:
+        raise ConfigError(f"export to {kind.name}: it shows depth as recorded; no flying points go")
     output = local_path(request.output)
     file = output if kind.is_one_file and output.suffix.lower() in kind.suffixes else None
     check_apart(output, registry.files_of([request.address]))
@@ -171,11 +173,12 @@ class _Run:
 
     def _shots(self, source: FrameSource) -> Iterator[Shot]:
         wants_refined = self._request.source is DepthSource.REFINED
+        stays = self._kind.shows_both and source.has_refined  # a frame is more than its refining
         clock = _Clock()
         for number, item in source.frames(self._request.span):
             if isinstance(item, LingbotLiveError):
                 self._leave_out(f"frame {number}: {item}")
-            elif wants_refined and item.recorded is None:
+            elif wants_refined and item.recorded is None and not stays:
                 self._leave_out("some frames hold no refined depth")
             else:
                 shot = _shot(number, clock.rising_s(item), item, self._request.source)

@@ -92,7 +92,7 @@ def open_sources(address: str, camera: str = "") -> Iterator[list[FrameSource]]:
             return
         if camera not in ("", info.address, info.target, info.name):
             raise ExportError(f"{address}: its only camera is {info.address}; leave --camera out")
-        opened = registry.driver(info.driver).create(info, OFFLINE)
+        opened = registry.driver(info.driver).create(info, replace(OFFLINE, extras=True))
         yield [_CameraSource(stack.enter_context(opened))]
 
 

@@ -27,8 +27,9 @@ class VideoWriter:
     Only after a gap of more than `LONG_GAP_S`, the next one comes `SHORT_GAP_S` later: a video
     cannot hold one of seven hours, and nobody would wait for it.
 
-    The refined column is there if the recording holds refined depth; where a frame does not, the
-    last one stays. Both depths share one colour scale: the options', or the first frame's range.
+    The refined column is there if the recording holds refined depth; it is empty where a frame
+    does not, or the last one stays. Both depths share one colour scale: the options', or the first
+    frame's range.
     """
 
     def __init__(self, target: Target) -> None:
@@ -40,7 +41,7 @@ class VideoWriter:
         self._size: tuple[int, ...] = ()
         self._taken_s = 0.0  # when the last picture was taken
         self._shown_s = 0.0  # and when it is shown in the video
-        self._gaps = 0
+        self._gaps = self._frames = self._not_refined = 0
 
     def add(self, shot: Shot) -> None:
         """Encode a frame."""
@@ -53,6 +54,8 @@ class VideoWriter:
                 f"mp4: frame {shot.number} is of another size than the first; choose a span of "
                 "one size with --frames"
             )
+        self._frames += 1
+        self._not_refined += shot.refined_m is None
         picture = av.VideoFrame.from_ndarray(_even(self._row(shot)), format="rgb24")
         picture.time_base = TIME_BASE
         picture.pts = round(self._due_s(shot.time_s) / TIME_BASE)
@@ -64,6 +67,8 @@ class VideoWriter:
         self.close()
         near, far = self._scale.near_m, self._scale.far_m
         remarks = [f"depth colours run from {near:.2f} to {far:.2f} m"]
+        if self._refined_m is not None and self._not_refined:
+            remarks.append(f"{self._not_refined} of {self._frames} frames hold no refined depth")
         if self._gaps:
             remarks.append(
                 f"in {self._gaps} places there was no frame for over {LONG_GAP_S:g} s; each is "
@@ -116,7 +121,10 @@ class VideoWriter:
     def _row(self, shot: Shot) -> ColorImage:
         columns = [shot.frame.color, self._colors(shot.frame.depth_m)]
         if self._refined_m is not None:
-            self._refined_m = self._refined_m if shot.refined_m is None else shot.refined_m
+            if shot.refined_m is not None:
+                self._refined_m = shot.refined_m
+            elif self._target.text("not_refined") == "empty":
+                self._refined_m = np.zeros_like(self._refined_m)
             columns.append(self._colors(self._refined_m))
         return np.hstack(columns)
 

@@ -8,7 +8,6 @@ network is built without memory of its own, so that loading holds the weights on
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 import zipfile
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from lingbot_live.errors import WeightsError
 from lingbot_live.model.model_config import ModelConfig
 from lingbot_live.model.precision import Precision
-from lingbot_live.system.inputs import refuse_special
+from lingbot_live.system.inputs import from_json, read_text, refuse_special
 
 log = logging.getLogger(__name__)
 
@@ -173,14 +172,13 @@ def _read_safetensors(path: Path) -> Checkpoint:
 def _config_of(path: Path, metadata: Mapping[str, str]) -> Mapping[str, Any]:
     beside = path.with_name("config.json")
     try:
-        text = metadata.get(CONFIG_KEY) or beside.read_text(encoding="utf-8")
-        config = json.loads(text)
+        config = from_json(metadata.get(CONFIG_KEY) or read_text(beside))
     except OSError as error:
         raise WeightsError(
             f"{path}: has no {CONFIG_KEY} in its metadata, and {beside} cannot be read "
             f"({error.strerror}). Put the model's config.json there"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise WeightsError(f"{path}: its configuration is no JSON ({error})") from error
     found = config.get(CONFIG_KEY, config) if isinstance(config, dict) else config
     if not isinstance(found, dict):

@@ -26,6 +26,7 @@ from lingbot_live.model.precision import Precision
 from lingbot_live.model.tokens import DepthTokens, TokenPacking
 from lingbot_live.model.torch_registration import TorchRegistration
 from lingbot_live.model.weights import store
+from lingbot_live.model.weights.trusted import trusted
 from lingbot_live.registration import Registration
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ def engine_for(model: str | None, device: Device, precision: Precision) -> tuple
     if model is None and store.status(store.RECOMMENDED).state != "present":
         network, title = _made_up(device.where, precision), "made-up weights of full size"
     else:
-        path = store.resolve(model or "")
+        path = trusted(model or "")
         network, title = LingBotDepth.load(path, precision, device.where), str(path)
     return Engine(network, device, precision, _UNMASKED, packing), title
 

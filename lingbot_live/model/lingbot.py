@@ -22,6 +22,7 @@ from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.torch_registration import TorchRegistration
 from lingbot_live.model.weights import store
+from lingbot_live.model.weights.trusted import trusted
 from lingbot_live.refiners.attended import Attended
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.registration import announce
@@ -136,7 +137,7 @@ def create_lingbot(config: RefinerConfig) -> Refiner:
         ConfigError: the asked device is not there.
         OutOfMemoryError: the weights alone are too large for the device.
     """
-    path = store.resolve(config.model)
+    path = trusted(config.model)
     device = pick_device(config.device)
     try:
         refiner = _create(config, path, device)

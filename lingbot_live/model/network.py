@@ -79,9 +79,9 @@ class LingBotDepth(Loadable):
         Raises:
             WeightsError: there is none, or it is damaged, or it does not fit; says which and why.
         """
-        from lingbot_live.model.weights.store import resolve
+        from lingbot_live.model.weights.trusted import trusted
 
-        return cls.load(resolve(str(name_or_path)), precision, torch.device(device))
+        return cls.load(trusted(str(name_or_path)), precision, torch.device(device))
 
     @classmethod
     def load(

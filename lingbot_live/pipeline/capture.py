@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from lingbot_live.cameras.base import Camera, CameraState
 from lingbot_live.config import SessionConfig
@@ -26,6 +28,19 @@ log = logging.getLogger(__name__)
 _MOST_FAULTS = 20  # of frames, told in the log
 
 
+@dataclass(slots=True)
+class _Call:
+    """A call of a driver, while it is under way."""
+
+    error: CameraTimeoutError  # what is wrong if it does not return
+    most_s: float
+    begun_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def hangs(self) -> bool:
+        return time.monotonic() - self.begun_s > self.most_s
+
+
 class CaptureWorker:
     """Opens a camera, hands every Frame to ``on_frame``, and opens it again when it vanished.
 
@@ -43,8 +58,9 @@ class CaptureWorker:
         max_frames: int | None = None,
     ) -> None:
         self.name = name
-        self.state = CameraState.CLOSED
-        self.error: BaseException | None = None
+        self._state = CameraState.CLOSED
+        self._error: BaseException | None = None
+        self._call: _Call | None = None
         self.camera: Camera | None = None
         self.tries = 0  # to open it again since it vanished
         self._create = create
@@ -67,10 +83,13 @@ class CaptureWorker:
         self._worker.request_stop()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end; False if the camera's SDK did not let go in time."""
-        ended = self._worker.join(timeout_s)
-        if ended and self.state not in (CameraState.ENDED, CameraState.FAILED):
+        """Wait for the end; False if the camera's SDK did not let go in time, and so hangs."""
+        ended = self._worker.join(0.0 if self._hangs else timeout_s)
+        call = self._call
+        if ended and self._state not in (CameraState.ENDED, CameraState.FAILED):
             self._enter(CameraState.CLOSED)
+        elif not ended and call is not None:
+            call.most_s = 0.0
         return ended
 
     @property
@@ -78,33 +97,68 @@ class CaptureWorker:
         """Whether no more frames will come."""
         return not self._worker.is_alive
 
+    @property
+    def is_over(self) -> bool:
+        """The same, and where the driver hangs, for then none are hoped for."""
+        return self.is_done or self._hangs
+
+    @property
+    def state(self) -> CameraState:
+        """Where the camera stands; HANGING for as long as its driver does not return."""
+        return CameraState.HANGING if self._hangs else self._state
+
+    @property
+    def _hangs(self) -> bool:
+        call = self._call
+        return call is not None and call.hangs
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why it is not streaming, if it is not."""
+        call = self._call
+        return call.error if call is not None and call.hangs else self._error
+
     # ---- on the worker's thread --------------------------------------------------------------
 
     def _run(self, stop: threading.Event) -> None:
-        self.camera = camera = self._create()
+        with self._calling("open", self._config.hang_open_s):
+            self.camera = camera = self._create()
         self._stats.missed = camera.missed
         try:
-            camera.open()
+            with self._calling("open", self._config.hang_open_s):
+                camera.open()
             while not stop.is_set():
                 try:
                     self._stream(camera, stop)
                     return
                 except CameraDisconnectedError as error:
                     log.warning("%s", error)
-                    self.error = error
+                    self._error = error
                     self.tries = 0
                     self._enter(CameraState.RECONNECTING)
                     self._reopen(camera, stop)
         finally:
-            camera.close()
+            with self._calling("close", self._config.hang_read_s):
+                camera.close()
+
+    @contextmanager
+    def _calling(self, what: str, most_s: float) -> Iterator[None]:
+        """Note that the driver is asked for something, so that others can tell if it hangs."""
+        text = f"its driver does not return from {what}; check its cable and what else uses it"
+        self._call = _Call(CameraTimeoutError(f"{self.name}: {text}"), most_s)
+        try:
+            yield
+        finally:
+            self._call = None
 
     def _stream(self, camera: Camera, stop: threading.Event) -> None:
-        self.error = None
+        self._error = None
         self._last_frame_s = time.monotonic()
         self._enter(CameraState.STREAMING)
         while not stop.is_set():
             try:
-                frame = camera.read(self._config.read_timeout_s)
+                with self._calling("read", self._config.hang_read_s):
+                    frame = camera.read(self._config.read_timeout_s)
             except CameraTimeoutError:
                 self._note_silence()
                 continue
@@ -124,8 +178,8 @@ class CaptureWorker:
         self._stats.count_captured(frame.out_of_range)
         self._stats.add_stage("camera", time.monotonic_ns() - frame.timestamp_ns)
         self._last_frame_s = time.monotonic()
-        if self.state is not CameraState.STREAMING:
-            self.error = None
+        if self._state is not CameraState.STREAMING:
+            self._error = None
             self._enter(CameraState.STREAMING)
         self._on_frame(frame)
 
@@ -138,8 +192,8 @@ class CaptureWorker:
 
     def _note_silence(self) -> None:
         silent_s = time.monotonic() - self._last_frame_s
-        if silent_s > self._config.stall_after_s and self.state is CameraState.STREAMING:
-            self.error = CameraTimeoutError(
+        if silent_s > self._config.stall_after_s and self._state is CameraState.STREAMING:
+            self._error = CameraTimeoutError(
                 f"{self.name}: no frame for {silent_s:.0f} s; check its cable and what else uses it"
             )
             self._enter(CameraState.STALLED)
@@ -148,14 +202,15 @@ class CaptureWorker:
         pause_s = self._config.reconnect_first_s
         while not stop.wait(pause_s):
             self.tries += 1
-            camera.close()
             try:
-                camera.open()
+                with self._calling("open again", self._config.hang_open_s):
+                    camera.close()
+                    camera.open()
             except (CameraNotFoundError, CameraDisconnectedError, CameraBusyError) as error:
                 most = self._config.reconnect_tries
                 if most is not None and self.tries >= most:
                     raise
-                self.error = error
+                self._error = error
                 pause_s = min(pause_s * 2, self._config.reconnect_most_s)
                 self._on_change()
             else:
@@ -163,9 +218,9 @@ class CaptureWorker:
                 return
 
     def _fail(self, error: BaseException) -> None:
-        self.error = error
+        self._error = error
         self._enter(CameraState.FAILED)
 
     def _enter(self, state: CameraState) -> None:
-        self.state = state
+        self._state = state
         self._on_change()

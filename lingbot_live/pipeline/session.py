@@ -225,7 +225,7 @@ class Session:
     def wait(self, duration_s: float | None = None) -> bool:
         """Wait until ``duration_s`` after the start, or every feed has ended and been refined.
 
-        Returns whether they have ended.
+        Returns whether they have ended. One whose driver hangs is waited for no longer.
 
         Raises:
             LingbotLiveError: the refiner cannot start or hangs, or no feed is left that works.
@@ -237,7 +237,7 @@ class Session:
         while not ended and (deadline is None or time.monotonic() < deadline):
             if self._inference.state is RefinerState.FAILED:
                 raise _as_error(self._inference.error)
-            done = all(feed.capture is not None and feed.capture.is_done for feed in self.feeds)
+            done = all(feed.capture is not None and feed.capture.is_over for feed in self.feeds)
             if done:
                 self._check_answers()
             ended = self._inference.is_idle and (done or self._all_failed())
@@ -373,7 +373,7 @@ class Session:
             )
 
     def _all_failed(self) -> bool:
-        return all(feed.state is CameraState.FAILED for feed in self.feeds)
+        return all(feed.state.is_lost for feed in self.feeds)
 
 
 def _feed_stats(feed: Feed) -> CameraFigures:

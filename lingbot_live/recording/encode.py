@@ -8,7 +8,14 @@ import numpy.typing as npt
 
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import RecordingError
-from lingbot_live.frame import Calibration, ColorImage, Frame, Mask, RefinedFrame
+from lingbot_live.frame import (
+    DEPTH_NATIVE,
+    Calibration,
+    ColorImage,
+    Frame,
+    Mask,
+    RefinedFrame,
+)
 from lingbot_live.recording.format import (
     Event,
     FrameNote,
@@ -46,6 +53,7 @@ def encode_frame(frame: Frame, name: str, stamp_ns: int, quality: int | None) ->
         (Role.DEPTH, cdr.encode_image(header, "16UC1", frame.depth_raw)),
         (Role.CAMERA_INFO, cdr.encode_camera_info(header, frame.intrinsics)),
         *_imu(frame, name, stamp_ns),
+        *_extras(frame, name, stamp_ns),
         (Role.FRAME, cdr.encode_text(to_json(FrameNote.of(frame)))),
     ]
 
@@ -57,6 +65,17 @@ def _imu(frame: Frame, name: str, stamp_ns: int) -> Messages:
         (Role.IMU, cdr.encode_imu(cdr.Header(zero_ns + s.device_timestamp_us * 1000, where), s))
         for s in frame.imu
     ]
+
+
+def _extras(frame: Frame, name: str, stamp_ns: int) -> Messages:
+    """Return one exact image for each; infrared is ``mono8`` or ``mono16``."""
+    header = cdr.Header(stamp_ns, optical_frame(name, "depth"))
+    found: Messages = []
+    for what, picture in frame.extras.items():
+        is_depth = what == DEPTH_NATIVE
+        encoding = "16UC1" if is_depth else "mono8" if picture.dtype == np.uint8 else "mono16"
+        found.append((Role(what), cdr.encode_image(header, encoding, picture)))
+    return found
 
 
 def encode_refined(refined: RefinedFrame, name: str, stamp_ns: int, exact: bool) -> Messages:

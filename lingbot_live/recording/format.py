@@ -27,6 +27,7 @@ from lingbot_live.errors import (
     RecordingVersionError,
 )
 from lingbot_live.frame import (
+    EXTRAS,
     Alignment,
     Calibration,
     DepthMap,
@@ -62,6 +63,10 @@ class Role(str, Enum):
     DEPTH = "depth"
     CAMERA_INFO = "camera_info"
     IMU = "imu"
+    INFRARED = "infrared"
+    INFRARED_LEFT = "infrared_left"
+    INFRARED_RIGHT = "infrared_right"
+    DEPTH_NATIVE = "depth_native"
     FRAME = "frame"
     REFINED_DEPTH = "refined_depth"
     REFINED_FRACTION = "refined_fraction"
@@ -81,6 +86,10 @@ TOPICS: dict[Role, tuple[str, str]] = {
     Role.DEPTH: ("/{camera}/depth/image", schemas.IMAGE),
     Role.CAMERA_INFO: ("/{camera}/color/camera_info", schemas.CAMERA_INFO),
     Role.IMU: ("/{camera}/imu", schemas.IMU),
+    Role.INFRARED: ("/{camera}/infrared/image", schemas.IMAGE),
+    Role.INFRARED_LEFT: ("/{camera}/infrared_left/image", schemas.IMAGE),
+    Role.INFRARED_RIGHT: ("/{camera}/infrared_right/image", schemas.IMAGE),
+    Role.DEPTH_NATIVE: ("/{camera}/depth_native/image", schemas.IMAGE),
     Role.FRAME: ("/{camera}/frame", schemas.TEXT),
     Role.REFINED_DEPTH: ("/{camera}/refined/image", schemas.IMAGE),
     Role.REFINED_FRACTION: ("/{camera}/refined/fraction", schemas.BYTES),
@@ -93,6 +102,7 @@ TOPICS: dict[Role, tuple[str, str]] = {
     Role.TRANSFORMS: ("/tf_static", schemas.TRANSFORMS),
     Role.EVENTS: ("/events", schemas.TEXT),
 }
+EXTRA_ROLES = tuple(map(Role, EXTRAS))  # of pictures that not every camera has
 COMMON = (Role.TRANSFORMS, Role.EVENTS)  # one topic for all cameras
 
 

@@ -144,7 +144,7 @@ class Player(Camera):
     def _capture(self, track: Track, index: int) -> Capture | None:
         """Return a frame as a capture of now; None, and counted, if it is damaged."""
         try:
-            frame = track.frame(index)
+            frame = track.frame(index, extras=self.config.extras)
         except CorruptRecordingError:
             self.missed["damaged"] += 1
             return None
@@ -160,6 +160,7 @@ class Player(Camera):
             label=frame.label,
             recorded=_recorded(track, index, frame),
             out_of_range=frame.out_of_range,
+            extras=frame.extras,
         )
 
 

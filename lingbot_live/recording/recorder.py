@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lingbot_live.cameras.base import CameraInfo, CameraState
+from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import DiskFullError, RecordingError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.recording.backlog import Backlog, Item
@@ -224,7 +224,7 @@ class Recorder:
                 self._offer_refined(camera, item)
 
     def _offer_frame(self, camera: str, frame: Frame) -> None:
-        size = frame.color.nbytes + frame.depth_raw.nbytes
+        size = frame.nbytes
         if self._backlog.refuses(camera, size):
             return
         if camera not in self._names:
@@ -359,7 +359,7 @@ class Recorder:
                         self._put_event("drop", feed.name, cause, new)
 
     def _note_failure(self, feed: FeedLike) -> None:
-        is_failed = feed.state is CameraState.FAILED
+        is_failed = feed.state.is_lost
         if is_failed and feed.name not in self._failed:
             self._put_event("failed", feed.name, str(feed.error))
         (self._failed.add if is_failed else self._failed.discard)(feed.name)

@@ -21,6 +21,7 @@ from lingbot_live.frame import (
     Calibration,
     ColorImage,
     DepthMap,
+    ExtraPicture,
     Frame,
     ImuSample,
     Intrinsics,
@@ -29,6 +30,7 @@ from lingbot_live.frame import (
 )
 from lingbot_live.recording.encode import Messages, encode_frame
 from lingbot_live.recording.format import (
+    EXTRA_ROLES,
     Role,
     join_depth,
     read_camera,
@@ -48,7 +50,7 @@ Described = tuple[CameraInfo | None, Calibration]
 # Every message that a frame, or a result, cannot be without its own frame's others.
 _OF_FRAMES = (
     Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME, Role.IMU,
-    Role.REFINED_DEPTH, Role.REFINED_FRACTION, Role.REFINED_MASK, Role.REFINED,
+    Role.REFINED_DEPTH, Role.REFINED_FRACTION, Role.REFINED_MASK, Role.REFINED, *EXTRA_ROLES,
 )  # fmt: skip
 
 
@@ -74,8 +76,8 @@ class Track(ABC):
         return ()
 
     @abstractmethod
-    def frame(self, index: int) -> Frame:
-        """Return the frame at ``index``, 0 to len - 1."""
+    def frame(self, index: int, *, extras: bool = True) -> Frame:
+        """Return the frame at ``index``, 0 to len - 1, with or without its extra pictures."""
 
     def refined(self, index: int) -> RefinedFrame | None:
         """Return the refined depth recorded for a frame; None if there is none."""
@@ -162,7 +164,7 @@ class OwnTrack(Track):
         """Time of the frame that each reading of the inertial sensors came with."""
         return self._times(Role.IMU)
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int, *, extras: bool = True) -> Frame:
         """Return the frame at ``index``, as it was recorded."""
         time_ns = int(self.times_ns[index])
         note = read_frame_note(self._text(Role.FRAME, time_ns))
@@ -183,6 +185,7 @@ class OwnTrack(Track):
                 alignment=Alignment(note.alignment),
                 label=note.label,
                 imu=self._imu(time_ns, device_us - header.stamp_ns // 1000),
+                extras=self._extras(time_ns) if extras else {},
             )
         except (CameraError, ValueError) as error:
             raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
@@ -217,7 +220,8 @@ class OwnTrack(Track):
     def roles(self) -> tuple[Role, ...]:
         """Of the messages that `messages` returns."""
         present = (
-            Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.IMU, Role.FRAME,
+            Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.IMU, *EXTRA_ROLES,
+            Role.FRAME,
         )  # fmt: skip
         return tuple(role for role in present if role in self._channels)
 
@@ -256,6 +260,15 @@ class OwnTrack(Track):
         return tuple(
             cdr.decode_imu(payload(self._channels[Role.IMU], row), stamp_us) for row in rows
         )
+
+    def _extras(self, time_ns: int) -> dict[str, ExtraPicture]:
+        found: dict[str, ExtraPicture] = {}
+        for role in EXTRA_ROLES:
+            if role in self._channels and self._find(role, time_ns) is not None:
+                image = cdr.decode_image(self._need(role, time_ns))
+                kind = np.uint8 if image.encoding == "mono8" else np.uint16
+                found[role.value] = cdr.pixels(image, kind)
+        return found
 
     def _need(self, role: Role, time_ns: int) -> memoryview:
         row = self._find(role, time_ns)

@@ -12,6 +12,7 @@ from lingbot_live.cameras.controls import ControlValue
 from lingbot_live.quality.comparison import SensorRun, StreamResult
 from lingbot_live.quality.comparison_frames import ComparisonSettings
 from lingbot_live.quality.metric import CHANGE, IMAGE, METRICS, REFERENCE, TEMPORAL, Metric
+from lingbot_live.system.words import duration
 
 _MAIN = (
     "fill_share", "rmse_all_m", "rmse_m", "delta_105_all", "flying_share",
@@ -133,7 +134,7 @@ def _camera_words(run: SensorRun) -> str:
         "" if calibration.baseline_m is None else f"baseline {1000 * calibration.baseline_m:g} mm",
         f"aligned by {frame.alignment.value}",
         f"region {run.roi}",
-        f"{run.frames_measured} of {run.frames_read} frames measured, {run.span_s:.1f} s",
+        f"{run.frames_measured} of {run.frames_read} frames measured, {duration(run.span_s, 1)}",
         *(f"missed ({cause}) {count}" for cause, count in run.missed.items()),
     ]
     return ", ".join(part for part in parts if part)

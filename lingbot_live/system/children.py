@@ -2,8 +2,9 @@
 
 SDKs and Open3D hold Python's lock, crash, and leave files where they work; a child keeps that from
 the app. Its working folder is new and empty, so that neither a stranger's ``numpy.py`` beside a
-recording is imported nor a log left there, and its temporary files lie in it too. It is no member
-of the terminal's group: Ctrl-C is the parent's to handle, which then ends its children.
+recording is imported nor a log left there, and its temporary files lie in it too; what a killed
+app leaves of them, the next one's children remove. It is no member of the terminal's group: Ctrl-C
+is the parent's to handle, which then ends its children.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+
+from lingbot_live.system.scratch import temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +65,8 @@ class Child:
         given: IO[bytes] | None = None,
         pass_fds: tuple[int, ...] = (),
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="lingbot-live-", ignore_cleanup_errors=True
-        )
-        self.folder = Path(self._folder.name)  # where it works
+        self._work = ExitStack()
+        self.folder = self._work.enter_context(temporary_folder("lingbot-live-child"))  # its own
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         try:
             self.process = subprocess.Popen(
@@ -142,7 +143,7 @@ class Child:
 
     def _forget(self) -> None:
         self._errors.close()
-        self._folder.cleanup()
+        self._work.close()
 
 
 def run(

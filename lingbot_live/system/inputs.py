@@ -15,6 +15,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+MOST_PIXELS = 1 << 24  # of a picture; of the largest camera, 4096x3072, there are 1.3 in it
 MOST_TEXT = 64 << 20  # bytes; a list of images for days has less
 _LONGEST_NUMBER = 400  # digits; a float has 309 before its point
 

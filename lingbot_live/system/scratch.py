@@ -9,10 +9,12 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
+
+from lingbot_live.system.inputs import from_json, read_text
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,10 @@ def scratch_folder(output: Path) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     _clear_abandoned(output.parent)
-    hidden = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    try:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{output.name}-", dir=output.parent, ignore_cleanup_errors=True
+    ) as name:
+        hidden = Path(name)
         started_s = psutil.Process().create_time()
         owner = {
             "pid": psutil.Process().pid, "started_s": started_s, "host": platform.node(),
@@ -39,8 +43,11 @@ def scratch_folder(output: Path) -> Iterator[Path]:
         work = hidden / _WORK
         work.mkdir()
         yield work
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def temporary_folder(name: str) -> AbstractContextManager[Path]:
+    """Return a `scratch_folder` among the system's temporary files."""
+    return scratch_folder(Path(tempfile.gettempdir()) / name)
 
 
 def put_in_place(work: Path, output: Path) -> None:
@@ -60,8 +67,9 @@ def put_in_place(work: Path, output: Path) -> None:
 def _clear_abandoned(folder: Path) -> None:
     """Remove what killed processes left; what one was replacing goes back to its place."""
     for note in folder.glob(f".*/{_OWNER}"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            owner = json.loads(note.read_text(encoding="utf-8"))
+        # A stranger may have put it there: a pipe, or any text.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+            owner = from_json(read_text(note))
             if not _is_gone(owner):
                 continue
             hidden, output = note.parent, folder / Path(owner["output"]).name

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -20,8 +21,12 @@ from typing import NoReturn
 
 # The terminal, a shell and a wrapper may each deliver the same Ctrl-C.
 _ECHO_S = 1.0
+# Python hears a signal between two of its own instructions, so not inside of an SDK's call that
+# never returns. After so many looks of so long it is taken for that.
+_LOOKS, _LOOK_S = 14, 0.1
+_JUST_S, _LEAVE_S = 0.5, 0.3  # an answer as old is one; for what is done at exit
 _now: threading.Event | None = None  # of the innermost `stoppable`
-_heard_s = float("-inf")
+_heard_s = _answered_s = float("-inf")
 _is_handled = _has_raised = False
 
 
@@ -41,8 +46,8 @@ def stop_signals() -> list[signal.Signals]:
 
 def is_echo() -> bool:
     """Note a signal; True if it is the one just heard, delivered once more."""
-    global _heard_s
-    now_s = time.monotonic()
+    global _heard_s, _answered_s
+    now_s = _answered_s = time.monotonic()
     if now_s - _heard_s < _ECHO_S:
         return True
     _heard_s = now_s
@@ -59,11 +64,48 @@ def handled() -> Iterator[None]:
     _is_handled, _heard_s, _has_raised = True, float("-inf"), False
     before = {number: signal.signal(number, _on_signal) for number in stop_signals()}
     try:
-        yield
+        with _never_deaf(set(before)):
+            yield
     finally:
         _is_handled = False
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _never_deaf(numbers: set[signal.Signals]) -> Iterator[None]:
+    """End the process where the main thread does not answer a signal, being in native code."""
+    hears, tells = socket.socketpair()
+    tells.setblocking(False)
+    before = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+    ear = threading.Thread(target=_listen, args=(hears, numbers), name="signals", daemon=True)
+    ear.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        tells.close()
+        ear.join(_LOOKS * _LOOK_S)
+        hears.close()
+
+
+def _listen(hears: socket.socket, numbers: set[signal.Signals]) -> None:
+    while heard := hears.recv(1):
+        came_s = time.monotonic()
+        if heard[0] in numbers and not _is_answered(came_s):
+            sys.stderr.write("lingbot-live: ended within a call that does not return\n")
+            last = threading.Thread(target=_leave, args=(130,), daemon=True)
+            last.start()
+            last.join(_LEAVE_S)
+            os._exit(130)
+
+
+def _is_answered(came_s: float) -> bool:
+    for _ in range(_LOOKS):  # not by the clock: where there is no processor, none is deaf
+        if _answered_s > came_s - _JUST_S:  # the handler may have come before us
+            return True
+        time.sleep(_LOOK_S)
+    return False
 
 
 def end_with(status: int) -> NoReturn:

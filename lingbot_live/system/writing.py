@@ -28,16 +28,16 @@ def writing(
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a small file of text in UTF-8; as `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a small file so that it is there whole or as it was before.
 
     Raises:
         WriteError: it could not be written.
     """
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """As `write_text`, of bytes."""
     path = path.expanduser()
     with writing(path, kept="what stood there is as it was"):
         if path.exists() and not path.is_file():  # such as /dev/stdout

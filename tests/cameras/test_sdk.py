@@ -6,11 +6,13 @@ import sys
 
 import pytest
 
+from drivers.common import recording
 from drivers.common.profiles import choose
 from drivers.common.sdk import import_sdk
 from lingbot_live.cameras.base import StreamProfile
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import CameraError, ConfigError, DriverUnavailableError
+from lingbot_live.system.children import Child
 
 
 def test_missing_module_names_the_extra():
@@ -68,6 +70,16 @@ def test_realsense_without_its_sdk(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyrealsense2", None)
     with pytest.raises(DriverUnavailableError, match=r"lingbot-live\[realsense\]"):
         RealSenseDriver().discover()
+
+
+def test_an_sdk_that_takes_too_much_memory_for_a_frame_is_ended(tmp_path, monkeypatch):
+    eats = "import time; kept = b'x' * (300 << 20); time.sleep(60)"
+    (tmp_path / "child_eats.py").write_text(eats)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(recording, "_MOST_BYTES", 200 << 20)
+    with Child("child_eats") as child:
+        assert "over 200 MB" in recording._wait(child, 30)
+        assert child.process.poll() is None
 
 
 # ---- profiles --------------------------------------------------------------------------------

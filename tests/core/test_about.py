@@ -15,7 +15,7 @@ from lingbot_live.errors import BadRecordingError, LingbotLiveError
 DATA = {
     "realsense/virtual_d435.db3": ("realsense", "Intel RealSense D435", "VIRT0001", 1.968, 60),
     "orbbec/virtual_gemini335.bag": ("orbbec", "Orbbec Gemini 335", "SYNTH0000001", 0.366, 12),
-    "azure_kinect/recording.mkv": ("kinect", "Azure Kinect", "", 0.0, 1),
+    "azure_kinect/recording.mkv": ("kinect", "Azure Kinect", "001514394512", 0.0, 1),
 }
 
 

@@ -17,8 +17,9 @@ from lingbot_live.refiners.base import Refiner
 
 
 @pytest.fixture
-def present() -> Path:
+def present(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Made-up weights where the recommended ones belong."""
+    monkeypatch.setenv("LINGBOT_LIVE_ANY_WEIGHTS", "1")
     folder = store.model_folder(store.RECOMMENDED)
     folder.mkdir(parents=True)
     return save_made(folder / "model.pt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -66,9 +67,24 @@ def test_a_child_that_holds_is_ended(modules):
 
 def test_it_works_in_a_folder_of_its_own_that_goes_with_it(modules):
     work, temporary, _ = children.run("child_tells").decode().split()
-    assert Path(work).name.startswith("lingbot-live-")
+    assert Path(work).parent.name.startswith(".lingbot-live-child-")
     assert work == temporary
-    assert not Path(work).exists()
+    assert not Path(work).parent.exists()
+
+
+def test_the_folders_of_a_killed_app_are_removed_by_the_next_start(modules, tmp_path, monkeypatch):
+    code = (
+        "import os; from lingbot_live.system.children import Child\n"
+        "child = Child('child_sleeps'); child.process.kill(); os.kill(os.getpid(), 9)"
+    )
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is asked for anew
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    (left,) = tmp_path.glob(".lingbot-live-child-*")
+    with Child("child_sleeps") as child:
+        assert not left.exists()
+        assert child.folder.is_dir()
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from boards import CHARUCO, LEFT, picture, standings, write_board_pair, write_folder
+from command import command
 from rig_scene import CAMERA, TRUE, shot
 
 from lingbot_live.calibration.board import Board
@@ -189,3 +190,19 @@ def test_a_watch_waits_for_new_frames_of_all():
     assert third.look(), "a camera that fell silent holds up nobody"
     assert (watch.counts(), watch.weakest()) == ({"a": 0, "b": 0}, 0)
     assert set(watch.shots()) == {"a", "b"}
+
+
+def test_a_damaged_recording_is_said_and_status_1(board_addresses, tmp_path):
+    takes = []
+    for name, address in zip(("left", "right"), board_addresses, strict=True):
+        takes.append(tmp_path / f"{name}.mcap")
+        assert obey(["record", address, "--raw-only", "-o", str(takes[-1])]) == 0
+    words = ["calibrate", *map(str, takes), "--views", "3", "-o", str(tmp_path / "rig.toml")]
+    assert obey(words) == 0
+    data = bytearray(takes[1].read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    takes[1].write_bytes(data)
+    done = command(*words)
+    assert done.returncode == 1, done.stderr
+    assert f"{takes[1]}: damaged: " in done.stderr
+    assert Rig.load(tmp_path / "rig.toml").camera(str(takes[1])).views >= 3

@@ -26,13 +26,14 @@ from lingbot_live.errors import (
     ExportError,
     RecordingError,
 )
-from lingbot_live.export.child import ExportJob, ExportState
+from lingbot_live.export.child import ExportJob
 from lingbot_live.export.formats import FORMATS, format_named
 from lingbot_live.export.job import ExportRequest, run_export
 from lingbot_live.export.shot import DepthSource
 from lingbot_live.export.source import Span
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions
+from lingbot_live.system.job import JobState
 
 DOC = Path(__file__).parents[2] / "docs" / "export.md"
 
@@ -195,10 +196,10 @@ def wait_for(condition, timeout_s: float = 30.0) -> None:
 
 def test_a_job_in_a_process_of_its_own(take, tmp_path):
     job = ExportJob(ask(take, "images", tmp_path / "out", source=DepthSource.REFINED))
-    assert job.state is ExportState.READY
+    assert job.state is JobState.READY
     job.start()
     assert job.join(60)
-    assert (job.state, job.done, job.total, job.error) == (ExportState.DONE, 12, 12, None)
+    assert (job.state, job.done, job.total, job.error) == (JobState.DONE, 12, 12, None)
     assert job.report is not None
     assert (job.report.frames, job.report.output) == (12, tmp_path / "out")
 
@@ -211,7 +212,7 @@ def test_a_job_is_cancelled(tmp_path):
     wait_for(lambda: job.done > 0)
     job.cancel()
     assert job.join(30)
-    assert job.state is ExportState.CANCELLED
+    assert job.state is JobState.CANCELLED
     assert isinstance(job.error, ExportCancelledError)
     assert names(tmp_path) == ["in"]
     assert folder.exists()
@@ -221,7 +222,7 @@ def test_a_job_says_why_it_failed(tmp_path):
     job = ExportJob(ExportRequest("nowhere.mcap", "ply", tmp_path / "out"))
     job.start()
     assert job.join(60)
-    assert job.state is ExportState.FAILED
+    assert job.state is JobState.FAILED
     assert "no such file" in str(job.error)
 
 

@@ -15,7 +15,7 @@ from fixtures_folder import frames, plain
 from sessions import HalfRefiner, NoisyCamera, record
 
 from lingbot_live.cameras.base import CameraInfo
-from lingbot_live.errors import RefinerError
+from lingbot_live.errors import ConfigError, RefinerError
 from lingbot_live.export.images import ImageWriter
 from lingbot_live.export.job import run_export
 from lingbot_live.export.shot import DepthSource, Shot, Target
@@ -109,6 +109,11 @@ def test_images_say_that_others_do_not_see_the_distortion(tmp_path):
     assert written["distortion"] == [0.1, -0.2, 0.0, 0.0, 0.01]
 
 
+def test_what_would_change_nothing_is_refused(take, tmp_path):
+    with pytest.raises(ConfigError, match="as recorded"):
+        run_export(ask(take, "mp4", tmp_path / "a", drop_flying=True))
+
+
 def test_the_unit_and_the_lens_come_back_from_the_folder(tmp_path):
     path = plain(tmp_path / "in", 2, distortion=[0.1, 0, 0, 0, 0], depth_scale_m=0.0002)
     done = command(
@@ -134,19 +139,24 @@ class Sleepy(HalfRefiner):
         return super()._refine(frame)
 
 
-def test_in_a_video_the_last_refined_depth_stays(tmp_path):
+@pytest.mark.parametrize("source", list(DepthSource))
+@pytest.mark.parametrize("kept", ["empty", "last"])
+def test_a_video_holds_every_frame_refined_or_not(tmp_path, kept, source):
     import av
 
     raw, take = tmp_path / "raw.mcap", tmp_path / "a.mcap"
     camera = NoisyCamera("left", 5, scale_m=1e-4)
     record(raw, camera, options=RecorderOptions(refined=False))
     assert refine_file(raw, take, Sleepy()) == 3
-    run_export(ask(take, "mp4", tmp_path / "a.mp4", options={"quality": 0, "colors": "grey"}))
+    options = {"quality": 0, "colors": "grey", "not_refined": kept}
+    report = run_export(ask(take, "mp4", tmp_path / "a.mp4", source=source, options=options))
+    assert (report.frames, report.left_out) == (5, 0)
+    assert "3 of 5 frames hold no refined depth" in report.remarks
     with av.open(str(tmp_path / "a.mp4")) as container:
         pictures = [p.to_ndarray(format="rgb24") for p in container.decode(video=0)]
     assert [picture.shape for picture in pictures] == [(30, 120, 3)] * 5
     refined = [picture[:, 82:].astype(int) for picture in pictures]
     assert max(refined[0].std(), refined[1].std()) < 8  # dark all over: nothing yet
     assert refined[2].std() > 30
-    assert np.abs(refined[3] - refined[2]).mean() < 8
+    assert np.abs(refined[3] - refined[2 if kept == "last" else 0]).mean() < 8
     assert np.abs(refined[4] - refined[3]).mean() > 30

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 
 import pytest
+from command import command
 from faults import App, one_line, plugins
+from hostile import session
 
+from lingbot_live.cameras.base import CameraState
 from lingbot_live.config import SessionConfig
-from lingbot_live.errors import RefinerError
+from lingbot_live.errors import CameraTimeoutError, RefinerError
 from lingbot_live.pipeline.session import Session
+from lingbot_live.recording.recorder import Recorder
+from lingbot_live.recording.recording import Recording
+from lingbot_live.refiners.base import PassthroughRefiner
 
 FIVE = ("fine:good", "--frames", "9", "--refiner", "none")
 
@@ -110,6 +117,82 @@ def test_a_refiner_that_hangs_ends_the_wait_and_is_counted(tmp_path):
     assert stats.captured == 3 == stats.refined + sum(stats.figures().drops.values())
 
 
+@pytest.mark.parametrize("words", [("run", "--headless"), ("record", "-o", "a.mcap")])
+def test_drivers_that_hang_are_said_and_status_1(tmp_path, words):
+    cameras = ("fine:stuck", "fine:hang-3", "fine:good", "--refiner", "none")
+    app = App(tmp_path, *words, *cameras)
+    try:
+        app.until((tmp_path / ".plugins" / "streaming").exists)
+        time.sleep(0.5)
+        app.signal(signal.SIGTERM)
+        assert app.end(30) == 1, app.err
+    finally:
+        app.kill()
+    assert "fine:stuck: its driver does not return from open" in app.err
+    assert "fine:hang-3: its driver does not return from read" in app.err
+    assert app.err.splitlines()[-1].endswith("2 of 3 cameras failed (fine:stuck, fine:hang-3)")
+    assert "Traceback" not in app.err
+
+
+@pytest.mark.parametrize(("target", "call"), [("stuck", "open"), ("hang-2", "read")])
+def test_a_driver_that_hangs_is_no_longer_waited_for(tmp_path, target, call):
+    from faulty_plugins import FaultyCamera
+    from sessions import NoisyCamera
+
+    config = SessionConfig(hang_open_s=0.5, hang_read_s=0.5)
+    bad, good = FaultyCamera(target, "fine"), NoisyCamera(count=3)
+    session = Session(
+        [("fine:bad", lambda: bad), ("noisy:left", lambda: good)], PassthroughRefiner, config
+    )
+    recorder = Recorder(tmp_path / "a.mcap")
+    recorder.start(session)
+    session.start()
+    assert session.wait(60)
+    begun_s = time.monotonic()
+    assert not session.stop()
+    assert time.monotonic() - begun_s < 5
+    recorder.stop()
+    feed = session.feeds[0]
+    assert feed.state is CameraState.HANGING
+    with Recording(tmp_path / "a.mcap") as recording:
+        (failure,) = [event for event in recording.events if event.kind == "failed"]
+    assert failure.camera == "fine:bad"
+    assert f"does not return from {call}" in failure.text
+    other = FaultyCamera(target, "fine")
+    lonely = Session([("fine:bad", lambda: other)], PassthroughRefiner, config)
+    lonely.start()
+    with pytest.raises(CameraTimeoutError, match=call):
+        lonely.wait(60)
+    assert not lonely.stop()
+    bad.returns.set()
+    other.returns.set()
+
+
+def test_a_driver_that_returns_late_streams_on():
+    from sessions import NoisyCamera
+
+    class Late(NoisyCamera):
+        def _cam_read(self, timeout_s):
+            if self.count == 3:
+                time.sleep(1.5)
+            return super()._cam_read(timeout_s)
+
+    camera = Late(count=5)
+    keeper = NoisyCamera(count=10_000, period_s=0.01)
+    config = SessionConfig(hang_read_s=0.4)
+    sources = [("noisy:late", lambda: camera), ("noisy:left", lambda: keeper)]
+    seen = []
+    with Session(sources, PassthroughRefiner, config) as session:
+        feed = session.feeds[0]
+        deadline_s = time.monotonic() + 30
+        while feed.stats.captured < 5 and time.monotonic() < deadline_s:
+            seen.append(feed.state)
+            time.sleep(0.02)
+        assert feed.stats.captured == 5
+        assert feed.error is None
+    assert CameraState.HANGING in seen
+
+
 def test_drivers_that_misbehave_cost_themselves_alone(run):
     schemes = ["raising", "talking", "hanging", "wrong", "broken", "fine"]
     begun = time.monotonic()
@@ -131,3 +214,38 @@ def test_a_file_opens_beside_a_driver_that_cannot_be_made(run, tmp_path):
     schemes = ["wrong", "broken", "fine"]
     app = run("run", "--headless", "a.mcap", "--refiner", "none", "--stats", "s", schemes=schemes)
     assert app.status == 0, app.err
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    """A session of several chunks, one of them damaged."""
+    path = session(tmp_path_factory.mktemp("damaged") / "a.mcap", frames=400)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("info",),
+        ("run", "--headless", "--refiner", "none", "--every-frame", "--stats", "s.json"),
+        ("record", "--raw-only", "--frames", "5", "-o", "b.mcap"),
+        ("snapshot", "-o", "shot", "--refiner", "none"),
+        ("export", "--to", "npz", "-o", "arrays"),
+        ("measure", "--frames", "3"),
+        ("compare", "-o", "report", "--refiner", "none", "--duration", "0.1"),
+        ("eval", "--frames", "1", "--seeds", "1", "--refiner", "guided"),
+        ("refine", "-o", "shots", "--frames", "2", "--refiner", "none"),
+        ("refine", "-o", "c.mcap", "--refiner", "none"),
+        ("track", "-o", "t.csv", "--grid", "2", "--frames", "3", "--refiner", "none"),
+    ],
+    ids=lambda words: " ".join(words[:3]),
+)
+def test_every_command_says_that_what_it_read_is_damaged(damaged, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    done = command(words[0], damaged, *words[1:])
+    assert done.returncode == 1, done.stderr
+    assert "damaged" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from command import command
-from faults import App, failing_disk
+from faults import App, failing_disk, one_line
+from hub_server import Hub
 
 from lingbot_live.calibration.rig import Rig
 from lingbot_live.errors import WriteError
+from lingbot_live.model.weights import store
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,53 @@ def test_refine_to_a_session_keeps_what_is_done(session, full):
     check(done, full / "b.mcap", "what is refined is kept")
     (full / "ballast").unlink()
     assert [path.name for path in full.iterdir()] == ["b.part0.mcap"]
+
+
+def test_refine_to_a_folder_ends_at_the_first_that_has_no_room(session, full):
+    done = command("refine", session, "-o", full / "shots", "--refiner", "none")
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert f"{full / 'shots' / 'frame-000000'}: the disk is full" in line
+    assert "Make room" in line
+    assert "the same command goes on then, 0 frames are done" in line
+    assert not list((full / "shots").iterdir())
+    (full / "ballast").unlink()
+    words = ("refine", session, "-o", full / "shots", "--refiner", "none", "--frames", "1")
+    assert command(*words).returncode == 0
+
+
+def test_models_download(full, tmp_path):
+    hub = Hub(store.ZOO[0].huggingface, {"model.pt": bytes(3_000_000)})
+    environment = {
+        "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "127.0.0.1",
+        "LINGBOT_LIVE_CACHE": str(full / "cache"),
+    }  # fmt: skip
+    app = App(tmp_path, "models", "download", "v0.5", "--any", environment=environment)
+    try:
+        assert app.end() == 2, app.err
+    finally:
+        app.kill()
+        hub.close()
+    line = one_line(app.err)
+    assert f"{full / 'cache'}" in line
+    assert "the disk is full" in line
+    assert "Free some space" in line
+    assert not [path for path in (full / "cache").rglob("model.pt*") if path.stat().st_size]
+
+
+def test_the_windows_screenshot(stuffed, tmp_path):
+    app = App(
+        tmp_path, "run", "fine:good", "--refiner", "none", "--duration", "2",
+        "--screenshot", stuffed / "shot.png", environment={"QT_QPA_PLATFORM": "offscreen"},
+    )  # fmt: skip
+    try:
+        assert app.end(120) == 2, app.err
+    finally:
+        app.kill()
+    (line,) = [line for line in app.err.splitlines() if "propagateSizeHints" not in line]
+    assert f"{stuffed / 'shot.png'}: the disk is full" in line
+    assert "as it was. Make room" in line
+    assert [path.name for path in stuffed.iterdir()] == ["ballast"]
 
 
 def test_repair(session, full):

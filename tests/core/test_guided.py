@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Calibration, Frame, Intrinsics
 from lingbot_live.quality.depth_errors import hide, mask_blocks, mask_sparse, rel_error
-from lingbot_live.refiners.guided import create_guided
+from lingbot_live.refiners.guided import create_guided, membrane
 
 SATURATED = 64_880  # raw values from here on, the last percent of 16 bits, are no measurements
 
@@ -316,3 +316,17 @@ def test_real_scenes_come_out_whole_and_metric(testdata, number):
     assert np.median(ratio) == pytest.approx(1, abs=0.005)
     assert (np.abs(ratio - 1) < 0.01).mean() > 0.94
     assert refined.depth_m.max() < 50, "the outliers at 65 m are no depth"
+
+
+@pytest.mark.parametrize("shape", [(8, 11), (1, 5), (15, 20)])
+def test_few_pixels_are_solved_to_where_sweeps_lead(shape):
+    rng = np.random.default_rng(0)
+    links = (
+        rng.uniform(0.05, 1, shape).astype(np.float32),
+        rng.uniform(0.05, 1, shape).astype(np.float32),
+    )
+    start, fixed = rng.uniform(-1, 1, shape).astype(np.float32), rng.random(shape) < 0.2
+    fixed[0, 0] = True
+    swept = membrane._relax(start, fixed, links, 3000)
+    assert membrane._solve(start, fixed, links) == pytest.approx(swept, abs=1e-4)
+    assert (membrane._solve(start, fixed, links)[fixed] == start[fixed]).all()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, astuple
+
+import numpy as np
+import pytest
 
 from lingbot_live.pipeline.latest import Latest
 from lingbot_live.pipeline.stats import FeedStats, Rate, Samples, Summary
@@ -81,6 +84,15 @@ def test_a_rate_is_events_over_time():
     assert rate.count == 31
     assert Rate().mean_hz == 0.0
     assert rate.recent_hz < 1.0, "long ago, so it has fallen"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20, 601])
+def test_percentiles_are_numpy_s(count):
+    samples, values = Samples(1000), np.random.default_rng(count).gamma(2.0, 10.0, count)
+    for value in values:
+        samples.add(float(value))
+    p50, p95 = np.percentile(values, [50, 95])
+    assert astuple(samples.summary()) == pytest.approx((p50, p95, values.max()), 1e-3)
 
 
 def test_percentiles_of_known_values():

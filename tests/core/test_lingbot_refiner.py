@@ -297,10 +297,13 @@ def test_weights_too_large_for_the_device(checkpoint, monkeypatch):
         create_lingbot(config(checkpoint))
 
 
-def test_models_in_the_cache_folder_go_by_name(checkpoint):
+def test_models_in_the_cache_folder_go_by_name(checkpoint, monkeypatch):
     folder = store.model_folder(store.RECOMMENDED)
     folder.mkdir(parents=True)
     (folder / "model.pt").write_bytes(checkpoint.read_bytes())
+    with pytest.raises(WeightsError, match="--any"):
+        create_lingbot(RefinerConfig("lingbot", tokens=48, device="cpu"))
+    monkeypatch.setenv("LINGBOT_LIVE_ANY_WEIGHTS", "1")
     refiner = create_lingbot(RefinerConfig("lingbot", tokens=48, device="cpu"))
     assert refiner.info.checkpoint == store.RECOMMENDED
     np.testing.assert_array_equal(refiner.refine(frame()).depth_m, depth_of(checkpoint))

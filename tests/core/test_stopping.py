@@ -19,6 +19,10 @@ NAMES = (
     "compare, refiner loads",
     "refine to a folder",
     "models download",
+    "models verify",
+    "calibrate",
+    "record, camera hang-3",
+    "track, camera deaf-3",
 )
 
 

@@ -86,6 +86,21 @@ def test_a_key_comes_before_the_next_round_of_a_slow_pane(qapp, show):
     bridge.follow(None)
 
 
+def test_a_round_that_shows_nothing_delays_nothing(qapp, monkeypatch):
+    bridge = Bridge()
+    bridge.views = [AlwaysNew()]
+    monkeypatch.setattr(bridge.views[0], "drawing_s", 1.0)  # rounds that show are 0.1 s apart
+    for has_news, most_ms in ((False, 0), (True, 100)):
+        monkeypatch.setattr(bridge.views[0], "pull", lambda new=has_news: new)
+        bridge._begin()
+        bridge._show_next()
+        bridge._next.stop()
+        bridge._schedule()
+        waits_ms = bridge._timer.interval()
+        bridge._timer.stop()
+        assert most_ms / 2 <= waits_ms <= most_ms
+
+
 def test_a_view_that_fails_to_show_ends_no_round(qapp, lost_exceptions):
     bridge = Bridge(max_hz=200)
     bridge.views = [AlwaysNew(), AlwaysNew()]

@@ -11,11 +11,13 @@ import time
 import pytest
 from faults import plugins, slow_disk
 from gui_wait import wait_for
+from hostile import session
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication, QMessageBox
 from rgbd_folder import write_examples
 
+from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import RecordingError
 from lingbot_live.recording.recording import Recording
 from ui.shell.files import RecordChoices
@@ -89,6 +91,71 @@ def test_a_failed_end_is_told(streaming, tmp_path):
     streaming.actions_["record"].trigger()
     wait_for(lambda: not streaming.recording.is_active)
     wait_for(lambda: frames_in(tmp_path / "out" / "take_001.mcap") > 0)
+
+
+def test_closing_while_refining_asks_once_and_the_next_time_goes_on(streaming, tmp_path):
+    window, out = streaming, tmp_path / "refined.mcap"
+    take = session(tmp_path / "take.mcap", frames=3000)
+    asked = []
+
+    def answer():
+        box = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox))
+        asked.append(box.text())
+        next(b for b in box.buttons() if b.text() == "Close").click()
+
+    window.refining.config = RefinerConfig("guided")
+    window.dialogs.refine(take, out)
+    wait_for(lambda: window.dialogs.refining.bar.value() > 10)
+    QTimer.singleShot(200, answer)
+    window.quit()
+    assert not window.isVisible()
+    assert asked == [
+        "A recording is being refined, which goes on the next time. Close nevertheless?"
+    ]
+    part = tmp_path / "refined.part0.mcap"
+    with Recording(part) as recording:
+        assert recording.damage == ()
+        assert 10 < len(recording) < 3000
+    assert not out.exists()
+
+
+_OPENING = """
+import sys
+from PySide6.QtCore import QTimer
+import ui.app as app
+from lingbot_live.config import RefinerConfig
+start = app._Runner.start
+def started(self):
+    start(self)
+    if sys.argv[2] == "by hand":
+        QTimer.singleShot(0, self._window.close)
+app._Runner.start = started
+sys.exit(app.run_window(app.WindowOptions((sys.argv[1],), RefinerConfig("none"))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "how", "status"),
+    [("fine:good", "by hand", 0), ("fine:stuck", "by hand", 1), ("fine:stuck", "by signal", 1)],
+)
+def test_closing_while_a_camera_opens(tmp_path, address, how, status):
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    environment |= plugins(tmp_path / ".plugins", "fine")
+    words = [sys.executable, "-c", _OPENING, address, how]
+    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        if how == "by signal":
+            time.sleep(6)
+            process.send_signal(signal.SIGTERM)
+        begun_s = time.monotonic()
+        _, said = process.communicate(timeout=60)
+        took_s = time.monotonic() - begun_s
+    finally:
+        process.kill()
+    assert process.returncode == status, said
+    assert how == "by hand" or took_s < 6
+    assert ("does not return from open" in said) == (status == 1)
+    assert "Traceback" not in said
 
 
 _RECORDING = """

@@ -2,89 +2,48 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cloud_pictures import (
+    BACKGROUND,
+    BLUE,
+    GREEN,
+    INTRINSICS,
+    RED,
+    YELLOW,
+    is_alive,
+    points_of,
+    quadrants,
+    refined_frame,
+    running,
+    show,
+    until,
+    view,
+)
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
+from lingbot_live.frame import Intrinsics
 from ui.cloud.link import CloudProcess, CloudState
 from ui.cloud.memory import MAX_FRAME_PX, Ask, CloudMemory
 from ui.cloud.points import RAW_TINT_RGB, Cloud, Scene, pick
 from ui.cloud.process import CloudRenderer
-from ui.cloud.scene import Coloring, Home, Layer, Orbit, ViewSettings, Which
+from ui.cloud.scene import (
+    Coloring,
+    Home,
+    Layer,
+    Orbit,
+    Which,
+)
 
 ROOT = Path(__file__).parents[2]
-RED, GREEN, BLUE, YELLOW = (220, 0, 0), (0, 220, 0), (0, 0, 220), (220, 220, 0)
-BACKGROUND = (10, 20, 30)
-INTRINSICS = Intrinsics(160, 120, 150.0, 150.0, 79.5, 59.5)
-
-
-def until(condition, timeout_s=60.0):
-    """Wait for work that happens in another process."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def is_alive(pid):
-    """Whether a process runs, other than as a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def quadrants():
-    """Red top left, green top right, blue bottom left, yellow bottom right."""
-    color = np.empty((120, 160, 3), np.uint8)
-    color[:60, :80], color[:60, 80:] = RED, GREEN
-    color[60:, :80], color[60:, 80:] = BLUE, YELLOW
-    return color
-
-
-def refined_frame(raw_m=1.0, refined_m=1.0, color=None, camera="plane", intrinsics=INTRINSICS):
-    shape = (intrinsics.height, intrinsics.width)
-    color = quadrants() if color is None else color
-    raw = np.broadcast_to(np.asarray(raw_m) * 1000, shape).astype(np.uint16)
-    depth = np.broadcast_to(np.float32(refined_m), shape).astype(np.float32)
-    frame = Frame(camera, 0, 0, 0, color, raw, 0.001, Calibration(intrinsics))
-    return RefinedFrame(frame, depth, depth > 0, RefinerInfo("none"), 0, 0)
-
-
-def points_of(depth_m, color=None, intrinsics=INTRINSICS):
-    cloud = Cloud()
-    cloud.add(np.float32(depth_m), quadrants() if color is None else color, intrinsics)
-    return cloud.points_m
-
-
-def view(**changes):
-    known = {"width": 320, "height": 240, "point_size_px": 6, "background_rgb": BACKGROUND}
-    return ViewSettings(**{**known, **changes})
-
-
-@contextlib.contextmanager
-def running():
-    before = set(threading.enumerate())
-    process = CloudProcess(view(), max_fps=60)
-    process.start()
-    yield process
-    pid = process.pid
-    process.close()
-    process.close()
-    assert pid is None or not is_alive(pid)
-    assert set(threading.enumerate()) == before
 
 
 @pytest.fixture
@@ -100,18 +59,6 @@ def painter():
     with running() as process:
         until(lambda: process.pid is not None)
         yield process
-
-
-HOMES = itertools.count(1)
-
-
-def show(process, frame, **changes):
-    """Return the picture of this frame with these settings, from a new home view."""
-    wanted = view(home=next(HOMES), **changes)
-    process.submit(frame)
-    process.set_view(wanted)
-    until(lambda: process.status.view == wanted)
-    return process.latest_image()
 
 
 def test_points_land_where_geometry_says_not_mirrored(painter):
@@ -131,7 +78,7 @@ def test_a_small_object_is_seen_at_its_own_place(painter):
     image = show(painter, refined_frame(depth, depth), orbit=orbit, point_size_px=1)
     home = Home.of(points_of(depth), view())
     local = np.array([(110 - 79.5) / 150, (20 - 59.5) / 150, 1, 0]) * 0.8 + [0, 0, 0, 1]
-    x, y, z = (home.extrinsic(orbit) @ local)[:3]
+    x, y, z = (home.extrinsic(view(orbit=orbit)) @ local)[:3]
     corner_px = np.array([x, y]) / z * view().focal_px + [159.5, 119.5]
     rows, columns = np.nonzero((image != BACKGROUND).any(-1))
     np.testing.assert_allclose([columns.min(), rows.min()], corner_px, atol=1.5)
@@ -202,7 +149,7 @@ def test_double_click_centres_on_the_point(painter):
     home = Home.of(points_of(wall), view())
     point = np.array(home.target_m) + np.array(offset) * home.distance_m
     assert point[2] == pytest.approx(1.0, abs=1e-3)
-    centred = home.extrinsic(Orbit(offset=offset)) @ np.append(point, 1)
+    centred = home.extrinsic(view(orbit=Orbit(offset=offset))) @ np.append(point, 1)
     np.testing.assert_allclose(centred[:2], 0, atol=1e-9)
     image = show(painter, refined_frame(wall, wall), orbit=Orbit(offset=offset))
     assert tuple(image[120, 160]) == RED
@@ -382,7 +329,7 @@ def test_home_shows_nearly_every_point():
         scene.fill(cloud, view(), Layer(), 1)
     points = cloud.points_m
     assert points.shape == cloud.colors.shape == (160 * 120, 3)
-    local = (Home.of(points, view()).extrinsic(Orbit())[:3] @ np.c_[points, np.ones(19200)].T).T
+    local = (Home.of(points, view()).extrinsic(view())[:3] @ np.c_[points, np.ones(19200)].T).T
     pixels = local[:, :2] / local[:, 2:] * view().focal_px
     inside = (np.abs(pixels) < [160, 120]).all(1) & (local[:, 2] > 0)
     assert inside.mean() > 0.97
@@ -478,14 +425,14 @@ def test_mouse_orbits_pans_zooms_and_centres(pane):
 def test_choices_reach_the_picture(pane):
     pane.show_frame(refined_frame())
     until_shown(lambda: pane.process.status.points == 19200)
-    pane.stride_actions.actions()[1].trigger()
+    pane.menu.strides.actions()[1].trigger()
     until_shown(lambda: pane.process.status.points == 4800)
     pane.which_box.setCurrentText("both")
     pane.coloring_box.setCurrentText("depth")
-    pane.size_actions.actions()[-1].trigger()
+    pane.menu.sizes.actions()[-1].trigger()
     assert (pane.view.which, pane.view.coloring) == (Which.BOTH, Coloring.DEPTH)
     assert (pane.view.stride, pane.view.point_size_px) == (2, 6)
-    pane.set_auto_orbit(True)
+    pane.menu.orbit.setChecked(True)
     until_shown(lambda: pane.view.orbit.yaw_deg != 0)
     pane.resize(600, 300)
     until_shown(lambda: pane.process.latest_image().shape[1] == pane.canvas.width())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
 from ui.panels.compare_view import UNCALIBRATED
 from ui.shell.background import Background
 from ui.views.compare_pictures import Base, Mode, Side, Task, compare
+from ui.views.compose import compose
 
 WIDTH, HEIGHT = 80, 60
 INTRINSICS = Intrinsics(WIDTH, HEIGHT, 80.0, 80.0, 39.5, 29.5)
@@ -157,6 +159,22 @@ def test_it_follows_the_selected_camera_and_says_amounts(window, folders):
     window.rows.select(window.panels[1])
     bases = [window.compare.base_box.itemText(i) for i in range(window.compare.base_box.count())]
     assert all(text.startswith("1  ") for text in bases[1:])
+
+
+@pytest.mark.parametrize("mode", [Mode.CHANGE, Mode.WIPE])
+def test_its_pictures_are_made_beside_the_main_thread(mode, window, folders, monkeypatch):
+    makers = []
+
+    def noting(source, plan):
+        makers.append(threading.current_thread().name)
+        return compose(source, plan)
+
+    open_two(window, folders)
+    window.compare.set_mode(mode)
+    wait_for(lambda: window.compare.image.has_image)
+    monkeypatch.setattr("ui.views.pair_view.compose", noting)
+    window.compare._submit()
+    wait_for(lambda: makers[-4:] == 4 * ["compare"])  # once nothing moves any more
 
 
 def test_two_cameras_without_calibration_are_said_to_be_assumed_in_one_place(window, folders):

@@ -19,6 +19,7 @@ from ui.shell import bridge
 from ui.shell.bridge import Bridge, FeedView
 from ui.views import drawing
 from ui.views.compose import Colors, Plan, compose
+from ui.views.image_view import ImageView
 
 
 @pytest.fixture
@@ -58,6 +59,19 @@ def test_the_main_thread_makes_no_picture_of_a_stream(streaming, monkeypatch):
     wait_for(lambda: shown(streaming) > before + 5)
     assert len(makers) > 10
     assert {name.split()[0] for name in makers} == {"draw"}
+
+
+def test_where_a_picture_stands_is_found_once_while_nothing_moves(streaming, monkeypatch):
+    found = []
+    find = ImageView._find_plan
+    monkeypatch.setattr(ImageView, "_find_plan", lambda *of: found.append(of) or find(*of))
+    before = shown(streaming)
+    wait_for(lambda: shown(streaming) > before + 5)
+    assert len(found) <= 4  # those that had not been asked before
+    pane = streaming.panels[0].color
+    wide = pane.plan()
+    pane.resize(pane.width() - 30, pane.height())
+    assert pane.plan().width < wide.width
 
 
 def test_a_picture_made_beside_equals_one_made_at_once(streaming):
@@ -142,7 +156,7 @@ def test_the_thread_that_draws_ends_with_its_row(streaming):
     assert not drawers()
 
 
-@pytest.mark.parametrize(("zoom", "limit"), [(0.3, 3), (0.8, 3), (1.0, 0), (3.7, 0)])
+@pytest.mark.parametrize(("zoom", "limit"), [(0.25, 3), (0.3, 3), (0.8, 3), (1.0, 0), (3.7, 0)])
 def test_a_picture_lies_where_its_plan_says(zoom, limit):
     rgb = np.zeros((60, 80, 3), np.uint8)
     rgb[20:40, 30:50] = (200, 100, 50)

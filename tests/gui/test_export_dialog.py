@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from gui_wait import wait_for
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from sessions import NoisyCamera, record
@@ -75,6 +76,18 @@ def test_a_second_export_to_the_same_place_needs_permission(dialog):
         dialog.export_button.click()
         wait_for(lambda: dialog.notice.text)
         assert words in dialog.notice.text
+
+
+@pytest.mark.parametrize("field", ["format", "frames", "name", "input"])
+def test_return_exports_from_every_field(dialog, field):
+    choose(dialog, "npz")
+    dialog.frames.setText("3")
+    dialog.depth_box.setCurrentIndex(0)
+    dialog.activateWindow()
+    getattr(dialog, field).setFocus()
+    QTest.keyClick(getattr(dialog, field), Qt.Key.Key_Return)
+    wait_for(lambda: dialog.notice.text)
+    assert "2 frames" in dialog.notice.text
 
 
 def test_an_export_can_be_cancelled_and_leaves_nothing(dialog, tmp_path):
@@ -156,3 +169,37 @@ def test_a_form_has_a_field_for_each_kind_of_option(show):
     assert form.values["count"] == 9
     form.show_options([])
     assert form.values == {}
+
+
+def test_fields_keep_their_size_while_it_works_and_tells(dialog):
+    dialog.resize(dialog.width(), 300)  # of a low screen
+    QTest.qWait(50)
+    fields = (dialog.input, dialog.format, dialog.frames, dialog.name)
+    before = [(field.height(), field.mapTo(dialog, field.rect().topLeft())) for field in fields]
+    dialog.bar.show()
+    dialog.notice.show_offer("one\ntwo\nthree\nfour", ("Show folder", lambda: None))
+    dialog._grow()
+    QTest.qWait(50)
+    after = [(field.height(), field.mapTo(dialog, field.rect().topLeft())) for field in fields]
+    assert after == before
+    assert dialog.height() <= dialog.screen().availableGeometry().height()
+    assert all(field.height() >= field.sizeHint().height() for field in fields)
+
+
+def test_a_video_shows_both_depths_and_does_not_ask_which(dialog, take, tmp_path):
+    import av
+
+    choose(dialog, "ply")
+    assert dialog.depth_box.isVisibleTo(dialog)
+    assert dialog.no_flying.isVisibleTo(dialog)
+    dialog.no_flying.setChecked(True)
+    choose(dialog, "mp4")
+    assert not dialog.depth_box.isVisibleTo(dialog)
+    assert not dialog.no_flying.isVisibleTo(dialog)
+    dialog.camera.setCurrentIndex(dialog.camera.findData("noisy:left"))
+    dialog.export_button.click()
+    wait_for(lambda: dialog.notice.text)
+    assert "30 frames" in dialog.notice.text, "all of them, refined or not"
+    (video,) = (tmp_path / "exports").glob("*.mp4")
+    with av.open(str(video)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 30

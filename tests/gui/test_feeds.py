@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+
 import pytest
 from gui_wait import wait_for
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
@@ -9,8 +12,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QLabel
 from rgbd_folder import write_examples
 
+from drivers.folder.driver import FolderCamera
 from lingbot_live.cameras.base import CameraState
-from lingbot_live.config import RefinerConfig
+from lingbot_live.config import RefinerConfig, SessionConfig
 from ui.dialogs.add_camera import AddCamera
 from ui.dialogs.keys import KeysDialog
 from ui.main_window import MainWindow
@@ -230,3 +234,21 @@ def test_long_names_elide(window, folders):
     view.set_title("a very long name of a camera " * 10)
     assert view.minimumWidth() < 200
     assert view.grab().width() == view.width()
+
+
+def test_a_driver_that_hangs_is_said_in_its_row(window, folders, monkeypatch):
+    returns, read = threading.Event(), FolderCamera._cam_read
+
+    def read_or_hang(self, timeout_s):
+        if self._next_index > 2:
+            returns.wait(60)
+        return read(self, timeout_s)
+
+    quick = partial(SessionConfig, hang_read_s=0.3)
+    monkeypatch.setattr("lingbot_live.pipeline.session.SessionConfig", quick)
+    monkeypatch.setattr(FolderCamera, "_cam_read", read_or_hang)
+    window.stage.open((folders[0],))
+    wait_for(lambda: "does not return from read" in window.panels[0].notice.text)
+    assert window.stage.session.feeds[0].state is CameraState.HANGING
+    returns.set()
+    wait_for(lambda: window.panels[0].notice.text == "")

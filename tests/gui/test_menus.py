@@ -8,9 +8,10 @@ import threading
 import numpy as np
 import pytest
 from gui_wait import wait_for
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QDialog, QInputDialog
 from rgbd_folder import write_examples
 
+from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import CameraInfo, StreamProfile
 from lingbot_live.cameras.controls import Control, ControlKind
 from lingbot_live.cameras.discovery import Listing
@@ -73,7 +74,7 @@ def test_files_that_are_gone_are_left_out_and_cameras_are_no_recordings(window, 
 def test_the_layout_is_reset_and_one_of_ones_own_is_kept(window):
     window.layouts.everything()
     window.actions_["quality"].trigger()
-    window.actions_["keep_layout"].trigger()
+    window.saved_layouts.keep("with numbers")
     window.docks.cloud.setFloating(True)
     window.docks.compare.hide()
     window.actions_["reset_layout"].trigger()
@@ -84,6 +85,48 @@ def test_the_layout_is_reset_and_one_of_ones_own_is_kept(window):
     assert not window.docks.quality.isHidden()
 
 
+def test_layouts_are_kept_under_names_and_forgotten(window):
+    kept = window.saved_layouts
+    window.actions_["own_layout"].trigger()
+    assert "Shift+5" in window.desk.news.text
+    window.layouts.everything()
+    kept.keep("all")
+    window.layouts.pictures()
+    window.layouts.refined_large()
+    window.actions_["keep_layout"].trigger()
+    (dialog,) = window.findChildren(QInputDialog)
+    assert dialog.textValue() == "all", "the last one is offered"
+    dialog.setTextValue("Bare")
+    dialog.accept()
+    assert kept.names == ["all", "Bare"]
+    kept.menu.aboutToShow.emit()
+    entries = {action.text(): action for action in kept.menu.actions()}
+    entries["all"].trigger()
+    assert not window.docks.cloud.isHidden()
+    entries["Bare"].trigger()
+    assert window.docks.cloud.isHidden()
+    window.stage.open(("synthetic:stereo",))
+    wait_for(lambda: window.panels)
+    assert [view.isHidden() for view in window.panels[0].views] == [True, True, False]
+    entries["all"].trigger()
+    assert not any(view.isHidden() for view in window.panels[0].views)
+    window.layouts.pictures()
+    window.actions_["own_layout"].trigger()
+    assert not window.docks.cloud.isHidden(), "the one chosen last"
+    kept.forget("Bare")
+    assert kept.names == ["all"]
+    menus = {action.text(): action.menu() for action in window.menuBar().actions()}
+    assert kept.menu.menuAction() in menus["&View"].actions()
+
+
+@pytest.mark.parametrize("text", ["[", "[1]", '{"a": 3}', '{"a": "AAAA"}'])
+def test_kept_layouts_that_are_damaged_harm_nothing(window, text):
+    window.settings.set_text("layouts_named", text)
+    window.saved_layouts.show("a")
+    window.saved_layouts.menu.aboutToShow.emit()
+    assert window.desk.news.text
+
+
 def test_settings_are_saved_and_set_again(window, tmp_path):
     window.stage.open(("synthetic:stereo",))
     wait_for(lambda: window.panels and window.panels[0].color.has_image)
@@ -92,7 +135,7 @@ def test_settings_are_saved_and_set_again(window, tmp_path):
     path = tmp_path / "camera.toml"
     window.tuning.save(path)
     wait_for(lambda: "settings written" in window.desk.news.text)
-    assert load_controls(path)["depth.noise"] == 2.5
+    assert load_controls(path).values["depth.noise"] == 2.5
     camera.set_control("depth.noise", 1.0)
     window.tuning.load(path)
     wait_for(lambda: {c.name: c.value for c in camera.controls()}["depth.noise"] == 2.5)
@@ -102,6 +145,21 @@ def test_settings_are_saved_and_set_again(window, tmp_path):
     path.write_text("[controls")
     window.tuning.load(path)
     wait_for(lambda: "TOML" in window.message.text)
+
+
+def test_presets_of_a_make_are_set_and_what_they_lack_is_told(window, tmp_path, monkeypatch):
+    path = tmp_path / "preset.json"
+    path.write_text('{"parameters": {"controls-noise": "2.5", "param-x": "1"}}')
+    window.stage.open(("synthetic:stereo",))
+    wait_for(lambda: window.panels and window.panels[0].color.has_image)
+    camera = window.panels[0].view.feed.camera
+    window.tuning.load(path)
+    wait_for(lambda: "this camera's make has none" in window.message.text)
+    keys = {"controls-noise": "depth.noise"}
+    monkeypatch.setattr(type(registry.driver("synthetic")), "preset_keys", keys)
+    window.tuning.load(path)
+    wait_for(lambda: "No control stands for param-x" in window.desk.news.text)
+    assert {c.name: c.value for c in camera.controls()}["depth.noise"] == 2.5
 
 
 def test_a_file_of_something_else_is_no_file_of_settings(tmp_path):

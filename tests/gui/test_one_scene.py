@@ -68,6 +68,30 @@ def test_all_three_are_of_the_refined_frame_while_it_lags(view, frames):
     assert view.age_s == pytest.approx(0.6)
 
 
+def test_results_that_are_over_a_second_late_no_longer_hold_up_the_camera(view, frames):
+    def at(seconds):
+        stamp_us = round(seconds * 1e6)
+        return replace(frames[0], timestamp_ns=1000 * stamp_us, device_timestamp_us=stamp_us)
+
+    def show(newest_s, refined_s=None):
+        view.feed.frames.put(at(newest_s))
+        if refined_s is not None:
+            view.feed.refined.put(refined_of(at(refined_s)))
+        view.pull()
+        time.sleep(0.11)  # so many live pictures are shown, and no more
+        view.feed.frames.put(at(newest_s + 0.1))
+        view.pull()
+        return view.frame.timestamp_ns / 1e9
+
+    assert show(10.9, 10.0) == 10.0
+    assert show(12.0, 10.8) == 12.1, "1.2 s late: the camera goes on"
+    assert view.is_thinned
+    assert show(12.9, 12.0) == 13.0, "0.9 s late: not to and fro"
+    assert show(13.5, 13.1) == 13.1, "in time again: one moment"
+    assert not view.is_thinned
+    assert show(15.4) == 15.5, "no result for two seconds"
+
+
 def test_a_switch_shows_raw_live(view, frames):
     view.shows_live = True
     view.feed.refined.put(refined_of(frames[0]))

@@ -21,6 +21,8 @@ from ui.views.compare_pictures import Mode
 )
 def test_long_times_are_in_minutes(seconds, text):
     assert duration(seconds) == text
+    assert duration(4.44, 1) == "4.4 s"
+    assert duration(1273.04, 3) == "21 min 13 s"
 
 
 def test_the_cross_hair_gives_the_error_beside_the_truth():
@@ -48,6 +50,14 @@ def test_the_title_holds_the_files_name(window, tmp_path):
     place = write_examples(tmp_path / "a" / "long" / "way" / "desk", 1)
     window.stage.open((f"folder:{place}",))
     wait_for(lambda: window.windowTitle() == "lingbot-live – desk")
+
+
+def test_a_file_that_cannot_be_opened_goes_by_its_name_too(window, tmp_path):
+    window.stage.open((str(tmp_path / "nowhere.mcap"),))
+    wait_for(lambda: window.panels and window.panels[0].view.feed.error)
+    window.docks.name(window.rows.view)
+    assert window.docks.compare.windowTitle().endswith("nowhere.mcap")
+    assert str(tmp_path) not in window.docks.compare.windowTitle()
 
 
 def test_labels_of_exports_are_plain(show):

@@ -111,6 +111,7 @@ class CloudProcess:
         self._status = CloudStatus()
         self._times_s: deque[float] = deque(maxlen=200)
         self._asked_s: float | None = None
+        self.changes = 0  # of what `status` tells, but for rates and what is dropped
         self._child: _Painter | None = None
         self._worker: Worker | None = None
         self._headless = False
@@ -205,6 +206,7 @@ class CloudProcess:
     def _set(self, state: CloudState, error: str = "") -> None:
         with self._changed:
             self._status = replace(self._status, state=state, error=error)
+            self.changes += 1
 
     def _died(self, error: BaseException) -> None:
         self._set(CloudState.FAILED, f"the 3D view stopped: {error}")
@@ -236,6 +238,7 @@ class CloudProcess:
             self._status = replace(
                 self._status, state=CloudState.STARTING, restarts=self._status.restarts + 1
             )
+            self.changes += 1
 
     def _live(self, memory: CloudMemory, stop: threading.Event) -> None:
         """Run one child from start to end."""
@@ -292,6 +295,7 @@ class CloudProcess:
             self._times_s.append(time.monotonic())
             self._image = image
             asked = job.ask is not None
+            self.changes += 1
             self._status = replace(
                 self._status,
                 state=CloudState.RUNNING,

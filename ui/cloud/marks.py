@@ -37,7 +37,7 @@ class Viewpoint:
     @property
     def extrinsic(self) -> Matrix:
         """From the common axes into the viewing camera, 4x4."""
-        return self.home.extrinsic(self.view.orbit)
+        return self.home.extrinsic(self.view)
 
 
 def paint(painter: QPainter, marks: tuple[Mark, ...], at: Viewpoint, rect: QRectF) -> None:

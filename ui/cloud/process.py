@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,15 +22,17 @@ import numpy as np
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import Matrix
 from lingbot_live.quality.ruler import Box, plane_through
+from ui.cloud.guides import Ground, drawn
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
 from ui.cloud.points import Cloud, Scene, pick, within
-from ui.cloud.scene import Home, Layer, Line, ViewSettings
+from ui.cloud.scene import Guide, Home, Layer, Line, ViewSettings
 
 _DRAFT_ABOVE_MS = 40.0  # where a full picture takes longer, drafts have fewer points
 _LIVE_ABOVE_MS = 100.0  # where it takes even longer, so have the pictures of a stream
 _FEWEST_POINTS = 60_000  # of a thinned picture, about
 _FORGET = 0.97  # with each thinned picture of a stream
 _NEAR_M, _FAR_M = 0.02, 200.0
+_ROUND_M = 100.0  # of the centre that orthographic pictures show
 _MOST_FITTED = 20_000  # points of a plane
 
 
@@ -46,9 +49,7 @@ class CloudWindow:
             raise LingbotLiveError("Open3D could not open an OpenGL context; check the GPU driver")
         self._geometries: dict[int, Any] = {}  # by slot
         self._lines: Any = None
-        control = self._window.get_view_control()
-        control.set_constant_z_near(_NEAR_M)
-        control.set_constant_z_far(_FAR_M)
+        self._guides: list[Any] = []
 
     def close(self) -> None:
         """Free the OpenGL context."""
@@ -90,7 +91,15 @@ class CloudWindow:
             self._lines.colors = vectors.Vector3dVector(colors)
             self._window.add_geometry(self._lines, reset_bounding_box=True)
 
-    def capture(self, view: ViewSettings, extrinsic: Matrix, point_size_px: float) -> Matrix:
+    def set_guides(self, guides: Iterable[Any]) -> None:
+        """Show these geometries of Open3D besides the points, and no others."""
+        for old in self._guides:
+            self._window.remove_geometry(old, reset_bounding_box=False)
+        self._guides = list(guides)
+        for new in self._guides:
+            self._window.add_geometry(new, reset_bounding_box=False)
+
+    def capture(self, view: ViewSettings, home: Home, point_size_px: float) -> Matrix:
         """Return the picture, (H, W, 3) float in 0 to 1."""
         option = self._window.get_render_option()
         option.background_color = np.array(view.background_rgb) / 255
@@ -100,8 +109,11 @@ class CloudWindow:
         camera.intrinsic = self._o3d.camera.PinholeCameraIntrinsic(
             width, height, view.focal_px, view.focal_px, (width - 1) / 2, (height - 1) / 2
         )
-        camera.extrinsic = extrinsic
-        self._window.get_view_control().convert_from_pinhole_camera_parameters(camera, True)
+        camera.extrinsic = home.extrinsic(view)
+        control = self._window.get_view_control()
+        control.set_constant_z_near(max(_NEAR_M, home.eye_m(view) - _ROUND_M))
+        control.set_constant_z_far(max(_FAR_M, home.eye_m(view) + _ROUND_M))
+        control.convert_from_pinhole_camera_parameters(camera, True)
         # do_render=False reads a black picture on X11.
         return np.asarray(self._window.capture_screen_float_buffer(True))
 
@@ -123,6 +135,7 @@ class CloudRenderer:
         self._window: CloudWindow | None = None
         self._parts: dict[int, _Part] = {}  # by slot
         self._home, self._home_key = Home(), object()
+        self._guides_key: object = None
         self._full_ms, self._full_points = 0.0, 0
         self._lines: tuple[Line, ...] = ()
 
@@ -139,17 +152,18 @@ class CloudRenderer:
             self._lines = view.lines
             window.set_lines(view.lines)
         self._update_home(view)
-        extrinsic = self._home.extrinsic(view.orbit)
+        self._update_guides(window, view)
         # A thinned draft keeps its surfaces closed by larger points.
         point_size_px = view.point_size_px * stride / view.stride
-        image = window.capture(view, extrinsic, point_size_px)
+        image = window.capture(view, self._home, point_size_px)
         # 255.5 and not 255: n / 255 in float32 must not be cut to n - 1.
         np.multiply(image, 255.5, out=self._memory.picture(*window.size), casting="unsafe")
         render_ms = (time.perf_counter() - began_s) * 1000
         points = sum(part.cloud.count for part in self._parts.values())
         self._note(render_ms, points, view, stride)
-        answer = None if job.ask is None else self._answer(job.ask, view, extrinsic)
-        return Picture(*window.size, points, render_ms, self._home, answer, stride > view.stride)
+        answer = None if job.ask is None else self._answer(job.ask, view)
+        is_thinned = stride > view.stride
+        return Picture(*window.size, points, render_ms, self._home, answer, is_thinned)
 
     def close(self) -> None:
         """Free the OpenGL context."""
@@ -163,6 +177,7 @@ class CloudRenderer:
         if self._window is None:
             self._window = CloudWindow(view.width, view.height)
             self._lines = ()
+            self._guides_key = None
             for part in self._parts.values():
                 part.key = None
         return self._window
@@ -220,7 +235,21 @@ class CloudRenderer:
             every = points[0] if len(points) == 1 else np.concatenate(points)
             self._home, self._home_key = Home.of(every, view), key
 
-    def _answer(self, ask: Ask, view: ViewSettings, extrinsic: Matrix) -> Answer:
+    def _update_guides(self, window: CloudWindow, view: ViewSettings) -> None:
+        """Draw the guides anew where something they depend on changed."""
+        lenses = [(slot, p.scene.intrinsics) for slot, p in sorted(self._parts.items()) if p.scene]
+        key = (view.guides, view.layers, view.background_rgb, self._home, tuple(lenses))
+        if key == self._guides_key:
+            return
+        self._guides_key = key
+        ground = None
+        points = [part.cloud.points_m for part in self._parts.values() if part.cloud.count]
+        if Guide.GRID in view.guides and points:
+            ground = Ground.of(np.concatenate(points))
+        window.set_guides(drawn(view, self._home, ground, lenses))
+
+    def _answer(self, ask: Ask, view: ViewSettings) -> Answer:
+        extrinsic = self._home.extrinsic(view)
         if ask.last_px is None:
             return self._point(ask, view, extrinsic)
         corners_px = np.array([ask.first_px, ask.last_px])

@@ -23,6 +23,7 @@ Line = tuple[Vector, Vector, Rgb]  # from, to, metres in the common axes; its co
 FOV_Y_DEG = 45.0
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 960  # of a picture; software OpenGL is too slow for more
 MAX_CLOUDS = 4  # cameras in one view
+_FLAT = 300.0  # so many times as far away, with so long a lens, perspective is not to be seen
 
 
 class Which(str, Enum):
@@ -39,6 +40,14 @@ class Coloring(str, Enum):
     RGB = "rgb"
     DEPTH = "depth"
     CAMERA = "camera"  # a colour for each, brighter and darker as the picture is
+
+
+class Guide(str, Enum):
+    """What is drawn among the points, to find one's way."""
+
+    AXES = "axes"  # x red, y green, z blue, where the common axes begin
+    GRID = "grid"  # on the ground
+    FRUSTUM = "frustum"  # what each camera sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,13 @@ class Orbit:
         return replace(self, offset=_vector(moved))
 
 
+FRONT = Orbit()
+# From farther away than home, whose distance leaves the camera itself out of the picture.
+_BACK = (0.0, 0.0, -0.2)
+TOP = Orbit(pitch_deg=90.0, zoom=0.33, offset=_BACK)
+SIDE = Orbit(yaw_deg=270.0, zoom=0.4, offset=_BACK)  # from the right
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One camera's cloud among the others; its place in `ViewSettings.layers` is its slot."""
@@ -115,6 +131,8 @@ class ViewSettings:
     layers: tuple[Layer, ...] = (Layer(),)  # one per slot; cameras beyond them are not shown
     box: Box | None = None  # what lies outside is not shown
     lines: tuple[Line, ...] = ()  # drawn among the points
+    guides: frozenset[Guide] = frozenset()
+    is_flat: bool = False  # orthographic: what is far is not smaller
 
     def __post_init__(self) -> None:
         if not (0 < self.width <= MAX_WIDTH_PX and 0 < self.height <= MAX_HEIGHT_PX):
@@ -132,7 +150,17 @@ class ViewSettings:
     @property
     def focal_px(self) -> float:
         """Of the viewing camera."""
+        return self.home_focal_px * self.stretch
+
+    @property
+    def home_focal_px(self) -> float:
+        """Of the viewing camera with perspective, for which home views are made."""
         return self.height / 2 / math.tan(math.radians(FOV_Y_DEG / 2))
+
+    @property
+    def stretch(self) -> float:
+        """How many times as far away the eye is for an orthographic picture; else 1."""
+        return _FLAT if self.is_flat else 1.0
 
 
 _NEAREST_HOME_M = 0.2  # cameras that face each other have points behind the reference
@@ -152,7 +180,7 @@ class Home:
         if len(some) == 0:
             return cls()
         depth = max(float(np.median(some[:, 2])), _NEAREST_HOME_M)
-        half = np.array([view.width, view.height]) / (2 * view.focal_px)
+        half = np.array([view.width, view.height]) / (2 * view.home_focal_px)
         across, behind = some[:, :2] / half, some[:, 2] - depth
         centre, distance = np.zeros(2), depth
         for _ in range(3):  # what lies in the middle of the picture depends on the distance
@@ -165,11 +193,16 @@ class Home:
         target = np.array([*(centre * half), depth])
         return cls(_vector(target), 1.03 * distance)
 
-    def extrinsic(self, orbit: Orbit) -> Matrix:
+    def eye_m(self, view: ViewSettings) -> float:
+        """Return how far the eye is from the centre of its orbit."""
+        return self.distance_m / view.orbit.zoom * view.stretch
+
+    def extrinsic(self, view: ViewSettings) -> Matrix:
         """Return the 4x4 matrix from the scene into the viewing camera, metres."""
+        orbit = view.orbit
         to_scene = orbit.rotation
         centre = np.array(self.target_m) + np.array(orbit.offset) * self.distance_m
-        eye = centre - to_scene[:, 2] * (self.distance_m / orbit.zoom)
+        eye = centre - to_scene[:, 2] * self.eye_m(view)
         matrix = np.eye(4)
         matrix[:3, :3] = to_scene.T
         matrix[:3, 3] = -to_scene.T @ eye

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 
 from PySide6.QtCore import QEvent, QPointF, QSize, QTimer, Signal
-from PySide6.QtGui import QActionGroup, QColor, QHideEvent, QPalette, QShowEvent
+from PySide6.QtGui import QColor, QHideEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
-    QMenu,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -26,16 +25,20 @@ from lingbot_live.frame import RefinedFrame
 from lingbot_live.quality.ruler import Box, Vector
 from ui.cloud.canvas import CloudCanvas
 from ui.cloud.chips import CameraChips
+from ui.cloud.guides import cell_m
 from ui.cloud.link import CloudProcess, CloudState, CloudStatus
 from ui.cloud.marks import Viewpoint
 from ui.cloud.memory import Answer, Ask
-from ui.cloud.scene import Coloring, Layer, Line, Orbit, ViewSettings, Which
+from ui.cloud.menu import VIEWPOINTS, CloudMenu
+from ui.cloud.scene import FRONT, Coloring, Guide, Layer, Line, Orbit, ViewSettings, Which
 from ui.cloud.tools import CloudTools
 from ui.shell import theme
 from ui.shell.actions import Command
+from ui.shell.elided import ElidedLabel
 from ui.shell.notice import Notice
 
 _POLL_MS = 15
+_SELDOM = 16  # polls between two of its numbers, which nobody could read faster
 _SWING_DEG, _SWING_S = 28.0, 14.0  # of the auto-orbit
 _CENTRE = "centre"
 _HINT = "drag: orbit · right drag: pan · wheel: zoom · double click: centre"
@@ -59,6 +62,7 @@ class CloudView(QFrame):
         self._seen = CloudStatus()
         self._lines: dict[str, tuple[Line, ...]] = {}
         self._has_frame = False
+        self._polls = self._changes = 0
         self.canvas = CloudCanvas()
         self.notice = Notice()
         self._make_controls()
@@ -115,8 +119,7 @@ class CloudView(QFrame):
         several = cameras > 1
         coloring = Coloring.CAMERA if several else Coloring.RGB
         self.coloring_box.setCurrentIndex(self.coloring_box.findData(coloring))
-        for group, value in ((self.stride_actions, 1 + several), (self.size_actions, 2 + several)):
-            next(a for a in group.actions() if a.data() == value).setChecked(True)
+        self.menu.choose(point_size_px=2 + several, stride=1 + several)
         self._on_choice()
 
     def set_hint(self, text: str) -> None:
@@ -135,23 +138,25 @@ class CloudView(QFrame):
 
     def reset_view(self) -> None:
         """Look from the camera again, with the whole scene in the pane."""
-        self.orbit_action.setChecked(False)
-        self.canvas.orbit = Orbit()
-        self._change(replace(self._view, orbit=Orbit(), home=self._view.home + 1))
+        self._view = replace(self._view, home=self._view.home + 1)
+        self.look_from(FRONT)
 
-    @property
-    def is_orbiting(self) -> bool:
-        """Whether the cloud turns by itself."""
-        return self.orbit_action.isChecked()
-
-    def set_auto_orbit(self, on: bool) -> None:
-        """Swing round the scene by itself, for demonstrations."""
-        self.orbit_action.setChecked(on)
+    def look_from(self, orbit: Orbit) -> None:
+        """Look from there, once; orbits and zooms go on from it."""
+        self.menu.orbit.setChecked(False)
+        self.canvas.orbit = orbit
+        self._change(replace(self._view, orbit=orbit, draft=False))
 
     def stop(self) -> None:
         """End the child process; safe more than once. Showing the pane again starts it again."""
         self._timer.stop()
         self.process.close()
+
+    @property
+    def reduced(self) -> str:
+        """What is drawn less of than was asked for, and why; empty where nothing is."""
+        is_thinned = self._seen.is_thinned and self.isVisible()
+        return "fewer points in the cloud: drawing takes long here" if is_thinned else ""
 
     @property
     def view(self) -> ViewSettings:
@@ -196,39 +201,22 @@ class CloudView(QFrame):
         )
         for box in (self.which_box, self.coloring_box):
             box.currentIndexChanged.connect(self._on_choice)
-        self.menu = QMenu(self)
-        self.size_actions = self._radio("Point size", {f"{n} px": n for n in (1, 2, 3, 4, 6)}, 2)
-        strides = {"all pixels": 1, "1 pixel in 4": 2, "1 pixel in 9": 3, "1 pixel in 16": 4}
-        self.stride_actions = self._radio("Points", strides, 1)
-        self.menu.addSeparator()
-        self.orbit_action = self.menu.addAction("Auto-orbit")
-        self.orbit_action.setCheckable(True)
+        self.menu = CloudMenu(self)
+        self.menu.chosen.connect(self._on_choice)
+        self.menu.viewed.connect(self.look_from)
         self.reset_button = QToolButton()
         self.reset_button.setText("Reset")
         self.reset_button.setToolTip("Look from the camera again, with the whole scene in view")
         self.reset_button.clicked.connect(self.reset_view)
-
-    def _radio(self, title: str, choices: dict[str, int], chosen: int) -> QActionGroup:
-        """Add a submenu of which one entry is always checked."""
-        submenu, group = self.menu.addMenu(title), QActionGroup(self)
-        for text, value in choices.items():
-            action = group.addAction(text)
-            action.setCheckable(True)
-            action.setData(value)
-            action.setChecked(value == chosen)
-        submenu.addActions(group.actions())
-        group.triggered.connect(self._on_choice)
-        return group
 
     def _lay_out(self) -> None:
         options = QToolButton()
         options.setText("View")
         options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         options.setMenu(self.menu)
-        self.hint_label, self.stat_label = QLabel(_HINT), QLabel()
+        self.hint_label, self.stat_label = ElidedLabel(_HINT), QLabel()
         for label in (self.hint_label, self.stat_label):
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.hint_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -251,13 +239,12 @@ class CloudView(QFrame):
                 self._view,
                 which=Which(self.which_box.currentData()),
                 coloring=Coloring(self.coloring_box.currentData()),
-                point_size_px=self.size_actions.checkedAction().data(),
-                stride=self.stride_actions.checkedAction().data(),
+                **asdict(self.menu.drawing),
             )
         )
 
     def _on_orbit(self, orbit: Orbit, is_moving: bool) -> None:
-        self.orbit_action.setChecked(False)
+        self.menu.orbit.setChecked(False)
         self._change(replace(self._view, orbit=orbit, draft=is_moving))
 
     def _on_point_requested(self, place: QPointF) -> None:
@@ -270,6 +257,10 @@ class CloudView(QFrame):
         self.process.retry()
 
     def _poll(self) -> None:
+        self._polls += 1
+        if self.process.changes == self._changes and self._polls % _SELDOM:
+            return
+        self._changes = self.process.changes
         status, seen = self.process.status, self._seen
         self._seen = status
         image = self.process.latest_image() if status.pictures != seen.pictures else None
@@ -280,12 +271,12 @@ class CloudView(QFrame):
             self._on_answer(status.answer)
         if (status.state, status.error) != (seen.state, seen.error):
             self._tell_error(status)
-        if status != seen:
+        if status.state is not seen.state or self._polls % _SELDOM == 0:
             self._tell(status)
 
     def _swing(self) -> None:
         """Move on by the clock with each picture, so that the pace is the same on any machine."""
-        if self.orbit_action.isChecked():
+        if self.menu.orbit.isChecked():
             phase = 2 * math.pi * time.monotonic() / _SWING_S
             self.canvas.orbit = replace(
                 self.canvas.orbit,
@@ -324,8 +315,10 @@ class CloudView(QFrame):
             text = "" if status.points else "no valid depth in this frame"
         self.canvas.set_text(text)
         fewer = " (fewer: drawing is slow here)" if status.is_thinned else ""
+        grid = f" · grid {cell_m(status.home):g} m" if Guide.GRID in self._view.guides else ""
         self.stat_label.setText(
-            f"{status.points:,} points{fewer} · {status.render_ms:.0f} ms · {status.fps:.1f} fps"
+            f"{status.points:,} points{fewer} · {status.render_ms:.0f} ms · "
+            f"{status.fps:.1f} fps{grid}"
         )
 
 
@@ -359,9 +352,16 @@ def _rgb(color: str) -> tuple[int, int, int]:
 
 def cloud_commands(cloud: CloudView) -> dict[str, Command]:
     """Return what the cloud does, by the keys of `Actions`."""
+    looks: dict[str, Command] = {
+        key: partial(cloud.look_from, orbit) for key, (_, orbit) in VIEWPOINTS.items()
+    }
+    switches: dict[str, Command] = {
+        key: action.toggle for key, action in cloud.menu.switches.items()
+    }
     return {
+        **looks,
+        **switches,
         "reset_view": cloud.reset_view,
-        "auto_orbit": lambda: cloud.set_auto_orbit(not cloud.is_orbiting),
         "point": cloud.tools.choose_point,
         "length": cloud.tools.choose_length,
         "plane": cloud.tools.choose_plane,

@@ -16,10 +16,10 @@ from lingbot_live.frame import RefinerInfo
 from lingbot_live.model.weights.zoo import FILE_NAMES
 from lingbot_live.pipeline.inference import RefinerState
 from lingbot_live.pipeline.session import Session
+from lingbot_live.system.words import duration
 from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
 from ui.shell.notice import Notice
-from ui.shell.readout import duration
 from ui.shell.stage import Stage
 
 CHECKPOINTS = {".pt", ".pth", ".safetensors"}

@@ -1,4 +1,4 @@
-"""Saves and loads the selected camera's settings."""
+"""Saves and loads the selected camera's settings, its make's own presets too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog
 
+from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import Camera
 from lingbot_live.cameras.tuning import apply_controls, load_controls, save_controls
 from ui.controllers.rows import Rows
@@ -13,6 +14,7 @@ from ui.shell.actions import Command
 from ui.shell.desk import Desk, show_folder
 
 _FILES = "Camera settings (*.toml);;All files (*)"
+_READ = "Camera settings and presets (*.toml *.json);;All files (*)"
 
 
 class Tuning:
@@ -53,7 +55,7 @@ class Tuning:
             self._desk.say("No camera is open.")
             return
         parent = self._desk.widget
-        path, _ = QFileDialog.getOpenFileName(parent, "Load camera settings", "", _FILES)
+        path, _ = QFileDialog.getOpenFileName(parent, "Load camera settings", "", _READ)
         if path:
             self.load(Path(path))
 
@@ -62,10 +64,15 @@ class Tuning:
         camera, desk = self._camera, self._desk
         if camera is None:
             return
+
+        def set_all() -> tuple[list[str], str]:
+            found = load_controls(path, registry.driver(camera.info.driver).preset_keys)
+            return apply_controls(camera, found.values), found.remark
+
         desk.tasks.run(
             "loading settings",
-            lambda: apply_controls(camera, load_controls(path)),
-            lambda refused: self._tell(path, refused),
+            set_all,
+            lambda told: self._tell(path, *told),
             lambda error: desk.show_error(str(error)),
         )
 
@@ -76,8 +83,9 @@ class Tuning:
         view = self._rows.view
         return view.feed.camera if view is not None else None
 
-    def _tell(self, path: Path, refused: list[str]) -> None:
+    def _tell(self, path: Path, refused: list[str], remark: str) -> None:
         if refused:
-            self._desk.show_error("\n".join(refused), "The other settings of the file hold.")
+            fix = f"The other settings of the file hold. {remark}".strip()
+            self._desk.show_error("\n".join(refused), fix)
         else:
-            self._desk.say(f"Set as {path} says")
+            self._desk.say(f"Set as {path} says. {remark}".strip())

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QStandardItemModel
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QShowEvent, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,28 +19,32 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from lingbot_live.errors import ExportError
-from lingbot_live.export.child import ExportJob, ExportState
+from lingbot_live.export.child import ExportJob
 from lingbot_live.export.formats import FORMATS
 from lingbot_live.export.job import ExportReport, ExportRequest
 from lingbot_live.export.shot import DepthSource
 from lingbot_live.export.source import Span
 from lingbot_live.recording.format import slug
+from lingbot_live.system.job import JobState
+from lingbot_live.system.words import duration
 from ui.dialogs.option_form import OptionForm
 from ui.dialogs.record_options import FolderField
 from ui.shell.bridge import Tasks
 from ui.shell.desk import open_file, show_folder
 from ui.shell.files import RECORDINGS, folder_or_default
 from ui.shell.notice import Notice
-from ui.shell.readout import duration
+from ui.shell.scrolling import scrolled
 from ui.shell.settings import Settings
 
 _LOOK_MS = 100
 _END_S = 20.0
+_TITLE_PX = 40  # of a window manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class ExportDialog(QDialog):
         self.camera.addItem("all cameras", "")
         for name in proposal.cameras:
             self.camera.addItem(name, name)
+        self.camera.currentIndexChanged.connect(lambda _at: self._show_name())
         self.format = QComboBox()
         for name, kind in FORMATS.items():
             self.format.addItem(kind.title, name)
@@ -132,8 +137,11 @@ class ExportDialog(QDialog):
 
     def _lay_out(self) -> None:
         choose = QPushButton("Choose...")
+        for button in (choose, self.this_frame, self.this_range):
+            button.setAutoDefault(False)  # Return exports
         choose.clicked.connect(self._choose_input)
-        form = QFormLayout()
+        fields = QWidget()
+        form = QFormLayout(fields)
         form.addRow("Recording", _row(self.input, choose))
         form.addRow("Camera", self.camera)
         form.setRowVisible(self.camera, bool(self._proposal.cameras))
@@ -143,14 +151,17 @@ class ExportDialog(QDialog):
         form.addRow("Depth", self.depth_box)
         form.addRow("", self.no_flying)
         form.addRow("Frames", _row(self.frames, self.this_frame, self.this_range))
-        form.addRow("Into folder", self.folder)
-        form.addRow("Named", self.name)
+        form.addRow("Save in", self.folder)
+        form.addRow("Name", self.name)
         form.addRow("", self.force)
         self._form = form
         column = QVBoxLayout(self)
+        self._fields = scrolled(fields, QSize(480, 200))
+        column.addWidget(self._fields, 1)
         column.addWidget(self.notice)
-        column.addLayout(form)
-        column.addStretch(1)
+        kept = QSizePolicy(self.bar.sizePolicy())
+        kept.setRetainSizeWhenHidden(True)
+        self.bar.setSizePolicy(kept)
         column.addWidget(_row(self.bar, self.export_button, self.close_button))
         self.resize(640, 480)
 
@@ -169,8 +180,24 @@ class ExportDialog(QDialog):
         self.words.setText(kind.words)
         self.options.show_options(kind.options)
         self._form.setRowVisible(self.options, bool(kind.options))
-        self.resize(self.width(), max(self.height(), self.sizeHint().height()))
+        for field in (self.depth_box, self.no_flying):
+            self._form.setRowVisible(field, not kind.shows_both)
         self._show_name()
+        self._grow()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802, D102
+        super().showEvent(event)
+        self.format.setFocus()
+
+    def _grow(self) -> None:
+        """Be as high as all there is to see, where the screen has the room; else fields scroll."""
+        inner, layout = self._fields.widget(), self.layout()
+        if inner is None or layout is None:
+            return
+        wide = self.width()
+        rest = layout.heightForWidth(wide) - self._fields.minimumHeight()
+        inside = self.screen().availableGeometry().height() - _TITLE_PX
+        self.resize(wide, min(max(self.height(), inner.sizeHint().height() + rest), inside))
 
     def _show_name(self) -> None:
         kind = FORMATS[self.format.currentData()]
@@ -188,16 +215,17 @@ class ExportDialog(QDialog):
             raise ExportError("export: name a recording first")
         is_same = self.input.text().strip() == self._proposal.address
         text = self.frames.text().strip()
+        kind = FORMATS[self.format.currentData()]
         return ExportRequest(
             address=self.input.text().strip(),
-            format=self.format.currentData(),
+            format=kind.name,
             output=folder_or_default(self.folder.text) / self.name.text().strip(),
             span=Span.parse(text) if text else Span(),
             camera=self.camera.currentData() if is_same else "",
             source=DepthSource(self.depth_box.currentData()),
             options=self.options.values,
             force=self.force.isChecked(),
-            drop_flying=self.no_flying.isChecked(),
+            drop_flying=self.no_flying.isChecked() and not kind.shows_both,
         )
 
     def stop(self) -> None:
@@ -224,6 +252,7 @@ class ExportDialog(QDialog):
             request.output.parent.mkdir(parents=True, exist_ok=True)
         except (ExportError, OSError) as error:
             self.notice.show_error(str(error), can_retry=False)
+            self._grow()
             return
         self.job = ExportJob(request)
         self.job.start()
@@ -236,17 +265,18 @@ class ExportDialog(QDialog):
         if job is None:
             return
         self._show_progress(job.done, job.total)
-        if job.state in (ExportState.READY, ExportState.RUNNING):
+        if not job.is_over:
             return
         self.job = None
         self._timer.stop()
         self._show_buttons()
-        if job.report is not None and job.state is ExportState.DONE:
+        if job.report is not None and job.state is JobState.DONE:
             self._show_report(job.report)
-        elif job.state is ExportState.CANCELLED:
+        elif job.state is JobState.CANCELLED:
             self.notice.show_error("Cancelled; nothing was written.", can_retry=True)
         else:
             self.notice.show_error(str(job.error), can_retry=True)
+        self._grow()
 
     def _show_progress(self, done: int, total: int | None) -> None:
         self.bar.setRange(0, total or 0)
@@ -259,8 +289,8 @@ class ExportDialog(QDialog):
 
     def _show_report(self, report: ExportReport) -> None:
         text = (
-            f"{report.frames} frames, {report.bytes / 1e6:.1f} MB in {report.seconds:.1f} s: "
-            f"{report.output}"
+            f"{report.frames} frames, {report.bytes / 1e6:.1f} MB "
+            f"in {duration(report.seconds, 1)}: {report.output}"
         )
         if report.left_out:
             text += f"\n{report.left_out} left out"

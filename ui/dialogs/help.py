@@ -17,6 +17,11 @@ from ui.shell.desk import Desk
 from ui.shell.log_lines import LogLines
 
 _HOME = "window.md"
+_WORDS = {
+    "usb": "USB",
+    "asic temperature": "ASIC temperature",
+    "cpu temperature": "CPU temperature",
+}
 
 
 class Help:
@@ -99,9 +104,9 @@ def device_text(feed: Feed, controls: Sequence[Control]) -> str:
     info = feed.info
     assert info is not None
     lines = [("Model", info.name), ("Serial", info.serial or "not told"), ("Address", info.address)]
-    lines += [(name.capitalize(), text) for name, text in info.details.items()]
+    lines += [(_title(name), text) for name, text in info.details.items() if text]
     lines += [
-        (control.name, f"{control.value} {control.unit}".strip())
+        (_title(control.name.rpartition(".")[2]), f"{control.value} {control.unit}".strip())
         for control in controls
         if control.read_only and "temperature" in control.name
     ]
@@ -111,6 +116,11 @@ def device_text(feed: Feed, controls: Sequence[Control]) -> str:
     ]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines)
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ")
+    return _WORDS.get(words, words[:1].upper() + words[1:])
 
 
 def _doctor() -> str:

@@ -36,6 +36,7 @@ class FolderField(QWidget):
         self.line.setAccessibleName(title)
         self.line.textChanged.connect(self.changed)
         button = QPushButton("Choose...")
+        button.setAutoDefault(False)  # Return does what the dialog is for
         button.clicked.connect(self._choose)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

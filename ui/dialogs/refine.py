@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QDialog, QLabel, QProgressBar, QPushButton, QVBoxLayout
 
-from lingbot_live.cameras import registry
 from lingbot_live.config import RefinerConfig
-from lingbot_live.recording.offline import refine_file
+from lingbot_live.recording.refine_job import RefineJob
+from lingbot_live.system.job import JobState
+from lingbot_live.system.words import duration
 from ui.shell.desk import Desk, show_folder
-from ui.shell.readout import duration
 from ui.shell.stage import Stage
 
-
-class _CancelledError(Exception):
-    """The user ended it; what is refined is kept, and the same call goes on from there."""
+_LOOK_MS = 100
+_END_S = 20.0
 
 
 class RefineDialog(QDialog):
@@ -32,9 +31,7 @@ class RefineDialog(QDialog):
         super().__init__(desk.widget)
         self.setWindowTitle(f"Refining {source.name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._source, self._output, self._config = source, output, config
-        self._stage, self._desk = stage, desk
-        self._is_cancelled = self._is_over = False
+        self._output, self._stage, self._desk = output, stage, desk
         self._started_s = time.monotonic()
         self.text = QLabel(f"{config} makes {output.name}. The window stays free meanwhile.")
         self.text.setWordWrap(True)
@@ -47,57 +44,48 @@ class RefineDialog(QDialog):
         column.addWidget(self.bar)
         column.addWidget(stop, 0, Qt.AlignmentFlag.AlignRight)
         self.setMinimumWidth(420)
-        self.progressed.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
-        desk.tasks.run("refining a recording", self._refine, self._finish, self._fail)
+        self.job = RefineJob(source, output, config)
+        self.job.start()
+        self._timer = QTimer(self, interval=_LOOK_MS)
+        self._timer.timeout.connect(self._look)
+        self._timer.start()
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is lost if it is closed."""
-        return self._is_over
+        return self.job.is_over
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802, D102
-        self._is_cancelled = True
+        self._timer.stop()
+        if not self.job.is_over:
+            self.job.cancel()
+            self._desk.tasks.run(
+                "refining ends", lambda: self.job.join(_END_S), lambda _: self._tell()
+            )
         super().closeEvent(event)
 
-    # ---- on the thread -----------------------------------------------------------------------
-
-    def _refine(self) -> int:
-        refiner = registry.create_refiner(self._config)
-        try:
-            return refine_file(self._source, self._output, refiner, on_progress=self._note)
-        finally:
-            refiner.close()
-
-    def _note(self, done: int, total: int) -> None:
-        if self._is_cancelled:
-            raise _CancelledError
-        self.progressed.emit(done, total)
-
-    # ---- on the main thread ------------------------------------------------------------------
-
-    def _show_progress(self, done: int, total: int) -> None:
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-        if done:
+    def _look(self) -> None:
+        done, total = self.job.done, self.job.total
+        if total:
+            self.bar.setRange(0, total)
+            self.bar.setValue(done)
+            self.progressed.emit(done, total)
+        if total and done:
             left_s = (time.monotonic() - self._started_s) * (total - done) / done
             self.bar.setFormat(f"{done} of {total} · {duration(left_s)} left")
+        if self.job.is_over:
+            self._timer.stop()
+            self._tell()
+            self.close()
 
-    def _finish(self, failed: int) -> None:
-        text = f"Refined: {self._output}"
-        text += f"; {failed} frames could not be and are there as raw" if failed else ""
-        address = str(self._output)
-        replay = ("Replay", lambda: self._stage.propose((address,)))
-        self._desk.offer(text, replay, show_folder(self._output))
-        self._end()
-
-    def _fail(self, error: BaseException) -> None:
-        if isinstance(error, _CancelledError):
+    def _tell(self) -> None:
+        job, output, stage = self.job, self._output, self._stage
+        if job.state is JobState.DONE:
+            text = f"Refined: {output}"
+            text += f"; {job.failed} frames could not be and are there as raw" if job.failed else ""
+            replay = ("Replay", lambda: stage.propose((str(output),)))
+            self._desk.offer(text, replay, show_folder(output))
+        elif job.state is JobState.CANCELLED:
             self._desk.say("Stopped. Refine the recording again and it goes on from there.")
         else:
-            self._desk.show_error(str(error))
-        self._end()
-
-    def _end(self) -> None:
-        self._is_over = True
-        if not self._is_cancelled:
-            self.close()
+            self._desk.show_error(str(job.error))

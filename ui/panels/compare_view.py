@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
@@ -19,28 +19,43 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lingbot_live.cameras.base import CameraState
 from lingbot_live.colormap import DepthRange
-from lingbot_live.frame import Extrinsics, RefinedFrame
-from lingbot_live.perception.trust import TrustMap
-from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
+from lingbot_live.frame import Extrinsics
 from ui.controllers.rows import Rows
+from ui.panels import compare_words
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
-from ui.shell.readout import FIGURE_SPACE, metres, millimetres, percent
+from ui.shell.readout import metres, millimetres
 from ui.views.compare_pictures import Base, Comparison, Mode, Side, Task, compare
-from ui.views.pair_view import PairView
+from ui.views.compose import Colors, Painted, Plan, Source
+from ui.views.pair_view import Made, PairView, make
 from ui.views.signed_bar import SignedBar
 
 # Slower than the stream on purpose: a detail view must not cost the live ones their rate.
 _PERIOD_S, _PERIOD_TWO_S = 0.1, 0.25
+_LEGEND_S = 0.25  # numbers that change faster cannot be read
 _TICK_MS = 33  # of sweeping and blinking
 _SWEEP_S = 6.0  # there and back
 _BLINK_S = 0.6  # each picture
 _LIMITS_MM = (5, 10, 20, 50, 100, 200, 500, 1000)
-_APART_MS = 50  # pictures of two cameras taken further apart are said to be
 UNCALIBRATED = "No calibration between these cameras: assumed at the same place."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What the thread is to do, and where it will stand."""
+
+    task: Task
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """What came of it, ready for the screen."""
+
+    comparison: Comparison
+    made: Made
 
 
 class CompareView(QWidget):
@@ -57,7 +72,7 @@ class CompareView(QWidget):
         self._scale, self._colormap = DepthRange(), "viridis"
         self._last: Comparison | None = None
         self._listed: list[tuple[str, bool]] = []
-        self._due_s = 0.0
+        self._due_s = self._legend_due_s = 0.0
         self._work = Background("compare", _compare, self, yields=True)
         self._work.done.connect(self._show)
         self._work.failed.connect(self._say)
@@ -104,7 +119,7 @@ class CompareView(QWidget):
         view = self._rows.view
         if self._last is None or view is None:
             return
-        if view.feed.state is CameraState.FAILED:
+        if view.feed.state.is_lost:
             self._say(f"{view.title}: no picture")
         elif view.refined is None:
             self._say(f"{view.title}: no refined depth yet")
@@ -213,7 +228,7 @@ class CompareView(QWidget):
         if task is not None:
             is_two = task.base.result is not task.shown.result
             self._due_s = time.monotonic() + (_PERIOD_TWO_S if is_two else _PERIOD_S)
-            self._work.submit(task)
+            self._work.submit(_Asked(task, self.image.plan()))
 
     def _task(self) -> Task | None:
         view = self._rows.view
@@ -239,26 +254,26 @@ class CompareView(QWidget):
         if answer is None:
             self._say("No truth is known here: choose another depth to compare with.")
             return
-        assert isinstance(answer, Comparison)
-        panel = self._rows.selected
-        if panel is None or answer.task.mode is not self.mode:
+        assert isinstance(answer, _Answer)
+        panel, found = self._rows.selected, answer.comparison
+        task = found.task
+        if panel is None or task.mode is not self.mode:
             return
-        self._last = answer
-        task = answer.task
-        self.image.set_title(_title(task))
+        is_other = self._last is None or self._last.task.mode is not task.mode
+        self._last = found
+        self.image.set_title(compare_words.title(task))
         self.image.set_region(panel.region, theme.camera_color(panel.view.number))
-        if answer.pair is not None:
-            self.image.set_pair(*answer.pair, (task.base.name, task.shown.name))
-        elif answer.single is not None:
-            self.image.set_single(answer.single)
-        self._set_legend(_legend(answer))
+        self.image.show_made(answer.made, (task.base.name, task.shown.name))
+        if is_other or time.monotonic() >= self._legend_due_s:
+            self._legend_due_s = time.monotonic() + _LEGEND_S
+            self._set_legend(compare_words.legend(found))
 
     def _say(self, text: str) -> None:
         """Show words instead of a picture."""
         self._last = None
         self.image.set_title("")
         self.image.set_placeholder(text)
-        self.image.set_single(None)
+        self.image.clear()
         self._set_legend("")
 
     def _set_legend(self, text: str) -> None:
@@ -316,9 +331,15 @@ class CompareView(QWidget):
         self._timer.stop()
 
 
-def _compare(task: object) -> Comparison | None:
-    assert isinstance(task, Task)
-    return compare(task)
+def _compare(asked: object) -> _Answer | None:
+    assert isinstance(asked, _Asked)
+    found = compare(asked.task)
+    if found is None:
+        return None
+    sources: list[Source] = [Painted(picture) for picture in found.pair or ()]
+    if found.single is not None:
+        sources = [Colors(found.single)]
+    return _Answer(found, make(tuple(sources), asked.plan))
 
 
 def _box(texts: Sequence[str], tip: str) -> QComboBox:
@@ -329,65 +350,3 @@ def _box(texts: Sequence[str], tip: str) -> QComboBox:
     box.setMinimumContentsLength(4)
     box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     return box
-
-
-def _title(task: Task) -> str:
-    if task.mode is Mode.WIPE:
-        return f"{task.base.name} | {task.shown.name}"
-    if task.mode is Mode.BLINK:
-        return f"{task.base.name}, then {task.shown.name}"
-    if task.mode is Mode.CHANGE:
-        return f"From {task.base.name} to {task.shown.name}"
-    if task.mode is Mode.TRUST:
-        return f"Trust in {task.shown.name}"
-    error = "Error: " if task.base.source is Base.TRUTH else ""
-    return f"{error}{task.shown.name} minus {task.base.name}"
-
-
-def _legend(answer: Comparison) -> str:
-    text = _apart(answer.task.base.result, answer.task.shown.result)
-    if answer.shares is not None:
-        text = _change_legend(answer)
-    elif answer.trust is not None:
-        text = _trust_legend(answer.trust)
-    elif answer.task.mode is Mode.DIFFERENCE:
-        text = "&nbsp;&nbsp; ".join(
-            (
-                f"median {millimetres(answer.median_mm)}",
-                f"mean size {_width(f'{answer.mean_abs_mm:.1f}', 6)} mm",
-                f"RMS {_width(f'{answer.rms_mm:.1f}', 6)} mm",
-                f"over {percent(answer.both_share)} of the pixels",
-                text,
-            )
-        )
-    return text
-
-
-def _change_legend(answer: Comparison) -> str:
-    assert answer.shares is not None
-    parts = []
-    for kind in (Change.KEPT, Change.CHANGED, Change.FILLED):
-        square = f"<span style='color:rgb{CHANGE_RGB[kind]}'>■</span>"
-        parts.append(f"{square} {kind.name.lower()} {percent(answer.shares[kind])}")
-    if math.isfinite(answer.changed_median_mm):
-        parts[1] += f" by {_width(f'{answer.changed_median_mm:.0f}', 4)} mm (median)"
-    parts.append(f"removed {percent(answer.removed_share)}")
-    return "&nbsp;&nbsp; ".join(parts)
-
-
-def _trust_legend(trust: TrustMap) -> str:
-    known = trust[trust > 0]
-    if known.size == 0:
-        return "no depth"
-    below = percent(float((known < 0.5).mean()))
-    return f"median {np.median(known):.2f}&nbsp;&nbsp; below one half {below} of the points"
-
-
-def _apart(base: RefinedFrame, shown: RefinedFrame) -> str:
-    """Say where two cameras' pictures are of different moments."""
-    apart_ms = abs(base.frame.timestamp_ns - shown.frame.timestamp_ns) / 1e6
-    return f"taken {apart_ms:.0f} ms apart" if apart_ms > _APART_MS else ""
-
-
-def _width(text: str, width: int) -> str:
-    return text.rjust(width, FIGURE_SPACE)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QObject, QRect, QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
-    QFrame,
     QMainWindow,
-    QScrollArea,
-    QWidget,
 )
 
 from ui.controllers.rows import Rows
@@ -24,7 +21,6 @@ from ui.views.compare_pictures import Mode
 
 _SIZE = QSize(1440, 900)
 _TITLE_PX, _FRAME_PX = 32, 4  # of window managers, which tell no earlier than the window is shown
-_OWN = "layout_own"  # in the settings
 _VERSION = 3  # of the remembered arrangement; another one is not understood
 
 
@@ -36,12 +32,14 @@ class Docks:
     compare: QDockWidget
     quality: QDockWidget
     controls: QDockWidget
+    sensor: QDockWidget
 
     def name(self, view: FeedView | None) -> None:
         """Say in the titles which camera is meant where only one is."""
         of = f"   {view.title}" if view is not None else ""
         self.compare.setWindowTitle(f"Compare{of}")
         self.controls.setWindowTitle(f"Camera settings{of}")
+        self.sensor.setWindowTitle(f"Infrared and motion{of}")
 
 
 class Layouts(QObject):
@@ -66,7 +64,7 @@ class Layouts(QObject):
         self._cloud, self._compare, self._quality = docks.cloud, docks.compare, docks.quality
         self.is_sweeping = False
         for key, dock in (("quality", docks.quality), ("controls", docks.controls),
-                          ("cloud", docks.cloud)):  # fmt: skip
+                          ("cloud", docks.cloud), ("sensor", docks.sensor)):  # fmt: skip
             dock.visibilityChanged.connect(actions[key].setChecked)
         window.installEventFilter(self)
         self._panes = (True, True, True)
@@ -89,9 +87,8 @@ class Layouts(QObject):
             "cloud": self.toggle_cloud,
             "controls": self.toggle_controls,
             "quality": self.toggle_quality,
+            "sensor": self.toggle_sensor,
             "theme": self.toggle_theme,
-            "own_layout": self.own,
-            "keep_layout": self.keep_own,
             "reset_layout": self.reset,
         }
 
@@ -132,20 +129,26 @@ class Layouts(QObject):
         """Put everything where it was on the first day."""
         for dock in self._window.findChildren(QDockWidget):
             dock.setFloating(False)
-        self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._docks.controls)
-        self._docks.controls.hide()
+        for dock in (self._docks.controls, self._docks.sensor):
+            self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+            dock.hide()
         self._quality.hide()
         self.everything()
 
-    def keep_own(self) -> None:
-        """Keep the arrangement on the screen, to be had again."""
-        self._settings.set_state(_OWN, self._window.saveState(_VERSION))
+    @property
+    def state(self) -> QByteArray:
+        """The arrangement on the screen: which panes are seen, then Qt's own."""
+        panes = "".join(str(int(shown)) for shown in self._panes)
+        return QByteArray(panes.encode()) + self._window.saveState(_VERSION)
 
-    def own(self) -> None:
-        """Arrange everything as it was kept."""
-        state = self._settings.state(_OWN)
-        if state is not None:
-            self._window.restoreState(state, _VERSION)
+    def use(self, state: QByteArray) -> bool:
+        """Arrange everything so; False where it is not understood."""
+        panes = bytes(state.left(3).data()).decode("latin-1")
+        if set(panes) - {"0", "1"} or not self._window.restoreState(state.mid(3), _VERSION):
+            return False
+        self._panes = (panes[0] == "1", panes[1] == "1", panes[2] == "1")
+        self.apply_to_panels()
+        return True
 
     def pictures(self) -> None:
         """Colour, raw and refined only."""
@@ -222,6 +225,10 @@ class Layouts(QObject):
         """Show or hide the settings of the selected camera."""
         self._docks.controls.setVisible(not self._docks.controls.isVisible())
 
+    def toggle_sensor(self) -> None:
+        """Show or hide infrared, depth before alignment and motion of the selected camera."""
+        self._docks.sensor.setVisible(not self._docks.sensor.isVisible())
+
     def toggle_theme(self) -> None:
         """Change between the dark and the light look."""
         name = "dark" if theme.current().name == "light" else "light"
@@ -288,14 +295,3 @@ class Layouts(QObject):
     def _show_mode(self, mode: Mode) -> None:
         self._compare.show()
         self._comparison.set_mode(mode)
-
-
-def scrolled(content: QWidget, least: QSize) -> QScrollArea:
-    """Return a dock's content in what scrolls where it is larger, so that no window grows by it."""
-    area = QScrollArea()
-    area.setWidget(content)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setMinimumSize(least)
-    return area

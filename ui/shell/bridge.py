@@ -16,14 +16,16 @@ from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.pipeline.session import Feed, Session
 from lingbot_live.pipeline.stats import Rate, Samples
 from lingbot_live.system.worker import Worker
+from ui.shell.files import short_name
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # A result that is older than this is said to be, or has no place beside the live picture.
 LAG_S = 0.1
+_SLOW_S = 1.0  # age of new results from which a picture that waits for them seems to stand still
 _LEAST_HZ = 10.0  # of the display, however little the machine has left
-_DRAWING_SHARE = 0.5  # of the time between two pictures that making one may take
+_DRAWING_SHARE = 0.5  # of a core that making pictures may take
 _TOLD_S = 1 / 25  # time between rounds from which people are told
 _SMOOTH = 0.2  # weight of the newest drawing
 
@@ -32,8 +34,9 @@ _SMOOTH = 0.2  # weight of the newest drawing
 class FeedView:
     """What one feed shows now: colour, raw and refined depth of one moment.
 
-    While results lag, colour and raw depth are as old as they are, unless ``shows_live``. A held
-    frame of a recording is shown at once; the result of another one is not.
+    While results lag, colour and raw depth are as old as they are, unless ``shows_live`` or results
+    are so late that nothing would seem to move. A held frame of a recording is shown at once; the
+    result of another one is not.
     """
 
     feed: Feed
@@ -43,15 +46,16 @@ class FeedView:
     newest: Frame | None = None  # captured last, shown or not
     shows_live: bool = False
     is_drawing: bool = False  # what was pulled last is still on its way to the screen
-    drawing_s: float = 0.0  # how long that takes, smoothed
+    drawing_s: float = 0.0  # processor time of that, smoothed
     is_thinned: bool = False  # live pictures are fewer, for the refiner needs the processor
+    is_slow: bool = False  # results come so late that colour and raw depth go on without them
     _live_s: float = field(default=0.0, repr=False)  # when a frame without a result was shown
 
     @property
     def name(self) -> str:
-        """What the camera is called, its address until it was found."""
+        """What the camera is called; until it was found its file's name, or its address."""
         info = self.feed.info
-        name = info.name if info else self.feed.name
+        name = info.name if info else short_name(self.feed.name)
         return f"{name} (simulated)" if info and info.is_simulated else name
 
     @property
@@ -87,6 +91,7 @@ class FeedView:
             self.newest = frame
         if self.is_held and self.age_s > 0:
             self.refined = None  # of the frame that was held before
+        self._judge(is_result_new=refined is not None)
         shown = self._choose(is_result_new=refined is not None)
         changed = shown is not self.frame or refined is not None
         self.frame = shown
@@ -109,7 +114,7 @@ class FeedView:
         return max(0.0, (self.newest.timestamp_ns - was.timestamp_ns) / 1e9)
 
     def drew(self, took_s: float) -> None:
-        """Note that what was pulled is in its panes, and how long that took."""
+        """Note that what was pulled is in its panes, and what processor time that took."""
         self.is_drawing = False
         self.drawing_s += _SMOOTH * (took_s - self.drawing_s)
 
@@ -118,9 +123,17 @@ class FeedView:
         """Whether a live picture is to be shown a little later."""
         return self.is_thinned and self.newest is not self.frame
 
+    def _judge(self, *, is_result_new: bool) -> None:
+        """Note whether results are late, by how old they come; not to and fro at the bound."""
+        if is_result_new:
+            self.is_slow = self.age_s > _SLOW_S * (0.7 if self.is_slow else 1.0)
+        elif self.age_s > 2 * _SLOW_S:
+            self.is_slow = True
+
     def _choose(self, *, is_result_new: bool) -> Frame | None:
         """Return the frame to be shown."""
-        self.is_thinned = self.refined is not None and self.shows_live and self.age_s > LAG_S
+        goes_on = self.shows_live or self.is_slow
+        self.is_thinned = self.refined is not None and goes_on and self.age_s > LAG_S
         if self.refined is not None and not self.is_thinned:
             return self.refined.frame
         if self.is_thinned and self.newest is not self.frame:
@@ -156,7 +169,7 @@ class Bridge(QObject):
         self.shows_live = False
         self.rate = Rate()
         self._least_s = 1.0 / max_hz
-        self._last_s = 0.0
+        self._last_s = 0.0  # when a round last showed anything
         self._pending = False
         self._shown = False  # anything in this round
         self._timer = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
@@ -169,7 +182,11 @@ class Bridge(QObject):
 
     @property
     def period_s(self) -> float:
-        """Return how long a round waits for the next: longer where drawing takes longer."""
+        """Return how long a round that showed something waits for the next.
+
+        That is longer where drawing takes longer. What showed nothing delays nothing: a result that
+        comes just after a frame is on its way at once.
+        """
         longest_s = max((view.drawing_s for view in self.views), default=0.0)
         return min(max(self._least_s, longest_s / _DRAWING_SHARE), 1 / _LEAST_HZ)
 
@@ -222,7 +239,7 @@ class Bridge(QObject):
 
     def _begin(self) -> None:
         self._pending = False
-        self._last_s, self._shown = time.monotonic(), False
+        self._shown = False
         self._waiting = list(self.views)
         self.changed.emit()
         self._next.start()
@@ -241,7 +258,8 @@ class Bridge(QObject):
         while self._waiting:
             view = self._waiting.pop(0)
             if view in self.views and not view.is_drawing and view.pull():
-                self._shown = True
+                if not self._shown:
+                    self._last_s, self._shown = time.monotonic(), True
                 self.updated.emit([view])
                 return
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lingbot_live.frame import DepthMap, Frame, RefinedFrame
+from lingbot_live.system.words import duration as duration
 
 NO_READING = "no reading"
 FIGURE_SPACE = "\u2007"  # as wide as a digit, so that numbers stay where they are
@@ -84,19 +85,6 @@ def millimetres(step_mm: float) -> str:
     whole = round(step_mm)
     sign = "+" if whole > 0 else _MINUS if whole < 0 else "±"
     return f"{f'{sign}{abs(whole)}'.rjust(_STEP_WIDTH, FIGURE_SPACE)} mm"
-
-
-def duration(seconds: float) -> str:
-    """Return such as ``42 s``, ``21 min 13 s`` or ``2 h 05 min``."""
-    whole = round(max(0.0, seconds))
-    if whole < 120:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return (
-        f"{minutes} min {rest:02d} s"
-        if minutes < 60
-        else f"{minutes // 60} h {minutes % 60:02d} min"
-    )
 
 
 def percent(share: float) -> str:

@@ -18,7 +18,7 @@ from ui.shell.bridge import Bridge, FeedView, StallMeter, Tasks
 
 CLOSE_S = 15.0  # the longest that an SDK is waited for
 _STATUS_MS = 250
-_DONE = (CameraState.ENDED, CameraState.FAILED)
+_MARGIN_S = 0.5
 
 
 class Stage(QObject):
@@ -54,6 +54,7 @@ class Stage(QObject):
         self.addresses: tuple[str, ...] = ()  # the same with all cameras of session files
         self.bridge = Bridge(parent=self)
         self.stall = StallMeter(self)
+        self.patience_s: float | None = None  # for cameras to close; None: as long as usual
         self.proven: tuple[str, ...] = ()  # named last of those that delivered a frame
         self._started_s = 0.0
         self._stats: dict[str, object] = {}  # of the session before
@@ -67,6 +68,11 @@ class Stage(QObject):
     def is_running(self) -> bool:
         """Whether a session is open, streaming or not."""
         return self.session is not None
+
+    @property
+    def close_s(self) -> float:
+        """How long what closes on threads is waited for in all."""
+        return CLOSE_S if self.patience_s is None else self.patience_s + _MARGIN_S
 
     @property
     def waited_s(self) -> float:
@@ -161,7 +167,7 @@ class Stage(QObject):
         self._stats = session.stats().as_dict()
         self.bridge.follow(None)
         self.sessionChanged.emit()
-        return session.stop
+        return lambda: session.stop(self.patience_s)
 
     def close(self) -> None:
         """Stop, and tell of no status any more."""
@@ -246,8 +252,12 @@ class Stage(QObject):
         if self.session is not None and any(f.stats.captured for f in self.session.feeds):
             self.proven = self.asked
         self.statusDue.emit()
-        if self.session is not None and all(feed.state in _DONE for feed in self.session.feeds):
+        if self.session is not None and all(map(_is_done, self.session.feeds)):
             self.sessionDone.emit()
+
+
+def _is_done(feed: Feed) -> bool:
+    return feed.state is CameraState.ENDED or feed.state.is_lost
 
 
 def _members(address: str) -> list[CameraInfo]:

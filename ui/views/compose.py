@@ -128,9 +128,14 @@ def _magnified(shown: Bytes, plan: Plan) -> tuple[Bytes, int, int]:
 
 def _shrunk(shown: Bytes, plan: Plan) -> tuple[Bytes, int, int]:
     x, y, width, height = (round(at) for at in plan.image)
-    # Bilinear sampling would skip pixels below half the size.
-    how = cv2.INTER_AREA if 2 * width < shown.shape[1] else cv2.INTER_LINEAR
-    part = cv2.resize(shown, (max(width, 1), max(height, 1)), interpolation=how)
+    part = shown
+    # Bilinear sampling would skip pixels below half the size; means of four come at a fifth of the
+    # cost of means over any area.
+    while 2 * width <= part.shape[1] and 2 * height <= part.shape[0]:
+        half = part.shape[1] // 2, part.shape[0] // 2
+        part = cv2.resize(part, half, interpolation=cv2.INTER_AREA)
+    size = max(width, 1), max(height, 1)
+    part = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     left, top = max(x, 0), max(y, 0)
     inside = part[top - y : plan.height - y, left - x : plan.width - x]
     return inside, left, top

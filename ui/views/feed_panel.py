@@ -24,6 +24,7 @@ from ui.views.image_view import ImageView
 
 _NEXT = {
     CameraState.RECONNECTING: "Trying again by itself.",
+    CameraState.HANGING: "Nothing but its own return ends that, or the end of the app.",
     CameraState.STALLED: "It is open; waiting for its next frame.",
 }
 _STAT_PERIOD_S = 0.25  # numbers that change faster cannot be read
@@ -216,7 +217,7 @@ class FeedPanel(QWidget):
         if with_stats:
             self._stats_due_s = now_s + _STAT_PERIOD_S
         self.view.is_drawing = True
-        self._work.submit(Drawing(moment, panes, with_stats, now_s))
+        self._work.submit(Drawing(moment, panes, with_stats))
 
     def _show(self, drawn: Drawn) -> None:
         drawing = drawn.drawing

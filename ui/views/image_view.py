@@ -36,8 +36,7 @@ class ImageView(QWidget):
     Wheel: zoom at the cursor. Drag: move. Double click: fit. All views of one `ViewLink` follow.
     ``title`` stands left in the header, `set_stat` right. The read-out shows what the function of
     `set_readout` returns for the pixel under the cross-hair, asked at each paint, so that it also
-    follows the stream while the mouse rests. Compact, it has no line of its own but takes the
-    place of the stat.
+    follows the stream while the mouse rests. Compact, it takes the place of the stat.
 
     ``pressed(QPointF)`` is sent on a click with its place, ``regionDrawn(QRectF, bool)`` with a
     rectangle in fractions of the image while one is drawn (see `ViewLink.set_drawing`), and with
@@ -64,6 +63,7 @@ class ImageView(QWidget):
         self._readout_shown = ""
         self._source: Source | None = None
         self._canvas: QImage | None = None  # the picture as it stands on the screen
+        self._plan: tuple[QSize, Plan] | None = None  # while nothing moves
         self._on_painted: Callable[[], None] = lambda: None
         self._grabbed: QPointF | None = None
         self.above: dict[str, Callable[[QPainter], None]] = {}  # paint above the picture
@@ -90,13 +90,20 @@ class ImageView(QWidget):
         """Show a picture that `compose` made beside the main thread, where ``plan`` still holds."""
         is_first = self._source is None or self._source.size != source.size
         self._source = source
+        self._plan = None if is_first else self._plan
         self._canvas = canvas if not is_first and plan == self.plan() else None
         self.update(self.rect() if is_first else self.picture_rect())
         self._refresh_readout()
 
     def plan(self) -> Plan:
         """Return where the picture stands now."""
-        pane, ratio = self.picture_rect(), self.devicePixelRatioF()
+        size, ratio, known = self.size(), self.devicePixelRatioF(), self._plan
+        if known is None or known[0] != size or known[1].ratio != ratio:
+            self._plan = known = size, self._find_plan(ratio)
+        return known[1]
+
+    def _find_plan(self, ratio: float) -> Plan:
+        pane = self.picture_rect()
         at = self.image_rect().translated(-QPointF(pane.topLeft()))
         place = (at.x() * ratio, at.y() * ratio, at.width() * ratio, at.height() * ratio)
         size = pane.size() * ratio
@@ -162,7 +169,9 @@ class ImageView(QWidget):
 
     def picture_rect(self) -> QRect:
         """The part of the widget between header and read-out line."""
-        return self.rect().adjusted(0, self._bar_height(), 0, -self._footer().height())
+        bar = self._bar_height()
+        below = 0 if self._is_compact else bar
+        return QRect(0, bar, self.width(), self.height() - bar - below)
 
     def image_rect(self) -> QRectF:
         """Where the whole image would lie in the widget; it reaches beyond the pane when zoomed."""
@@ -320,7 +329,7 @@ class ImageView(QWidget):
         self._redraw()
 
     def _redraw(self) -> None:
-        self._canvas = None
+        self._canvas = self._plan = None
         self.update()
 
     def _on_cursor(self) -> None:
@@ -337,7 +346,7 @@ class ImageView(QWidget):
     # ---- mouse -----------------------------------------------------------------------------
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802, D102
-        self._canvas = None
+        self._canvas = self._plan = None
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802, D102
         kinds = (QEvent.Type.PaletteChange, QEvent.Type.FontChange, QEvent.Type.StyleChange)

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
+
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
-from lingbot_live.frame import ColorImage
 from ui.shell import theme
-from ui.views.compose import Painted, Source, compose
+from ui.views.compose import Plan, Source, compose
 from ui.views.image_view import ImageView
 
-Pixels = npt.NDArray[np.uint32]  # (H, W) premultiplied ARGB, 0 = nothing there
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """One picture, or a left and a right one of the same size, as they stand in a pane."""
+
+    sources: tuple[Source, ...]
+    plan: Plan
+    canvases: tuple[QImage, ...]
+
+
+def make(sources: tuple[Source, ...], plan: Plan) -> Made:
+    """Make the pictures, on any thread."""
+    return Made(sources, plan, tuple(compose(source, plan) for source in sources))
 
 
 class PairView(ImageView):
     """An `ImageView` that shows one picture, or two of the same size left and right of `split`."""
 
     split = 0.5  # where the right picture begins, as a fraction of the width
-    _left_source: Painted | None = None
+    _left_source: Source | None = None
     _left: QImage | None = None  # as it stands on the screen
     _captions = ("", "")
 
-    def set_pair(self, left: Pixels, right: Pixels, captions: tuple[str, str]) -> None:
-        """Show two pictures with a word for each; the arrays are kept and must not change."""
-        self._left_source, self._captions = Painted(left), captions
-        self._set_source(Painted(right))
+    def show_made(self, made: Made, captions: tuple[str, str] = ("", "")) -> None:
+        """Show one picture, or two with a word for each, that `make` made."""
+        is_pair = len(made.sources) == 2
+        self._left_source = made.sources[0] if is_pair else None
+        self._left = made.canvases[0] if is_pair else None
+        self._captions = captions
+        self.show_composed(made.sources[-1], made.plan, made.canvases[-1])
 
-    def set_single(self, rgb: ColorImage | None) -> None:
-        """Show one picture, (H, W, 3) uint8 RGB, or the placeholder."""
+    def clear(self) -> None:
+        """Show the placeholder."""
         self._left_source, self._left = None, None
-        self.set_image(rgb)
+        self.set_image(None)
 
     def set_split(self, split: float) -> None:
         """Move the line: 0 shows the right picture alone, 1 the left one."""

@@ -49,6 +49,7 @@ from lingbot_live.model.weights.zoo import (
     hub_id,
     model_folder,
     published,
+    takes_any,
 )
 from lingbot_live.system.inputs import from_json, read_text, refuse_special
 
@@ -253,7 +254,7 @@ def _wanted(name: str, listing: Listing, any_weights: bool) -> Listing:
             f"{listing.repo}: holds neither {' nor '.join(FILE_NAMES)}, so it is not a "
             "LingBot-Depth model"
         )
-    if not any_weights:
+    if not (any_weights or takes_any()):
         weights = _pinned(name, weights)
     beside = ["config.json"] if weights.name.endswith(".safetensors") else []
     files = [by_name[n] for n in beside if n in by_name]

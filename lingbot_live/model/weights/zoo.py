@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from lingbot_live.errors import WeightsError, did_you_mean
 from lingbot_live.model.weights.files import cache_folder
 
 FILE_NAMES = ("model.pt", "model.safetensors")
+ANY_WEIGHTS = "LINGBOT_LIVE_ANY_WEIGHTS"  # set by the option --any
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -41,6 +43,11 @@ ZOO = (
     _robbyant("dc-v0.5", "lingbot-depth-postrain-dc-vitl14-v0.5", "completion of sparse depth"),
 )
 RECOMMENDED = ZOO[0].name
+
+
+def takes_any() -> bool:
+    """Whether other weights than the published are taken under a published name."""
+    return bool(os.environ.get(ANY_WEIGHTS))
 
 
 def published(name: str) -> Published | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
+
+_COMPUTED = re.compile(r"\b(VIEW|VIRTUAL|TRIGGER|GENERATED|AS)\b", re.IGNORECASE)
 
 
 def connect(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     """Open a database for reading, whatever signs its path holds.
+
+    Views and computed columns are refused: a file made to trip us could have them run for ever.
 
     Raises:
         sqlite3.Error: it is none, or may not be read.
@@ -23,7 +28,9 @@ def connect(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
 def _connect(uri: str, any_thread: bool) -> sqlite3.Connection:
     database = sqlite3.connect(uri, uri=True, check_same_thread=not any_thread)
     try:
-        database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+        made = database.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        if any(_COMPUTED.search(str(text)) for (text,) in made):
+            raise sqlite3.DatabaseError("it computes what it holds, as no recorder has it do")
     except sqlite3.Error:
         database.close()
         raise

@@ -9,10 +9,14 @@ import zstandard
 
 from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.recording.bags.order import Order, Times, in_order
-from lingbot_live.recording.foreign.messages import Channel, Data, MessageSource
+from lingbot_live.recording.foreign.messages import (
+    MOST_MESSAGE,
+    Channel,
+    Data,
+    MessageSource,
+)
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # no CDR message begins so
-_MOST_MESSAGE = 1 << 30
 
 
 class JoinedSource:
@@ -123,17 +127,17 @@ class UnpackedSource:
             return b""  # whoever reads the message is told why
 
 
-def _unpacked(data: Data, most: int = _MOST_MESSAGE) -> bytes:
+def _unpacked(data: Data, most: int = MOST_MESSAGE) -> bytes:
     """Return the first ``most`` bytes of what is packed."""
     try:
         with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-            return reader.read(most) if most < _MOST_MESSAGE else _whole(reader)
+            return reader.read(most) if most < MOST_MESSAGE else _whole(reader)
     except (zstandard.ZstdError, MemoryError) as error:
         raise CorruptRecordingError(f"a packed message is damaged ({error})") from error
 
 
 def _whole(reader: zstandard.ZstdDecompressionReader) -> bytes:
-    data: bytes = reader.read(_MOST_MESSAGE)
+    data: bytes = reader.read(MOST_MESSAGE)
     if reader.read(1):
         raise CorruptRecordingError("a packed message is larger than any image")
     return data

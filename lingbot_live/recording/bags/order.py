@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.recording.mcap.records import MOST_TIME_NS
+
 Times = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp]
 
@@ -43,17 +46,37 @@ def _moved(times_ns: Mapping[int, Times], places: Mapping[int, Times]) -> Mappin
     set_at = sorted(place for c in times_ns for place in _set_back(times_ns[c], places[c]))
     if not set_at:
         return times_ns
-    moved = {channel: times.copy() for channel, times in times_ns.items()}
-    for place in set_at:
-        before = max(int(moved[c][places[c] < place].max(initial=0)) for c in moved)
-        after = min(
-            int(moved[c][places[c] >= place].min(initial=np.iinfo(np.int64).max)) for c in moved
-        )
+    in_file = np.sort(np.concatenate([places[c] for c in times_ns]))
+    shifts = _shifts(times_ns, places, in_file, np.unique(np.searchsorted(in_file, set_at)))
+    return {
+        channel: times + shifts[np.searchsorted(in_file, places[channel])]
+        for channel, times in times_ns.items()
+    }
+
+
+def _shifts(
+    times_ns: Mapping[int, Times], places: Mapping[int, Times], in_file: Times, starts: Rows
+) -> Times:
+    """Return by how much the messages of all channels are moved, as they lie in the file (N,).
+
+    ``starts`` are those before which a clock was set.
+    """
+    order = np.argsort(np.concatenate([places[c] for c in times_ns]), kind="stable")
+    times = np.concatenate([times_ns[c] for c in times_ns])[order]
+    begins = np.concatenate([[0], starts])
+    highest = np.maximum.reduceat(times, begins).tolist()  # of each part
+    lowest = np.minimum.accumulate(times[::-1])[::-1][begins].tolist()  # of it and all later ones
+    shift_ns, before_ns, found = 0, highest[0], [0]
+    for part in range(1, len(begins)):
         # Each channel shows the same moment; the first of them has moved the others, too.
-        if before - after > _BACK_NS:
-            for channel in moved:
-                moved[channel][places[channel] >= place] += before - after + _STEP_NS
-    return moved
+        back_ns = before_ns - (lowest[part] + shift_ns)
+        if back_ns > _BACK_NS:
+            shift_ns += back_ns + _STEP_NS
+        found.append(shift_ns)
+        before_ns = max(before_ns, highest[part] + shift_ns)
+    if before_ns > MOST_TIME_NS:
+        raise CorruptRecordingError("its times go back too often; they are no clock's")
+    return np.repeat(np.array(found, np.int64), np.diff([*begins, len(in_file)]))
 
 
 def _set_back(times_ns: Times, places: Times) -> list[int]:

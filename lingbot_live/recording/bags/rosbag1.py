@@ -21,6 +21,7 @@ from lingbot_live.errors import BadRecordingError
 
 MAGIC = b"#ROSBAG V2.0\n"
 CHUNK = 5  # op codes
+MOST_CHUNK = 256 << 20  # bytes, unpacked; a writer ends one where it has a message in it
 _MESSAGE, _INDEX, _CHUNK_INFO, _CONNECTION = 2, 4, 6, 7
 _UNPACK: dict[bytes, Callable[[], Any]] = {
     b"lz4": lz4.frame.LZ4FrameDecompressor,
@@ -54,6 +55,11 @@ class Entries:
     times_ns: npt.NDArray[np.int64]  # (N,)
     chunk: npt.NDArray[np.int64]  # (N,) place in the list of chunks
     offset: npt.NDArray[np.int64]  # (N,) in the unpacked chunk
+
+    def until(self, time_ns: int) -> Entries:
+        """Return those before a time; beyond any that a clock tells, a message is damaged."""
+        kept = self.times_ns < time_ns
+        return Entries(self.times_ns[kept], self.chunk[kept], self.offset[kept])
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,13 @@ class Bag:
         with _explained(self.path):
             fields, size = _chunk_at(file, self._chunks[place])
             return None if fields[b"compression"] == b"none" else _unpacked(file, fields, size)
+
+    def chunk_bytes(self, file: BinaryIO, place: int) -> int:
+        """Return how many bytes a chunk says that it unpacks to."""
+        with _explained(self.path):
+            fields, _ = _chunk_at(file, self._chunks[place])
+            packed = fields[b"compression"] != b"none"
+            return int(struct.unpack("<I", fields[b"size"])[0]) if packed else 0
 
     def chunk_start(self, file: BinaryIO, place: int) -> int:
         """Return where the content of a chunk begins in the file."""
@@ -279,6 +292,8 @@ def message_at(source: BinaryIO, at: int, most: int | None = None) -> bytes:
 def _unpacked(file: BinaryIO, fields: Fields, size: int) -> bytes:
     """Unpack a chunk at whose data the file stands; never more than its header says."""
     (most,) = struct.unpack("<I", fields[b"size"])
+    if most > MOST_CHUNK:
+        raise ValueError(f"a chunk says that it unpacks to {most >> 20} MB")
     packing = fields[b"compression"]
     if packing not in _UNPACK:
         raise ValueError(f"a chunk is packed as {packing!r}")

@@ -15,6 +15,8 @@ from lingbot_live.errors import BadRecordingError, CorruptRecordingError
 from lingbot_live.recording.bags.order import Order, Times, in_order
 from lingbot_live.recording.bags.rosbag1 import Bag, Entries, message_at
 from lingbot_live.recording.foreign.messages import Channel, Data
+from lingbot_live.recording.mcap.places import Budget
+from lingbot_live.recording.mcap.records import MOST_TIME_NS
 
 _CACHE_BYTES = 32 << 20
 
@@ -55,8 +57,11 @@ class Rosbag1Source:
             for c in channels
             for row, entry in enumerate(self._order[c].rows.tolist())
         ]
-        for _, channel, row, entry in sorted(wanted):
+        budget = Budget(self._bag.path.stat().st_size)
+        for place, channel, row, entry in sorted(wanted):
             try:
+                if place not in self._chunks:
+                    budget.take(self._bag.chunk_bytes(self._file, place))
                 found[channel][row] = self._read(channel, entry, size)
             except CorruptRecordingError:
                 continue  # stays empty; whoever reads the message is told why
@@ -110,7 +115,7 @@ def _channels(bag: Bag) -> tuple[dict[int, Entries], list[Channel]]:
             np.concatenate([part.times_ns for part in parts]),
             np.concatenate([part.chunk for part in parts]),
             np.concatenate([part.offset for part in parts]),
-        )
+        ).until(MOST_TIME_NS)
         found[number] = whole
         channels.append(Channel(number, topic, kind, "ros1", len(whole.times_ns)))
     return found, channels

@@ -14,7 +14,8 @@ import numpy as np
 from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.recording.bags.database import connect
 from lingbot_live.recording.bags.order import Order, Times, in_order
-from lingbot_live.recording.foreign.messages import Channel, Data
+from lingbot_live.recording.foreign.messages import MOST_MESSAGE, Channel, Data
+from lingbot_live.recording.mcap.records import MOST_TIME_NS
 
 
 class SqliteSource:
@@ -44,9 +45,14 @@ class SqliteSource:
     def payload(self, channel: int, row: int) -> Data:
         """Return one message; CorruptRecordingError where it is damaged."""
         number = int(self._ids[channel][self._order[channel].rows[row]])
+        query = "SELECT data FROM messages WHERE id = ? AND length(data) <= ?"
         with self._lock, self._explained():
-            found = self._database.execute("SELECT data FROM messages WHERE id = ?", (number,))
-            return bytes(found.fetchone()[0])
+            found = self._database.execute(query, (number, MOST_MESSAGE)).fetchone()
+        if found is None:
+            raise CorruptRecordingError(
+                f"{self._path}: a message is gone, or larger than any image"
+            )
+        return bytes(found[0])
 
     def heads(self, channels: Sequence[int], size: int) -> dict[int, list[Data]]:
         """Return how each message begins, without reading the rest."""
@@ -84,6 +90,7 @@ class SqliteSource:
     def _read_index(self) -> tuple[dict[int, Times], dict[int, Order]]:
         rows = self._database.execute("SELECT topic_id, id, timestamp FROM messages ORDER BY id")
         table = np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 3)
+        table = table[(table[:, 2] >= 0) & (table[:, 2] < MOST_TIME_NS)]  # others are damaged
         ids = {c: table[table[:, 0] == c, 1] for c in np.unique(table[:, 0]).tolist()}
         times_ns = {c: table[table[:, 0] == c, 2] for c in ids}
         return ids, in_order(times_ns, ids)

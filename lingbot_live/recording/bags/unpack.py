@@ -19,7 +19,7 @@ from typing import BinaryIO
 import zstandard
 
 from lingbot_live.errors import CorruptRecordingError, RecordingError
-from lingbot_live.system.scratch import scratch_folder
+from lingbot_live.system.scratch import temporary_folder
 
 MOST_UNUSED = 2  # copies kept for the next time
 MOST_RATIO = 100  # of the copy's size to the file's; images are far from it
@@ -83,7 +83,7 @@ def _forget_all() -> None:
 def _unpack(path: Path) -> _Copy:
     place, folder = Path(tempfile.gettempdir()), ExitStack()
     try:
-        file = folder.enter_context(scratch_folder(place / _NAME)) / path.stem
+        file = folder.enter_context(temporary_folder(_NAME)) / path.stem
         with path.open("rb") as packed, file.open("wb") as target:
             _decompress(packed, target, path)
         return _Copy(folder.pop_all(), file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -24,6 +23,7 @@ from lingbot_live.recording.foreign.messages import (
     Transforms,
 )
 from lingbot_live.recording.foreign.ros2 import rigid
+from lingbot_live.system.inputs import from_json
 
 _STAMP = re.compile(rb'"timestamp"\s*:\s*\{\s*"sec"\s*:\s*(\d+)\s*,\s*"nsec"\s*:\s*(\d+)')
 _ZEROS = (0.0,) * 12
@@ -171,7 +171,7 @@ class FoxgloveJson:
 
     def decode(self, channel: Channel, data: Data) -> Message:
         """Return a message; CorruptRecordingError where it is damaged or empty."""
-        return decode(channel, lambda: _Json(json.loads(bytes(data))))
+        return decode(channel, lambda: _Json(from_json(bytes(data).decode())))
 
     def header(self, channel: Channel, head: Data) -> Header | None:
         """Return the time, where it stands near the start; the rest is not known from that."""

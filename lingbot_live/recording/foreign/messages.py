@@ -147,3 +147,4 @@ class Decoder(Protocol):
 
 
 HEAD_BYTES = 512  # enough for any header
+MOST_MESSAGE = 256 << 20  # bytes; the largest images have a tenth

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lingbot_live.recording.foreign.decoders import decoder
 from lingbot_live.recording.foreign.messages import HEAD_BYTES, Channel, MessageSource, Times
+from lingbot_live.recording.mcap.records import MOST_TIME_NS
 
 Rows = npt.NDArray[np.intp]
 
@@ -91,7 +92,8 @@ def _stamps(channel: Channel, heads: list[bytes | memoryview], logged: Times) ->
     if reader is None:
         return None
     headers = [reader.header(channel, head) if len(head) else None for head in heads]
-    stamps = np.array([0 if h is None else h.stamp_ns for h in headers], np.int64)
+    read = [0 if h is None else h.stamp_ns for h in headers]
+    stamps = np.array([ns if 0 <= ns < MOST_TIME_NS else 0 for ns in read], np.int64)
     known = stamps != 0
     if not known.any() or (known.sum() > 1 and np.ptp(stamps[known]) == 0):
         return None

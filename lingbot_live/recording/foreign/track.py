@@ -45,7 +45,7 @@ class ForeignTrack(Track):
         """What was assumed of the file, and what of it is left out."""
         return self._remarks
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int, *, extras: bool = True) -> Frame:
         """Return the frame at ``index``; CorruptRecordingError where a part of it is damaged."""
         depth, color = self._match.depth, self._match.color
         depth_message = self._picture(depth, int(self._pairs.depth[index]))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mcap.records import Channel, Schema
 
 from lingbot_live.errors import CorruptRecordingError
+from lingbot_live.recording.mcap.records import MOST_TIME_NS
 
 Times = npt.NDArray[np.int64]
 Pairs = npt.NDArray[np.int64]  # (N, 2): log time, offset in the unpacked chunk or in the file
@@ -58,6 +59,10 @@ class FileIndex:
 
     def add(self, channel: int, chunk: int, pairs: Pairs) -> None:
         """Add messages of a channel in a chunk, to be sorted by `finish`."""
+        is_time = (pairs[:, 0] >= 0) & (pairs[:, 0] < MOST_TIME_NS)
+        if not is_time.all():
+            self.note("messages at times that no clock tells are left out")
+            pairs = pairs[is_time]
         self._parts.setdefault(channel, []).append((chunk, pairs))
 
     def finish(self) -> None:

@@ -20,7 +20,7 @@ METADATA, DATA_END = 0x0C, 0x0F
 MOST_CHUNK = 256 << 20  # bytes, unpacked; no writer comes near it
 MOST_SMALL = 64 << 20  # bytes of any other record that is read as a whole
 MOST_RECORDS = 1 << 20  # in one chunk
-MOST_TIME_NS = 1 << 62  # the year 2116; numpy's times end at 1 << 63
+MOST_TIME_NS = (1 << 31) * 1_000_000_000  # in 2038 the seconds of ROS's stamps end
 PREFIX = struct.Struct("<BQ")
 CHUNK_HEAD = struct.Struct("<QQQII")  # first, last time, size, crc, length of compression's name
 LONGEST_HEAD = 9 + CHUNK_HEAD.size + 4 + 8  # of a chunk, with its prefix, for the names known
@@ -57,7 +57,7 @@ def read_chunk_head(data: bytes, at: int = 0) -> ChunkHead | None:
     (packed,) = struct.unpack_from("<Q", data, start + name_length)
     if length != CHUNK_HEAD.size + name_length + 8 + packed or size > MOST_CHUNK:
         return None
-    if not first_ns <= last_ns < MOST_TIME_NS or (not name and size != packed):
+    if not first_ns <= last_ns < 1 << 63 or (not name and size != packed):
         return None
     return ChunkHead(9 + length, first_ns, last_ns, size, crc, name, packed)
 

@@ -94,9 +94,11 @@ def fill(
     # A hole's edge runs through cells that count as measured.
     guess, weight = _outwards(guess, weight > 0), cv2.dilate(weight, _NEIGHBOURS)
     size = log.shape[::-1]
-    inside = cv2.resize(kind, size, interpolation=cv2.INTER_NEAREST) > 0
+    free = origin == Origin.COMPLETED
+    if through:
+        free |= cv2.resize(kind, size, interpolation=cv2.INTER_NEAREST) > 0
     kind = cv2.resize(cv2.dilate(kind, _NEIGHBOURS), size, interpolation=cv2.INTER_NEAREST)
-    at = np.flatnonzero((kind > 0) & ((origin == Origin.COMPLETED) | (inside & through)))
+    at = np.flatnonzero((kind > 0) & free)
     weight = cv2.resize(weight, size, interpolation=cv2.INTER_NEAREST).ravel()[at]
     guess = cv2.resize(guess, size, interpolation=cv2.INTER_LINEAR).ravel()[at]
     log.ravel()[at] += weight * (guess - log.ravel()[at])

@@ -34,6 +34,7 @@ _LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
 _DEPTH_SCALE = np.float32(0.02)  # step of log depth that halves a link
 _CHANNEL_MEAN = np.full((1, 3), 1 / 3)
 _FINEST_SWEEPS, _SWEEPS, _COARSEST_SWEEPS = 4, 12, 60  # what is left at a level is local
+_SOLVABLE = 500  # pixels, up to which that many sweeps cost more than solving the equations
 _MOMENTUM = 1.5  # of the second-order Richardson iteration, 1 = plain Jacobi
 
 
@@ -62,8 +63,11 @@ def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
         np.subtract(np.log(value), trend, out=filled, where=fixed)
         coarsest = level is levels[-1]
         links = _links(level.color, None if coarsest else filled + trend)
-        sweeps = _COARSEST_SWEEPS if coarsest else _SWEEPS if depth else _FINEST_SWEEPS
-        filled = _relax(filled, fixed, links, sweeps)
+        if coarsest and filled.size <= _SOLVABLE:
+            filled = _solve(filled, fixed, links)
+        else:
+            sweeps = _COARSEST_SWEEPS if coarsest else _SWEEPS if depth else _FINEST_SWEEPS
+            filled = _relax(filled, fixed, links, sweeps)
     filled = _snapped(filled + trends[0], finer, known)
     log = cv2.log(np.maximum(inverse, np.float32(farthest)))  # the log of 0 is slow
     return np.asarray(cv2.copyTo(log, known.view(np.uint8), filled))
@@ -134,22 +138,32 @@ def _snapped(solved: Plane, finer: tuple[int, ...], known: Mask) -> Plane:
 
     What is a ramp is decided at the size ``finer``, where its step lies at full size.
     """
-    size, nearest = known.shape[::-1], cv2.INTER_NEAREST
-    log, shown = (
-        np.asarray(cv2.resize(solved, to, interpolation=cv2.INTER_LINEAR))
-        for to in (size, finer[::-1])
-    )
+    log = np.asarray(cv2.resize(solved, known.shape[::-1], interpolation=cv2.INTER_LINEAR))
+    shown, at_all = log, finer == known.shape
+    if not at_all:
+        shown = np.asarray(cv2.resize(solved, finer[::-1], interpolation=cv2.INTER_LINEAR))
     ramp_px = round(_RAMP_PX * len(shown) / len(log)) | 1
     least, greatest = extremes(shown, shown, ramp_px)
+    steps = greatest - least > _STEP
+    if not at_all:
+        size = known.shape[::-1]
+        steps = cv2.resize(steps.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    at = np.flatnonzero(steps & ~known)
+    cell = at if at_all else _cells(at, known.shape, finer)
     wide_least, wide_greatest = extremes(least, greatest, ramp_px)
-    step = greatest - least
-    ramps = (step > _STEP) & (wide_greatest - wide_least < 1.5 * step)
-    inside = cv2.resize(ramps.view(np.uint8), size, interpolation=nearest) > known
-    at = np.flatnonzero(inside)
-    low, high = (cv2.resize(a, size, interpolation=nearest).ravel()[at] for a in (least, greatest))
-    value = log.ravel()[at]
-    log.ravel()[at] = np.where(value - low > high - value, high, low)
+    low, high, value = least.ravel()[cell], greatest.ravel()[cell], log.ravel()[at]
+    wide = wide_greatest.ravel()[cell] - wide_least.ravel()[cell]
+    snapped = np.where(value - low > high - value, high, low)
+    log.ravel()[at] = np.where(wide < 1.5 * (high - low), snapped, value)
     return log
+
+
+def _cells(
+    at: npt.NDArray[np.intp], size: tuple[int, ...], smaller: tuple[int, ...]
+) -> npt.NDArray[np.intp]:
+    """Return the flat indices in a smaller picture of the pixels of a larger one."""
+    row, column = np.divmod(at, size[1])
+    return row * smaller[0] // size[0] * smaller[1] + column * smaller[1] // size[1]
 
 
 def hold(log: Plane, known: Mask) -> None:
@@ -205,6 +219,28 @@ def _links(color: ColorImage, log: Plane | None) -> tuple[Plane, Plane]:
 def _widened(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """Repeat the last row and column."""
     return np.asarray(cv2.copyMakeBorder(image, 0, 1, 0, 1, cv2.BORDER_REPLICATE))
+
+
+def _solve(start: Plane, fixed: Mask, links: tuple[Plane, Plane]) -> Plane:
+    """Return what `_relax` comes to in the end, for few pixels.
+
+    It is one call where the sweeps are hundreds, after each of which another thread has its turn.
+    """
+    height, width = start.shape
+    place = np.arange(start.size).reshape(start.shape)
+    pairs = [
+        (place[:-1], place[1:], links[0][:-1]),
+        (place[:, :-1], place[:, 1:], links[1][:, :-1]),
+    ]
+    system = np.zeros((start.size, start.size))
+    for one, other, link in pairs:
+        system[one, other] = system[other, one] = -link
+    np.fill_diagonal(system, -system.sum(1))
+    held = fixed.ravel()
+    system[held] = np.eye(start.size)[held]
+    # NumPy's own solver has a helper on another core, which goes on spinning for a while.
+    _, found = cv2.solve(system, (start.ravel() * held).astype(np.float64), flags=cv2.DECOMP_LU)
+    return np.asarray(found.reshape(height, width), np.float32)
 
 
 def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -> Plane:
