@@ -12,7 +12,7 @@ from pathlib import Path
 import bench
 
 Row = tuple[str, float, str, float]  # what, our ms (or as it says), peer, the peer's
-_ALONE = {"window"}  # run only where named: it takes minutes and the whole machine
+_ALONE = {"window", "perception_grasps", "perception_tracks"}  # take minutes: where named
 
 
 def main() -> None:
@@ -27,7 +27,8 @@ def _print_table() -> None:
     print(f"{'what':<58}{'ours ms':>10}  {'peer':<44}{'peer ms':>10}{'ours/peer':>11}")
     for name in sorted(names):
         short = name.removeprefix("bench_")
-        chosen = short in wanted if wanted else short not in _ALONE
+        named = any(short == word or short.startswith(f"{word}_") for word in wanted)
+        chosen = named if wanted else short not in _ALONE
         if not name.startswith("bench_") or not chosen:
             continue
         rows: list[Row] = importlib.import_module(f"bench.{name}").run()

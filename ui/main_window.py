@@ -22,6 +22,7 @@ from ui.controllers.cloud_saving import CloudSaving
 from ui.controllers.devices import Devices
 from ui.controllers.losses import Losses
 from ui.controllers.opening import Opening, dropped_paths
+from ui.controllers.perceiving import Perceiving
 from ui.controllers.publishing import Publishing
 from ui.controllers.recent import Recent
 from ui.controllers.reconstructing import Reconstructing
@@ -98,7 +99,7 @@ class MainWindow(QMainWindow):
         self.notice = Notice()  # of the refiner
         self.rows = Rows(self.stage, self.desk, self.link)
         self.scale = DepthScale()
-        column = QVBoxLayout(center)
+        column = self.column = QVBoxLayout(center)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.notice)
@@ -129,6 +130,8 @@ class MainWindow(QMainWindow):
         self.devices = Devices(desk, parent=self)
         self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
         self.rigging = Rigging(desk, rows, self.cloud)
+        self.perceiving = Perceiving(stage, desk, rows, self.cloud_feeds, self.cloud, actions)
+        self.perceiving.place_bars(self.column, 2)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
         self.saved_layouts = SavedLayouts(self.layouts, desk)
         self.demo = Demo(
@@ -218,7 +221,7 @@ class MainWindow(QMainWindow):
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs, self.scenes, self.publishing,
             self.help, self.cloud_saving, self.tuning, self.saved_layouts,
-            self.reconstructing,
+            self.reconstructing, self.perceiving,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}

@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.synthetic.infrared import InfraredSweep
-from drivers.synthetic.loop import SIGMA_FINE, Pose, Sweep, cache_root
+from drivers.synthetic.loop import SIGMA_FINE, Pose, Still, Sweep, cache_root
 from drivers.synthetic.sensors import FINE_M, SENSORS, Sensor
 from drivers.synthetic.walk import Walk
 from lingbot_live.cameras.base import Camera, CameraInfo, Capture, Driver, StreamProfile
@@ -49,13 +49,14 @@ from lingbot_live.system.worker import Worker
 _SIZE = (640, 480)
 _OTHERS = ((1280, 720), (320, 240))  # offered; any other size works as well
 _FPS = 30.0
+_TABLE = "table"  # a stereo camera that stands still above a table; the seed says what is on it
 _LEAST, _MOST = (64, 48), (1920, 1080)
 _WALK = "-walk"  # a sensor's name with this is carried through the room: `drivers.synthetic.walk`
 _FOCAL = 520 / 640  # in picture widths: 63 degrees across
 
 
 class SyntheticDriver(Driver):
-    """Finds the three simulated cameras, everywhere."""
+    """Finds the three simulated cameras, everywhere; a fourth, ``table``, by its name alone."""
 
     scheme = "synthetic"
     title = "Synthetic camera"
@@ -65,15 +66,16 @@ class SyntheticDriver(Driver):
         return [self._info(target) for target in SENSORS]
 
     def find(self, target: str) -> CameraInfo:
-        """Return one of ``stereo``, ``tof``, ``structured``, or one of them carried: ``NAME-walk``.
+        """Return ``stereo``, ``tof``, ``structured``, one of them carried (``NAME-walk``), or ``table``.
 
         Raises:
             CameraNotFoundError: it is called otherwise.
         """
-        if target.removesuffix(_WALK) not in SENSORS:
+        known = [*SENSORS, _TABLE]
+        if target not in known and target.removesuffix(_WALK) not in SENSORS:
             raise CameraNotFoundError(
-                f"synthetic:{target}: there is no such camera.{did_you_mean(target, SENSORS)} "
-                f"Use one of {', '.join(f'synthetic:{name}' for name in SENSORS)}"
+                f"synthetic:{target}: there is no such camera.{did_you_mean(target, known)} "
+                f"Use one of {', '.join(f'synthetic:{name}' for name in known)}"
             )
         return self._info(target)
 
@@ -96,8 +98,9 @@ class SyntheticDriver(Driver):
         profiles = tuple(
             StreamProfile(s, *size, _FPS) for s in ("color", "depth") for size in (_SIZE, *_OTHERS)
         )
-        walking = " walk" if target.endswith(_WALK) else ""
-        name = f"Synthetic {SENSORS[target.removesuffix(_WALK)].title}{walking} {size}"
+        sensor = SENSORS.get(target.removesuffix(_WALK))
+        what = "stereo above a table" if sensor is None else sensor.title
+        name = f"Synthetic {what}{' walk' if target.endswith(_WALK) else ''} {size}"
         return CameraInfo(self.scheme, target, name, is_simulated=True, profiles=profiles)
 
 
@@ -116,7 +119,8 @@ class SyntheticCamera(Camera):
 
     def __init__(self, info: CameraInfo, config: CameraConfig, intrinsics: Intrinsics) -> None:
         super().__init__(info, config)
-        self._sensor: Sensor = SENSORS[info.target.removesuffix(_WALK)]
+        sensor = "stereo" if info.target == _TABLE else info.target.removesuffix(_WALK)
+        self._sensor: Sensor = SENSORS[sensor]
         self._calibration = Calibration(intrinsics, baseline_m=self._sensor.baseline_m)
         self._eye = "infrared" if self._sensor.baseline_m is None else "infrared_left"
         self._infrared: InfraredSweep | None = None  # where such pictures are wanted
@@ -133,13 +137,10 @@ class SyntheticCamera(Camera):
         self._noise = white_noise(self._sensor, color, seed)
         self._table = self._sensor.raw_table()
         self._pacer = Pacer(self._fps) if self.config.realtime else None
-        is_walk = self.info.target.endswith(_WALK)
-        is_seen = self.config.extras and not is_walk  # a walk has no infrared pictures
-        self._infrared = InfraredSweep(self._sensor, color, seed) if is_seen else None
-        if is_walk:
-            self._sweep = Walk(self._sensor, color, seed)
-        else:
-            self._sweep = self._infrared or Sweep(self._sensor, color, seed, self._cache_folder())
+        stands = self.info.target in SENSORS  # neither a walk nor a table has infrared pictures
+        wants_infrared = self.config.extras and stands
+        self._infrared = InfraredSweep(self._sensor, color, seed) if wants_infrared else None
+        self._sweep = self._infrared or self._poses(color, seed)
         name = f"render {self.info.address}"
         # A stream in real time waits for no pose, and a real camera would need no processor.
         yields = self.config.realtime
@@ -149,6 +150,13 @@ class SyntheticCamera(Camera):
     def wait_until_rendered(self, timeout_s: float) -> bool:
         """Wait until every pose is there; False if one is not in time."""
         return self._sweep.wait(self._sweep.count - 1, timeout_s) is not None
+
+    def _poses(self, color: Intrinsics, seed: int) -> Sweep | Walk:
+        if self.info.target.endswith(_WALK):
+            return Walk(self._sensor, color, seed)
+        if self.info.target == _TABLE:
+            return Still(self._sensor, color, seed)
+        return Sweep(self._sensor, color, seed, self._cache_folder())
 
     def _cam_read(self, timeout_s: float) -> Capture | None:
         until = time.monotonic() + timeout_s

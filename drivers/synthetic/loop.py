@@ -122,7 +122,7 @@ class Sweep:
     ) -> None:
         self.count = pose_count(intrinsics)
         self._sensor = sensor
-        self._seed = seed
+        self._seed, self._intrinsics = seed, intrinsics
         self._views = _views(intrinsics)
         self._cache = cache
         self._poses: list[Pose] = []
@@ -188,6 +188,21 @@ def saved_pose(path: Path) -> Pose | None:
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         log.warning("%s: not usable (%s), rendered anew", path, error)
         return None
+
+
+class Still(Sweep):
+    """One pose: a camera that stands still above the table of a seed."""
+
+    def __init__(self, sensor: Sensor, intrinsics: Intrinsics, seed: int) -> None:
+        super().__init__(sensor, intrinsics, seed)
+        self.count = 1
+
+    def _render(self, index: int, stop: threading.Event) -> Pose | None:
+        from drivers.synthetic.render import look
+        from drivers.synthetic.tabletop import Tabletop
+
+        found = look(Tabletop(self._seed).stage(), self._intrinsics, stop.is_set)
+        return None if found is None else pose_of(found, self._sensor, self._seed, index)
 
 
 def _unpack(path: Path) -> Pose:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from drivers.synthetic import scene
 from drivers.synthetic.shapes import Floats, Material, rgb
-from drivers.synthetic.stage import Hit, Stage, View, dot, glass_scene, strips, tensor, unit
+from drivers.synthetic.stage import Hit, Stage, View, dot, strips, tensor, unit
 from lingbot_live.frame import ColorImage, Intrinsics
 
 _FILM_STEPS = 16384
@@ -183,7 +183,7 @@ class _Painter:
         lamp: Floats,
     ) -> None:
         """Lay glass over what is behind it; Schlick's approximation says how much it mirrors."""
-        found = glass_scene().cast_rays(tensor(rays))
+        found = self.stage.glass.cast_rays(tensor(rays))
         t = found["t_hit"].numpy()
         at = np.flatnonzero(np.isfinite(t) & ((t < depth) | (depth == 0)))
         normal = found["primitive_normals"].numpy()[at]

@@ -107,8 +107,8 @@ def glass_scene() -> Any:
 class Stage:
     """The room at one phase, ready for rays. Rays are (..., 6): origin and direction, metres.
 
-    ``pose`` puts the camera elsewhere (as `scene.camera_pose` returns it), ``bodies`` are put into
-    the room.
+    ``pose`` puts the camera elsewhere (as `scene.camera_pose` returns it), ``bodies`` and ``glass``
+    are put into the room.
     """
 
     def __init__(
@@ -116,11 +116,13 @@ class Stage:
         phase: float,
         pose: tuple[Floats, Floats] | None = None,
         bodies: Sequence[Mesh] = (),
+        glass: Sequence[Mesh] = (),
     ) -> None:
         self.turn, self.position = pose or scene.camera_pose(phase)
         self._mover = merged([scene.person(phase), *bodies])
         self._about = merged([_attributes(), *bodies]) if bodies else _attributes()
         self._scene = scene_of([scene.opaque(), self._mover])
+        self.glass = scene_of([scene.glass(), *glass]) if glass else glass_scene()
 
     def world_rays(self, intrinsics: Intrinsics) -> Floats:
         """Return (H, W, 6); directions have length 1 along the camera's z, so that t is depth."""

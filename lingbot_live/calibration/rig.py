@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lingbot_live.calibration.hand_eye import HandEye
 from lingbot_live.errors import ConfigError, did_you_mean
 from lingbot_live.frame import Extrinsics, Matrix
 from lingbot_live.system.inputs import from_toml, read_text
@@ -51,6 +52,7 @@ class Rig:
     """
 
     cameras: tuple[RigCamera, ...]
+    hand_eye: HandEye | None = None  # where one of them stands on a robot
 
     def __post_init__(self) -> None:
         if not self.cameras:
@@ -129,7 +131,9 @@ class Rig:
         """
         changed = replace(self.camera(address), **changes)
         old = self.camera(address)
-        return Rig(tuple(changed if camera is old else camera for camera in self.cameras))
+        return replace(
+            self, cameras=tuple(changed if camera is old else camera for camera in self.cameras)
+        )
 
     def nudged(self, address: str, move: Extrinsics) -> Rig:
         """Return the rig with a camera moved by ``move``, given in the reference's axes.
@@ -160,7 +164,8 @@ class Rig:
 
         check_replaceable(Path(path).expanduser())
         cameras = [_table(camera) for camera in self.cameras]
-        text = _HEAD + tomli_w.dumps({"version": VERSION, "camera": cameras})
+        robot = {} if self.hand_eye is None else {"hand_eye": _robot_table(self.hand_eye)}
+        text = _HEAD + tomli_w.dumps({"version": VERSION, **robot, "camera": cameras})
         write_text(Path(path), text)
 
     @classmethod
@@ -185,7 +190,7 @@ class Rig:
         if not isinstance(tables, list):
             raise ConfigError(f"{path}: it has no [[camera]]; is it a rig file?")
         try:
-            return cls(tuple(_camera(table) for table in tables))
+            return cls(tuple(_camera(table) for table in tables), _robot(data.get("hand_eye")))
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
 
@@ -229,6 +234,31 @@ def _table(camera: RigCamera) -> dict[str, Any]:
 _NUMBERS = tuple(f.name for f in fields(RigCamera) if f.name[-2:] in ("px", "mm", "ms"))
 _NUMBERS += ("time_confidence",)
 _KNOWN = ("address", "serial", "translation_m", "rotation", "views", *_NUMBERS)
+
+
+def _robot_table(hand_eye: HandEye) -> dict[str, Any]:
+    return {
+        "camera": hand_eye.camera,
+        "in_hand": hand_eye.in_hand,
+        "translation_m": list(hand_eye.pose.translation_m),
+        "rotation": [list(row) for row in hand_eye.pose.rotation],
+        "poses": hand_eye.poses,
+        "error_mm": round(hand_eye.error_mm, 6),
+        "error_deg": round(hand_eye.error_deg, 6),
+    }
+
+
+def _robot(table: Any) -> HandEye | None:
+    if table is None:
+        return None
+    if not isinstance(table, dict) or not isinstance(table.get("camera"), str):
+        raise ConfigError('[hand_eye] needs camera = "...", the camera\'s address in quotes')
+    in_hand, poses = table.get("in_hand"), table.get("poses", 0)
+    if not isinstance(in_hand, bool) or not isinstance(poses, int):
+        raise ConfigError("[hand_eye] needs in_hand = true or false, and poses a whole number")
+    who = f"hand_eye of {table['camera']}"
+    errors = [_number(who, {"value": 0.0, **table}, name) for name in ("error_mm", "error_deg")]
+    return HandEye(table["camera"], in_hand, _pose(who, table), poses, *errors)
 
 
 def _camera(table: Any) -> RigCamera:

@@ -14,12 +14,15 @@ import typer
 
 from lingbot_live import __version__
 from lingbot_live.cli import (
+    attention,
     bench,
     calibrate,
     compare,
     devices,
     doctor,
     export,
+    grasps,
+    hand_eye,
     index,
     models,
     pack,
@@ -198,6 +201,9 @@ app.command()(refine.refine)
 app.command()(track.track)
 app.command()(record.record)
 app.command()(reconstruct.reconstruct)
+app.command()(attention.attention)
+app.command()(grasps.grasps)
+app.command("hand-eye")(hand_eye.hand_eye)
 app.command()(session.info)
 app.command()(session.repair)
 app.command()(pack.pack)

@@ -13,7 +13,11 @@ from lingbot_live.cli.plain import plain, terminal
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from lingbot_live.config import CameraConfig, RefinerConfig
+    from lingbot_live.frame import Frame
 
 FpsOption = Annotated[float | None, typer.Option("--fps", help="Frames per second asked for.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="Colour size, such as 1280x720.")]
@@ -186,6 +190,45 @@ def parse_size(text: str | None, option: str = "--size") -> tuple[int | None, in
     if len(parts) != 2 or not all(part.isdigit() for part in parts):
         raise ConfigError(f"{option} {text}: write WIDTHxHEIGHT, such as 640x480")
     return int(parts[0]), int(parts[1])
+
+
+def parse_pixels(option: str, texts: list[str], frame: Frame) -> npt.NDArray[np.float32]:
+    """Read ``u,v``, one or several apart by spaces, as (N, 2) pixels of a frame.
+
+    Raises:
+        ConfigError: it is not written so, or lies outside the picture.
+    """
+    import numpy as np
+
+    height, width = frame.depth_raw.shape
+    found = []
+    for text in " ".join(texts).split():
+        try:
+            u, v = (float(part) for part in text.split(","))
+        except ValueError:
+            raise ConfigError(f"{option} {text}: write U,V, such as 320,240") from None
+        if not (0 <= u <= width - 1 and 0 <= v <= height - 1):
+            raise ConfigError(f"{option} {text}: lies outside the picture of {width}x{height}")
+        found.append((u, v))
+    return np.array(found, np.float32)
+
+
+def numbered_frame(source: str, number: int) -> Frame:
+    """Return one frame, from 0, of a recording, a folder or a camera.
+
+    Raises:
+        CameraError: it cannot be opened or read.
+        ConfigError: it has fewer frames.
+    """
+    from itertools import islice
+
+    from lingbot_live.cameras import registry
+    from lingbot_live.cameras.readings import OFFLINE, every_frame
+
+    with registry.create_camera(source, OFFLINE) as camera:
+        for frame in islice(every_frame(camera), number, None):
+            return frame
+    raise ConfigError(f"{source}: has no frame {number}; the first is 0")
 
 
 def key_value(text: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from lingbot_live.cli.options import (
     RefinerOption,
     SteadyOption,
     TokensOption,
+    parse_pixels,
     progress_bar,
     refiner_config,
 )
@@ -24,18 +25,25 @@ from lingbot_live.errors import ConfigError
 from lingbot_live.system.outputs import check_apart
 
 if TYPE_CHECKING:
-    from lingbot_live.frame import Frame
-    from lingbot_live.perception.tracks import Lifted, Pixels, Tracked, Tracker
-    from lingbot_live.refiners.base import Refiner
+    from collections.abc import Iterator
 
-_HEAD = "frame,time_s,point,u,v,visible,x_m,y_m,z_m,trust,speed_m_s"
+    import numpy as np
+    import numpy.typing as npt
+
+    from lingbot_live.cameras.base import Camera
+    from lingbot_live.export.tracks import Moment
+    from lingbot_live.frame import Extrinsics, Frame
+    from lingbot_live.perception.tracks import Tracker
+    from lingbot_live.refiners.base import Refiner
 
 
 def track(
     source: Annotated[
         str, typer.Argument(metavar="INPUT", help="A session, a recording, a folder, a camera.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.csv to make.")],
+    output: Annotated[
+        list[Path], typer.Option("-o", "--output", help="FILE.csv, .npz, .mcap or .rrd; again.")
+    ],
     points: Annotated[
         list[str] | None, typer.Option("--points", metavar="U,V", help="A pixel; again for more.")
     ] = None,
@@ -48,103 +56,113 @@ def track(
     tokens: TokensOption = None,
     device: DeviceOption = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Only the first N frames.")] = None,
-    tracker: Annotated[str, typer.Option("--tracker", help="lk, or a plug-in's.")] = "lk",
+    tracker: Annotated[
+        str, typer.Option("--tracker", help="lk, a plug-in's, or a network: FILE.pt, FILE.onnx.")
+    ] = "lk",
+    rig: Annotated[
+        Path | None, typer.Option("--rig", help="Points in the axes of this rig's reference.")
+    ] = None,
 ) -> None:
     """Follow points of the first picture; write where they are in pixels and in metres."""
     from lingbot_live.cameras import registry
-    from lingbot_live.system.writing import write_text
+    from lingbot_live.cameras.readings import OFFLINE
+    from lingbot_live.export.tracks import KINDS, check_track_files
 
     if (points is None) == (grid is None):
         raise ConfigError("track: say which points: --points U,V (again for more), or --grid N")
     config = refiner_config(
         refiner, tokens=tokens, device=device, steady=steady, no_flying=no_flying
     )
-    check_apart(output, registry.files_of([source]))
-    if output.exists():
-        raise ConfigError(f"{output}: exists already; choose another name")
-    engine = registry.create_refiner(config)
-    missed: Counter[str] = Counter()
-    try:
-        follower: Tracker = registry.plug_in(registry.TRACKERS, tracker)()
-        with progress_bar(f"tracking with {engine.info}") as on_progress:
-            rows = _lines(source, frames, points, grid, engine, follower, on_progress, missed)
-            lines = list(rows)
-    finally:
-        engine.close()
-    write_text(output, "\n".join([_HEAD, *lines]) + "\n")
-    print(f"{output}: {len(lines)} rows")
+    inputs = registry.files_of([source])
+    for path in output:
+        check_apart(path, inputs)
+    check_track_files(output)
+    pose, follower = _pose(rig, source), _tracker(tracker)
+    count = 0
+    with ExitStack() as stack:
+        engine = stack.enter_context(closing(registry.create_refiner(config)))
+        camera = stack.enter_context(registry.create_camera(source, OFFLINE))
+        on_progress = stack.enter_context(progress_bar(f"tracking with {engine.info}"))
+        files = [
+            stack.enter_context(closing(KINDS[path.suffix.lower()](path, camera.info, pose)))
+            for path in output
+        ]
+        total = _total(camera, source, frames)
+        for moment in _moments(camera, frames, points or [], grid, engine, follower):
+            for file in files:
+                file.add(moment)
+            count += 1
+            on_progress(count, total)
+        if not count:
+            raise ConfigError(f"{source}: no frame in it; nothing to track")
+        for file in files:
+            file.finish()
+        missed = Counter(camera.missed)
+    print(f"{', '.join(map(str, output))}: {count * len(moment.tracked.pixels)} rows")
     end_with_damage([source], missed)
 
 
-def _lines(
-    source: str,
+def _total(camera: Camera, source: str, most: int | None) -> int | None:
+    from lingbot_live.cameras.readings import frame_count
+
+    if not camera.info.is_recording and most is None:
+        raise ConfigError(f"{source}: has no end, so say how many: --frames N")
+    return most or frame_count(camera)
+
+
+def _pose(rig: Path | None, source: str) -> Extrinsics | None:
+    """Return ``T_reference_camera``; None without a rig."""
+    from lingbot_live.calibration.rig import Rig
+
+    return None if rig is None else Rig.load(rig).camera(source).pose
+
+
+def _tracker(name: str) -> Tracker:
+    from lingbot_live.cameras import registry
+    from lingbot_live.perception.file_tracker import SUFFIXES, FileTracker
+
+    if Path(name).suffix.lower() in SUFFIXES:
+        return FileTracker(Path(name))
+    made: Tracker = registry.plug_in(registry.TRACKERS, name)()
+    return made
+
+
+def _moments(
+    camera: Camera,
     most: int | None,
-    points: list[str] | None,
+    points: list[str],
     count: int | None,
     engine: Refiner,
     tracker: Tracker,
-    on_progress: Callable[[int, int | None], None],
-    missed: Counter[str],
-) -> Iterator[str]:
-    import numpy as np
-
-    from lingbot_live.cameras import registry
-    from lingbot_live.cameras.readings import OFFLINE, every_frame, frame_count
-    from lingbot_live.perception.tracks import Lifter, Tracked, grid
+) -> Iterator[Moment]:
+    from lingbot_live.cameras.readings import every_frame
+    from lingbot_live.export.tracks import Moment
+    from lingbot_live.perception.tracks import Lifter, Tracked
     from lingbot_live.perception.trust import trust_map
 
-    with registry.create_camera(source, OFFLINE) as camera:
-        if not camera.info.is_recording and most is None:
-            raise ConfigError(f"{source}: has no end, so say how many: --frames N")
-        total = most or frame_count(camera)
-        lifter = None
-        for number, frame in enumerate(islice(every_frame(camera), most)):
-            refined = engine.refine(frame)
-            if lifter is None:
-                pixels = grid(frame, count) if count is not None else _pixels(points or [], frame)
-                tracker.start(frame.color, pixels)
-                lifter = Lifter(frame.intrinsics, len(pixels))
-                start_us = frame.device_timestamp_us
-                tracked = Tracked(pixels, np.ones(len(pixels), bool))
-            else:
-                tracked = tracker.follow(frame.color, refined.depth_m)
-            time_s = (frame.device_timestamp_us - start_us) / 1e6
-            lifted = lifter.lift(tracked, refined.depth_m, trust_map(refined), time_s)
-            yield from _rows(frame.index, time_s, tracked, lifted)
-            on_progress(number + 1, total)
-        missed.update(camera.missed)
+    lifter, start_us = None, 0
+    for frame in islice(every_frame(camera), most):
+        refined = engine.refine(frame)
         if lifter is None:
-            raise ConfigError(f"{source}: no frame in it; nothing to track")
+            pixels = _pixels(points, count, frame)
+            tracker.start(frame.color, pixels)
+            lifter, start_us = Lifter(frame.intrinsics, len(pixels)), frame.device_timestamp_us
+            tracked = Tracked(pixels, _all(len(pixels)))
+        else:
+            tracked = tracker.follow(frame.color, refined.depth_m)
+        time_s = (frame.device_timestamp_us - start_us) / 1e6
+        trust = trust_map(refined)
+        lifted = lifter.lift(tracked, refined.depth_m, trust, time_s)
+        yield Moment(refined, time_s, tracked, lifted, trust)
 
 
-def _pixels(texts: list[str], frame: Frame) -> Pixels:
-    """Read ``u,v``, one or several apart by spaces.
-
-    Raises:
-        ConfigError: it is not written so, or lies outside the picture.
-    """
+def _all(count: int) -> npt.NDArray[np.bool_]:
     import numpy as np
 
-    height, width = frame.depth_raw.shape
-    found = []
-    for text in " ".join(texts).split():
-        try:
-            u, v = (float(part) for part in text.split(","))
-        except ValueError:
-            raise ConfigError(f"--points {text}: write U,V, such as 320,240") from None
-        if not (0 <= u <= width - 1 and 0 <= v <= height - 1):
-            raise ConfigError(f"--points {text}: lies outside the picture of {width}x{height}")
-        found.append((u, v))
-    return np.array(found, np.float32)
+    return np.ones(count, bool)
 
 
-def _rows(index: int, time_s: float, tracked: Tracked, lifted: Lifted) -> Iterator[str]:
-    import numpy as np
+def _pixels(points: list[str], count: int | None, frame: Frame) -> npt.NDArray[np.float32]:
+    from lingbot_live.perception.tracks import grid
 
-    speed = np.linalg.norm(lifted.velocity_m_s, axis=1)
-    for point, (u, v) in enumerate(tracked.pixels):
-        x, y, z = ("" if np.isnan(c) else f"{c:.4f}" for c in lifted.points_m[point])
-        yield (
-            f"{index},{time_s:.6f},{point},{u:.2f},{v:.2f},{int(tracked.visible[point])},"
-            f"{x},{y},{z},{lifted.trust[point]:.3f},{speed[point]:.4f}"
-        )
+    return parse_pixels("--points", points, frame) if count is None else grid(frame, count)

@@ -139,14 +139,21 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor | FirstKeys | None) -> Tensor:
         """(B, N, C) to (B, N, C); ``keys`` (B, 1, 1, N) bool tells which tokens may be seen."""
-        qkv = self.qkv(x)  # (B, N, 3C)
-        qkv = qkv.unflatten(-1, (3, self.heads, HEAD_WIDTH))  # (B, N, 3, H, 64)
         if isinstance(keys, FirstKeys):
-            seen = keys.attend(*qkv[0].unbind(1))  # (N, H, 64)
+            seen = keys.attend(*self._heads(x)[0].unbind(1))  # (N, H, 64)
             return torch.as_tensor(self.proj(seen.flatten(1)[None]))  # (1, N, C)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, N, 64)
+        q, k, v = self.parts(x)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)  # (B, H, N, 64)
         out: Tensor = self.proj(x.transpose(1, 2).flatten(2))  # (B, N, C)
+        return out
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of (B, N, C), each (B, H, N, 64)."""
+        q, k, v = self._heads(x).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def _heads(self, x: Tensor) -> Tensor:
+        out: Tensor = self.qkv(x).unflatten(-1, (3, self.heads, HEAD_WIDTH))  # (B, N, 3, H, 64)
         return out
 
 

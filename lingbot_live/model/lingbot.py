@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError, OutOfMemoryError, RefinerError, WeightsError
@@ -22,6 +24,7 @@ from lingbot_live.model.precision import Precision
 from lingbot_live.model.torch_registration import TorchRegistration
 from lingbot_live.model.weights import store
 from lingbot_live.model.weights.trusted import trusted
+from lingbot_live.refiners.attended import Attended
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.registration import announce
 
@@ -72,6 +75,27 @@ class LingBotRefiner(Refiner):
     def tokens_at(self, level: int) -> int:
         """Return the tokens of a resolution level, over the range that the model was made for."""
         return self._engine.network.config.tokens_at(level)
+
+    def attend(
+        self, frame: Frame, pixels: npt.ArrayLike, layers: Sequence[int] | None = None
+    ) -> Attended:
+        """Return what the depth tokens there attend to, with rollout and around holes.
+
+        Raises:
+            ConfigError: a pixel lies outside the picture, or a layer is not there.
+            RefinerError: the network failed, as for want of memory.
+        """
+        color = np.ascontiguousarray(frame.color.transpose(2, 0, 1))  # (3, H, W)
+        tokens = self.tokens or LEAST_TOKENS
+        try:
+            return self._engine.network.attention(
+                color, frame.depth_m, pixels, layers,
+                num_tokens=tokens, rollout=True, neighbours=True,
+            )  # fmt: skip
+        except ValueError as error:
+            raise ConfigError(f"attention: {error}") from error
+        except (RuntimeError, MemoryError) as error:
+            raise RefinerError(f"lingbot: attention failed: {error}") from error
 
     def close(self) -> None:
         """Give buffers and graphs back."""

@@ -10,15 +10,18 @@ and buffers: `preprocess`, `tokens`, `LingBotDepth.tables`, `LingBotDepth.forwar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from lingbot_live.model import postprocess, tokens
 from lingbot_live.model.asked import Given, Request
+from lingbot_live.model.attention import attended, chosen_layers, query_cells
 from lingbot_live.model.checkpoint import Loadable, load_weights
 from lingbot_live.model.decoder import FP32_LEVELS, ConvStack, uv_maps
 from lingbot_live.model.encoder import Encoder
@@ -34,6 +37,7 @@ from lingbot_live.model.preprocess import (
     token_grid,
 )
 from lingbot_live.model.tokens import DepthTokens, TokenPacking
+from lingbot_live.refiners.attended import Attended
 
 MOST_TABLES = 8  # grids whose tables are kept
 
@@ -217,6 +221,53 @@ class LingBotDepth(Loadable):
             request.to(self.device), grid, enable_depth_mask, packing, precision.dtype
         )
         return self._results(logits, request, apply_mask)
+
+    @torch.inference_mode()
+    def attention(
+        self,
+        image: Given,
+        depth: Given,
+        queries: npt.ArrayLike,
+        layers: Sequence[int] | None = None,
+        *,
+        num_tokens: int | None = None,
+        resolution_level: float = 9,
+        rollout: bool = False,
+        neighbours: bool = False,
+    ) -> Attended:
+        """Return what the depth tokens at ``queries`` attend to; computed in fp32.
+
+        Args:
+            image: (3, H, W) RGB, as for `infer`.
+            depth: (H', W') metres, as for `infer`.
+            queries: (Q, 2) pixels of the picture, u and v.
+            layers: blocks to read, from 0; negative ones from the end; None reads all that run.
+            num_tokens: as for `infer`.
+            resolution_level: as for `infer`.
+            rollout: also follow attention through all blocks at once, which takes seconds on a CPU.
+            neighbours: where a query lies in a hole of the depth, ask the tokens around that too.
+
+        Raises:
+            ValueError: an argument does not fit, as for `infer`; a query lies outside the picture;
+                a layer is not there.
+        """
+        request = Request.of(image, depth, None)
+        if not request.single or request.depth is None:
+            raise ValueError("attention: one picture (3, H, W) with its depth (H, W) is needed")
+        request = request.to(self.device)
+        size_px = (request.height_px, request.width_px)
+        grid = token_grid(*size_px[::-1], self._tokens(num_tokens, resolution_level))
+        cells = query_cells(queries, size_px, grid)
+        chosen = chosen_layers(layers, self.config.encoder.taken[-1] + 1)
+        tables = self.tables(grid, request.width_px / request.height_px)
+        mean, std = self.encoder.image_mean, self.encoder.image_std
+        picture = prepare_image(request.image, grid, mean, std)  # (1, 3, 14h, 14w)
+        deep = prepare_depth(cast(Tensor, request.depth), grid, self.config.remap_depth_in)
+        keep = kept_patches(deep, grid)  # (1, P)
+        return attended(
+            self, picture, deep, keep, tables, cells, chosen,
+            rollout=rollout, neighbours=neighbours,
+        )  # fmt: skip
 
     def _tokens(self, num_tokens: int | None, level: float) -> int:
         if num_tokens is None:

@@ -23,15 +23,21 @@ from lingbot_live.perception.trust import TrustMap
 Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 2): u, v
 Points: TypeAlias = npt.NDArray[np.float32]  # (N, 3) metres, in the camera's axes
 Gray: TypeAlias = npt.NDArray[np.uint8]
+Turns: TypeAlias = npt.NDArray[np.complex64]
 
 _WINDOW, _LEVELS = (21, 21), 3
 _BACK_PX = 1.0  # how near a point must come back to where it was
 _PATCH = 21  # pixels of a side: what a point looks like
 _ALIKE, _ALIKE_AGAIN = 0.72, 0.83  # normalised correlation to be the same; to be found again
+_ALIKE_SPUN = 0.9  # to be found again turned otherwise than what is around
 _SURELY_ALIKE, _MORE_ALIKE, _BESIDE_PX = 0.9, 0.05, 6
 _SAME_PX = 3.0  # between the way from the first frame and that from the last
 _REACH_PX, _REACH_GROWTH_PX, _MOST_REACH_PX = 6, 2, 40  # where a hidden point is looked for
 _MOST_HIDDEN = 90  # frames after which it is given up
+_TURNED, _AGREE, _MOST_GROWN = 0.12, 0.08, 2.5  # by which a look is turned anew; doubt; mistake
+_SPINS = np.exp(1j * np.radians((0, 12, -12, 24, -24)))  # tried in turn for a hidden point
+_COMPLEX = np.array([1, 1j], np.complex64)  # u, v as one number
+_LEAST_AROUND = 3  # seen points around one that say how its surroundings turned
 _NEIGHBOURS = 8  # points around whose motion a hidden one shares
 _NEARER, _OTHER = 0.1, 0.2  # of the depth: a surface before the point; not the same point
 _LEAST_GAIN, _MOST_GAIN = 0.25, 0.7  # of smoothing depth: with no trust, with full trust
@@ -80,6 +86,9 @@ class LucasKanade(Tracker):
         self._motion = np.zeros_like(self._now)
         self._hidden = np.zeros(count, np.int64)  # frames in a row
         self._depth_m = np.zeros(count, np.float32)
+        self._around = _nearest(self._origin)
+        self._turn = np.ones(count, np.complex64)  # how the picture around turned and grew
+        self._looks_turn = self._turn.copy()  # of `_looks`
         self._looks = [_patch(gray, place) for place in self._origin]
 
     def follow(self, color: ColorImage, depth_m: DepthMap | None) -> Tracked:
@@ -88,6 +97,7 @@ class LucasKanade(Tracker):
         seen = self._hidden == 0
         places, good = _there_and_back(self._last, gray, self._now, self._now + self._motion)
         good &= seen
+        self._turn_looks(places, good)
         good &= self._look_alike(gray, places, good)
         anew, sure = _there_and_back(self._first, gray, self._origin, places)
         sure &= good & (np.linalg.norm(anew - places, axis=1) < _SAME_PX)
@@ -95,6 +105,7 @@ class LucasKanade(Tracker):
         good &= ~self._is_behind(depth_m, places)
         motion = _shared_motion(self._now, places - self._now, good)
         places[~good] = (self._now + motion)[~good]
+        self._join_neighbours(places, good)
         for index in np.flatnonzero(~good):
             good[index] = self._find_again(gray, depth_m, places, int(index))
         self._motion = np.where(good[:, None] & seen[:, None], places - self._now, motion)
@@ -102,6 +113,28 @@ class LucasKanade(Tracker):
         self._remember_depth(depth_m, places, good)
         self._now, self._last = places, gray
         return Tracked(places.copy(), good)
+
+    def _turn_looks(self, places: Pixels, good: Mask) -> None:
+        """Turn what points looked like as the points around them turned since the first frame."""
+        self._turn = _turns(self._origin, places, self._around, good, self._turn)
+        for index in np.flatnonzero(np.abs(self._turn - self._looks_turn) > _TURNED):
+            self._looks_turn[index] = self._turn[index]
+            self._looks[index] = _patch(self._first, self._origin[index], self._turn[index])
+
+    def _join_neighbours(self, places: Pixels, good: Mask) -> None:
+        """Put points that are hidden for long where those around them, turned, say they are."""
+        for index in np.flatnonzero(~good & (self._hidden > 1)):
+            around = self._around[index][good[self._around[index]]]
+            if len(around) >= _LEAST_AROUND:
+                from_there = (self._origin[index] - self._origin[around]) @ _COMPLEX
+                moved = from_there * self._turn[around]
+                said = places[around] + np.stack([moved.real, moved.imag], -1)
+                middle = np.median(said, axis=0)
+                if np.median(np.abs(said - middle)) < _SAME_PX:
+                    places[index] = middle
+                    self._turn[index] = np.median(self._turn[around].real) + 1j * np.median(
+                        self._turn[around].imag
+                    )
 
     def _look_alike(self, gray: Gray, places: Pixels, asked: Mask) -> Mask:
         """Return which look as they did; those that look more so beside move there.
@@ -133,14 +166,18 @@ class LucasKanade(Tracker):
         if frames > _MOST_HIDDEN:
             return False
         reach = min(_REACH_PX + _REACH_GROWTH_PX * frames, _MOST_REACH_PX)
+        spin = _SPINS[frames % len(_SPINS)]
+        turn = self._turn[index] * spin
+        self._looks[index] = _patch(self._first, self._origin[index], turn)
+        self._looks_turn[index] = turn
         best, place = self._likeness(gray, places[index], index, reach)
-        if best < _ALIKE_AGAIN:
+        if best < (_ALIKE_AGAIN if spin == 1 else _ALIKE_SPUN):
             return False
         read = _depth_at(depth_m, place[None])[0]
         known = self._depth_m[index]
         if not _is_inside(gray, place) or (read > 0 < known and abs(read / known - 1) > _OTHER):
             return False
-        places[index] = place
+        places[index], self._turn[index] = place, turn
         return True
 
     def _is_behind(self, depth_m: DepthMap | None, places: Pixels) -> Mask:
@@ -249,8 +286,47 @@ def _shared_motion(places: Pixels, motion: Pixels, good: Mask) -> Pixels:
     return out
 
 
-def _patch(gray: Gray, place: Pixels) -> Gray:
-    return np.asarray(cv2.getRectSubPix(gray, (_PATCH, _PATCH), _tuple(place)))
+def _patch(gray: Gray, place: Pixels, turn: complex = 1.0) -> Gray:
+    """Return what is around a place, turned and grown by the complex factor ``turn``."""
+    if turn == 1.0:
+        return np.asarray(cv2.getRectSubPix(gray, (_PATCH, _PATCH), _tuple(place)))
+    back = 1 / turn
+    M = np.array([[back.real, -back.imag, place[0]], [back.imag, back.real, place[1]]])
+    M[:, 2] -= M[:, :2].sum(1) * (_PATCH // 2)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(gray, M, (_PATCH, _PATCH), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
+def _nearest(pixels: Pixels) -> npt.NDArray[np.int64]:
+    """Return the `_NEIGHBOURS` points nearest to each, (N, K); fewer where there are fewer."""
+    far = np.linalg.norm(pixels[:, None] - pixels[None], axis=-1)
+    return np.argsort(far, axis=1)[:, 1 : _NEIGHBOURS + 1]
+
+
+def _turns(
+    origin: Pixels, places: Pixels, around: npt.NDArray[np.int64], good: Mask, before: Turns
+) -> Turns:
+    """Return by which complex factor the points around each turned and grew, (N,).
+
+    The median of what each neighbour says, so that those on another body have no say; as before
+    where fewer than three are seen.
+    """
+    if around.shape[1] < _LEAST_AROUND:
+        return before
+    was, now = (part @ _COMPLEX for part in (origin, places))
+    first = was[around] - was[:, None]
+    usable = good[around] & (np.abs(first) > 1)
+    ratio = np.where(usable, (now[around] - now[:, None]) / np.where(usable, first, 1), np.nan)
+    known = (usable.sum(1) >= _LEAST_AROUND) & good
+    told = ratio[known]
+    turn = np.nanmedian(told.real, axis=1) + 1j * np.nanmedian(told.imag, axis=1)
+    agree = np.nanmedian(np.abs(told - turn[:, None]), axis=1) < _AGREE
+    agree &= (np.abs(turn) > 1 / _MOST_GROWN) & (np.abs(turn) < _MOST_GROWN)
+    out = before.copy()
+    out[np.flatnonzero(known)[agree]] = turn[agree]
+    return out
 
 
 def _tuple(place: Pixels) -> tuple[float, float]:

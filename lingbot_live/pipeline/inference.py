@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import LingbotLiveError, NothingRecordedError
@@ -76,6 +78,7 @@ class InferenceWorker:
         self._wanted: Wanted | None = Wanted(create, config)
         self._loaded: RefinerConfig | None = None  # what the present refiner was made for
         self._tokens: Callable[[Refiner], int | None] | None = None  # asked for while it loads
+        self._questions: deque[Callable[[Refiner], None]] = deque()
         self._on_change = on_change
         self._inlets: Sequence[Inlet] = ()
         self._busy = False
@@ -115,6 +118,12 @@ class InferenceWorker:
         """The same by resolution level, from 0 to 9."""
         self._choose_tokens(lambda refiner: refiner.tokens_at(level))
 
+    def ask(self, question: Callable[[Refiner], None]) -> None:
+        """Have the refiner asked something on its thread, before its next frame."""
+        with self.condition:
+            self._questions.append(question)
+            self.condition.notify_all()
+
     def _choose_tokens(self, choose: Callable[[Refiner], int | None]) -> None:
         with self.condition:
             if self._refiner is None or self._wanted is not None:
@@ -153,30 +162,28 @@ class InferenceWorker:
     def _run(self, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
-                wanted, inlet = self._next(stop)
-                if wanted is not None:
-                    self._take_over(wanted)
-                elif inlet is not None:
-                    self._serve(inlet)
+                self._next(stop)()
         finally:
             self._close()
 
-    def _next(self, stop: threading.Event) -> tuple[Wanted | None, Inlet | None]:
-        """Wait for a refiner to make, a frame to refine, or the end."""
+    def _next(self, stop: threading.Event) -> Callable[[], None]:
+        """Wait for a refiner to make, a question, a frame, or the end; return the work."""
         with self.condition:
             self._busy = False
             while not stop.is_set():
                 wanted, self._wanted = self._wanted, None
                 if wanted is not None:
                     self._busy = True
-                    return wanted, None
+                    return partial(self._take_over, wanted)
+                if self._questions and self._refiner is not None:
+                    return partial(self._questions.popleft(), self._refiner)
                 full = [inlet for inlet in self._inlets if inlet.slot.is_full]
                 if full:
                     inlet = min(full, key=lambda candidate: candidate.served)
                     self._busy = True
-                    return None, inlet
+                    return partial(self._serve, inlet)
                 self.condition.wait()
-        return None, None
+        return lambda: None
 
     def _take_over(self, wanted: Wanted) -> None:
         before, after = self._loaded, wanted.config

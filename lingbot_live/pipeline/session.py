@@ -278,6 +278,10 @@ class Session:
         """The same by resolution level, from 0 to 9."""
         self._inference.set_level(level)
 
+    def ask(self, question: Callable[[Refiner], None]) -> None:
+        """Have ``question`` called with the refiner, on its thread; it must not raise."""
+        self._inference.ask(question)
+
     @property
     def refiner_state(self) -> RefinerState:
         """Where the refiner stands."""

@@ -79,6 +79,9 @@ class Role(str, Enum):
     REFINED_RVL = "refined_rvl"
     REFINED_MASK = "refined_mask"
     REFINED = "refined"
+    TRUST = "trust"
+    GRASPS = "grasps"
+    TRACKS = "tracks"
     CAMERA = "camera"
     TRANSFORMS = "tf_static"
     EVENTS = "events"
@@ -102,6 +105,9 @@ TOPICS: dict[Role, tuple[str, str]] = {
     Role.REFINED_RVL: ("/{camera}/refined/image/compressedDepth", schemas.COMPRESSED_IMAGE),
     Role.REFINED_MASK: ("/{camera}/refined/mask/compressed", schemas.COMPRESSED_IMAGE),
     Role.REFINED: ("/{camera}/refined/info", schemas.TEXT),
+    Role.TRUST: ("/{camera}/refined/trust/compressed", schemas.COMPRESSED_IMAGE),
+    Role.GRASPS: ("/{camera}/grasps", schemas.POSES),
+    Role.TRACKS: ("/{camera}/tracks", schemas.POINTS),
     Role.CAMERA: ("/{camera}/camera", schemas.TEXT),
     Role.TRANSFORMS: ("/tf_static", schemas.TRANSFORMS),
     Role.EVENTS: ("/events", schemas.TEXT),

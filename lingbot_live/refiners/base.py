@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import RefinerError, blaming
 from lingbot_live.frame import DepthMap, Frame, Mask, OriginMap, RefinedFrame, RefinerInfo
+from lingbot_live.refiners.attended import Attended
 from lingbot_live.refiners.finish import Finish
 
 
@@ -61,6 +64,15 @@ class Refiner(ABC):
 
     def tokens_at(self, level: int) -> int | None:
         """Return the tokens of a resolution level from 0 to 9; None where that means nothing."""
+        return None
+
+    def attend(
+        self, frame: Frame, pixels: npt.ArrayLike, layers: Sequence[int] | None = None
+    ) -> Attended | None:
+        """Return what refining attends to at pixels (Q, 2), u and v; None without attention.
+
+        ``layers`` are those to read, all for None; the rollout and holes' neighbours are in it.
+        """
         return None
 
     @abstractmethod

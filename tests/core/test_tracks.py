@@ -4,74 +4,44 @@ from __future__ import annotations
 
 import csv
 import time
+import warnings
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from command import command
+from torch import Tensor
 
+from bench.mover import CARD_Z, FPS, FRAMES, HEIGHT, WIDTH, K, Mover, texture, visible
 from drivers.synthetic.truth import TrueTracks
-from lingbot_live.errors import ConfigError
+from lingbot_live.calibration.rig import Rig, RigCamera, move_of
+from lingbot_live.errors import ConfigError, RefinerError
 from lingbot_live.frame import Calibration, Frame, Intrinsics
+from lingbot_live.perception.file_tracker import FileTracker
 from lingbot_live.perception.tracks import Lifter, LucasKanade, Tracked, grid
-
-HEIGHT, WIDTH, FRAMES, FPS = 480, 640, 150, 30
-K = Intrinsics(WIDTH, HEIGHT, 520, 520, 319.5, 239.5)
-CARD_Z, WALL_Z, POST_Z = 1.5, 3.0, 1.0
-POST = slice(330, 372)  # columns: hides a point of the card for about 15 frames
-HALF = (90, 70)  # of the card, pixels
+from lingbot_live.recording.recording import Recording
 
 
-def texture(seed, height, width):
-    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.float32)
-    return np.clip(128 + 9 * (cv2.GaussianBlur(noise, (0, 0), 3) - 128), 0, 255).astype(np.uint8)
-
-
-WALL, CARD, STICK = texture(1, HEIGHT, WIDTH), texture(2, 140, 180), texture(3, HEIGHT, WIDTH)
-
-
-def motion(k):
-    """From the card's pixels to the picture's at frame k: it goes right, turns and waves."""
-    angle = 8 * np.sin(k / 25)
-    turn = cv2.getRotationMatrix2D((HALF[0], HALF[1]), angle, 1.0)
-    turn[:, 2] += (110 + 2.8 * k - HALF[0], 240 + 30 * np.sin(k / 20) - HALF[1])
-    return turn
-
-
-def scene(k):
-    """Colour, true depth, and which pixels show the card, at frame k."""
-    turn, size = motion(k), (WIDTH, HEIGHT)
-    color = cv2.warpAffine(CARD, turn, size, WALL.copy(), borderMode=cv2.BORDER_TRANSPARENT)
-    card = cv2.warpAffine(np.ones(CARD.shape[:2], np.float32), turn, size) > 0.5
-    depth_m = np.where(card, np.float32(CARD_Z), np.float32(WALL_Z))
-    color[:, POST], depth_m[:, POST], card[:, POST] = STICK[:, POST], POST_Z, False
-    noise = np.random.default_rng(k).normal(0, 2, color.shape)
-    return np.clip(color + noise, 0, 255).astype(np.uint8), depth_m, card
-
-
-def true_places(inside, k):
-    return (inside @ motion(k)[:, :2].T + motion(k)[:, 2]).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def followed():
+@pytest.fixture(scope="module", params=["rigid", "arm"])
+def followed(request):
     """Errors in pixels, hidden or not, by truth and by tracker, and points in space; (150, N)."""
-    u, v = np.meshgrid(np.linspace(15, 165, 10), np.linspace(15, 125, 10))
-    inside = np.stack([u, v], -1).reshape(-1, 2)
+    mover = Mover(arm=request.param == "arm")
+    inside, of = mover.points()
     tracker, lifter = LucasKanade(), Lifter(K, len(inside))
-    tracker.start(scene(0)[0], true_places(inside, 0))
+    tracker.start(mover.look(0)[0], mover.places(inside, of, 0))
     rows, rng, spent_s = [], np.random.default_rng(0), 0.0
     for k in range(1, FRAMES):
-        color, depth_m, card = scene(k)
+        color, depth_m, shows = mover.look(k)
         seen = (depth_m * (1 + 0.01 * rng.standard_normal(depth_m.shape))).astype(np.float32)
         started_s = time.process_time()
         tracked = tracker.follow(color, seen)
         spent_s += time.process_time() - started_s
         lifted = lifter.lift(tracked, seen, np.full(seen.shape, 0.8, np.float32), k / FPS)
-        true = true_places(inside, k)
-        column, row = np.rint(true).astype(int).T
+        true = mover.places(inside, of, k)
         off = np.linalg.norm(tracked.pixels - true, axis=1)
-        rows.append((off, card[row, column], tracked.visible, lifted.points_m, lifted.velocity_m_s))
+        is_seen = visible(true, of, shows)
+        rows.append((off, is_seen, tracked.visible, lifted.points_m, lifted.velocity_m_s))
     return *(np.array(column) for column in zip(*rows, strict=True)), 1000 * spent_s / FRAMES
 
 
@@ -143,14 +113,15 @@ def test_a_blank_wall_and_a_cut_do_not_break_it():
     tracker = LucasKanade()
     blank = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     tracker.start(blank, np.array([[5, 5], [639, 479], [320, 240]], np.float32))
-    for color in (blank, WALL, CARD_ON_WALL := scene(3)[0], blank, CARD_ON_WALL):
+    wall, card = texture(1, HEIGHT, WIDTH), Mover(arm=True).look(3)[0]
+    for color in (blank, wall, card, blank, card):
         assert np.isfinite(tracker.follow(color, None).pixels).all()
 
 
 def test_a_grid_is_even_and_bounded():
     calibration = Calibration(K)
     raw = np.zeros((HEIGHT, WIDTH), np.uint16)
-    frame = Frame("x", 0, 0, 0, WALL, raw, 0.001, calibration)
+    frame = Frame("x", 0, 0, 0, texture(1, HEIGHT, WIDTH), raw, 0.001, calibration)
     assert np.allclose(
         grid(frame, 2), [[159.5, 119.5], [479.5, 119.5], [159.5, 359.5], [479.5, 359.5]]
     )
@@ -175,6 +146,137 @@ def test_the_command_writes_a_table(tmp_path):
     assert float(rows[1]["u"]) == 320
     assert 0.5 < float(rows[1]["z_m"]) < 5
     assert 0 < float(rows[1]["trust"]) <= 1
+
+
+def test_the_command_writes_arrays_and_a_session(tmp_path):
+    outputs = [tmp_path / f"tracks.{kind}" for kind in ("npz", "mcap", "csv")]
+    options = [word for path in outputs for word in ("-o", path)]
+    rig = Rig((RigCamera("other:1"), RigCamera("synthetic:tof", move_of((1, 2, 3), (0, 90, 0)))))
+    rig.save(tmp_path / "rig.toml")
+    done = command(
+        "track", "synthetic:tof", "--frames", 3, "--points", "320,300 100,100",
+        "--refiner", "guided", "--rig", tmp_path / "rig.toml", *options,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with np.load(outputs[0]) as arrays:
+        assert arrays["pixels"].shape == (3, 2, 2)
+        assert arrays["visible"].all()
+        places = arrays["points_m"]
+    rows = list(csv.DictReader(outputs[2].read_text().splitlines()))
+    at = [[float(row[name]) for name in ("x_m", "y_m", "z_m")] for row in rows]
+    np.testing.assert_allclose(at, places.reshape(-1, 3), atol=1e-4)
+    local = rig.camera("synthetic:tof").pose.inverse().apply(places[0])
+    assert (local[:, 2] > 0.3).all()
+    np.testing.assert_allclose(points_in(outputs[1]), places[-1], atol=1e-5)
+    with Recording(outputs[1]) as recording:
+        assert len(recording) == 3
+        texts = [event.text for event in recording.events if event.kind == "marker"]
+    assert texts == ["tracking of 2 points begins", "tracking ends"]
+    trust = trust_in(outputs[1])
+    assert trust.shape == (480, 640)
+    assert abs(trust[300, 320] / 255 - float(rows[-2]["trust"])) < 0.005
+
+
+def trust_in(session):
+    """The last trust picture of a session, (H, W) uint8."""
+    from mcap.reader import make_reader
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    with session.open("rb") as file:
+        *_, image = (
+            store.deserialize_cdr(message.data, schema.name)
+            for schema, channel, message in make_reader(file).iter_messages()
+            if channel.topic.endswith("/refined/trust/compressed")
+        )
+    return cv2.imdecode(image.data, cv2.IMREAD_UNCHANGED)
+
+
+def test_the_command_writes_a_rerun_recording(tmp_path):
+    pytest.importorskip("rerun")
+    out = tmp_path / "tracks.rrd"
+    done = command(
+        "track", "synthetic:tof", "--frames", 2, "--grid", 2, "--refiner", "none", "-o", out
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Points3D" in out.read_bytes()
+
+
+def points_in(session):
+    """The points of the last PointCloud2 as ROS reads it, (N, 3)."""
+    from mcap.reader import make_reader
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    with session.open("rb") as file:
+        cloud = [
+            store.deserialize_cdr(message.data, schema.name)
+            for schema, _, message in make_reader(file).iter_messages()
+            if schema.name == "sensor_msgs/msg/PointCloud2"
+        ][-1]
+    names = [field.name for field in cloud.fields]
+    assert names == ["x", "y", "z", "id", "u", "v", "visible", "trust", "speed"]
+    return cloud.data.view(np.float32).reshape(cloud.width, len(names))[:, :3]
+
+
+OLD = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
+
+class Shifted(torch.nn.Module):
+    """A network that takes every point to move by 2, -1 pixels a frame."""
+
+    def forward(self, video: torch.Tensor, queries: torch.Tensor) -> tuple[Tensor, Tensor]:
+        steps = torch.arange(video.shape[1]).float()[None, :, None, None]
+        tracks = queries[:, None, :, 1:] + steps * torch.tensor([2.0, -1.0])
+        return tracks, torch.ones(tracks.shape[:3])
+
+
+@pytest.fixture
+def network_file(tmp_path):
+    path = tmp_path / "tracker.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.script(Shifted()), str(path))
+    return path
+
+
+@OLD
+def test_a_network_from_a_file_tracks(network_file, tmp_path):
+    tracker, start = FileTracker(network_file, clip=4), np.array([[10, 20], [30, 40]], np.float32)
+    picture = np.zeros((60, 80, 3), np.uint8)
+    tracker.start(picture, start)
+    for k in range(1, 9):
+        tracked = tracker.follow(picture, None)
+        np.testing.assert_allclose(tracked.pixels, start + k * np.array([2, -1]), atol=1e-4)
+        assert tracked.visible.all()
+    out = tmp_path / "tracks.csv"
+    done = command(
+        "track", "synthetic:tof", "--frames", 3, "--points", "320,300", "--refiner", "none",
+        "--tracker", network_file, "-o", out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [row["u"] for row in csv.DictReader(out.read_text().splitlines())][-1] == "324.00"
+
+
+class Wrong(torch.nn.Module):
+    def forward(self, video: torch.Tensor, queries: torch.Tensor) -> tuple[Tensor, Tensor]:
+        return queries, queries
+
+
+@OLD
+def test_files_that_are_no_trackers_are_said(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        FileTracker(tmp_path / "none.pt")
+    junk = tmp_path / "junk.pt"
+    junk.write_bytes(b"junk")
+    with pytest.raises(ConfigError, match="no TorchScript"):
+        FileTracker(junk)
+    other = tmp_path / "other.pt"
+    torch.jit.save(torch.jit.script(Wrong()), str(other))
+    tracker = FileTracker(other)
+    tracker.start(np.zeros((60, 80, 3), np.uint8), np.zeros((2, 2), np.float32))
+    with pytest.raises(RefinerError, match="are needed"):
+        tracker.follow(np.zeros((60, 80, 3), np.uint8), None)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from lingbot_live.quality.ruler import Box, plane_through
 from ui.cloud.guides import Ground, drawn
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
 from ui.cloud.points import Cloud, Scene, pick, within
-from ui.cloud.scene import Guide, Home, Layer, ViewSettings
+from ui.cloud.scene import Guide, Home, Layer, Line, ViewSettings
 
 _DRAFT_ABOVE_MS = 40.0  # where a full picture takes longer, drafts have fewer points
 _LIVE_ABOVE_MS = 100.0  # where it takes even longer, so have the pictures of a stream
@@ -50,6 +50,7 @@ class CloudWindow:
         if not self._window.create_window(width=width, height=height, visible=False):
             raise LingbotLiveError("Open3D could not open an OpenGL context; check the GPU driver")
         self._geometries: dict[int, Any] = {}  # by slot
+        self._lines: Any = None
         self._guides: list[Any] = []
 
     def close(self) -> None:
@@ -87,6 +88,22 @@ class CloudWindow:
         cloud = self._geometries.pop(slot, None)
         if cloud is not None:
             self._window.remove_geometry(cloud, reset_bounding_box=False)
+
+    def set_lines(self, lines: tuple[Line, ...]) -> None:
+        """Show these lines and no others."""
+        if self._lines is not None:
+            self._window.remove_geometry(self._lines, reset_bounding_box=False)
+            self._lines = None
+        if lines:
+            ends = np.array([end for first, last, _ in lines for end in (first, last)], np.float64)
+            colors = np.array([rgb for _, _, rgb in lines], np.float64) / 255
+            pairs = np.arange(len(ends), dtype=np.int32).reshape(-1, 2)
+            vectors = self._o3d.utility
+            self._lines = self._o3d.geometry.LineSet(
+                vectors.Vector3dVector(ends), vectors.Vector2iVector(pairs)
+            )
+            self._lines.colors = vectors.Vector3dVector(colors)
+            self._window.add_geometry(self._lines, reset_bounding_box=True)
 
     def set_guides(self, guides: Iterable[Any]) -> None:
         """Show these geometries of Open3D besides the points, and no others."""
@@ -137,6 +154,7 @@ class CloudRenderer:
         self._home, self._home_key = Home(), object()
         self._guides_key: object = None
         self._full_ms, self._full_points = 0.0, 0
+        self._lines: tuple[Line, ...] = ()
 
     def render(self, job: Job) -> Picture:
         """Draw the job's picture into the shared memory."""
@@ -146,6 +164,9 @@ class CloudRenderer:
         self._take(job, window)
         stride = self._stride(view, is_live=bool(job.frames))
         self._show(window, view, stride)
+        if view.lines != self._lines:
+            self._lines = view.lines
+            window.set_lines(view.lines)
         self._update_home(view)
         self._update_guides(window, view)
         # A thinned draft keeps its surfaces closed by larger points.
@@ -171,6 +192,7 @@ class CloudRenderer:
             self.close()
         if self._window is None:
             self._window = CloudWindow(view.width, view.height)
+            self._lines = ()
             self._guides_key = None
             self._shown = None
             for part in self._parts.values():

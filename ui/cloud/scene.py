@@ -18,6 +18,7 @@ from lingbot_live.frame import Extrinsics, Matrix
 from lingbot_live.quality.ruler import Box, Vector
 
 Rgb = tuple[int, int, int]
+Line = tuple[Vector, Vector, Rgb]  # from, to, metres in the common axes; its colour
 
 FOV_Y_DEG = 45.0
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 960  # of a picture; software OpenGL is too slow for more
@@ -129,6 +130,7 @@ class ViewSettings:
     background_rgb: Rgb = (22, 24, 28)
     layers: tuple[Layer, ...] = (Layer(),)  # one per slot; cameras beyond them are not shown
     box: Box | None = None  # what lies outside is not shown
+    lines: tuple[Line, ...] = ()  # drawn among the points
     guides: frozenset[Guide] = frozenset()
     is_flat: bool = False  # orthographic: what is far is not smaller
     shows_scene: bool = False  # the reconstructed surface instead of the cameras' clouds

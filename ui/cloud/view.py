@@ -31,7 +31,7 @@ from ui.cloud.link import CloudProcess, CloudState, CloudStatus
 from ui.cloud.marks import Viewpoint
 from ui.cloud.memory import Answer, Ask
 from ui.cloud.menu import VIEWPOINTS, CloudMenu
-from ui.cloud.scene import FRONT, Coloring, Guide, Layer, Orbit, ViewSettings, Which
+from ui.cloud.scene import FRONT, Coloring, Guide, Layer, Line, Orbit, ViewSettings, Which
 from ui.cloud.tools import CloudTools
 from ui.shell import theme
 from ui.shell.actions import Command
@@ -61,6 +61,7 @@ class CloudView(QFrame):
         self.process = process or CloudProcess()
         self._view = ViewSettings(background_rgb=_rgb(theme.current().view))
         self._seen = CloudStatus()
+        self._lines: dict[str, tuple[Line, ...]] = {}
         self._has_frame = False
         self._polls = self._changes = 0
         self.canvas = CloudCanvas()
@@ -114,6 +115,12 @@ class CloudView(QFrame):
     def set_box(self, box: Box | None) -> None:
         """Show only what lies inside, or everything."""
         self._change(replace(self._view, box=box))
+
+    def set_lines(self, of: str, lines: tuple[Line, ...]) -> None:
+        """Draw these among the points, in place of those of the same name."""
+        self._lines[of] = lines
+        every = tuple(line for name in sorted(self._lines) for line in self._lines[name])
+        self._change(replace(self._view, lines=every))
 
     def suit(self, cameras: int) -> None:
         """Choose what suits one camera or several; the user may choose otherwise afterwards.

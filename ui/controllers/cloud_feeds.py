@@ -65,6 +65,11 @@ class CloudFeeds(QObject):
         camera = rig.find(view.feed.name, view.serial) if rig is not None else None
         return camera.pose if camera is not None else None
 
+    @property
+    def chosen(self) -> FeedView | None:
+        """What the selected camera shows; None without a camera."""
+        return self._rows.view
+
     # ---- private ---------------------------------------------------------------------------
 
     @property

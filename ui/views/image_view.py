@@ -38,11 +38,12 @@ class ImageView(QWidget):
     `set_readout` returns for the pixel under the cross-hair, asked at each paint, so that it also
     follows the stream while the mouse rests. Compact, it takes the place of the stat.
 
-    ``pressed`` is sent on a click, ``regionDrawn(QRectF, bool)`` with a rectangle in fractions of
-    the image while one is drawn (see `ViewLink.set_drawing`), and with True once it is done.
+    ``pressed(QPointF)`` is sent on a click with its place, ``regionDrawn(QRectF, bool)`` with a
+    rectangle in fractions of the image while one is drawn (see `ViewLink.set_drawing`), and with
+    True once it is done.
     """
 
-    pressed = Signal()
+    pressed = Signal(QPointF)
     regionDrawn = Signal(QRectF, bool)  # noqa: N815
 
     def __init__(
@@ -65,6 +66,7 @@ class ImageView(QWidget):
         self._plan: tuple[QSize, Plan] | None = None  # while nothing moves
         self._on_painted: Callable[[], None] = lambda: None
         self._grabbed: QPointF | None = None
+        self.above: dict[str, Callable[[QPainter], None]] = {}  # paint above the picture
         self._corner: QPointF | None = None  # where a region began to be drawn
         self._region: tuple[QRectF, QColor] | None = None
         self._is_compact = False
@@ -255,6 +257,8 @@ class ImageView(QWidget):
     def _paint_above(self, painter: QPainter) -> None:
         """Paint what lies above the picture: the region, the cross-hair."""
         painter.setClipRect(self.picture_rect())
+        for paint in self.above.values():
+            paint(painter)
         if self._region is not None:
             place, color = self._region
             box = QRectF(self.position_of(place.topLeft()), self.position_of(place.bottomRight()))
@@ -357,7 +361,7 @@ class ImageView(QWidget):
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
-        self.pressed.emit()
+        self.pressed.emit(self.place_at(event.position()))
         if event.button() != Qt.MouseButton.LeftButton:
             return
         if self.link.is_drawing and self.has_image:

@@ -7,7 +7,7 @@ Alignment counts from the end of the 4-byte header (OMG XTypes 1.3, 7.4.3).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lingbot_live.errors import ConfigError, CorruptRecordingError
 from lingbot_live.frame import Extrinsics, ImuSample, Intrinsics, Vector
 
+_FLOAT32 = 7  # of sensor_msgs/msg/PointField
 _LITTLE = b"\x00\x01\x00\x00"
 DISTORTION_MODELS = {0: "", 4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
 
@@ -212,6 +213,25 @@ def encode_transform(header: Header, child: str, transform: Extrinsics) -> bytes
     """Encode ``tf2_msgs/msg/TFMessage``: ``transform`` maps points of ``child`` to the header."""
     writer = Writer().put("I", 1).header(header).text(child)
     return writer.put("d", *transform.translation_m, *transform.quaternion).end()
+
+
+def encode_poses(header: Header, poses: Sequence[Extrinsics]) -> bytes:
+    """Encode ``geometry_msgs/msg/PoseArray``: each maps points of its own axes to the header's."""
+    writer = Writer().header(header).put("I", len(poses))
+    for pose in poses:
+        writer.put("d", *pose.translation_m, *pose.quaternion)
+    return writer.end()
+
+
+def encode_points(header: Header, columns: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
+    """Encode ``sensor_msgs/msg/PointCloud2``, one row, of float32 columns (N,) by their names."""
+    table = np.ascontiguousarray(np.stack([*columns.values()], -1), np.float32)
+    writer = Writer().header(header).put("I", 1, len(table), len(columns))
+    for place, name in enumerate(columns):
+        writer.text(name).put("I", 4 * place).put("B", _FLOAT32).put("I", 1)
+    step = 4 * len(columns)
+    writer.put("B", 0).put("I", step, step * len(table), table.nbytes)
+    return writer.end(table.data.cast("B") if len(table) else b"") + b"\x00"  # gaps are nan
 
 
 def encode_imu(header: Header, sample: ImuSample) -> bytes:

@@ -13,6 +13,8 @@ IMU = "sensor_msgs/msg/Imu"
 TEXT = "std_msgs/msg/String"
 COMPRESSED_VIDEO = "foxglove_msgs/msg/CompressedVideo"
 BYTES = "std_msgs/msg/UInt8MultiArray"
+POSES = "geometry_msgs/msg/PoseArray"
+POINTS = "sensor_msgs/msg/PointCloud2"
 
 _FIELDS = {
     "builtin_interfaces/Time": "int32 sec\nuint32 nanosec",
@@ -23,6 +25,9 @@ _FIELDS = {
     "geometry_msgs/Quaternion rotation",
     "geometry_msgs/TransformStamped": "std_msgs/Header header\nstring child_frame_id\n"
     "geometry_msgs/Transform transform",
+    "geometry_msgs/Point": "float64 x\nfloat64 y\nfloat64 z",
+    "geometry_msgs/Pose": "geometry_msgs/Point position\ngeometry_msgs/Quaternion orientation",
+    "sensor_msgs/PointField": "string name\nuint32 offset\nuint8 datatype\nuint32 count",
     "std_msgs/MultiArrayLayout": "std_msgs/MultiArrayDimension[] dim\nuint32 data_offset",
     "std_msgs/MultiArrayDimension": "string label\nuint32 size\nuint32 stride",
     "sensor_msgs/RegionOfInterest": "uint32 x_offset\nuint32 y_offset\nuint32 height\n"
@@ -62,6 +67,16 @@ _MESSAGES = {
         "float64[9] angular_velocity_covariance\ngeometry_msgs/Vector3 linear_acceleration\n"
         "float64[9] linear_acceleration_covariance",
         (*_HEADER, "geometry_msgs/Quaternion", "geometry_msgs/Vector3"),
+    ),
+    POSES: (
+        "std_msgs/Header header\ngeometry_msgs/Pose[] poses",
+        (*_HEADER, "geometry_msgs/Pose", "geometry_msgs/Point", "geometry_msgs/Quaternion"),
+    ),
+    POINTS: (
+        "std_msgs/Header header\nuint32 height\nuint32 width\n"
+        "sensor_msgs/PointField[] fields\nbool is_bigendian\nuint32 point_step\n"
+        "uint32 row_step\nuint8[] data\nbool is_dense",
+        (*_HEADER, "sensor_msgs/PointField"),
     ),
     TEXT: ("string data", ()),
     BYTES: (

@@ -1,0 +1,308 @@
+"""``lingbot-live grasps``: what stands on a table, and where a parallel gripper can hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lingbot_live.cli.options import (
+    DeviceOption,
+    NoFlyingOption,
+    RefinerOption,
+    SeedOption,
+    SteadyOption,
+    TokensOption,
+    progress_bar,
+    refiner_config,
+)
+from lingbot_live.errors import ConfigError
+from lingbot_live.system.outputs import MARK, check_apart, check_replaceable
+
+if TYPE_CHECKING:
+    from lingbot_live.frame import Extrinsics, Frame, Mask, RefinedFrame
+    from lingbot_live.perception.grasps import GraspScene, GraspSettings, Thing
+
+_SUFFIXES = (".json", ".mcap", ".png")
+
+
+def grasps(
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="A session, a recording, a folder, a camera.")
+    ],
+    output: Annotated[
+        list[Path], typer.Option("-o", "--output", help="FILE.json, .mcap or .png; again.")
+    ],
+    frame: Annotated[int, typer.Option("--frame", min=0, help="The first frame to look at.")] = 0,
+    frames: Annotated[int, typer.Option("--frames", min=1, help="How many, from there on.")] = 1,
+    region: Annotated[
+        str | None, typer.Option(metavar="X,Y,W,H", help="Only things in these pixels.")
+    ] = None,
+    opening: Annotated[float, typer.Option(help="Of the gripper at most, millimetres.")] = 85.0,
+    depth: Annotated[float, typer.Option(help="From its tips to its palm, millimetres.")] = 45.0,
+    friction: Annotated[float, typer.Option(help="Coefficient between pad and thing.")] = 0.5,
+    looks_down: Annotated[
+        bool, typer.Option("--looks-down", help="The camera looks straight down.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=1, help="Grasps of a thing.")] = 6,
+    rig: Annotated[
+        Path | None, typer.Option("--rig", help="With hand-eye: poses in the robot's axes.")
+    ] = None,
+    robot_pose: Annotated[
+        str | None, typer.Option(metavar="X,Y,Z,QX,QY,QZ,QW", help="Of the hand, camera on it.")
+    ] = None,
+    refiner: RefinerOption = None,
+    steady: SteadyOption = False,
+    no_flying: NoFlyingOption = False,
+    tokens: TokensOption = None,
+    device: DeviceOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Find things on a table and antipodal grasps of them, by refined depth."""
+    from lingbot_live.cameras import registry
+    from lingbot_live.perception.grasps import GraspSettings, Gripper
+
+    _check_outputs(output, source)
+    gripper = Gripper(opening_m=opening / 1000, depth_m=depth / 1000, friction=friction)
+    settings = GraspSettings(gripper, most)
+    axes = _axes(rig, robot_pose, source)
+    config = refiner_config(
+        refiner, tokens=tokens, device=device, steady=steady, no_flying=no_flying
+    )
+    engine = registry.create_refiner(config)
+    try:
+        with progress_bar(f"grasps with {engine.info}") as on_progress, ExitStack() as stack:
+            found = list(
+                _found(
+                    _Look(source, frame, frames, region, seed, settings, axes, looks_down),
+                    engine.refine, output, stack, on_progress,
+                )
+            )  # fmt: skip
+    finally:
+        engine.close()
+    if notes := [one["note"] for one in found if "note" in one]:
+        typer.echo(f"{len(notes)} of {len(found)} frames: {notes[0]}", err=True)
+    _write_json(output, source, settings, axes, found)
+    things = sum(len(one["things"]) for one in found)
+    ways = sum(len(thing["grasps"]) for one in found for thing in one["things"])
+    print(f"{', '.join(map(str, output))}: {things} things, {ways} grasps, in {axes.name}'s axes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """What poses are told in."""
+
+    name: str
+    from_camera: Extrinsics | None  # None: the camera's own
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    source: str
+    first: int
+    count: int
+    region: str | None
+    seed: int
+    settings: GraspSettings
+    axes: _Axes
+    looks_down: bool
+
+
+def _check_outputs(outputs: list[Path], source: str) -> None:
+    from lingbot_live.cameras import registry
+
+    kinds = [path.suffix.lower() for path in outputs]
+    if any(kind not in _SUFFIXES for kind in kinds) or len(set(kinds)) != len(kinds):
+        names = ", ".join(map(str, outputs))
+        raise ConfigError(
+            f"grasps: -o {names}: name a FILE.json, a FILE.mcap, a FILE.png, or several"
+        )
+    inputs = registry.files_of([source])
+    for path, kind in zip(outputs, kinds, strict=True):
+        if kind != ".mcap":
+            check_replaceable(path, inputs)
+            continue
+        check_apart(path, inputs)
+        if path.exists():
+            raise ConfigError(f"{path}: exists already; choose another name")
+
+
+def _axes(rig: Path | None, robot_pose: str | None, source: str) -> _Axes:
+    from lingbot_live.calibration.hand_eye import pose_of
+    from lingbot_live.calibration.rig import Rig
+
+    if rig is None:
+        if robot_pose is not None:
+            raise ConfigError("grasps: --robot-pose needs --rig, a rig file with [hand_eye]")
+        return _Axes("the camera", None)
+    known = Rig.load(rig)
+    if known.hand_eye is None:
+        raise ConfigError(f"{rig}: it has no [hand_eye]; make one: lingbot-live hand-eye")
+    hand = None if robot_pose is None else pose_of(robot_pose.split(","))
+    T_robot_known = known.hand_eye.to_robot(hand)
+    if known.find(source) is None or known.find(known.hand_eye.camera) is None:
+        return _Axes("the robot", T_robot_known)
+    return _Axes("the robot", T_robot_known @ known.transform(known.hand_eye.camera, source))
+
+
+def _found(
+    look: _Look,
+    refine: Callable[[Frame], RefinedFrame],
+    outputs: list[Path],
+    stack: ExitStack,
+    on_progress: Callable[[int, int | None], None],
+) -> Iterator[dict[str, Any]]:
+    """Yield what is in each frame; write it to the session file, where one is asked for."""
+    from lingbot_live.cameras import registry
+    from lingbot_live.cameras.readings import every_frame
+    from lingbot_live.config import CameraConfig
+    from lingbot_live.perception.grasps import NoSupportError, find_grasps
+    from lingbot_live.perception.support import TOWARDS, UP
+    from lingbot_live.recording.results import Results
+
+    config = CameraConfig(loop=False, realtime=False, seed=look.seed)
+    session = next((path for path in outputs if path.suffix.lower() == ".mcap"), None)
+    picture = next((path for path in outputs if path.suffix.lower() == ".png"), None)
+    done = 0
+    with registry.create_camera(look.source, config) as camera:
+        results = stack.enter_context(Results(session, camera.info)) if session else None
+        for shot in islice(every_frame(camera), look.first, look.first + look.count):
+            refined = refine(shot)
+            mask = _region(look.region, shot)
+            try:
+                up = TOWARDS if look.looks_down else UP
+                scene = find_grasps(refined.depth_m, shot.intrinsics, look.settings, mask, up)
+            except NoSupportError as error:
+                if look.count == 1:
+                    raise
+                yield {"frame": shot.index, "things": [], "note": str(error)}
+                continue
+            finally:
+                done += 1
+                on_progress(done, look.count)
+            if results is not None:
+                _record(results, refined, scene, look.axes)
+            if picture is not None:
+                _draw(picture, shot, scene, look.settings)
+            yield _as_data(shot, scene, look.axes)
+    if not done:
+        raise ConfigError(f"{look.source}: has no frame {look.first}; the first is 0")
+
+
+def _record(results: Any, refined: RefinedFrame, scene: GraspScene, axes: _Axes) -> None:
+    from lingbot_live.recording.encode import optical_frame
+    from lingbot_live.recording.format import Role
+    from lingbot_live.recording.mcap.cdr import encode_poses
+
+    where = optical_frame(results.name) if axes.from_camera is None else "robot"
+    header = results.header(refined.frame, where)
+    poses = [_pose(grasp.T_camera_gripper, axes) for grasp in scene.grasps]
+    results.add(refined, [(Role.GRASPS, encode_poses(header, poses))])
+
+
+def _draw(path: Path, frame: Frame, scene: GraspScene, settings: GraspSettings) -> None:
+    """Write the picture of the last frame."""
+    import cv2
+
+    from lingbot_live.perception.grasp_picture import draw_grasps
+    from lingbot_live.system.outputs import marked_png
+    from lingbot_live.system.writing import write_bytes
+
+    drawn = draw_grasps(frame.color, scene, frame.intrinsics, settings.gripper)
+    write_bytes(path, marked_png(cv2.imencode(".png", drawn[..., ::-1])[1].tobytes()))
+
+
+def _region(text: str | None, frame: Frame) -> Mask | None:
+    """Raises ConfigError where it is not written so, or lies outside the picture."""
+    import numpy as np
+
+    if text is None:
+        return None
+    height, width = frame.depth_raw.shape
+    try:
+        x, y, wide, tall = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--region {text}: write X,Y,W,H in pixels, such as 100,80,200,150"
+        ) from None
+    if not (
+        x >= 0 and y >= 0 and wide > 0 and tall > 0 and x + wide <= width and y + tall <= height
+    ):
+        raise ConfigError(f"--region {text}: does not lie inside the picture of {width}x{height}")
+    mask = np.zeros((height, width), bool)
+    mask[y : y + tall, x : x + wide] = True
+    return mask
+
+
+def _pose(T_camera: Any, axes: _Axes) -> Extrinsics:
+    from lingbot_live.frame import Extrinsics
+
+    pose = Extrinsics.from_matrix(T_camera)
+    return pose if axes.from_camera is None else axes.from_camera @ pose
+
+
+def _pose_data(T_camera: Any, axes: _Axes) -> dict[str, list[float]]:
+    pose = _pose(T_camera, axes)
+    return {
+        "position_m": [round(value, 5) for value in pose.translation_m],
+        "orientation_xyzw": [round(value, 6) for value in pose.quaternion],
+    }
+
+
+def _as_data(frame: Frame, scene: GraspScene, axes: _Axes) -> dict[str, Any]:
+    return {
+        "frame": frame.index,
+        "time_s": frame.device_timestamp_us / 1e6,
+        "support": _pose_data(scene.support.T_camera_plane, axes),
+        "things": [_thing(scene, number, thing, axes) for number, thing in enumerate(scene.things)],
+    }
+
+
+def _thing(scene: GraspScene, number: int, thing: Thing, axes: _Axes) -> dict[str, Any]:
+    ways = [
+        {
+            **_pose_data(grasp.T_camera_gripper, axes),
+            "width_m": round(grasp.width_m, 5),
+            "opened_m": round(grasp.opened_m, 5),
+            "score": round(float(grasp.score), 4),
+        }
+        for grasp in scene.of(number)
+    ]
+    return {
+        "shape": thing.body.kind.value,
+        "fit_mm": round(1000 * thing.body.fit_m, 2),
+        "pixels": thing.pixels,
+        "box": {
+            **_pose_data(thing.T_camera_thing, axes),
+            "size_m": [round(float(side), 5) for side in thing.size_m],
+        },
+        "grasps": ways,
+    }
+
+
+def _write_json(
+    outputs: list[Path],
+    source: str,
+    settings: GraspSettings,
+    axes: _Axes,
+    found: list[dict[str, Any]],
+) -> None:
+    import json
+
+    from lingbot_live.system.writing import write_text
+
+    for path in outputs:
+        if path.suffix.lower() == ".json":
+            data = {
+                "made_by": MARK,
+                "input": source,
+                "axes": axes.name,
+                "gripper": asdict(settings.gripper),
+                "frames": found,
+            }
+            write_text(path, json.dumps(data, indent=1) + "\n")

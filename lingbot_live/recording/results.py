@@ -1,0 +1,123 @@
+"""A new session file of frames and what was found in them: grasps, tracks."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.errors import RecordingError
+from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.recording.clock import Moment
+from lingbot_live.recording.encode import (
+    Messages,
+    encode_event,
+    encode_frame,
+    encode_refined,
+)
+from lingbot_live.recording.format import Event, Role, slug
+from lingbot_live.recording.mcap.cdr import Header, encode_compressed
+from lingbot_live.recording.parts import Parts
+from lingbot_live.recording.state import RecorderOptions
+from lingbot_live.system.writing import writing
+
+_QUALITY = 95  # of JPEG
+
+
+def trust_message(header: Header, trust: npt.NDArray[np.float32]) -> tuple[Role, bytes]:
+    """Return how far each pixel (H, W) can be trusted, 0 to 1, as 8 bits in a PNG."""
+    import cv2
+
+    levels = np.rint(255 * trust).astype(np.uint8)
+    quick = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    png = cv2.imencode(".png", levels, quick)[1].tobytes()
+    return Role.TRUST, encode_compressed(header, "png", png)
+
+
+class Results:
+    """Writes the frames of one camera, their refined depth, and further messages of each.
+
+    Raises:
+        RecordingError: the file exists or cannot be made; the disk is full.
+    """
+
+    def __init__(self, path: Path, info: CameraInfo) -> None:
+        self._path, self._info = path, info
+        self._camera, self.name = info.address, slug(info.address)
+        self._began_ns, self._first_us = time.time_ns(), 0
+        self._moment: Moment | None = None  # of the frame that `header` was asked for
+        self._parts = Parts(path, RecorderOptions(), {}, 0)
+        self._is_open = True
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.finish()
+        else:
+            self.close()
+
+    def finish(self) -> None:
+        """End the file.
+
+        Raises:
+            RecordingError: the disk did not take it, or another program changed it.
+        """
+        self._is_open = False
+        with writing(self._path, RecordingError):
+            mishap = self._parts.close()
+        if mishap is not None:
+            raise RecordingError(mishap.text)
+
+    def close(self) -> None:
+        """Let go of a file that came to no end, with the frames that are in it; or none is left."""
+        if self._is_open:
+            self._is_open = False
+            self._parts.abort()
+            self._parts.remove_empty()
+
+    def header(self, frame: Frame, frame_id: str) -> Header:
+        """Return the header for messages about the next frame, in axes called ``frame_id``.
+
+        Frames are as far apart as the device's clock says, however fast they are looked at.
+        """
+        if self._moment is None:
+            self._first_us = frame.device_timestamp_us
+        time_ns = self._began_ns + 1000 * (frame.device_timestamp_us - self._first_us)
+        if self._moment is not None:  # a recording that loops begins its clock anew
+            time_ns = max(time_ns, self._moment.log_ns + 1)
+        self._moment = Moment(time_ns, time_ns)
+        return Header(time_ns, frame_id)
+
+    def add(self, refined: RefinedFrame, further: Messages) -> None:
+        """Write the frame that `header` was asked for."""
+        moment, frame = self._now(), refined.frame
+        with writing(self._path, RecordingError):
+            self._parts.describe(self._camera, self.name, moment, self._info, frame)
+            messages = encode_frame(frame, self.name, moment.stamp_ns, _QUALITY)
+            messages += encode_refined(refined, self.name, moment.stamp_ns, False)
+            self._parts.write(
+                self._camera, moment, moment.log_ns, frame.index, [*messages, *further]
+            )
+
+    def mark(self, text: str) -> None:
+        """Note a marker at the last frame."""
+        moment = self._now()
+        event = Event(moment.log_ns, "marker", self._camera, text)
+        with writing(self._path, RecordingError):
+            self._parts.write("", moment, moment.log_ns, 0, encode_event(event))
+
+    def _now(self) -> Moment:
+        if self._moment is None:
+            raise RecordingError(f"{self._path}: no frame yet; ask for its header first")
+        return self._moment

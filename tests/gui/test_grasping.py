@@ -1,0 +1,61 @@
+"""Grasps in the 3D view: looked for beside the stream, drawn as lines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gui_wait import wait_for
+
+from lingbot_live.config import RefinerConfig
+from ui.cloud.memory import CloudMemory, Job
+from ui.cloud.process import CloudRenderer
+from ui.cloud.scene import ViewSettings
+
+
+def test_lines_are_drawn_and_taken_away():
+    memory = CloudMemory()
+    renderer = CloudRenderer(memory)
+    red = (((-0.3, 0.0, 1.5), (0.3, 0.0, 1.5), (255, 0, 0)),)
+    try:
+        view = ViewSettings(width=160, height=120)
+        counts = []
+        for lines in ((), red, ()):
+            renderer.render(Job(ViewSettings(width=160, height=120, lines=lines)))
+            picture = memory.picture(view.width, view.height).astype(int)
+            counts.append(int(((picture[..., 0] > 200) & (picture[..., 1] < 60)).sum()))
+        assert counts[0] == counts[2] == 0
+        assert counts[1] > 20
+    finally:
+        renderer.close()
+        memory.close()
+
+
+@pytest.fixture
+def table(window):
+    window.refining.config = RefinerConfig("none")
+    window.stage.refiner = RefinerConfig("none")
+    window.stage.open(("synthetic:table",))
+    wait_for(lambda: window.panels and window.panels[0].refined.has_image, 60)
+    return window
+
+
+def test_grasps_of_the_selected_camera_come_into_the_3d_view(table):
+    table.actions_["grasps"].trigger()
+    wait_for(lambda: table.perceiving.grasping.scene is not None, 30)
+    assert len(table.perceiving.grasping.scene.things) >= 8
+    lines = table.cloud.view.lines
+    assert len(lines) > 12 * 8
+    assert np.isfinite([end for first, last, _ in lines for end in (first, last)]).all()
+    table.actions_["grasps"].trigger()
+    assert table.cloud.view.lines == ()
+
+
+def test_without_a_table_it_says_so_once(window):
+    window.stage.refiner = RefinerConfig("none")
+    window.actions_["grasps"].trigger()
+    window.perceiving.grasping._tell("grasps: no plane is seen")
+    assert "no plane" in window.desk.news.text
+    window.desk.news.clear()
+    window.perceiving.grasping._tell("grasps: no plane is seen")
+    assert window.desk.news.text == ""
+    window.actions_["grasps"].trigger()
