@@ -66,7 +66,7 @@ class SyntheticDriver(Driver):
         return [self._info(target) for target in SENSORS]
 
     def find(self, target: str) -> CameraInfo:
-        """Return ``stereo``, ``tof``, ``structured``, one of them carried (``NAME-walk``), or ``table``.
+        """Return ``stereo``, ``tof``, ``structured``, one of them as ``NAME-walk``, or ``table``.
 
         Raises:
             CameraNotFoundError: it is called otherwise.

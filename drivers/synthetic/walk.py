@@ -74,6 +74,8 @@ class Walk:
     ahead is rendered.
     """
 
+    count = 1  # poses to wait for before it plays: the others come while it goes
+
     def __init__(self, sensor: Sensor, intrinsics: Intrinsics, seed: int) -> None:
         self._sensor, self._intrinsics, self._seed = sensor, intrinsics, seed
         self._poses: OrderedDict[int, Pose] = OrderedDict()
