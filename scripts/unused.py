@@ -84,3 +84,10 @@ _._forget_all
 # A view's picture as tests see it; a figure of a soak as its table prints it.
 _.image_size
 _.children_threads
+
+# What PyAV's encoders and decoders are told.
+_.framerate
+_.gop_size
+_.max_b_frames
+_.pict_type
+_.thread_count

@@ -309,7 +309,8 @@ class MainWindow(QMainWindow):
         line = status_line(session, shown.rate.recent_hz, reduced)
         published = self.publishing.text
         self.status.setText(f"{line} | {published}" if published else line)
-        self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
+        recording = self.recording
+        self.record_bar.show_stats(recording.stats(), recording.marks, recording.held)
         if session is None:
             return
         loading = refiner_text(session.refiner_state, session.refiner_info, session.refiner_error)

@@ -20,7 +20,10 @@ from lingbot_live.cli import (
     devices,
     doctor,
     export,
+    index,
     models,
+    pack,
+    record,
     refine,
     session,
     track,
@@ -187,9 +190,11 @@ app.command()(devices.devices)
 app.command()(devices.snapshot)
 app.command()(refine.refine)
 app.command()(track.track)
-app.command()(session.record)
+app.command()(record.record)
 app.command()(session.info)
 app.command()(session.repair)
+app.command()(pack.pack)
+app.command()(index.index)
 app.command()(export.export)
 app.command()(compare.measure)
 app.command()(compare.compare)

@@ -43,6 +43,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("range_marks", "Range between markers", "Alt+I", "Around the present frame"),
     ActionInfo("range_clear", "No range", "Ctrl+Shift+I"),
     ActionInfo("open_file", "Open recording...", "Ctrl+O"),
+    ActionInfo("sessions", "Browse sessions...", "Ctrl+B", "All recordings, with pictures"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O"),
     ActionInfo("add_camera", "Add camera...", "A", "One more row of pictures"),
     ActionInfo("remove_camera", "Remove camera", "Ctrl+W", "The selected"),
@@ -154,7 +155,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
 )
 
 MENUS: dict[str, tuple[str, ...]] = {
-    "&File": ("open_file", "open_folder", "-", "snapshot", "save_cloud", "export",
+    "&File": ("open_file", "open_folder", "sessions", "-", "snapshot", "save_cloud", "export",
         "refine_recording", "report", "-", "publish_foxglove", "publish_rerun", "-", "quit"),
     "&Camera": ("toggle", "find", "-",
         "add_camera", "remove_camera", "bring_back", "next_camera", "-",
