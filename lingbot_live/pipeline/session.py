@@ -355,13 +355,12 @@ class Session:
             feed.frames.put(frame)
             self.on_update()
 
-        capture = CaptureWorker(
-            feed.name, feed.create, on_frame, feed.stats, self.config, self._changed, max_frames
-        )
         with self._starting:  # what started after a stop would have nobody to end it
             self._check_running(feed.name)
-            feed.capture = capture
-            capture.start()
+            feed.capture = CaptureWorker(
+                feed.name, feed.create, on_frame, feed.stats, self.config, self._changed, max_frames
+            )
+            feed.capture.start()
 
     def _changed(self) -> None:
         self.on_update()
