@@ -24,6 +24,7 @@ from lingbot_live.cli.options import (
     NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
+    ProviderOption,
     RefinerOption,
     SteadyOption,
     TokensOption,
@@ -86,6 +87,7 @@ def refine(
     level: LevelOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    provider: ProviderOption = None,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
     steady: SteadyOption = False,
@@ -104,6 +106,7 @@ def refine(
 
     config = refiner_config(
         refiner, model=model, tokens=tokens, level=level, precision=precision, device=device,
+        provider=provider,
         keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
     if ray is not None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from lingbot_live.config import RefinerConfig
-from lingbot_live.errors import OutOfMemoryError, RefinerError, WeightsError
+from lingbot_live.errors import ConfigError, OutOfMemoryError, RefinerError, WeightsError
 from lingbot_live.frame import DepthMap, Frame, Mask, RefinerInfo
 from lingbot_live.model.checkpoint import read_checkpoint
 from lingbot_live.model.device import Device, is_out_of_memory, pick_device
 from lingbot_live.model.engine import Engine, OutputPolicy
 from lingbot_live.model.network import LingBotDepth
+from lingbot_live.model.onnx_run import SUFFIX, create_onnx
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.torch_registration import TorchRegistration
 from lingbot_live.model.weights import store
@@ -106,13 +107,17 @@ class LingBotRefiner(Refiner):
 def create_lingbot(config: RefinerConfig) -> Refiner:
     """Make the refiner that is called ``lingbot``, ``lingbot:NAME`` or ``lingbot:/path/model.pt``.
 
-    On a GPU the cameras' registration moves there too.
+    ``lingbot:FILE.onnx`` is run by onnxruntime. On a GPU the cameras' registration moves there too.
 
     Raises:
         WeightsError: the checkpoint is not here, damaged, or does not fit.
         ConfigError: the asked device is not there.
         OutOfMemoryError: the weights alone are too large for the device.
     """
+    if config.model.lower().endswith(SUFFIX):
+        return create_onnx(config)
+    if config.provider:
+        raise ConfigError(f"--provider {config.provider}: it is of lingbot:FILE.onnx alone")
     path = trusted(config.model)
     device = pick_device(config.device)
     try:
