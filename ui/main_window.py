@@ -138,7 +138,7 @@ class MainWindow(QMainWindow):
         self.recording = RecordControl(stage, desk)
         self.saving = Saving(stage, desk, rows, self.recording, lambda: self.scale.range)
         self.losses = Losses(stage, desk)
-        self.publishing = Publishing(stage, desk, actions)
+        self.publishing = Publishing(stage, desk, actions, self.refining)
         self.opening = Opening(stage, desk, self.refining, self.saving)
         self.replay = Replay(stage, desk, actions)
         self.recent = Recent(stage, desk)

@@ -45,6 +45,7 @@ from lingbot_live.cli.options import (
     NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
+    ProviderOption,
     PublishOption,
     RefinerOption,
     ResetOption,
@@ -58,6 +59,7 @@ from lingbot_live.cli.options import (
     StartOption,
     StatsOption,
     SteadyOption,
+    TokenOption,
     TokensOption,
     camera_config,
     refiner_config,
@@ -125,6 +127,7 @@ def run(
     level: LevelOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    provider: ProviderOption = None,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
     steady: SteadyOption = False,
@@ -149,6 +152,7 @@ def run(
     rig: RigOption = None,
     publish: PublishOption = None,
     bind: BindOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(addresses or [], screenshot, stats)
@@ -166,11 +170,12 @@ def run(
     camera = replace(camera, speed=speed, start_s=start)
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
+        provider=provider,
         keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
     if rig is not None:
         _check_rig(rig, headless)
-    targets = places(publish, bind)
+    targets = places(publish, bind, token)
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
@@ -232,7 +237,7 @@ def _run_headless(
     named = registry.with_members(addresses or [registry.default_address()])
     session = Session.of(named, refiner, camera)
     failures = None
-    with stoppable() as stop, publishing(session, targets) as published:
+    with stoppable() as stop, publishing(session, targets, refiner) as published:
         try:
             session.start(max_frames=frames)
             with typed_commands(session):

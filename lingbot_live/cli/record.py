@@ -15,6 +15,8 @@ from lingbot_live.cli.options import (
     BindOption,
     DepthSizeOption,
     DeviceOption,
+    ProviderOption,
+    TokenOption,
     ExtrasOption,
     FpsOption,
     NoFlyingOption,
@@ -79,10 +81,12 @@ def record(
     tokens: TokensOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    provider: ProviderOption = None,
     steady: SteadyOption = False,
     no_flying: NoFlyingOption = False,
     publish: PublishOption = None,
     bind: BindOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Record cameras into a session file, until Ctrl-C."""
     from lingbot_live.cameras.registry import files_of, with_members
@@ -94,6 +98,7 @@ def record(
 
     config = refiner_config(
         "none" if raw_only else refiner, tokens=tokens, precision=precision, device=device,
+        provider=provider,
         steady=steady and not raw_only, no_flying=no_flying and not raw_only,
     )  # fmt: skip
     camera = camera_config(
@@ -105,8 +110,9 @@ def record(
     session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, _settings(addresses, config, controls))
     failures = None
-    targets = places(publish, bind)
-    with stoppable() as stop, _status() as show, publishing(session, targets) as published:
+    targets = places(publish, bind, token)
+    served = publishing(session, targets, config, recorder)
+    with stoppable() as stop, _status() as show, served as published:
         look = RecordingLook(recorder, show, published.say)
         try:
             if pre_trigger:
