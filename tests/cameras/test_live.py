@@ -16,9 +16,11 @@ import sdks
 from fixtures_foxglove import published
 
 from drivers.common.heard import Heard
+from drivers.foxglove.driver import FoxgloveDriver
+from drivers.ros2.driver import Ros2Driver
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import CameraState, first_frame
-from lingbot_live.config import RefinerConfig, SessionConfig
+from lingbot_live.config import CameraConfig, RefinerConfig, SessionConfig
 from lingbot_live.errors import CameraDisconnectedError, CameraNotFoundError
 from lingbot_live.frame import Frame
 from lingbot_live.pipeline.session import Session
@@ -205,7 +207,8 @@ def test_a_network_cut_for_five_seconds_is_noticed_and_frames_come_again(
 
 @pytest.mark.parametrize("target", ["ws://127.0.0.1:1", "ws://no-such-host-4711.invalid:8765"])
 def test_nobody_there_is_one_line(foxglove, target):
-    camera = registry.create_camera(f"foxglove:{target}")
+    driver = FoxgloveDriver()
+    camera = driver.create(driver.find(target), CameraConfig())
     with pytest.raises(CameraNotFoundError, match="no Foxglove server answers") as told:
         camera.open()
     assert "\n" not in str(told.value)
@@ -290,4 +293,4 @@ def test_colour_that_never_comes_costs_its_depth_alone():
 @pytest.mark.parametrize("target", ["camera", "/", "/ca mera", "//x"])
 def test_a_name_that_is_none_of_ros_says_how(target):
     with pytest.raises(CameraNotFoundError, match="such as ros2:/camera"):
-        registry.driver("ros2").find(target)
+        Ros2Driver().find(target)
