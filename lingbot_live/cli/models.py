@@ -185,13 +185,13 @@ def export_model(
     """Write a model as ONNX, compared with PyTorch before it is kept."""
     from lingbot_live.cli.options import parse_size
     from lingbot_live.errors import ConfigError
-    from lingbot_live.model.weights import store
+    from lingbot_live.model.weights.trusted import trusted
     from lingbot_live.system.outputs import check_replaceable
 
     if output.suffix.lower() != ".onnx":
         raise ConfigError(f"-o {output}: the name of an ONNX file ends with .onnx")
     width, height = parse_size(size)
-    source = store.resolve(name)
+    source = trusted(name)
     check_replaceable(output, [source])
     if not output.expanduser().absolute().parent.is_dir():
         raise ConfigError(f"-o {output}: its folder does not exist; make it first")
