@@ -34,8 +34,9 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.synthetic.infrared import InfraredSweep
-from drivers.synthetic.loop import SIGMA_FINE, Pose, Sweep, cache_root, pose_index
+from drivers.synthetic.loop import SIGMA_FINE, Pose, Sweep, cache_root
 from drivers.synthetic.sensors import FINE_M, SENSORS, Sensor
+from drivers.synthetic.walk import Walk
 from lingbot_live.cameras.base import Camera, CameraInfo, Capture, Driver, StreamProfile
 from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
 from lingbot_live.cameras.pace import Pacer
@@ -49,6 +50,7 @@ _SIZE = (640, 480)
 _OTHERS = ((1280, 720), (320, 240))  # offered; any other size works as well
 _FPS = 30.0
 _LEAST, _MOST = (64, 48), (1920, 1080)
+_WALK = "-walk"  # a sensor's name with this is carried through the room: `drivers.synthetic.walk`
 _FOCAL = 520 / 640  # in picture widths: 63 degrees across
 
 
@@ -63,12 +65,12 @@ class SyntheticDriver(Driver):
         return [self._info(target) for target in SENSORS]
 
     def find(self, target: str) -> CameraInfo:
-        """Return one of ``stereo``, ``tof``, ``structured``.
+        """Return one of ``stereo``, ``tof``, ``structured``, or one of them carried: ``NAME-walk``.
 
         Raises:
             CameraNotFoundError: it is called otherwise.
         """
-        if target not in SENSORS:
+        if target.removesuffix(_WALK) not in SENSORS:
             raise CameraNotFoundError(
                 f"synthetic:{target}: there is no such camera.{did_you_mean(target, SENSORS)} "
                 f"Use one of {', '.join(f'synthetic:{name}' for name in SENSORS)}"
@@ -87,14 +89,15 @@ class SyntheticDriver(Driver):
                 f"{info.address}: size {width}x{height}; choose one from "
                 f"{_LEAST[0]}x{_LEAST[1]} to {_MOST[0]}x{_MOST[1]}"
             )
-        return SyntheticCamera(info, config, _intrinsics(width, height))
+        return SyntheticCamera(info, config, pinhole(width, height))
 
     def _info(self, target: str) -> CameraInfo:
         size = f"{_SIZE[0]}x{_SIZE[1]}@{_FPS:g}"
         profiles = tuple(
             StreamProfile(s, *size, _FPS) for s in ("color", "depth") for size in (_SIZE, *_OTHERS)
         )
-        name = f"Synthetic {SENSORS[target].title} {size}"
+        walking = " walk" if target.endswith(_WALK) else ""
+        name = f"Synthetic {SENSORS[target.removesuffix(_WALK)].title}{walking} {size}"
         return CameraInfo(self.scheme, target, name, is_simulated=True, profiles=profiles)
 
 
@@ -109,11 +112,11 @@ class SyntheticCamera(Camera):
     newest pose that is there; with ``realtime=False`` each frame waits for its own.
     """
 
-    _sweep = Held[Sweep]()
+    _sweep = Held[Sweep | Walk]()
 
     def __init__(self, info: CameraInfo, config: CameraConfig, intrinsics: Intrinsics) -> None:
         super().__init__(info, config)
-        self._sensor: Sensor = SENSORS[info.target]
+        self._sensor: Sensor = SENSORS[info.target.removesuffix(_WALK)]
         self._calibration = Calibration(intrinsics, baseline_m=self._sensor.baseline_m)
         self._eye = "infrared" if self._sensor.baseline_m is None else "infrared_left"
         self._infrared: InfraredSweep | None = None  # where such pictures are wanted
@@ -127,11 +130,16 @@ class SyntheticCamera(Camera):
         color = self._calibration.color
         seed = self.config.seed
         self._frame = 0
-        self._noise = _noise(self._sensor, color, seed)
+        self._noise = white_noise(self._sensor, color, seed)
         self._table = self._sensor.raw_table()
         self._pacer = Pacer(self._fps) if self.config.realtime else None
-        self._infrared = InfraredSweep(self._sensor, color, seed) if self.config.extras else None
-        self._sweep = self._infrared or Sweep(self._sensor, color, seed, self._cache_folder())
+        is_walk = self.info.target.endswith(_WALK)
+        is_seen = self.config.extras and not is_walk  # a walk has no infrared pictures
+        self._infrared = InfraredSweep(self._sensor, color, seed) if is_seen else None
+        if is_walk:
+            self._sweep = Walk(self._sensor, color, seed)
+        else:
+            self._sweep = self._infrared or Sweep(self._sensor, color, seed, self._cache_folder())
         name = f"render {self.info.address}"
         # A stream in real time waits for no pose, and a real camera would need no processor.
         yields = self.config.realtime
@@ -145,7 +153,7 @@ class SyntheticCamera(Camera):
     def _cam_read(self, timeout_s: float) -> Capture | None:
         until = time.monotonic() + timeout_s
         k = self._frame
-        index = pose_index(k / self._fps, self._sweep.count)
+        index = self._sweep.index_at(k, k / self._fps)
         if self.config.realtime:
             index = min(index, max(0, self._sweep.ready - 1))
         pose = self._sweep.wait(index, timeout_s)
@@ -185,13 +193,7 @@ class SyntheticCamera(Camera):
     def _draw(self, pose: Pose, k: int) -> RawDepth:
         """Return one frame's depth: mean plus noise, rounded as the sensor rounds."""
         rng = np.random.default_rng((self.config.seed, k))
-        start = int(rng.integers(self._noise.size - pose.mean.size))
-        fine = np.take(SIGMA_FINE, pose.sigma)
-        fine *= np.float32(self._noisiness)
-        fine *= self._noise[start : start + pose.mean.size].reshape(pose.mean.shape)
-        fine += pose.mean
-        np.clip(fine, 0, 65535, out=fine)
-        return np.take(self._table, fine.astype(np.uint16))
+        return drawn(pose, rng, self._noise, self._table, self._noisiness)
 
     def _cache_folder(self) -> Path | None:
         """Only the sizes that are offered are kept on disk, so that the cache stays small."""
@@ -203,13 +205,31 @@ class SyntheticCamera(Camera):
         return cache_root() / f"{self.info.target}{named}"
 
 
-def _intrinsics(width: int, height: int) -> Intrinsics:
+def drawn(
+    pose: Pose,
+    rng: np.random.Generator,
+    noise: npt.NDArray[np.float32],
+    table: RawDepth,
+    noisiness: float = 1.0,
+) -> RawDepth:
+    """Return a pose's depth (H, W) with noise, rounded by ``table`` as the sensor rounds."""
+    start = int(rng.integers(noise.size - pose.mean.size))
+    fine = np.take(SIGMA_FINE, pose.sigma)
+    fine *= np.float32(noisiness)
+    fine *= noise[start : start + pose.mean.size].reshape(pose.mean.shape)
+    fine += pose.mean
+    np.clip(fine, 0, 65535, out=fine)
+    return np.take(table, fine.astype(np.uint16))
+
+
+def pinhole(width: int, height: int) -> Intrinsics:
+    """Return the simulated cameras' intrinsics at a size."""
     focal = _FOCAL * width
     return Intrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
 
-def _noise(sensor: Sensor, color: Intrinsics, seed: int) -> npt.NDArray[np.float32]:
-    """White noise over two pictures, made as coarse as the sensor's window; deviation 1; flat."""
+def white_noise(sensor: Sensor, color: Intrinsics, seed: int) -> npt.NDArray[np.float32]:
+    """Return noise over two pictures, flat, as coarse as the sensor's window; deviation 1."""
     noise = np.random.default_rng(seed).standard_normal((2 * color.height, color.width), np.float32)
     if sensor.grain_px:
         import cv2

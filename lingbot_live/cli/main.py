@@ -23,6 +23,7 @@ from lingbot_live.cli import (
     index,
     models,
     pack,
+    reconstruct,
     record,
     refine,
     session,
@@ -190,6 +191,7 @@ app.command()(devices.devices)
 app.command()(devices.snapshot)
 app.command()(refine.refine)
 app.command()(track.track)
+app.command()(reconstruct.reconstruct)
 app.command()(record.record)
 app.command()(session.info)
 app.command()(session.repair)
