@@ -142,9 +142,7 @@ class SyntheticCamera(Camera):
         self._infrared = InfraredSweep(self._sensor, color, seed) if wants_infrared else None
         self._sweep = self._infrared or self._poses(color, seed)
         name = f"render {self.info.address}"
-        # A stream in real time waits for no pose, and a real camera would need no processor.
-        yields = self.config.realtime
-        self._worker = Worker(name, self._sweep.fill, self._sweep.fail, yields=yields)
+        self._worker = Worker(name, self._sweep.fill, on_death=self._sweep.fail)
         self._worker.start()
 
     def wait_until_rendered(self, timeout_s: float) -> bool:
