@@ -9,7 +9,7 @@ from pathlib import Path
 from lingbot_live.errors import ConfigError
 
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 _STEADY, _NO_FLYING = "+steady", "+no-flying"
 
 
@@ -70,6 +70,7 @@ class RefinerConfig:
     level: int | None = None  # resolution level 0 to 9; tokens wins
     precision: str = "auto"  # fp16 on a GPU, fp32 on a CPU
     device: str = "auto"
+    provider: str = ""  # of onnxruntime, for lingbot:FILE.onnx; empty for the fastest that is here
     keep_raw: bool = False  # blend: raw depth where it is valid
     apply_mask: bool = True  # pixels the refiner does not vouch for become invalid
     steady: bool = False  # results are steadied over time
@@ -92,7 +93,8 @@ class RefinerConfig:
     def loads_like(self, other: RefinerConfig) -> bool:
         """Whether the same refiner is made for both, however fine it computes and what it shows."""
         mine, theirs = (
-            (config.name, config.model, config.precision, config.device) for config in (self, other)
+            (config.name, config.model, config.precision, config.device, config.provider)
+            for config in (self, other)
         )
         return mine == theirs
 

@@ -6,6 +6,8 @@ _ = SimpleNamespace()
 
 # Entry points of pyproject.toml.
 _.FolderDriver
+_.FoxgloveDriver
+_.Ros2Driver
 _.LucasKanade
 _.Ros2  # by its name, see recording/foreign/decoders.py
 _.AzureKinectDriver
@@ -79,8 +81,21 @@ _.TrueTracks
 # Called back: by a Foxglove server, at the end of Python.
 _.on_subscribe
 _.on_unsubscribe
+_.on_get_parameters
+_.on_set_parameters
+_.serialize  # cyclonedds
+_.log_severity_level  # onnxruntime
+_.peak_flop_s  # in the JSON of bench
+_.deserialize
 _._forget_all
 
 # A view's picture as tests see it; a figure of a soak as its table prints it.
 _.image_size
 _.children_threads
+
+# What PyAV's encoders and decoders are told.
+_.framerate
+_.gop_size
+_.max_b_frames
+_.pict_type
+_.thread_count

@@ -16,7 +16,8 @@ from websockets import Subprotocol
 from websockets.sync.client import ClientConnection, connect
 
 PROTOCOL = "foxglove.sdk.v1"
-_DATA = 1  # opcode
+_DATA, _REPLY = 1, 3  # opcodes of the server
+_CALL = 2  # opcode of a client
 
 
 class FoxgloveClient:
@@ -29,6 +30,10 @@ class FoxgloveClient:
         )
         self.channels: dict[int, dict[str, Any]] = {}
         self.messages: dict[str, list[tuple[int, Any]]] = {}  # by topic: log time and message
+        self.parameters: dict[str, Any] = {}
+        self.services: dict[str, int] = {}
+        self.replies: list[dict[str, Any]] = []
+        self.statuses: list[str] = []
         self._wanted = topics
         self._types: dict[int, type] = {}
         self._timeout_s = timeout_s
@@ -41,6 +46,21 @@ class FoxgloveClient:
 
     def counts(self) -> dict[str, int]:
         return {topic: len(found) for topic, found in self.messages.items()}
+
+    def get_parameters(self) -> None:
+        self.socket.send(json.dumps({"op": "getParameters", "parameterNames": [], "id": "all"}))
+
+    def set_parameter(self, name: str, value: Any) -> None:
+        told = {"op": "setParameters", "parameters": [{"name": name, "value": value}], "id": name}
+        self.socket.send(json.dumps(told))
+
+    def call(self, service: str, payload: bytes) -> dict[str, Any]:
+        """Call a service with JSON, or what is none; returns its answer."""
+        head = struct.pack("<BIII", _CALL, self.services[service], 1, 4)
+        self.socket.send(head + b"json" + payload)
+        before = len(self.replies)
+        self.read_until(lambda c: len(c.replies) > before)
+        return self.replies[-1]
 
     def topics(self) -> dict[str, dict[str, Any]]:
         return {channel["topic"]: channel for channel in self.channels.values()}
@@ -55,10 +75,20 @@ class FoxgloveClient:
                 topic = self.channels[number]["topic"]
                 message = self._types[number].FromString(data[13:])
                 self.messages.setdefault(topic, []).append((log_ns, message))
+            elif data[0] == _REPLY:
+                length = struct.unpack_from("<I", data, 9)[0]
+                self.replies.append(json.loads(data[13 + length :]))
             return
         told = json.loads(data)
+        if told["op"] == "parameterValues":
+            self.parameters = {p["name"]: p["value"] for p in told["parameters"]}
+        elif told["op"] == "advertiseServices":
+            self.services |= {s["name"]: s["id"] for s in told["services"]}
+        elif told["op"] == "status":
+            self.statuses.append(told["message"])
         if told["op"] == "advertise":
-            new = [c for c in told["channels"] if self._wanted(c["topic"])]
+            found = [c for c in told["channels"] if c["encoding"] == "protobuf"]
+            new = [c for c in found if self._wanted(c["topic"])]
             for channel in told["channels"]:
                 self.channels[channel["id"]] = channel
             for channel in new:

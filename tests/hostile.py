@@ -136,4 +136,4 @@ def chunk_bomb(path: Path, size: int, chunks: int, pattern: bytes) -> Path:
 
 def roles() -> list[str]:
     """The messages that every frame has."""
-    return [Role.COLOR.name, Role.DEPTH.name, Role.CAMERA_INFO.name, Role.FRAME.name]
+    return [Role.COLOR.name, Role.DEPTH_RVL.name, Role.CAMERA_INFO.name, Role.FRAME.name]

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 MODULES = {"realsense": "pyrealsense2", "orbbec": "pyorbbecsdk", "kinect": "pyk4a"}
+WIRES = {"foxglove": ("foxglove", "websockets"), "ros2": ("cyclonedds",)}
 HERE = tuple(make for make, module in MODULES.items() if find_spec(module))
 
 
@@ -14,3 +15,5 @@ def need(make: str) -> None:
     """Skip the test if the SDK of this make is not installed; other cameras need none."""
     if make in MODULES:
         pytest.importorskip(MODULES[make])
+    for module in WIRES.get(make, ()):
+        pytest.importorskip(module)

@@ -141,7 +141,7 @@ class MainWindow(QMainWindow):
         self.recording = RecordControl(stage, desk)
         self.saving = Saving(stage, desk, rows, self.recording, lambda: self.scale.range)
         self.losses = Losses(stage, desk)
-        self.publishing = Publishing(stage, desk, actions)
+        self.publishing = Publishing(stage, desk, actions, self.refining)
         self.opening = Opening(stage, desk, self.refining, self.saving)
         self.replay = Replay(stage, desk, actions)
         self.recent = Recent(stage, desk)
@@ -312,7 +312,8 @@ class MainWindow(QMainWindow):
         line = status_line(session, shown.rate.recent_hz, reduced)
         published = self.publishing.text
         self.status.setText(f"{line} | {published}" if published else line)
-        self.record_bar.show_stats(self.recording.stats(), self.recording.marks)
+        recording = self.recording
+        self.record_bar.show_stats(recording.stats(), recording.marks, recording.held)
         if session is None:
             return
         loading = refiner_text(session.refiner_state, session.refiner_info, session.refiner_error)

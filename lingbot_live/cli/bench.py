@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lingbot_live.errors import ConfigError
+from lingbot_live.system.writing import write_text
 
 if TYPE_CHECKING:
     from lingbot_live.model.gpu_bench import Timing
 
 HEADINGS = ("tokens", "+depth", "upload", "prepare", "encoder", "decoder", "download", "frame ms",
             "fps", "of peak")  # fmt: skip
+
+
+@dataclass(slots=True)
+class Told:
+    """What was measured, for programs."""
+
+    device: str
+    precision: str
+    model: str
+    peak_flop_s: float
+    timings: list[Timing] = field(default_factory=list)
+    checks: dict[str, str] = field(default_factory=dict)
 
 
 def bench(
@@ -26,6 +42,9 @@ def bench(
         list[int] | None, typer.Option(min=1, help="Instead of the usual counts; repeatable.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Median of so many.")] = 20,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", help="Also into this file, for programs.")
+    ] = None,
 ) -> None:
     """Measure LingBot-Depth on this machine: each stage, frames a second, share of the peak."""
     if gpu == cpu:
@@ -48,10 +67,16 @@ def bench(
     print(f"{device.label}, {chosen.value}, {title}")
     print(f"peak of torch.matmul: {peak / 1e12:.3g} TFLOP/s")
     print("".join(f"{heading:>10}" for heading in HEADINGS))
+    told = Told(device.label, chosen.value, title, peak)
     for count in tokens or (gpu_bench.GPU_TOKENS if gpu else gpu_bench.CPU_TOKENS):
-        print(_row(gpu_bench.timing(engine, count, peak, rounds)), flush=True)
+        timing = gpu_bench.timing(engine, count, peak, rounds)
+        told.timings.append(timing)
+        print(_row(timing), flush=True)
     for what, found in gpu_bench.checks(engine):
+        told.checks[what] = found
         print(f"{what}: {found}")
+    if as_json is not None:
+        write_text(as_json, json.dumps(asdict(told), indent=1) + "\n")
 
 
 def _row(found: Timing) -> str:

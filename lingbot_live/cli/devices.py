@@ -19,6 +19,7 @@ from lingbot_live.cli.options import (
     NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
+    ProviderOption,
     RefinerOption,
     SeedOption,
     SetOption,
@@ -106,6 +107,7 @@ def snapshot(
     level: LevelOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    provider: ProviderOption = None,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
     no_flying: NoFlyingOption = False,
@@ -126,6 +128,7 @@ def snapshot(
     )
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
+        provider=provider,
         keep_raw=keep_raw, no_mask=no_mask, no_flying=no_flying,
     )  # fmt: skip
     check_apart(output, registry.files_of([address]))

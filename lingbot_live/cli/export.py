@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.clustered import CpusOption, RayOption, export_sessions
 from lingbot_live.cli.options import NoFlyingOption, key_value, progress_bar
 from lingbot_live.errors import ConfigError
+from lingbot_live.system.outputs import local_path
 from lingbot_live.system.words import duration
 
 if TYPE_CHECKING:
     from lingbot_live.cameras.controls import Control
-    from lingbot_live.export.job import ExportReport
+    from lingbot_live.export.job import ExportReport, ExportRequest
 
-NAMES = "ply, pcd, images, npz, tum, mp4, mesh, rrd"
+NAMES = "ply, pcd, images, npz, tum, mp4, mesh, lerobot, hdf5, rrd"
 
 
 def export(
-    source: Annotated[
-        str | None,
-        typer.Argument(metavar="INPUT", help="A session, a recording, a folder: camera address."),
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...", help="A session, a recording, a folder: camera address."
+        ),
     ] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="FORMAT", help=f"{NAMES}.")] = None,
     output: Annotated[
@@ -42,10 +47,16 @@ def export(
         str | None,
         typer.Option("--depth-unit", metavar="METRES", help="The same as --set depth_unit_m."),
     ] = None,
+    rig: Annotated[
+        Path | None,
+        typer.Option("--rig", metavar="FILE", help="ply, pcd: one cloud of all its cameras."),
+    ] = None,
     no_flying: NoFlyingOption = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what an earlier export wrote there.")
     ] = False,
+    ray: RayOption = None,
+    ray_cpus: CpusOption = 1.0,
     list_formats: Annotated[
         bool, typer.Option("--list", help="Show all formats and their options.")
     ] = False,
@@ -58,7 +69,7 @@ def export(
     if list_formats:
         print("\n".join(_table()))
         return
-    if source is None or to is None or output is None:
+    if not sources or to is None or output is None:
         raise ConfigError("export: write `export INPUT --to FORMAT -o DIR`; --list shows formats")
     if depth not in list(DepthSource):
         raise ConfigError(f"--source {depth}: write raw or refined")
@@ -66,9 +77,14 @@ def export(
     if depth_unit is not None:
         chosen["depth_unit_m"] = depth_unit
     request = ExportRequest(
-        source, to, output, Span.parse(frames), camera, DepthSource(depth), chosen, force,
-        no_flying,
+        sources[0], to, output, Span.parse(frames), camera, DepthSource(depth), chosen, force,
+        no_flying, rig,
     )  # fmt: skip
+    if ray is not None:
+        export_sessions(list(_each(request, sources)), ray, ray_cpus)
+        return
+    if len(sources) > 1:
+        raise ConfigError("export: several inputs need --ray; `--ray local` takes this machine")
     try:
         with progress_bar(f"exporting to {to}") as on_progress:
             report = run_export(request, on_progress)
@@ -78,6 +94,21 @@ def export(
     _tell(report)
     if report.is_damaged:
         raise typer.Exit(1)
+
+
+def _each(request: ExportRequest, sources: list[str]) -> Iterator[ExportRequest]:
+    """Yield a request for each input, into a folder of its name; workers stand elsewhere."""
+    from lingbot_live.cameras import registry
+    from lingbot_live.recording.format import slug
+
+    folder = local_path(request.output).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    names: list[str] = []
+    for source in sources:
+        names.append(slug(Path(source).stem, names))
+        rig = None if request.rig is None else local_path(request.rig).absolute()
+        address = registry.absolute(source)
+        yield replace(request, address=address, output=folder / names[-1], rig=rig)
 
 
 def _tell(report: ExportReport) -> None:

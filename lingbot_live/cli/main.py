@@ -23,7 +23,10 @@ from lingbot_live.cli import (
     export,
     grasps,
     hand_eye,
+    index,
     models,
+    pack,
+    record,
     refine,
     session,
     track,
@@ -45,6 +48,7 @@ from lingbot_live.cli.options import (
     NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
+    ProviderOption,
     PublishOption,
     RefinerOption,
     ResetOption,
@@ -58,6 +62,7 @@ from lingbot_live.cli.options import (
     StartOption,
     StatsOption,
     SteadyOption,
+    TokenOption,
     TokensOption,
     camera_config,
     refiner_config,
@@ -125,6 +130,7 @@ def run(
     level: LevelOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    provider: ProviderOption = None,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
     steady: SteadyOption = False,
@@ -149,6 +155,7 @@ def run(
     rig: RigOption = None,
     publish: PublishOption = None,
     bind: BindOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(addresses or [], screenshot, stats)
@@ -166,11 +173,12 @@ def run(
     camera = replace(camera, speed=speed, start_s=start)
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
+        provider=provider,
         keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
     if rig is not None:
         _check_rig(rig, headless)
-    targets = places(publish, bind)
+    targets = places(publish, bind, token)
     if headless:
         if screenshot is not None:
             raise ConfigError("--screenshot needs a window; leave out --headless")
@@ -193,9 +201,11 @@ app.command()(track.track)
 app.command()(attention.attention)
 app.command()(grasps.grasps)
 app.command("hand-eye")(hand_eye.hand_eye)
-app.command()(session.record)
+app.command()(record.record)
 app.command()(session.info)
 app.command()(session.repair)
+app.command()(pack.pack)
+app.command()(index.index)
 app.command()(export.export)
 app.command()(compare.measure)
 app.command()(compare.compare)
@@ -233,7 +243,7 @@ def _run_headless(
     named = registry.with_members(addresses or [registry.default_address()])
     session = Session.of(named, refiner, camera)
     failures = None
-    with stoppable() as stop, publishing(session, targets) as published:
+    with stoppable() as stop, publishing(session, targets, refiner) as published:
         try:
             session.start(max_frames=frames)
             with typed_commands(session):

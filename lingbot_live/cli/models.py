@@ -1,4 +1,4 @@
-"""``lingbot-live models``: list, download, verify, path, remove."""
+"""``lingbot-live models``: list, download, verify, path, export, remove."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -169,6 +170,46 @@ def path(name: Name = "") -> None:
     from lingbot_live.model.weights import store
 
     typer.echo(store.resolve(name))
+
+
+@app.command("export")
+def export_model(
+    name: Name,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The new .onnx file.")],
+    tokens: Annotated[int, typer.Option(min=1, max=20_000, help="About how many.")] = 1200,
+    size: Annotated[
+        str, typer.Option(help="WIDTHxHEIGHT of pictures; its aspect counts.")
+    ] = "640x480",
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half the size; for GPUs.")] = False,
+) -> None:
+    """Write a model as ONNX, compared with PyTorch before it is kept."""
+    from lingbot_live.cli.options import parse_size
+    from lingbot_live.errors import ConfigError
+    from lingbot_live.model.weights.trusted import trusted
+    from lingbot_live.system.outputs import check_replaceable
+
+    if output.suffix.lower() != ".onnx":
+        raise ConfigError(f"-o {output}: the name of an ONNX file ends with .onnx")
+    width, height = parse_size(size)
+    source = trusted(name)
+    check_replaceable(output, [source])
+    if not output.expanduser().absolute().parent.is_dir():
+        raise ConfigError(f"-o {output}: its folder does not exist; make it first")
+    from lingbot_live.model.create import import_torch
+
+    import_torch()
+    from lingbot_live.model import onnx_export
+    from lingbot_live.model.precision import Precision
+
+    precision = Precision.FP16 if fp16 else Precision.FP32
+    pixels = (width or 640, height or 480)
+    written = onnx_export.export(source, output.expanduser(), tokens, pixels, precision)
+    typer.echo(written.path)
+    typer.echo(
+        f"{written.grid.rows}x{written.grid.columns} tokens, {precision.value}, for pictures of "
+        f"{size} and its like; depth differs from PyTorch by {written.difference:.1e}, relative",
+        err=True,
+    )
 
 
 @app.command()

@@ -68,7 +68,12 @@ PrecisionOption = Annotated[
     str | None, typer.Option("--precision", help="auto (default), fp16, bf16 or fp32.")
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option("--device", help="auto (default), cpu or cuda; where a network runs.")
+    str | None,
+    typer.Option("--device", help="auto (default), cpu, cuda or mps; where a network runs."),
+]
+ProviderOption = Annotated[
+    str | None,
+    typer.Option("--provider", help="Of onnxruntime, for lingbot:FILE.onnx: cpu, cuda, coreml..."),
 ]
 KeepRawOption = Annotated[
     bool, typer.Option("--keep-raw", help="Leave raw depth as it is, wherever there is any.")
@@ -86,7 +91,9 @@ NoFlyingOption = Annotated[
 PublishOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--publish", metavar="TARGET", help="Show it elsewhere: foxglove[:PORT], rerun[:...]."
+        "--publish",
+        metavar="TARGET",
+        help="Show it elsewhere: foxglove[:...], rerun[:...], ros2[:...].",
     ),
 ]
 ExtrasOption = Annotated[
@@ -96,6 +103,10 @@ ExtrasOption = Annotated[
 BindOption = Annotated[
     str | None,
     typer.Option("--bind", metavar="IP", help="Of --publish: let other machines connect there."),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option("--token", help="Of --publish foxglove: only who brings it looks on and steers."),
 ]
 
 
@@ -107,6 +118,7 @@ def refiner_config(
     level: int | None = None,
     precision: str | None = None,
     device: str | None = None,
+    provider: str | None = None,
     keep_raw: bool = False,
     no_mask: bool = False,
     steady: bool = False,
@@ -131,6 +143,7 @@ def refiner_config(
         level=level,
         precision=precision or "auto",
         device=device or "auto",
+        provider=provider or "",
         keep_raw=keep_raw,
         apply_mask=not no_mask,
         steady=steady or named.steady,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lingbot_live.cli import session
+from lingbot_live.cli.clustered import CpusOption, GpusOption, RayOption, refine_sessions
 from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import (
     DeviceOption,
@@ -23,6 +24,7 @@ from lingbot_live.cli.options import (
     NoFlyingOption,
     NoMaskOption,
     PrecisionOption,
+    ProviderOption,
     RefinerOption,
     SteadyOption,
     TokensOption,
@@ -66,15 +68,16 @@ class Tally:
 
 
 def refine(
-    source: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            metavar="INPUT",
-            help="A LingBot-Depth example, a folder of them, a recording, or a camera address.",
+            metavar="INPUT...",
+            help="A LingBot-Depth example, a folder of them, a recording, or a camera address; "
+            "with --ray sessions.",
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="A folder, or FILE.mcap for a session.")
+    output_name: Annotated[
+        str, typer.Option("-o", "--output", help="A folder, or FILE.mcap for a session.")
     ],
     refiner: RefinerOption = None,
     model: Annotated[
@@ -84,6 +87,7 @@ def refine(
     level: LevelOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    provider: ProviderOption = None,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
     steady: SteadyOption = False,
@@ -93,14 +97,24 @@ def refine(
     lossless: Annotated[
         bool, typer.Option("--lossless", help="FILE.mcap: refined depth without rounding.")
     ] = False,
+    ray: RayOption = None,
+    ray_cpus: CpusOption = 1.0,
+    ray_gpus: GpusOption = 0.0,
 ) -> None:
     """Refine every frame into snapshot folders, or a session into a new one; goes on if stopped."""
     from lingbot_live.cameras.registry import files_of
 
     config = refiner_config(
         refiner, model=model, tokens=tokens, level=level, precision=precision, device=device,
+        provider=provider,
         keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
+    if ray is not None:
+        refine_sessions(sources, output_name, config, lossless, ray, ray_cpus, ray_gpus)
+        return
+    if len(sources) > 1:
+        raise ConfigError("refine: several inputs need --ray; `--ray local` takes this machine")
+    source, output = sources[0], local_path(output_name)
     inputs = files_of([source])
     check_apart(output, inputs)
     if output.suffix.lower() == ".mcap":

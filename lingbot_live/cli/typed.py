@@ -43,6 +43,30 @@ def typed_commands(session: Session) -> Iterator[None]:
         worker.join(2.0)
 
 
+@contextmanager
+def first_line() -> Iterator[threading.Event]:
+    """Yield an event that is set once a line comes on standard input.
+
+    Raises:
+        ConfigError: nothing can come there.
+    """
+    handle = _standard_input()
+    if handle is None:
+        raise ConfigError("nothing can be typed here, so nothing can begin at Enter")
+    came = threading.Event()
+
+    def body(stop: threading.Event) -> None:
+        _read_lines(handle, stop, lambda line: came.set())
+
+    worker = Worker("first line", body, lambda error: None)
+    worker.start()
+    try:
+        yield came
+    finally:
+        worker.request_stop()
+        worker.join(2.0)
+
+
 def obey(session: Session, line: str) -> None:
     """Do what a line asks for.
 

@@ -14,6 +14,7 @@ from lingbot_live.system.words import duration
 
 if TYPE_CHECKING:
     from lingbot_live.pipeline.session import Session
+    from lingbot_live.recording.pretrigger import PreTrigger
     from lingbot_live.recording.recorder import Recorder
     from lingbot_live.recording.state import RecorderStats
 
@@ -140,6 +141,14 @@ class RecordingLook:
         if stats.is_space_low:
             self._say("room", f"the disk has room for {stats.minutes_left:.0f} minutes")
         return self._recorder.is_active
+
+    def waiting(self, ring: PreTrigger) -> bool:
+        """Show what is held until it is asked for."""
+        seconds, size = ring.held
+        self._also()
+        self._show(f"{seconds:.1f} s held in {size / 1e6:.1f} MB; Enter begins")
+        self._say("enter", "press Enter to record")
+        return True
 
     def _say(self, what: str, text: str) -> None:
         if what not in self._said:

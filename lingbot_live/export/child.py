@@ -45,6 +45,7 @@ def _to_data(request: ExportRequest) -> Data:
         "address": registry.absolute(request.address),
         "output": str(request.output.expanduser().absolute()),
         "options": dict(request.options),
+        "rig": None if request.rig is None else str(request.rig.expanduser().absolute()),
     }
 
 
@@ -55,6 +56,7 @@ def _to_request(data: Data) -> ExportRequest:
             "output": Path(data["output"]),
             "span": Span(**data["span"]),
             "source": DepthSource(data["source"]),
+            "rig": None if data["rig"] is None else Path(data["rig"]),
         }
     )
 

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from lingbot_live import colormap
 from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
 from lingbot_live.errors import ConfigError, ExportError, did_you_mean
+from lingbot_live.export.hdf5 import INSTALL as LEARNING_INSTALL
+from lingbot_live.export.hdf5 import Hdf5Writer
 from lingbot_live.export.images import ArrayWriter, ImageWriter, TumWriter
+from lingbot_live.export.lerobot import LerobotWriter
 from lingbot_live.export.mesh import MeshWriter
+from lingbot_live.export.moments import JointWriter
 from lingbot_live.export.points import PointWriter
 from lingbot_live.export.rrd import INSTALL as RERUN_INSTALL
 from lingbot_live.export.rrd import RerunWriter
-from lingbot_live.export.shot import Settings, Target, Writer
+from lingbot_live.export.shot import JointTarget, Settings, Target, Writer
 from lingbot_live.export.video import VideoWriter
 
 
@@ -25,12 +29,14 @@ class ExportFormat:
     name: str  # as on the command line
     title: str  # for a menu
     words: str  # what is written, in a sentence
-    create: Callable[[Target], Writer]
+    create: Callable[[Target], Writer] | None  # for each camera by itself
     options: tuple[Control, ...] = ()  # `Control.value` is the default
     suffixes: tuple[str, ...] = ()  # of a format that writes one file; empty: a folder of files
     shows_both: bool = False  # raw and refined depth beside each other, as they were recorded
     module: str = ""  # Python package that does the work
     install: str = ""  # the line that installs it
+    create_joint: Callable[[JointTarget], JointWriter] | None = None  # for all cameras together
+    is_steady: bool = False  # whether its moments come at a steady rate, the option ``fps``
 
     @property
     def unavailable(self) -> str:
@@ -173,6 +179,29 @@ FORMATS: dict[str, ExportFormat] = {
             (".ply", ".glb"),
             module="open3d",
             install="pip install open3d",
+        ),
+        ExportFormat(
+            "lerobot",
+            "LeRobot dataset",
+            "A LeRobot dataset (v3.0) of all cameras at a steady rate: colour as video, depth as "
+            "exact 16 bit images in millimetres, times and inertial readings.",
+            None,
+            (_number("fps", 0.0, 240.0, "", "frames a second; 0: as the first camera's"),),
+            module="pyarrow",
+            install=LEARNING_INSTALL,
+            create_joint=LerobotWriter,
+            is_steady=True,
+        ),
+        ExportFormat(
+            "hdf5",
+            "HDF5 file",
+            "One .h5 file a camera with colour, depth, times, calibration, inertial readings and "
+            "settings as arrays and attributes.",
+            Hdf5Writer,
+            (_switch("trajectory", False, "find the camera's way too, as a dataset"),),
+            (".h5", ".hdf5"),
+            module="h5py",
+            install=LEARNING_INSTALL,
         ),
         ExportFormat(
             "rrd",

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.export.shot import DepthSource, OneCalibration, Shot, Target
-from lingbot_live.frame import ColorImage, DepthMap, Intrinsics, RawDepth
-from lingbot_live.perception.landmarks import View
-from lingbot_live.perception.odometry import Odometry, Place
-from lingbot_live.perception.trajectory import drift_words, tum_lines
+from lingbot_live.export.way import CameraWay
+from lingbot_live.frame import ColorImage, DepthMap, ImuSample, Intrinsics, RawDepth
+from lingbot_live.perception.trajectory import tum_lines
 
 TRAJECTORY = "trajectory.txt"
 TUM_SCALE_M = 1 / 5000  # depth of a TUM sequence
@@ -85,8 +84,8 @@ class TumWriter:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._lines: list[str] = []
-        self._way = Odometry() if target.flag("trajectory") else None
-        self._places: list[tuple[float, Place]] = []
+        self._way = CameraWay() if target.flag("trajectory") else None
+        self._pulls: list[str] = []  # what the accelerometer read
         self._calibration = OneCalibration("tum")
         self._far = 0
         for name in ("rgb", "depth"):
@@ -101,8 +100,12 @@ class TumWriter:
         write_image(self._target.path / "depth" / f"{stamp}.png", depth)
         self._lines.append(stamp)
         if self._way is not None:
-            place = self._way.follow(View.of(shot.frame, shot.depth_m))
-            self._places += [(shot.time_s, place)] if place is not None else []
+            self._way.add(shot)
+        to_shot_s = shot.time_s - shot.frame.device_timestamp_us / 1e6
+        for sample in shot.frame.imu:
+            if sample.acceleration_m_s2 is not None:
+                numbers = " ".join(f"{n:.6f}" for n in sample.acceleration_m_s2)
+                self._pulls.append(f"{sample.device_timestamp_us / 1e6 + to_shot_s:.6f} {numbers}")
         if len(self._lines) == 1:
             _write_intrinsics(self._target.path, intrinsics, TUM_SCALE_M)
 
@@ -113,16 +116,15 @@ class TumWriter:
             self._list(f"{name}.txt", f"# {what}\n# timestamp filename", rows)
         rows = [f"{stamp} rgb/{stamp}.png {stamp} depth/{stamp}.png" for stamp in self._lines]
         self._list("associations.txt", "", rows)
+        if self._pulls:
+            self._list("accelerometer.txt", "# accelerometer\n# timestamp ax ay az", self._pulls)
         far = [_beyond(self._far, TUM_SCALE_M)] if self._far else []
         return far if self._way is None else [*far, self._write_trajectory(self._way)]
 
-    def _write_trajectory(self, odometry: Odometry) -> str:
-        way = odometry.closed()
-        lines = tum_lines((time_s, way.pose(place)) for time_s, place in self._places)
-        self._list(TRAJECTORY, "", lines)
-        lost = len(self._lines) - len(self._places)
-        placed = f"; {lost} frames could not be placed" if lost else ""
-        return f"the camera went {odometry.length_m:.2f} m{placed}; {drift_words(way)}"
+    def _write_trajectory(self, way: CameraWay) -> str:
+        poses, words = way.poses()
+        self._list(TRAJECTORY, "", tum_lines(poses))
+        return words
 
     def close(self) -> None:
         """Nothing is open."""
@@ -137,7 +139,8 @@ class ArrayWriter:
 
     ``color`` (H, W, 3) uint8 RGB, ``depth_raw`` (H, W) uint16 and ``depth_scale_m``, ``depth_m``
     (H, W) float32 metres of the source asked for, ``K`` (3, 3), ``distortion``, ``time_s``,
-    ``index``; ``mask`` (H, W) bool with refined depth.
+    ``index``; ``mask`` (H, W) bool with refined depth; ``imu_time_s`` (K,) and the readings (K, 3)
+    since the frame before.
     """
 
     def __init__(self, target: Target) -> None:
@@ -156,6 +159,7 @@ class ArrayWriter:
             "distortion": np.array(frame.intrinsics.distortion, np.float64),
             "time_s": shot.time_s,
             "index": frame.index,
+            **_imu_arrays(frame.imu),
         }
         if shot.source is DepthSource.REFINED and frame.recorded is not None:
             arrays["mask"] = frame.recorded.mask
@@ -170,6 +174,18 @@ class ArrayWriter:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _imu_arrays(samples: tuple[ImuSample, ...]) -> dict[str, Any]:
+    """Return readings as arrays, nan for what one does not hold; none where there are none."""
+    if not samples:
+        return {}
+    none = (np.nan, np.nan, np.nan)
+    return {
+        "imu_time_s": np.array([s.device_timestamp_us for s in samples]) / 1e6,
+        "imu_acceleration_m_s2": np.array([s.acceleration_m_s2 or none for s in samples]),
+        "imu_angular_velocity_rad_s": np.array([s.angular_velocity_rad_s or none for s in samples]),
+    }
 
 
 def in_units(depth_m: DepthMap | npt.NDArray[np.float64], unit_m: float) -> RawDepth:

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from lingbot_live import __version__
+from lingbot_live.calibration.rig import Rig
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.controls import ControlValue
 from lingbot_live.errors import ConfigError, ExportCancelledError, ExportError, LingbotLiveError
 from lingbot_live.export.folder import NOTE, check_free, new_file, new_folder, note_files
 from lingbot_live.export.formats import ExportFormat, format_named
-from lingbot_live.export.shot import DepthSource, Settings, Shot, Target
+from lingbot_live.export.merged import MergedWriter
+from lingbot_live.export.moments import JointWriter, Moment, moments, rate_of
+from lingbot_live.export.shot import DepthSource, JointTarget, Settings, Shot, Target
 from lingbot_live.export.source import FrameSource, Span, open_sources
 from lingbot_live.frame import Frame
 from lingbot_live.recording.format import slug
@@ -47,6 +50,7 @@ class ExportRequest:
     options: Mapping[str, ControlValue] = field(default_factory=dict)
     force: bool = False  # replace what an earlier export left there
     drop_flying: bool = False  # take flying points out of the depth
+    rig: Path | None = None  # of ply and pcd: one cloud of all its cameras a moment
 
 
 @dataclass(slots=True)
@@ -121,7 +125,10 @@ class _Run:
         """Write a folder, or one inside it for each camera, with a note of what it is."""
         with new_folder(output) as work:
             names: list[str] = []
-            for source in self._sources:
+            joint = self._joint_writer()
+            if joint is not None:
+                self._together(work, joint)
+            for source in () if joint is not None else self._sources:
                 names.append(slug(source.name, names))
                 folder = work if len(self._sources) == 1 else work / names[-1]
                 folder.mkdir(exist_ok=True)
@@ -139,9 +146,56 @@ class _Run:
             self._report.bytes = path.stat().st_size
         return self._report
 
+    def _joint_writer(self) -> Callable[[JointTarget], JointWriter] | None:
+        """Return what makes the writer of all cameras together, where that was asked for."""
+        if self._request.rig is None:
+            return self._kind.create_joint
+        if self._kind.name not in ("ply", "pcd"):
+            raise ExportError(f"{self._kind.name}: a rig merges clouds; export to ply or pcd")
+        rig = Rig.load(self._request.rig)
+        return lambda target: MergedWriter(target, f".{self._kind.name}", rig)
+
+    def _together(self, path: Path, create: Callable[[JointTarget], JointWriter]) -> None:
+        sources, span = self._sources, self._request.span
+        steady = float(self._settings.get("fps") or rate_of(sources[0]))
+        names: list[str] = []
+        for source in sources:
+            names.append(slug(source.name, names))
+        target = JointTarget(
+            path, tuple(source.info for source in sources), tuple(names), self._settings,
+            self._request.source, steady,
+        )  # fmt: skip
+        writer = create(target)
+        try:
+            for moment in moments(sources, span, steady if self._kind.is_steady else None):
+                writer.add(self._wanted(moment))
+                self._report.frames += 1
+                self._report.left_out += moment.left_out
+                self._tell()
+            if not self._report.frames:
+                raise ExportError(f"{sources[0].name}: {self._why_nothing()}")
+            self._report.remarks += writer.finish()
+            for source in sources:
+                self._report.remarks += [f"{source.name}: {text}" for text in source.remarks]
+                self._note_damage(source)
+        finally:
+            writer.close()
+
+    def _wanted(self, moment: Moment) -> Moment:
+        """Leave out frames without refined depth where that was asked for."""
+        if self._request.source is DepthSource.RAW:
+            return moment
+        kept = {place: f for place, f in moment.frames.items() if f.recorded is not None}
+        return replace(moment, frames=kept)
+
     def _one_camera(self, source: FrameSource, path: Path) -> None:
-        target = Target(path, source.info, self._settings, self._request.source, source.has_refined)
+        target = Target(
+            path, source.info, self._settings, self._request.source, source.has_refined,
+            source.recorded,
+        )  # fmt: skip
         before, out_of_range = self._report.frames, 0
+        if self._kind.create is None:
+            raise ExportError(f"{self._kind.name}: it takes all cameras together")
         writer = self._kind.create(target)
         try:
             for shot in self._shots(source):
@@ -220,6 +274,7 @@ class _Run:
             "format": self._kind.name,
             "depth": request.source.value,
             "options": self._settings,
+            "recorded": {s.name: dict(s.recorded) for s in self._sources if s.recorded},
             "without_flying_points": request.drop_flying,
             "frames": self._report.frames,
             "left_out": self._report.left_out,

@@ -33,6 +33,13 @@ class RerunWriter:
         self._stream.set_time("frame", sequence=shot.number)
         self._stream.set_time("device_time", duration=shot.time_s)
         self._log.frame(shot.frame)
+        to_shot_s = shot.time_s - shot.frame.device_timestamp_us / 1e6
+        for sample in shot.frame.imu:
+            self._stream.set_time(
+                "device_time", duration=sample.device_timestamp_us / 1e6 + to_shot_s
+            )
+            self._log.reading(sample)
+        self._stream.set_time("device_time", duration=shot.time_s)
         if shot.refined_m is not None:
             self._log.refined(shot.refined_m)
 

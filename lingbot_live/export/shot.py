@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -60,6 +60,7 @@ class Target:
     settings: Settings
     source: DepthSource
     has_refined: bool = False  # whether any frame of the recording is known to hold refined depth
+    recorded: Mapping[str, str] = field(default_factory=dict)  # what the recorder was set to
 
     def flag(self, name: str) -> bool:
         """Return an option that is on or off."""
@@ -72,6 +73,23 @@ class Target:
     def text(self, name: str) -> str:
         """Return an option that is a choice."""
         return str(self.settings[name])
+
+
+@dataclass(frozen=True, slots=True)
+class JointTarget:
+    """Where a writer of all cameras together writes, and what it is told."""
+
+    path: Path  # an empty folder
+    cameras: tuple[CameraInfo, ...]
+    names: tuple[str, ...]  # of cameras, fit for files
+    settings: Settings
+    source: DepthSource
+    fps: float  # at which moments come, where they come steadily
+    task: str = "recorded with lingbot-live"
+
+    def number(self, name: str) -> float:
+        """Return an option that is a number."""
+        return float(self.settings[name])
 
 
 class Writer(Protocol):

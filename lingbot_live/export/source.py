@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,6 +15,8 @@ from lingbot_live.cameras.readings import OFFLINE, frame_count, readings
 from lingbot_live.errors import CorruptRecordingError, ExportError, LingbotLiveError
 from lingbot_live.frame import Frame, RecordedDepth
 from lingbot_live.recording.foreign import Topics
+from lingbot_live.recording.format import SESSION
+from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.tracks import Track
 
@@ -62,6 +64,16 @@ class FrameSource(ABC):
         self.name, self.info, self.total = name, info, total
         self.has_refined = has_refined
         self.remarks: tuple[str, ...] = ()  # what was assumed of the input
+        self.recorded: Mapping[str, str] = {}  # what the recorder was set to
+
+    @property
+    def times_ns(self) -> Times | None:
+        """(N,) times of all frames since 1970, where any can be had; None where they only come."""
+        return None
+
+    def frame(self, row: int) -> Frame:
+        """Return a frame whose time is known, with its refined depth. Raises RecordingError."""
+        raise NotImplementedError(f"{self.name}: its frames come in order")
 
     @abstractmethod
     def frames(self, span: Span) -> Iterator[Numbered]:
@@ -102,6 +114,14 @@ class _SessionSource(FrameSource):
         super().__init__(track.name, known, len(track), len(track.refined_times_ns) > 0)
         self._track, self._recording = track, recording
         self.remarks = track.remarks
+        self.recorded = recording.metadata.get(f"{SESSION}.settings", {})
+
+    @property
+    def times_ns(self) -> Times:
+        return self._track.times_ns
+
+    def frame(self, row: int) -> Frame:
+        return _with_refined(self._track, row)
 
     def frames(self, span: Span) -> Iterator[Numbered]:
         for row in range(len(self._track))[span.first : span.end : span.step]:

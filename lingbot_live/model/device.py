@@ -1,6 +1,6 @@
-"""All that differs between a CPU and a CUDA device, in one place.
+"""All that differs between a CPU, a CUDA device and Apple's GPU, in one place.
 
-The engine runs the same steps on both. What was written for CUDA alone (pinned memory, the copy
+The engine runs the same steps on all. What was written for CUDA alone (pinned memory, the copy
 stream, graphs) stands in `CudaDevice`; ``docs/performance.md`` says what of it was ever run.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from lingbot_live.config import DEVICES
 from lingbot_live.errors import ConfigError
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.tokens import TokenPacking
@@ -168,19 +169,46 @@ class CudaDevice:
         self._pool = torch.cuda.graph_pool_handle()
 
 
+class MpsDevice(CpuDevice):
+    """Apple's GPU. Its memory is the host's, and it has no graphs: it does what a CPU does."""
+
+    where = torch.device("mps")
+    precision = Precision.FP16
+
+    def __init__(self) -> None:
+        self.label = "Apple GPU"
+
+    def elapsed_ms(self, call: Callable[[], object]) -> float:
+        def whole() -> None:
+            call()
+            torch.mps.synchronize()
+
+        torch.mps.synchronize()
+        return super().elapsed_ms(whole)
+
+    def free(self) -> None:
+        torch.mps.empty_cache()
+
+
 def has_cuda() -> bool:
     """Whether this torch can use a CUDA device now."""
     return torch.cuda.is_available()
 
 
 def pick_device(name: str) -> Device:
-    """Return the device called ``auto``, ``cpu`` or ``cuda``.
+    """Return the device called ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    ``auto`` never means ``mps``, which was not tried yet.
 
     Raises:
         ConfigError: the name is unknown, or there is no such device.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"device {name!r}; known: auto, cpu, cuda")
+    if name not in DEVICES:
+        raise ConfigError(f"device {name!r}; known: {', '.join(DEVICES)}")
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise ConfigError("device mps: this torch finds no Apple GPU; leave out --device")
+        return MpsDevice()
     if name == "cuda" and not has_cuda():
         raise ConfigError(
             "device cuda: this torch finds no CUDA device; lingbot-live doctor says why"

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lingbot_live.frame import ColorImage, Extrinsics, Intrinsics, RawDepth
+from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, Intrinsics, RawDepth
 from lingbot_live.model.device import CpuDevice, Device
+from lingbot_live.model.encoder import can_skip_hidden
 from lingbot_live.model.engine import DROPPED, Buffers, Engine, OutputPolicy
 from lingbot_live.model.model_config import ModelConfig
 from lingbot_live.model.network import LingBotDepth
@@ -35,6 +36,7 @@ SIZE_PX = (480, 640)
 SCALE_M = 0.001
 GPU_TOKENS = (300, 600, 1200, 1800, 2400, 3600)
 CPU_TOKENS = (48, 108)
+LIVE_TOKENS = 1200
 CHECK_TOKENS = 108  # of what is compared with the CPU
 WARM_FRAMES, CHECK_FRAMES = 10, 200
 
@@ -121,6 +123,8 @@ def checks(engine: Engine) -> Iterator[tuple[str, str]]:
     exact = Engine(_on_cpu(engine.network), CpuDevice(), Precision.FP32, _UNMASKED)
     reference = exact.run(color, depth, SCALE_M, CHECK_TOKENS)[0]
     yield "against the CPU in fp32", f"{_difference(ours, reference):.1e} at most, relative"
+    if can_skip_hidden(engine.device.where, engine.precision.dtype):
+        yield "attention over packed tokens without a mask", _skipping(engine, ours)
     if engine.device.where.type == "cuda":
         grown = _growth_bytes(engine, color, depth)
         yield f"device memory grown over {CHECK_FRAMES} frames", f"{grown} bytes"
@@ -179,6 +183,24 @@ def _growth_bytes(engine: Engine, color: ColorImage, depth: RawDepth) -> int:
         if number == WARM_FRAMES - 1:
             before = torch.cuda.memory_allocated()
     return torch.cuda.memory_allocated() - before
+
+
+def _skipping(engine: Engine, masked: DepthMap) -> str:
+    """Compare attention that passes over hidden tokens: how right, and how fast beside a mask."""
+    color, depth = scene()
+    backbone = engine.network.encoder.backbone
+    took = {}
+    for backbone.skips_hidden in (False, True):
+        engine.forget()
+        found = engine.run(color, depth, SCALE_M, CHECK_TOKENS)[0]
+        live = partial(engine.run, color, depth, SCALE_M, LIVE_TOKENS)
+        took[backbone.skips_hidden] = _median_ms(_clock_ms, live, 20)
+    backbone.skips_hidden = False
+    engine.forget()
+    return (
+        f"{_difference(found, masked):.1e} at most, relative; a frame of {LIVE_TOKENS} tokens "
+        f"{took[True]:.2f} ms, with a mask {took[False]:.2f} ms"
+    )
 
 
 def _difference(ours: Any, reference: Any) -> float:

@@ -6,6 +6,8 @@ fp32. Symbols: B batch, N tokens, C width, H heads.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,7 +38,8 @@ class Conv2d(nn.Conv2d):
         if self.margin_px:
             x = F.pad(x, [self.margin_px] * 4, mode="replicate")
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        if x.dtype != torch.float32 and x.device.type == "cpu":
+        slow = x.dtype != torch.float32 and x.device.type == "cpu"
+        if slow and not torch.compiler.is_compiling():
             # PyTorch's own CPU kernel takes 40 times as long. Rounded operands summed in fp32 are
             # what tensor cores compute.
             wide = F.conv2d(x.float(), weight.float(), bias.float(), self.stride)
@@ -96,6 +99,35 @@ class LayerScale(nn.Module):
         return torch.addcmul(x, branch.to(x.dtype), self.gamma.to(x.dtype))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstKeys:
+    """The first tokens of one sample may be seen: no mask is read, and hidden keys cost nothing.
+
+    Shapes are those of the whole sequence, so that a CUDA graph holds for any number of keys.
+    """
+
+    ends: Tensor  # (2,) int32 on the device: 0 and how many may be seen
+    whole: Tensor  # (2,) int32: 0 and N
+    length: int  # N
+
+    @classmethod
+    def of(cls, real: Tensor) -> FirstKeys:
+        """Build from which tokens may be seen, (1, N) bool, those first; does not wait."""
+        length = real.shape[1]
+        count = real.sum(dim=1, dtype=torch.int32)  # (1,)
+        ends = torch.cat([torch.zeros_like(count), count])
+        whole = torch.cat([torch.zeros_like(count), torch.full_like(count, length)])
+        return cls(ends, whole, length)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return attention over those keys; all (N, H, 64), in 16 bits on a GPU."""
+        from torch.nn.attention.varlen import varlen_attn
+
+        found = varlen_attn(q, k, v, self.whole, self.ends, self.length, self.length)
+        assert isinstance(found, Tensor)
+        return found
+
+
 class Attention(nn.Module):
     """Multi-head self-attention; softmax runs in fp32 inside PyTorch's fused kernels."""
 
@@ -105,8 +137,11 @@ class Attention(nn.Module):
         self.qkv = Linear(width, 3 * width)
         self.proj = Linear(width, width)
 
-    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor | FirstKeys | None) -> Tensor:
         """(B, N, C) to (B, N, C); ``keys`` (B, 1, 1, N) bool tells which tokens may be seen."""
+        if isinstance(keys, FirstKeys):
+            seen = keys.attend(*self.heads_of(x)[0].unbind(1))  # (N, H, 64)
+            return torch.as_tensor(self.proj(seen.flatten(1)[None]))  # (1, N, C)
         q, k, v = self.parts(x)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)  # (B, H, N, 64)
         out: Tensor = self.proj(x.transpose(1, 2).flatten(2))  # (B, N, C)
@@ -114,9 +149,12 @@ class Attention(nn.Module):
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values of (B, N, C), each (B, H, N, 64)."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.heads, HEAD_WIDTH))  # (B, N, 3, H, 64)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        q, k, v = self.heads_of(x).permute(2, 0, 3, 1, 4)
         return q, k, v
+
+    def heads_of(self, x: Tensor) -> Tensor:
+        """Return the same of (B, N, C) in one, (B, N, 3, H, 64)."""
+        return torch.as_tensor(self.qkv(x)).unflatten(-1, (3, self.heads, HEAD_WIDTH))
 
 
 class Mlp(nn.Module):
@@ -160,7 +198,7 @@ class Block(nn.Module):
         self.mlp = SwiGlu(width, hidden) if gated else Mlp(width, hidden)
         self.ls2 = LayerScale(width)
 
-    def forward(self, x: Tensor, keys: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor | FirstKeys | None, dtype: torch.dtype) -> Tensor:
         """(B, N, C) fp32 to the same; matrix products run in ``dtype``."""
         x = self.ls1(x, self.attn(self.norm1(x).to(dtype), keys))
         out: Tensor = self.ls2(x, self.mlp(self.norm2(x).to(dtype)))

@@ -19,6 +19,7 @@ from lingbot_live.model.checkpoint import read_checkpoint
 from lingbot_live.model.device import Device, is_out_of_memory, pick_device
 from lingbot_live.model.engine import Engine, OutputPolicy
 from lingbot_live.model.network import LingBotDepth
+from lingbot_live.model.onnx_run import SUFFIX, create_onnx
 from lingbot_live.model.precision import Precision
 from lingbot_live.model.torch_registration import TorchRegistration
 from lingbot_live.model.weights import store
@@ -130,13 +131,17 @@ class LingBotRefiner(Refiner):
 def create_lingbot(config: RefinerConfig) -> Refiner:
     """Make the refiner that is called ``lingbot``, ``lingbot:NAME`` or ``lingbot:/path/model.pt``.
 
-    On a GPU the cameras' registration moves there too.
+    ``lingbot:FILE.onnx`` is run by onnxruntime. On a GPU the cameras' registration moves there too.
 
     Raises:
         WeightsError: the checkpoint is not here, damaged, or does not fit.
         ConfigError: the asked device is not there.
         OutOfMemoryError: the weights alone are too large for the device.
     """
+    if config.model.lower().endswith(SUFFIX):
+        return create_onnx(config)
+    if config.provider:
+        raise ConfigError(f"--provider {config.provider}: it is of lingbot:FILE.onnx alone")
     path = trusted(config.model)
     device = pick_device(config.device)
     try:

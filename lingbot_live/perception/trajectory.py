@@ -13,6 +13,14 @@ from lingbot_live.perception.odometry import Way
 Stamped = tuple[float, Matrix]  # seconds, T_first_camera (4, 4)
 
 
+def pose_numbers(pose: Matrix) -> tuple[float, ...]:
+    """Return ``x y z qx qy qz qw`` of a (4, 4) pose: metres, unit quaternion."""
+    turn = step_of(pose)[:3]
+    angle = float(np.linalg.norm(turn))
+    axis = turn / angle if angle > 0 else turn
+    return (*pose[:3, 3], *(np.sin(angle / 2) * axis), np.cos(angle / 2))
+
+
 def tum_lines(way: Iterable[Stamped]) -> list[str]:
     """Return a line a pose, ``time x y z qx qy qz qw``: seconds, metres, unit quaternion.
 
@@ -20,10 +28,7 @@ def tum_lines(way: Iterable[Stamped]) -> list[str]:
     """
     lines = ["# timestamp tx ty tz qx qy qz qw"]
     for time_s, pose in way:
-        turn = step_of(pose)[:3]
-        angle = float(np.linalg.norm(turn))
-        axis = turn / angle if angle > 0 else turn
-        numbers = [*pose[:3, 3], *(np.sin(angle / 2) * axis), np.cos(angle / 2)]
+        numbers = pose_numbers(pose)
         lines.append(" ".join([f"{time_s:.6f}", *(f"{n:.7f}" for n in numbers)]))
     return lines
 

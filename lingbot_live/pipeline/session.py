@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 
 from lingbot_live.cameras import registry
@@ -106,6 +108,7 @@ class Session:
         self._inlets: dict[str, Inlet] = {}  # by the feed's name
         self._started_s: float | None = None
         self._stopped_s: float | None = None
+        self._starting = threading.Lock()
 
     @classmethod
     def of(
@@ -117,11 +120,7 @@ class Session:
         on_update: Callable[[], None] = lambda: None,
     ) -> Session:
         """Build from camera addresses; nothing is opened before `start`."""
-
-        def opener(address: str) -> Callable[[], Camera]:
-            return lambda: registry.create_camera(address, camera)
-
-        cameras = [(address, opener(address)) for address in addresses]
+        cameras = [(each, partial(registry.create_camera, each, camera)) for each in addresses]
         return cls(cameras, lambda: registry.create_refiner(refiner), config, on_update, refiner)
 
     # ---- life ------------------------------------------------------------------------------
@@ -213,8 +212,9 @@ class Session:
         """
         if self._started_s is None or self._stopped_s is not None:
             return True
-        self._stopped_s = time.monotonic()
-        workers = [feed.capture for feed in self.feeds if feed.capture is not None]
+        with self._starting:
+            self._stopped_s = time.monotonic()
+            workers = [feed.capture for feed in self.feeds if feed.capture is not None]
         for worker in workers:
             worker.request_stop()
         until_s = time.monotonic() + (patience_s or self.config.join_timeout_s)
@@ -355,10 +355,12 @@ class Session:
             feed.frames.put(frame)
             self.on_update()
 
-        feed.capture = CaptureWorker(
-            feed.name, feed.create, on_frame, feed.stats, self.config, self._changed, max_frames
-        )
-        feed.capture.start()
+        with self._starting:  # what started after a stop would have nobody to end it
+            self._check_running(feed.name)
+            feed.capture = CaptureWorker(
+                feed.name, feed.create, on_frame, feed.stats, self.config, self._changed, max_frames
+            )
+            feed.capture.start()
 
     def _changed(self) -> None:
         self.on_update()

@@ -5,8 +5,8 @@ What nobody has subscribed to is not even encoded. Topics are called as in sessi
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
+import json
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,8 +17,12 @@ import numpy.typing as npt
 from lingbot_live.errors import PublishError
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, Frame, Intrinsics, RefinedFrame
 from lingbot_live.geometry import deproject
-from lingbot_live.publish.place import Place, free_port
+from lingbot_live.publish.foxglove_helm import Helm, ViewerCount, abilities
+from lingbot_live.publish.gate import Gate
+from lingbot_live.publish.place import LOOPBACK, Place, free_port
 from lingbot_live.publish.sink import Level
+from lingbot_live.publish.steering import Steering
+from lingbot_live.publish.stuck import Readers
 from lingbot_live.recording.clock import Moment
 from lingbot_live.recording.encode import encode_jpeg, optical_frame
 from lingbot_live.recording.mcap.cdr import DISTORTION_MODELS
@@ -30,6 +34,7 @@ INSTALL = 'pip install "lingbot-live[foxglove]"'
 # Messages that wait for one viewer; then the oldest go. At 640x480 that is about 40 MB.
 _BACKLOG = 32
 _LETS_GO_S = 2.0
+_PAUSE_S = 0.1  # while all viewers are stuck
 _QUALITY = 90  # of JPEG
 _POINT = np.dtype([("xyz", "<f4", 3), ("rgba", "u1", 4)])
 _COLORS = ("red", "green", "blue", "alpha")
@@ -37,15 +42,25 @@ _LEVELS = {Level.INFO: "Info", Level.WARN: "Warning", Level.ERROR: "Error"}
 
 
 class FoxgloveSink:
-    """Serves all cameras at one address; `viewers` counts those that subscribed to anything."""
+    """Serves all cameras at one address; `viewers` counts those that subscribed to anything.
 
-    def __init__(self, place: Place) -> None:
+    With ``steering``, viewers may also read and change parameters and call services.
+    """
+
+    def __init__(self, place: Place, steering: Steering | None = None) -> None:
         self._sdk = _imported(place)
         self._context = self._sdk.Context()
-        self._listener = _Listener()
-        self._server = self._started(place)
+        self._listener = ViewerCount() if steering is None else Helm(self._sdk, steering)
+        self._server = self._started(place, steering)
+        self._listener.server = self._server
+        self._readers = Readers(self._server.port)
         self._channels: dict[str, Any] = {}
-        self.where = f"ws://{place.host}:{self._server.port}"
+        self._gate: Gate | None = None
+        port = self._server.port
+        if place.token:
+            port = free_port(place)
+            self._gate = Gate(place.bind, port, self._server.port, place.token)
+        self.where = f"ws://{place.host}:{port}"
 
     @property
     def viewers(self) -> int:
@@ -53,8 +68,11 @@ class FoxgloveSink:
         return self._listener.count
 
     def is_ready(self) -> bool:
-        """Always: a client that does not read loses messages, no one else."""
-        return True
+        """Whether anyone reads; what is subscribed to and not read need not be encoded."""
+        if not self._readers.are_stuck():
+            return True
+        time.sleep(_PAUSE_S)
+        return False
 
     def frame(self, name: str, frame: Frame, moment: Moment) -> None:
         """Send colour, raw depth, calibration, the sensors' places and the raw cloud."""
@@ -69,6 +87,7 @@ class FoxgloveSink:
             lambda: _image(head, "16UC1", frame.depth_raw),
             scale,
         )
+        self._tell(moment, name, frame)
         send(f"/{name}/color/camera_info", "CameraCalibration", lambda: _lens(head, lens))
         if T_color_depth is not None:
             child = optical_frame(name, "depth")
@@ -98,18 +117,22 @@ class FoxgloveSink:
 
     def close(self) -> None:
         """Close the port; a client that does not read is not waited for."""
+        if self._gate is not None:
+            self._gate.close()
         closer = Worker("foxglove close", lambda stop: self._server.stop())
         closer.start()
         closer.join(_LETS_GO_S)
 
     # ---- private -----------------------------------------------------------------------------
 
-    def _started(self, place: Place) -> Any:
-        port = free_port(place)  # its own error names neither address nor port
+    def _started(self, place: Place, steering: Steering | None) -> Any:
+        # Its own error names neither address nor port. Behind a gate it takes any, for itself.
+        host, port = (LOOPBACK, 0) if place.token else (place.bind, free_port(place))
+        more = {} if steering is None else abilities(self._sdk, steering)
         try:
             return self._sdk.start_server(
-                name="lingbot-live", host=place.bind, port=port, context=self._context,
-                server_listener=self._listener, message_backlog_size=_BACKLOG,
+                name="lingbot-live", host=host, port=port, context=self._context,
+                server_listener=self._listener, message_backlog_size=_BACKLOG, **more,
             )  # fmt: skip
         except RuntimeError as error:
             raise PublishError(f"publish {place.text}: {error}; choose another port") from error
@@ -134,6 +157,17 @@ class FoxgloveSink:
         if channel.has_sinks():
             message = getattr(self._sdk.messages, schema)(**fields())
             channel.log(message, log_time=moment.log_ns)
+
+    def _tell(self, moment: Moment, name: str, frame: Frame) -> None:
+        """Say what Foxglove's own messages cannot: the unit of depth."""
+        topic = f"/{name}/camera"
+        if topic not in self._channels:
+            self._channels[topic] = self._sdk.Channel(
+                topic, message_encoding="json", context=self._context
+            )
+        if self._channels[topic].has_sinks():
+            told = json.dumps({"depth_scale_m": float(f"{frame.depth_scale_m:.9g}")})
+            self._channels[topic].log(told.encode(), log_time=moment.log_ns)
 
     def _head(self, name: str, moment: Moment) -> Fields:
         return {
@@ -172,33 +206,13 @@ class FoxgloveSink:
         }
 
 
-class _Listener:
-    """Counts clients by their subscriptions; called by the server's threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._subscriptions: Counter[int] = Counter()
-
-    @property
-    def count(self) -> int:
-        with self._lock:
-            return sum(number > 0 for number in self._subscriptions.values())
-
-    def on_subscribe(self, client: Any, channel: Any) -> None:
-        with self._lock:
-            self._subscriptions[client.id] += 1
-
-    def on_unsubscribe(self, client: Any, channel: Any) -> None:
-        with self._lock:
-            self._subscriptions[client.id] -= 1
-
-
 def _imported(place: Place) -> Any:
     try:
         with IMPORTS:
             import foxglove
             import foxglove.channels
             import foxglove.messages
+            import foxglove.websocket
     except ImportError as error:
         raise PublishError(
             f"publish {place.text}: foxglove-sdk cannot be imported ({error}). Run: {INSTALL}"

@@ -23,6 +23,7 @@ class Place:
     port: int = 0  # of a server; 0 takes any that is free
     url: str = ""  # to connect to
     path: Path = Path()  # to save to
+    token: str = ""  # that viewers of a server have to bring; empty for none
 
     @property
     def is_open(self) -> bool:

@@ -19,6 +19,7 @@ from lingbot_live.errors import LingbotLiveError, PublishError
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.publish.place import Place
 from lingbot_live.publish.sink import Level, PublishState, PublishStats, Sink
+from lingbot_live.publish.steering import Steering
 from lingbot_live.publish.table import open_sink
 from lingbot_live.recording.clock import CameraClock, Moment
 from lingbot_live.recording.format import slug
@@ -46,7 +47,7 @@ class Publisher:
     """Sends what a session makes to one target. Start it once; `stop` may come from any thread.
 
     ``on_change`` is called from any thread when the state changed. An error ends the publisher,
-    never the session; it is in `error`.
+    never the session; it is in `error`. By ``steering`` viewers on this machine may steer it.
 
     Example::
 
@@ -56,8 +57,14 @@ class Publisher:
         publisher.stop()
     """
 
-    def __init__(self, place: Place, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        on_change: Callable[[], None] = lambda: None,
+        steering: Steering | None = None,
+    ) -> None:
         self.place = place
+        self._steering = steering
         self.state = PublishState.STARTING
         self.error: LingbotLiveError | None = None
         self._on_change = on_change
@@ -135,7 +142,7 @@ class Publisher:
     # ---- on the publisher's thread -----------------------------------------------------------
 
     def _run(self, stop: threading.Event) -> None:
-        sink = open_sink(self.place)
+        sink = open_sink(self.place, self._steering)
         yield_to_others()  # not before: who holds the lock of imports must not be the last in line
         try:
             self._set(PublishState.PUBLISHING, sink)

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lingbot_live.errors import ConfigError, PublishError, did_you_mean
@@ -15,12 +15,17 @@ from lingbot_live.publish.foxglove import INSTALL as FOXGLOVE_INSTALL
 from lingbot_live.publish.foxglove import FoxgloveSink
 from lingbot_live.publish.place import LOOPBACK, Place
 from lingbot_live.publish.rerun import RerunSink
+from lingbot_live.publish.ros2 import Ros2Sink
 from lingbot_live.publish.sink import Sink
+from lingbot_live.publish.steering import Steering
 from lingbot_live.recording.rerun_log import INSTALL as RERUN_INSTALL
+from lingbot_live.ros2.wire import INSTALL as ROS2_INSTALL
+from lingbot_live.ros2.wire import domain_id
 from lingbot_live.system.outputs import local_path
 
 RERUN_PORT, FOXGLOVE_PORT = 9876, 8765  # the viewers' own defaults
 _MOST_PORT = 65535
+_SPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 _URL = re.compile(r"rerun(\+https?)?://\S+")
 
 
@@ -31,20 +36,22 @@ class Kind:
     name: str
     form: str  # how it is written
     parse: Callable[[str, str, str], Place]  # of the whole text, what follows the name, and bind
-    open: Callable[[Place], Sink]
-    module: str
+    open: Callable[[Place, Steering | None], Sink]
+    modules: tuple[str, ...]  # any of them serves
     install: str
 
     @property
     def unavailable(self) -> str:
         """Why it cannot be used here, and what to do; empty if it can."""
-        if importlib.util.find_spec(self.module) is not None:
+        if any(importlib.util.find_spec(module) is not None for module in self.modules):
             return ""
-        return f"needs {self.module}, which is not installed. Run: {self.install}"
+        return f"needs {self.modules[0]}, which is not installed. Run: {self.install}"
 
 
-def parse_place(text: str, bind: str | None = None) -> Place:
+def parse_place(text: str, bind: str | None = None, token: str = "") -> Place:
     """Read a target; ``bind`` is the address at which servers listen, loopback by default.
+
+    Viewers of Foxglove's have to bring ``token``, where there is one.
 
     Raises:
         ConfigError: it is not written as it should be, or ``bind`` is no address of a network card.
@@ -54,11 +61,12 @@ def parse_place(text: str, bind: str | None = None) -> Place:
         known = ", ".join(kind.form for kind in KINDS.values())
         near = did_you_mean(name, KINDS)
         raise ConfigError(f"--publish {text}: no target {name!r}.{near} Known: {known}")
-    return KINDS[name].parse(text, rest.strip(), _address(bind))
+    place = KINDS[name].parse(text, rest.strip(), _address(bind))
+    return replace(place, token=token) if name == "foxglove" else place
 
 
-def open_sink(place: Place) -> Sink:
-    """Begin to serve a target.
+def open_sink(place: Place, steering: Steering | None = None) -> Sink:
+    """Begin to serve a target; what can take it lets viewers steer, but not strangers.
 
     Raises:
         PublishError: its SDK is missing, its port taken, or nobody there.
@@ -66,7 +74,8 @@ def open_sink(place: Place) -> Sink:
     kind = KINDS[place.kind]
     if kind.unavailable:
         raise PublishError(f"publish {place.text}: {kind.unavailable}")
-    return kind.open(place)
+    is_known = bool(place.token) or not place.is_open  # whoever looks on
+    return kind.open(place, steering if is_known else None)
 
 
 def _rerun(text: str, rest: str, bind: str) -> Place:
@@ -86,6 +95,17 @@ def _rerun(text: str, rest: str, bind: str) -> Place:
 
 def _foxglove(text: str, rest: str, bind: str) -> Place:
     return Place(text, "foxglove", "serve", bind, port=_port(text, rest, FOXGLOVE_PORT))
+
+
+def _ros2(text: str, rest: str, bind: str) -> Place:
+    space = rest.strip("/")
+    if space and not _SPACE.fullmatch(space):
+        raise ConfigError(
+            f"--publish {text}: {rest!r} is no namespace of ROS; write letters, digits and _, "
+            "such as ros2:/robot/desk"
+        )
+    domain_id()
+    return Place(text, "ros2", "serve", bind, url=f"/{space}" if space else "")
 
 
 def _port(text: str, value: str, otherwise: int) -> int:
@@ -131,8 +151,8 @@ KINDS: Mapping[str, Kind] = {
             "rerun",
             "rerun[:connect HOST:PORT|:serve PORT|:save FILE]",
             _rerun,
-            RerunSink,
-            "rerun",
+            lambda place, steering: RerunSink(place),
+            ("rerun",),
             RERUN_INSTALL,
         ),
         Kind(
@@ -140,8 +160,16 @@ KINDS: Mapping[str, Kind] = {
             "foxglove[:PORT]",
             _foxglove,
             FoxgloveSink,
-            "foxglove",
+            ("foxglove",),
             FOXGLOVE_INSTALL,
+        ),
+        Kind(
+            "ros2",
+            "ros2[:NAMESPACE]",
+            _ros2,
+            lambda place, steering: Ros2Sink(place),
+            ("cyclonedds", "rclpy"),
+            ROS2_INSTALL,
         ),
     )
 }

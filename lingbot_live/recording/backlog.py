@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as NotDoneError
 from dataclasses import dataclass
 from typing import ParamSpec
 
-from lingbot_live.frame import Frame
+from lingbot_live.frame import Calibration
 from lingbot_live.recording.clock import Moment
 from lingbot_live.recording.encode import Messages
 
@@ -35,8 +35,25 @@ class Item:
     sequence: int
     messages: Future[Messages] | Messages
     size: int = 0
-    frame: Frame | None = None  # of a raw frame, for what is known of its camera
+    calibration: Calibration | None = None  # of a raw frame
     is_refined: bool = False
+    stands_alone: bool = True  # whether its colour needs no earlier frame's
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether its messages are there."""
+        return isinstance(self.messages, list) or self.messages.done()
+
+    @property
+    def encoded_bytes(self) -> int:
+        """How many bytes its messages have; 0 where they could not be made."""
+        if isinstance(self.messages, list):
+            found = self.messages
+        elif self.messages.cancelled() or self.messages.exception() is not None:
+            return 0
+        else:
+            found = self.messages.result()
+        return sum(len(data) for _, data in found)
 
 
 class Backlog:
@@ -100,7 +117,7 @@ class Backlog:
         """Forget what waits; frames and results among it are counted as drops."""
         with self.condition:
             for item in self._items:
-                if item.frame is not None or item.is_refined:
+                if item.calibration is not None or item.is_refined:
                     self.count_drop(item.camera, GIVEN_UP)
             self._items.clear()
             self.bytes = 0

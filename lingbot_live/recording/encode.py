@@ -16,16 +16,18 @@ from lingbot_live.frame import (
     Mask,
     RefinedFrame,
 )
+from lingbot_live.recording import compressed_depth
 from lingbot_live.recording.format import (
     Event,
     FrameNote,
     RefinedNote,
     Role,
     camera_to_json,
-    split_depth,
     to_json,
+    to_levels,
 )
 from lingbot_live.recording.mcap import cdr
+from lingbot_live.recording.video import ColorEncoder
 
 Messages = list[tuple[Role, bytes]]
 
@@ -35,13 +37,25 @@ def optical_frame(name: str, sensor: str = "color") -> str:
     return f"{name}_{sensor}_optical_frame"
 
 
-def encode_frame(frame: Frame, name: str, stamp_ns: int, quality: int | None) -> Messages:
+def encode_frame(
+    frame: Frame,
+    name: str,
+    stamp_ns: int,
+    quality: int | None,
+    video: tuple[ColorEncoder, int] | None = None,
+) -> Messages:
     """Return a frame's messages, its note last; ``quality`` None keeps colour exact.
+
+    ``video`` has colour packed by an encoder, at a place in its order, instead.
 
     ``name`` is the camera's in topics; ``stamp_ns`` the device's time since 1970.
     """
-    header = cdr.Header(stamp_ns, optical_frame(name))
-    if quality is None:
+    header, since = cdr.Header(stamp_ns, optical_frame(name)), None
+    if video is not None:
+        encoder, ticket = video
+        data, since = encoder.encode(ticket, frame.color)
+        color = (Role.COLOR_VIDEO, cdr.encode_video(header, encoder.codec, data))
+    elif quality is None:
         color = (Role.COLOR_EXACT, cdr.encode_image(header, "rgb8", frame.color))
     else:
         color = (
@@ -50,11 +64,11 @@ def encode_frame(frame: Frame, name: str, stamp_ns: int, quality: int | None) ->
         )
     return [
         color,
-        (Role.DEPTH, cdr.encode_image(header, "16UC1", frame.depth_raw)),
+        (Role.DEPTH_RVL, compressed_depth.encode(header, frame.depth_raw)),
         (Role.CAMERA_INFO, cdr.encode_camera_info(header, frame.intrinsics)),
         *_imu(frame, name, stamp_ns),
         *_extras(frame, name, stamp_ns),
-        (Role.FRAME, cdr.encode_text(to_json(FrameNote.of(frame)))),
+        (Role.FRAME, cdr.encode_text(to_json(FrameNote.of(frame, since)))),
     ]
 
 
@@ -88,9 +102,8 @@ def encode_refined(refined: RefinedFrame, name: str, stamp_ns: int, exact: bool)
     if exact:
         messages.append((Role.REFINED_DEPTH, cdr.encode_image(header, "32FC1", refined.depth_m)))
     else:
-        millimetres, fraction = split_depth(refined.depth_m)
-        messages.append((Role.REFINED_DEPTH, cdr.encode_image(header, "16UC1", millimetres)))
-        messages.append((Role.REFINED_FRACTION, cdr.encode_bytes(fraction)))
+        packed = compressed_depth.encode(header, *to_levels(refined.depth_m))
+        messages.append((Role.REFINED_RVL, packed))
     if not np.array_equal(refined.mask, refined.depth_m > 0):
         png = _bilevel_png(refined.mask)
         messages.append((Role.REFINED_MASK, cdr.encode_compressed(header, "png", png)))

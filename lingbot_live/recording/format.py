@@ -44,15 +44,19 @@ from lingbot_live.system.inputs import from_json
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2  # 1: depth as plain images, refined depth in whole millimetres and 256ths of one
 SUFFIX = ".mcap"
 PROFILE = "ros2"
 SESSION = "lingbot_live"  # name of the metadata record, and prefix of channel metadata
 ROLE, CAMERA = f"{SESSION}.role", f"{SESSION}.camera"
 MILLIMETRE_M = 0.001
-# Refined depth is whole millimetres, which every viewer reads, and beside them 1/256 mm.
-FRACTIONS = 256
-REFINED_STEP_M = MILLIMETRE_M / FRACTIONS
+FRACTIONS = 256  # of a millimetre, in files of format 1
+# Refined depth is 16 bit of inverse depth: its step grows with the square of the distance, as the
+# errors of depth cameras do, 0.1 mm at 1 m. That reaches from 0.153 m on; a frame of which more
+# than a thousandth is nearer has steps of 0.25 mm at 1 m, and reaches from 0.061 m on.
+REFINED_LEVELS_M, NEAR_LEVELS_M = 10_000.0, 4_000.0
+_FEW = 0.001
+_MOST_LEVEL = 65_535
 
 
 class Role(str, Enum):
@@ -60,7 +64,9 @@ class Role(str, Enum):
 
     COLOR = "color"  # JPEG
     COLOR_EXACT = "color_exact"
-    DEPTH = "depth"
+    COLOR_VIDEO = "color_video"
+    DEPTH = "depth"  # of format 1
+    DEPTH_RVL = "depth_rvl"
     CAMERA_INFO = "camera_info"
     IMU = "imu"
     INFRARED = "infrared"
@@ -68,8 +74,9 @@ class Role(str, Enum):
     INFRARED_RIGHT = "infrared_right"
     DEPTH_NATIVE = "depth_native"
     FRAME = "frame"
-    REFINED_DEPTH = "refined_depth"
-    REFINED_FRACTION = "refined_fraction"
+    REFINED_DEPTH = "refined_depth"  # exact, or of format 1
+    REFINED_FRACTION = "refined_fraction"  # of format 1
+    REFINED_RVL = "refined_rvl"
     REFINED_MASK = "refined_mask"
     REFINED = "refined"
     TRUST = "trust"
@@ -83,7 +90,9 @@ class Role(str, Enum):
 TOPICS: dict[Role, tuple[str, str]] = {
     Role.COLOR: ("/{camera}/color/image/compressed", schemas.COMPRESSED_IMAGE),
     Role.COLOR_EXACT: ("/{camera}/color/image", schemas.IMAGE),
+    Role.COLOR_VIDEO: ("/{camera}/color/video", schemas.COMPRESSED_VIDEO),
     Role.DEPTH: ("/{camera}/depth/image", schemas.IMAGE),
+    Role.DEPTH_RVL: ("/{camera}/depth/image/compressedDepth", schemas.COMPRESSED_IMAGE),
     Role.CAMERA_INFO: ("/{camera}/color/camera_info", schemas.CAMERA_INFO),
     Role.IMU: ("/{camera}/imu", schemas.IMU),
     Role.INFRARED: ("/{camera}/infrared/image", schemas.IMAGE),
@@ -93,6 +102,7 @@ TOPICS: dict[Role, tuple[str, str]] = {
     Role.FRAME: ("/{camera}/frame", schemas.TEXT),
     Role.REFINED_DEPTH: ("/{camera}/refined/image", schemas.IMAGE),
     Role.REFINED_FRACTION: ("/{camera}/refined/fraction", schemas.BYTES),
+    Role.REFINED_RVL: ("/{camera}/refined/image/compressedDepth", schemas.COMPRESSED_IMAGE),
     Role.REFINED_MASK: ("/{camera}/refined/mask/compressed", schemas.COMPRESSED_IMAGE),
     Role.REFINED: ("/{camera}/refined/info", schemas.TEXT),
     Role.TRUST: ("/{camera}/refined/trust/compressed", schemas.COMPRESSED_IMAGE),
@@ -117,9 +127,10 @@ class FrameNote:
     device_index: int | None = None
     alignment: str = Alignment.NONE.value
     label: str = ""
+    video: int | None = None  # of colour as video: pictures since one that stands alone
 
     @classmethod
-    def of(cls, frame: Frame) -> FrameNote:
+    def of(cls, frame: Frame, video: int | None = None) -> FrameNote:
         """Take the notes of a frame."""
         return cls(
             frame.index,
@@ -129,6 +140,7 @@ class FrameNote:
             frame.device_index,
             frame.alignment.value,
             frame.label,
+            video,
         )
 
 
@@ -308,17 +320,35 @@ def expand_name(template: str, camera: str, now: datetime) -> str:
     return name if name.endswith(SUFFIX) else name + SUFFIX
 
 
-def split_depth(depth_m: DepthMap) -> tuple[RawDepth, npt.NDArray[np.uint8]]:
-    """Return (H, W) uint16 millimetres, rounded down, and uint8 256ths of one; at most 65.5 m."""
-    steps = np.multiply(depth_m, np.float32(1 / REFINED_STEP_M))
-    steps += np.float32(0.5)
-    np.minimum(steps, np.float32(FRACTIONS * 65536 - 1), out=steps)
-    whole = steps.astype(np.uint32)
-    return (whole >> np.uint32(8)).astype(np.uint16), whole.astype(np.uint8)
+def to_levels(depth_m: DepthMap) -> tuple[RawDepth, float]:
+    """Return (H, W) uint16 levels of inverse depth, 0 for none, and A: metres are ``A / level``.
+
+    Off by ``depth_m ** 2 / (2 * A)`` at most; what is nearer than ``A / 65535`` is put there.
+    """
+    is_none, of_one_m = depth_m == 0, REFINED_LEVELS_M
+    with np.errstate(divide="ignore"):
+        levels = np.divide(np.float32(of_one_m), depth_m)
+    near = np.count_nonzero(levels > _MOST_LEVEL) - np.count_nonzero(is_none)
+    if near > depth_m.size * _FEW:
+        of_one_m = NEAR_LEVELS_M
+        levels *= np.float32(NEAR_LEVELS_M / REFINED_LEVELS_M)
+    levels += np.float32(0.5)
+    np.minimum(levels, np.float32(_MOST_LEVEL), out=levels)
+    whole = levels.astype(np.int32).astype(np.uint16)
+    whole[is_none] = 0
+    return whole, of_one_m
+
+
+def from_levels(levels: RawDepth, of_one_m: float) -> DepthMap:
+    """Return metres of `to_levels`."""
+    with np.errstate(divide="ignore"):
+        depth_m: DepthMap = np.divide(np.float32(of_one_m), levels, dtype=np.float32)
+    depth_m[levels == 0] = 0
+    return depth_m
 
 
 def join_depth(millimetres: RawDepth, fraction: npt.NDArray[np.uint8]) -> DepthMap:
-    """Return what `split_depth` was given, within half a `REFINED_STEP_M`."""
+    """Return (H, W) metres of format 1: whole millimetres and 256ths of one."""
     steps = np.multiply(millimetres, np.float32(FRACTIONS), dtype=np.float32)
     steps += fraction
-    return np.multiply(steps, np.float32(REFINED_STEP_M), out=steps)
+    return np.multiply(steps, np.float32(MILLIMETRE_M / FRACTIONS), out=steps)

@@ -25,7 +25,7 @@ from lingbot_live.system.writing import writing
 _FLUSH_S = 1.0
 _REFINED_ROLES = (
     Role.REFINED_DEPTH,
-    Role.REFINED_FRACTION,
+    Role.REFINED_RVL,
     Role.REFINED_MASK,
     Role.REFINED,
 )
@@ -66,11 +66,34 @@ def refine_file(
         with Recording(source) as recording, _part(part, settings) as parts:
             run = _Run(recording, refiner, parts, done, exact)
             run.begin(with_events=not earlier)
-            failed = run.all_frames(on_progress)
+            failed = run.frames(range(len(recording)), on_progress)
         join([*earlier, part], out)
         for path in (*earlier, part):
             path.unlink()
     return failed
+
+
+def refine_rows(
+    source: Path,
+    out: Path,
+    refiner: Refiner,
+    settings: dict[str, str],
+    rows: range,
+    exact: bool,
+    *,
+    first: bool,
+) -> None:
+    """Refine some frames of a session into the new file ``out``; the first has the events too.
+
+    Files of ranges one behind the other are as one of all frames, once they are joined.
+
+    Raises:
+        RecordingError: ``out`` exists or cannot be written, or ``source`` cannot be read.
+    """
+    with Recording(source) as recording, _part(out, settings) as parts:
+        run = _Run(recording, refiner, parts, set(), exact)
+        run.begin(with_events=first)
+        run.frames(rows, lambda done, total: None)
 
 
 @contextmanager
@@ -115,11 +138,11 @@ class _Run:
             if event.kind != "refiner" and not event.text.startswith("not refined"):
                 self._put_event(event)
 
-    def all_frames(self, on_progress: Progress) -> int:
-        """Refine what is not done yet; return how many frames failed."""
+    def frames(self, rows: range, on_progress: Progress) -> int:
+        """Refine what of these is not done yet; return how many frames failed."""
         total, failed = len(self._recording), 0
         flushed_s = time.monotonic()
-        for number in range(total):
+        for number in rows:
             track, row = self._recording.locate(number)
             if (track.name, int(track.times_ns[row])) not in self._done:
                 failed += not self._one_frame(track, row)
@@ -145,7 +168,7 @@ class _Run:
         except RefinerError:
             self._put_event(Event(time_ns, "drop", track.name, "not refined: refiner failed", 1))
             refined = None
-        self._parts.describe(track.name, name, moment, track.info, frame)
+        self._parts.describe(track.name, name, moment, track.info, frame.calibration)
         self._parts.write(track.name, moment, time_ns, frame.index, messages)
         return refined is not None
 

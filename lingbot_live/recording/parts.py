@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lingbot_live import __version__
 from lingbot_live.cameras.base import CameraInfo
-from lingbot_live.frame import Calibration, Frame
+from lingbot_live.frame import Calibration
 from lingbot_live.recording.clock import Moment
 from lingbot_live.recording.encode import Messages, encode_camera
 from lingbot_live.recording.format import COMMON, SESSION, VERSION, Role
@@ -69,17 +69,22 @@ class Parts:
         return first_ns is not None and first_ns <= moment.log_ns
 
     def describe(
-        self, camera: str, name: str, moment: Moment, info: CameraInfo | None, frame: Frame
+        self,
+        camera: str,
+        name: str,
+        moment: Moment,
+        info: CameraInfo | None,
+        calibration: Calibration,
     ) -> None:
         """Before a frame: begin a new file if it is time, say what is new of the camera."""
         self._rotate()
         if self._file.first_ns(camera) is None:
             self._file.add_camera(camera, name, moment.log_ns)
             self._described.pop(camera, None)
-        known = info, frame.calibration
+        known = info, calibration
         if self._described.get(camera) != known or not self._file.describes(camera):
             self._described[camera] = known
-            messages = encode_camera(info, frame.calibration, name, moment.stamp_ns)
+            messages = encode_camera(info, calibration, name, moment.stamp_ns)
             self._file.describe(camera, moment.log_ns, messages)
 
     def announce(self, camera: str, name: str, log_ns: int, roles: Sequence[Role]) -> None:

@@ -20,11 +20,10 @@ from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import DiskFullError, RecordingError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.recording.backlog import Backlog, Item
-from lingbot_live.recording.clock import CameraClock, Moment
 from lingbot_live.recording.disk import DiskGuard, as_recording_error
-from lingbot_live.recording.encode import encode_event, encode_frame, encode_refined
-from lingbot_live.recording.format import Event, slug
+from lingbot_live.recording.intake import Intake
 from lingbot_live.recording.parts import Mishap, Parts
+from lingbot_live.recording.pretrigger import PreTrigger
 from lingbot_live.recording.state import (
     FeedLike,
     RecorderOptions,
@@ -74,13 +73,11 @@ class Recorder:
         self._on_change = on_change
         self._backlog = Backlog(self.options.queue_bytes)
         self._condition = self._backlog.condition
-        self._clock = CameraClock()
-        self._names: dict[str, str] = {}  # of cameras in topics
+        self._intake = Intake(self.options)
         self._frames = self._refined = 0
         self._lost: dict[tuple[str, str], int] = {}
         self._failed: set[str] = set()  # cameras
         self._warnings: list[str] = []
-        self._refiner = ""
         self._source: TapSource | None = None
         self._parts: Parts | None = None
         self._started_s = 0.0
@@ -99,6 +96,8 @@ class Recorder:
     def start(self, source: TapSource) -> None:
         """Make the file and record ``source`` (a Session, started or not) from now on.
 
+        A `PreTrigger` as the source gives what it holds first.
+
         Raises:
             RecordingError: the file exists or cannot be written, or the disk is full.
             SessionStateError: it was started before.
@@ -107,13 +106,24 @@ class Recorder:
             raise SessionStateError(f"{self.path}: a recorder starts once; make a new one")
         self._guard.check_room()
         self._started_s = time.monotonic()
+        if isinstance(source, PreTrigger):
+            self._intake = source.intake
         self._parts = Parts(
-            self.path, self.options, self._settings, self._clock.epoch_offset_ns, self._packers
+            self.path,
+            self.options,
+            self._settings,
+            self._intake.clock.epoch_offset_ns,
+            self._packers,
         )
         self._source = source
-        self.state = RecorderState.RECORDING
+        with self._condition:
+            self.state = RecorderState.RECORDING
+            if isinstance(source, PreTrigger):
+                for item in source.hand_over(self._tap):
+                    self._backlog.put(item)
         self._worker.start()
-        source.add_tap(self._tap)
+        if not isinstance(source, PreTrigger):
+            source.add_tap(self._tap)
         self._on_change()
 
     def pause(self) -> None:
@@ -218,48 +228,22 @@ class Recorder:
         with self._condition:
             if not self._accepts or self.state is not RecorderState.RECORDING:
                 return
-            if isinstance(item, Frame):
-                self._offer_frame(camera, item)
-            elif self.options.refined:
-                self._offer_refined(camera, item)
+            if isinstance(item, Frame) or (
+                self.options.refined and self._intake.knows(camera, item)
+            ):
+                self._offer(camera, item)
 
-    def _offer_frame(self, camera: str, frame: Frame) -> None:
-        size = frame.nbytes
-        if self._backlog.refuses(camera, size):
+    def _offer(self, camera: str, item: Frame | RefinedFrame) -> None:
+        if self._backlog.refuses(camera, self._intake.size(item)):
             return
-        if camera not in self._names:
-            self._names[camera] = slug(camera, self._names.values())
-        moment = self._clock.of_frame(camera, frame)
-        quality = None if self.options.lossless else self.options.quality
-        messages = self._backlog.encode(
-            encode_frame, frame, self._names[camera], moment.stamp_ns, quality
-        )
-        self._backlog.put(Item(camera, moment, moment.log_ns, frame.index, messages, size, frame))
-
-    def _offer_refined(self, camera: str, refined: RefinedFrame) -> None:
-        moment = self._clock.of_earlier(camera, refined.frame)
-        if moment is None:
-            return  # its frame came before the start, in a pause, or was dropped (and counted)
-        size = refined.depth_m.nbytes + refined.mask.nbytes
-        if self._backlog.refuses(camera, size):
+        if isinstance(item, Frame):
+            self._backlog.put(self._intake.frame(camera, item, self._backlog.encode))
             return
-        if str(refined.refiner) != self._refiner:
-            self._refiner = str(refined.refiner)
-            self._put_event("refiner", camera, self._refiner)
-        messages = self._backlog.encode(
-            encode_refined, refined, self._names[camera], moment.stamp_ns, self.options.lossless
-        )
-        publish_ns = self._clock.epoch_ns(refined.finished_ns)
-        self._backlog.put(
-            Item(
-                camera, moment, publish_ns, refined.frame.index, messages, size, is_refined=True
-            )
-        )  # fmt: skip
+        for made in self._intake.refined(camera, item, self._backlog.encode):
+            self._backlog.put(made)
 
     def _put_event(self, kind: str, camera: str = "", text: str = "", count: int = 0) -> None:
-        now_ns = self._clock.epoch_ns(time.monotonic_ns())
-        event = Event(now_ns, kind, camera, text, count)
-        self._backlog.put(Item(camera, Moment(now_ns, now_ns), now_ns, 0, encode_event(event)))
+        self._backlog.put(self._intake.event(kind, camera, text, count))
 
     # ---- on the recorder's thread ------------------------------------------------------------
 
@@ -311,9 +295,9 @@ class Recorder:
     def _write(self, item: Item) -> None:
         messages = item.messages if isinstance(item.messages, list) else item.messages.result()
         parts, moment = self._open_parts, item.moment
-        if item.frame is not None:
-            info = self._info(item.camera)
-            parts.describe(item.camera, self._names[item.camera], moment, info, item.frame)
+        if item.calibration is not None:
+            name, info = self._intake.names[item.camera], self._info(item.camera)
+            parts.describe(item.camera, name, moment, info, item.calibration)
         if item.is_refined and not parts.holds(item.camera, moment):
             with self._condition:
                 self._backlog.count_drop(item.camera, SPLIT)
@@ -321,7 +305,7 @@ class Recorder:
             parts.write(item.camera, moment, item.publish_ns, item.sequence, messages)
         self._backlog.note_written(item)
         with self._condition:
-            self._frames += item.frame is not None
+            self._frames += item.calibration is not None
             self._refined += item.is_refined
 
     def _info(self, camera: str) -> CameraInfo | None:

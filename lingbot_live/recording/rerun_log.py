@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lingbot_live.errors import LingbotLiveError
-from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics
+from lingbot_live.frame import ColorImage, DepthMap, Frame, ImuSample, Intrinsics
 from lingbot_live.recording.encode import encode_jpeg
 from lingbot_live.system.worker import IMPORTS
 
@@ -42,6 +42,15 @@ class RerunLog:
     def refined(self, depth_m: DepthMap) -> None:
         """Log refined depth."""
         self._log("refined", self._sdk.DepthImage(depth_m, meter=1.0))
+
+    def reading(self, sample: ImuSample) -> None:
+        """Log a reading of the inertial sensors, at the stream's present time."""
+        for name, vector in (
+            ("acceleration_m_s2", sample.acceleration_m_s2),
+            ("angular_velocity_rad_s", sample.angular_velocity_rad_s),
+        ):
+            if vector is not None:
+                self._log(f"imu/{name}", self._sdk.Scalars(list(vector)))
 
     def _log(self, name: str, what: object) -> None:
         self._stream.log(f"{self._path}/{name}", what)

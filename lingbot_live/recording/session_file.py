@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 _MOST_PACKING = 4  # chunks packed at the same time
-_COMPRESSION = {"lz4": "lz4", "none": ""}
+_COMPRESSION = {"zstd": "zstd", "lz4": "lz4", "none": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class SessionFile:
         self,
         path: Path,
         metadata: list[tuple[str, dict[str, str]]],
-        compression: str = "lz4",
+        compression: str = "zstd",
         packers: Executor | None = None,
     ) -> None:
         self.path = path

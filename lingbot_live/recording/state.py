@@ -12,7 +12,9 @@ from lingbot_live.cameras.base import CameraInfo, CameraState
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Tap
 
-COMPRESSIONS = ("lz4", "none")
+COMPRESSIONS = ("zstd", "lz4", "none")
+COLORS = ("jpeg", "h264", "h265", "av1")
+MOST_PRE_TRIGGER_S = 600.0
 _SPLIT_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -71,18 +73,33 @@ class RecorderOptions:
     refined: bool = True  # False: raw only
     lossless: bool = False  # colour as it is in place of JPEG, refined depth unrounded
     quality: int = 95  # of JPEG, 1 to 100
-    compression: str = "lz4"  # of chunks; "none" costs the least time
+    color: str = "jpeg"  # or a codec of video.py: a tenth as large, its pictures not independent
+    compression: str = "zstd"  # of chunks; "none" costs the least time
     split_bytes: int | None = None  # begin a new file after so many bytes
     split_s: float | None = None  # or seconds
     queue_bytes: int = 256 << 20  # frames held while the disk is busy
+    pre_trigger_s: float = 0.0  # how far back a recording begins; see `PreTrigger`
+    pre_trigger_bytes: int = 512 << 20  # and at most so much of it, encoded
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
             raise ConfigError(f"recorder: quality {self.quality} must lie in 1 to 100")
+        if self.color not in COLORS:
+            raise ConfigError(f"recorder: colour {self.color!r}; known: {', '.join(COLORS)}")
+        if self.color != "jpeg" and (self.lossless or self.split_bytes or self.split_s):
+            raise ConfigError(
+                f"recorder: colour as {self.color} is neither lossless nor split: pictures need "
+                "those before them; choose one"
+            )
         if self.compression not in COMPRESSIONS:
             known = ", ".join(COMPRESSIONS)
             raise ConfigError(f"recorder: compression {self.compression!r}; known: {known}")
-        for name in ("split_bytes", "split_s", "queue_bytes"):
+        if not 0 <= self.pre_trigger_s <= MOST_PRE_TRIGGER_S:
+            raise ConfigError(
+                f"recorder: pre-trigger {self.pre_trigger_s:g} s must lie in 0 to "
+                f"{MOST_PRE_TRIGGER_S:g}"
+            )
+        for name in ("split_bytes", "split_s", "queue_bytes", "pre_trigger_bytes"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigError(f"recorder: {name} {value} must be positive")

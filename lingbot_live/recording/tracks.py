@@ -6,14 +6,12 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from lingbot_live.cameras.base import CameraInfo
-from lingbot_live.cameras.pictures import decode_picture
 from lingbot_live.cameras.previews import shrink
 from lingbot_live.errors import CameraError, CorruptRecordingError, RefinerError
 from lingbot_live.frame import (
@@ -25,13 +23,16 @@ from lingbot_live.frame import (
     Frame,
     ImuSample,
     Intrinsics,
-    Mask,
+    RawDepth,
     RefinedFrame,
 )
+from lingbot_live.recording import compressed_depth
+from lingbot_live.recording.colors import decode_color, decode_mask
 from lingbot_live.recording.encode import Messages, encode_frame
 from lingbot_live.recording.format import (
     EXTRA_ROLES,
     Role,
+    from_levels,
     join_depth,
     read_camera,
     read_frame_note,
@@ -40,6 +41,7 @@ from lingbot_live.recording.format import (
 from lingbot_live.recording.mcap import cdr
 from lingbot_live.recording.mcap.places import FileIndex, Times
 from lingbot_live.recording.mcap.reader import MessageReader
+from lingbot_live.recording.video import ColorDecoder
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,9 @@ _MOST_IMU = 20_000  # readings of one frame, half a minute of the fastest sensor
 Described = tuple[CameraInfo | None, Calibration]
 # Every message that a frame, or a result, cannot be without its own frame's others.
 _OF_FRAMES = (
-    Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME, Role.IMU,
-    Role.REFINED_DEPTH, Role.REFINED_FRACTION, Role.REFINED_MASK, Role.REFINED, *EXTRA_ROLES,
+    Role.COLOR, Role.COLOR_EXACT, Role.COLOR_VIDEO, Role.DEPTH, Role.DEPTH_RVL, Role.CAMERA_INFO,
+    Role.FRAME, Role.IMU, Role.REFINED_DEPTH, Role.REFINED_FRACTION, Role.REFINED_RVL,
+    Role.REFINED_MASK, Role.REFINED, *EXTRA_ROLES,
 )  # fmt: skip
 
 
@@ -100,7 +103,7 @@ class Track(ABC):
     @property
     def roles(self) -> tuple[Role, ...]:
         """Of the messages that `messages` returns."""
-        return (Role.COLOR, Role.DEPTH, Role.CAMERA_INFO, Role.FRAME)
+        return (Role.COLOR, Role.DEPTH_RVL, Role.CAMERA_INFO, Role.FRAME)
 
     def messages(self, index: int, name: str) -> Messages:
         """Return a frame's messages for another file, where topics begin with ``name``.
@@ -147,7 +150,8 @@ class OwnTrack(Track):
         self._described: dict[int, Described | None] = {}  # by row
         super().__init__(name, _whole_frames(reader.index, self._channels))
         refined = np.unique(self._times(Role.REFINED))
-        self._refined_times = refined[np.isin(refined, self._times(Role.REFINED_DEPTH))]
+        depth = np.union1d(self._times(Role.REFINED_DEPTH), self._times(Role.REFINED_RVL))
+        self._refined_times = refined[np.isin(refined, depth)]
 
     @property
     def info(self) -> CameraInfo | None:
@@ -177,8 +181,8 @@ class OwnTrack(Track):
                 index=note.index,
                 timestamp_ns=note.timestamp_ns,
                 device_timestamp_us=device_us,
-                color=self._color(time_ns),
-                depth_raw=self._depth(Role.DEPTH, time_ns, np.uint16),
+                color=self._color(time_ns, index),
+                depth_raw=self._depth_raw(time_ns),
                 depth_scale_m=note.depth_scale_m,
                 calibration=known,
                 device_index=note.device_index,
@@ -194,7 +198,7 @@ class OwnTrack(Track):
         """Return a frame's colour, made small; a JPEG is not decoded in full for it."""
         time_ns = int(self.times_ns[index])
         if self._find(Role.COLOR, time_ns) is None:
-            return shrink(self._color(time_ns))
+            return shrink(self._color(time_ns, index))
         data = cdr.decode_compressed(self._need(Role.COLOR, time_ns))[2]
         return shrink(decode_color(data, cv2.IMREAD_REDUCED_COLOR_4))
 
@@ -220,8 +224,8 @@ class OwnTrack(Track):
     def roles(self) -> tuple[Role, ...]:
         """Of the messages that `messages` returns."""
         present = (
-            Role.COLOR, Role.COLOR_EXACT, Role.DEPTH, Role.CAMERA_INFO, Role.IMU, *EXTRA_ROLES,
-            Role.FRAME,
+            Role.COLOR, Role.COLOR_EXACT, Role.COLOR_VIDEO, Role.DEPTH, Role.DEPTH_RVL,
+            Role.CAMERA_INFO, Role.IMU, *EXTRA_ROLES, Role.FRAME,
         )  # fmt: skip
         return tuple(role for role in present if role in self._channels)
 
@@ -279,22 +283,45 @@ class OwnTrack(Track):
     def _text(self, role: Role, time_ns: int) -> str:
         return cdr.decode_text(self._need(role, time_ns))
 
-    def _color(self, time_ns: int) -> ColorImage:
+    def _color(self, time_ns: int, index: int) -> ColorImage:
+        if self._find(Role.COLOR_VIDEO, time_ns) is not None:
+            return self._video.color(index)
         if self._find(Role.COLOR, time_ns) is not None:
             return decode_color(cdr.decode_compressed(self._need(Role.COLOR, time_ns))[2])
         image = cdr.decode_image(self._need(Role.COLOR_EXACT, time_ns))
         color: ColorImage = cdr.pixels(image, np.uint8, 3)
         return color
 
-    def _depth(self, role: Role, time_ns: int, dtype: type) -> npt.NDArray[Any]:
-        return cdr.pixels(cdr.decode_image(self._need(role, time_ns)), dtype)
+    @cached_property
+    def _video(self) -> ColorDecoder:
+        codec, _ = cdr.decode_video(self._need(Role.COLOR_VIDEO, int(self.times_ns[0])))
+
+        def packet_at(index: int) -> tuple[memoryview, int]:
+            time_ns = int(self.times_ns[index])
+            note = read_frame_note(self._text(Role.FRAME, time_ns))
+            return cdr.decode_video(self._need(Role.COLOR_VIDEO, time_ns))[1], note.video or 0
+
+        return ColorDecoder(codec, packet_at)
+
+    def _depth_raw(self, time_ns: int) -> RawDepth:
+        if self._find(Role.DEPTH_RVL, time_ns) is not None:
+            return compressed_depth.decode(self._need(Role.DEPTH_RVL, time_ns))[0]
+        plain: RawDepth = cdr.pixels(cdr.decode_image(self._need(Role.DEPTH, time_ns)), np.uint16)
+        return plain
 
     def _refined_depth(self, time_ns: int) -> DepthMap:
+        if self._find(Role.REFINED_RVL, time_ns) is not None:
+            levels, of_one_m = compressed_depth.decode(self._need(Role.REFINED_RVL, time_ns))
+            if of_one_m:
+                return from_levels(levels, of_one_m)
+            return self._with_fraction(levels, time_ns)
         image = cdr.decode_image(self._need(Role.REFINED_DEPTH, time_ns))
         if image.encoding == "32FC1":
             exact: DepthMap = cdr.pixels(image, np.float32)
             return exact
-        millimetres = cdr.pixels(image, np.uint16)
+        return self._with_fraction(cdr.pixels(image, np.uint16), time_ns)
+
+    def _with_fraction(self, millimetres: RawDepth, time_ns: int) -> DepthMap:
         fraction = cdr.decode_bytes(self._need(Role.REFINED_FRACTION, time_ns))
         if fraction.size != millimetres.size:
             raise CorruptRecordingError(f"{self.name}: refined depth of two sizes at {time_ns}")
@@ -349,38 +376,11 @@ def _whole_frames(index: FileIndex, channels: Mapping[Role, int]) -> Times:
         return np.zeros(0, np.int64) if entries is None else entries.times_ns
 
     times = np.unique(of(Role.FRAME))
-    color = np.union1d(of(Role.COLOR), of(Role.COLOR_EXACT))
-    for others in (color, of(Role.DEPTH), of(Role.CAMERA_INFO)):
+    color = np.union1d(np.union1d(of(Role.COLOR), of(Role.COLOR_EXACT)), of(Role.COLOR_VIDEO))
+    depth = np.union1d(of(Role.DEPTH), of(Role.DEPTH_RVL))
+    for others in (color, depth, of(Role.CAMERA_INFO)):
         times = times[np.isin(times, others)]
     return times
-
-
-def decode_color(data: memoryview, reading: int = cv2.IMREAD_COLOR) -> ColorImage:
-    """Decode a JPEG or PNG to (H, W, 3) RGB; ``reading`` is OpenCV's word for how.
-
-    Raises:
-        CorruptRecordingError: it is neither, or damaged.
-    """
-    try:
-        bgr = decode_picture(data, reading | cv2.IMREAD_IGNORE_ORIENTATION)
-    except ValueError as error:
-        raise CorruptRecordingError(f"a colour image: {error}") from error
-    color: ColorImage = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
-    return color
-
-
-def decode_mask(data: memoryview) -> Mask:
-    """Decode a PNG to (H, W) bool.
-
-    Raises:
-        CorruptRecordingError: it is none, or damaged.
-    """
-    try:
-        levels = decode_picture(data, cv2.IMREAD_GRAYSCALE)
-    except ValueError as error:
-        raise CorruptRecordingError(f"a mask: {error}") from error
-    mask: Mask = levels > 0
-    return mask
 
 
 def _with_color(known: Calibration, intrinsics: Intrinsics) -> Calibration:

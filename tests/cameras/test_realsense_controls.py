@@ -79,9 +79,7 @@ def test_options_of_a_recording_can_be_read_only(testdata):
 
 
 def test_temperatures_are_told_and_cannot_be_set(virtual):
-    span = rs.option_range(0.0, 100.0, 0.5, 0.0)
-    virtual._depth.add_option(rs.option.asic_temperature, span, False)
-    virtual._depth.set_option(rs.option.asic_temperature, 41.5)
+    virtual._depth.add_read_only_option(rs.option.asic_temperature, 41.5)
     attached = made.AttachedCamera(virtual)
     driver = RealSenseDriver(attached.context)
     with virtual.streaming(), driver.create(driver.find("CTRL"), CameraConfig()) as camera:

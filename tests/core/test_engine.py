@@ -23,6 +23,7 @@ from lingbot_live.model.device import (
     is_out_of_memory,
     pick_device,
 )
+from lingbot_live.model.encoder import can_skip_hidden
 from lingbot_live.model.engine import MOST_PLANS, Engine, OutputPolicy
 
 FP32 = Precision.FP32
@@ -315,6 +316,50 @@ def test_gpu_equals_the_cpu(network, tmp_path, precision):
         both = mask & vouched
         assert (mask == vouched).mean() > 0.99
         np.testing.assert_allclose(refined[both], expected[both], rtol=1e-2)
+
+
+def seen_alone(q, k, v, cu_q, cu_k, max_q, max_k):
+    """What `varlen_attn` is for, of one sample, step by step; that itself runs on CUDA alone."""
+    assert (cu_q.tolist(), max_q, max_k) == ([0, len(q)], len(q), len(q))
+    k, v = (x[: int(cu_k[1])] for x in (k, v))
+    weights = (torch.einsum("qhd,khd->hqk", q, k) / q.shape[-1] ** 0.5).softmax(-1)
+    return torch.einsum("hqk,khd->qhd", weights, v)
+
+
+def test_attention_that_passes_over_hidden_tokens_equals_the_mask(network, monkeypatch):
+    varlen = pytest.importorskip("torch.nn.attention.varlen", reason="torch 2.10 has it")
+    monkeypatch.setattr(varlen, "varlen_attn", seen_alone)
+    engine = Engine(network, CpuDevice(), Precision.FP32, packing=TokenPacking.BUCKET)
+    color, depth = scene(60, 80, 0.001)
+    for empty in (0, 20, 50, 80):
+        depth = depth.copy()
+        depth[:, :empty] = 0
+        expected, mask, _ = engine.run(color, depth, 0.001, 48)
+        monkeypatch.setattr(network.encoder.backbone, "skips_hidden", True)
+        found, same, _ = engine.run(color, depth, 0.001, 48)
+        monkeypatch.setattr(network.encoder.backbone, "skips_hidden", False)
+        np.testing.assert_array_equal(same, mask)
+        np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_on_a_gpu_too(tmp_path):
+    network, device = on_gpu(tmp_path, Precision.FP16)
+    if not can_skip_hidden(device.where, torch.float16):
+        pytest.skip("this torch has no varlen_attn")
+    engine = Engine(network, device, Precision.FP16)
+    for seed in range(8):
+        color, depth = scene(60, 80, 0.001, seed)
+        depth[:, : 10 * seed] = 0
+        network.encoder.backbone.skips_hidden = False
+        engine.forget()
+        expected, vouched, _ = engine.run(color, depth, 0.001, 48)
+        network.encoder.backbone.skips_hidden = True
+        engine.forget()
+        refined, mask, _ = engine.run(color, depth, 0.001, 48)
+        both = mask & vouched
+        np.testing.assert_allclose(refined[both], expected[both], rtol=5e-3)
 
 
 @pytest.mark.gpu

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingbot_live.errors import CorruptRecordingError
-from lingbot_live.recording.foreign.compressed import rvl
+from lingbot_live.recording import rvl
 from lingbot_live.recording.recording import Recording
 
 DEPTH, COLOR = "/c/depth/image", "/c/color/image"
@@ -350,7 +350,7 @@ def test_rvl_holds_every_image(data):
     one = st.sampled_from([0, 0, 1, 2, 1000, 65535])
     values = data.draw(st.lists(one, min_size=height * width, max_size=height * width))
     image = np.array(values, np.uint16).reshape(height, width)
-    assert np.array_equal(rvl(packed_rvl(image)), image)
+    assert np.array_equal(rvl.unpack(packed_rvl(image)), image)
 
 
 @settings(max_examples=100, deadline=None)
@@ -359,4 +359,4 @@ def test_rvl_refuses_what_it_cannot_be(junk, keep):
     good = packed_rvl(holes())[: 8 + keep]
     for data in (junk, good + junk):
         with suppress(CorruptRecordingError):
-            assert rvl(data).dtype == np.uint16
+            assert rvl.unpack(data).dtype == np.uint16

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import subprocess
 import sys
@@ -14,25 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from golden import calls, network, picture
 
-from lingbot_live.model import LingBotDepth, TokenPacking
+from lingbot_live.model import TokenPacking
 
 pytestmark = pytest.mark.testdata
 
 TOLERANCE = 5e-5  # relative, fp32
 FEW_TOKENS = 48  # PyTorch's convolutions in half precision take 40 times as long on a CPU
-
-
-def calls() -> list[Any]:
-    folder = os.environ.get("LINGBOT_LIVE_TESTDATA")
-    if not folder:
-        reason = pytest.mark.skip(reason="LINGBOT_LIVE_TESTDATA is not set")
-        return [pytest.param(None, {}, id="golden", marks=reason)]
-    return [
-        pytest.param(path.parent, call, id=f"{path.parent.name[0]}-{call['name']}")
-        for path in sorted(Path(folder, "model", "golden").glob("*/case.json"))
-        for call in json.loads(path.read_text())["calls"]
-    ]
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +29,6 @@ def all_threads() -> Iterator[None]:
     torch.set_num_threads(os.cpu_count() or 1)
     yield
     torch.set_num_threads(threads)
-
-
-@functools.lru_cache(maxsize=1)  # pytest runs the calls of a case one after the other
-def network(folder: Path) -> LingBotDepth:
-    return LingBotDepth.from_pretrained(folder)
-
-
-def picture(values: np.ndarray[Any, Any]) -> torch.Tensor:
-    return torch.from_numpy(values).float().div(255).movedim(-1, -3)
 
 
 def run(folder: Path, call: dict[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:

@@ -171,10 +171,17 @@ def test_a_client_that_stops_reading_costs_the_pipeline_nothing(session, serve):
     client.read_until(lambda c: c.counts().get("/synthetic_stereo/points", 0) >= 1)
     before = session.feeds[0].stats.captured
     memory = psutil.Process().memory_info().rss
+    wait_for(lambda: publisher._sink._readers.are_stuck())
+    encoded = publisher.stats().frames
     time.sleep(3.0)  # nobody reads
+    assert publisher.stats().frames <= encoded + 1, "and nothing is encoded"
+    assert publisher.stats().drops[SLOW] > 0
     after = session.feeds[0].stats.captured
     assert after - before > 3 * 15 * 0.5
     assert psutil.Process().memory_info().rss - memory < 100 << 20
+    got = client.counts()["/synthetic_stereo/points"]
+    client.read_until(lambda c: c.counts()["/synthetic_stereo/points"] > got + 100)
+    assert publisher.stats().frames > encoded, "it goes on once somebody reads"
     assert publisher.stop(), "it does not wait for the client"
     client.close()
 
@@ -201,7 +208,9 @@ def test_newest_wins_and_what_it_replaced_is_counted(session, monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr("lingbot_live.publish.publisher.open_sink", lambda place: Hanging())
+    monkeypatch.setattr(
+        "lingbot_live.publish.publisher.open_sink", lambda place, steering: Hanging()
+    )
     publisher = Publisher(parse_place("foxglove:0"))
     publisher.start(session)
     wait_for(lambda: publisher.state is PublishState.PUBLISHING)

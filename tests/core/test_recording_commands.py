@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -124,3 +126,26 @@ def test_a_slow_start_does_not_end_a_recording(tmp_path, monkeypatch):
     run("record", "synthetic:stereo", "-o", tmp_path / "a.mcap", "--frames", 40, "--raw-only")
     with Recording(tmp_path / "a.mcap") as made:
         assert len(made) == 40
+
+
+def test_record_waits_for_enter_and_begins_before_it(tmp_path):
+    out = tmp_path / "late.mcap"
+    child = subprocess.Popen(
+        [
+            sys.executable, "-m", "lingbot_live.cli.main", "record", "synthetic:stereo",
+            "--raw-only", "--pre-trigger", "2", "--duration", "0.3", "-o", str(out),
+        ],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert child.stderr.readline() == "press Enter to record\n"
+        time.sleep(3.0)
+        asked_ns = time.time_ns()
+        assert not out.exists()
+        told, _ = child.communicate("\n", timeout=60)
+    finally:
+        child.kill()
+        child.wait()
+    assert (child.returncode, told) == (0, f"{out}\n")
+    with Recording(out) as recording:
+        assert recording.start_ns < asked_ns < recording.end_ns + 1_000_000_000

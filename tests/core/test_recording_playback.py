@@ -20,6 +20,7 @@ from lingbot_live.errors import (
     SessionStateError,
 )
 from lingbot_live.pipeline.session import Session
+from lingbot_live.recording.format import from_levels, to_levels
 from lingbot_live.recording.playback import Playback
 
 EVERY = CameraConfig(loop=False, realtime=False)
@@ -124,7 +125,7 @@ def test_recorded_depth_comes_along(take):
     assert shown
     for refined in shown:
         want = given[refined.frame.device_timestamp_us]
-        assert np.abs(refined.depth_m - want.depth_m).max() <= 8e-6  # float32 at 65 m
+        assert np.array_equal(refined.depth_m, from_levels(*to_levels(want.depth_m)))
         assert refined.refiner == want.refiner
     assert session.refiner_error is None
     assert stats.captured == stats.refined + sum(stats.figures().drops.values())

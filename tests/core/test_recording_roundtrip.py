@@ -9,7 +9,7 @@ from sessions import TURN, HalfRefiner, NoisyCamera, calibration, record
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.readings import OFFLINE, every_frame
 from lingbot_live.errors import RecordingError
-from lingbot_live.recording.format import join_depth, split_depth
+from lingbot_live.recording.format import from_levels, to_levels
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions, RecorderState
 
@@ -47,7 +47,7 @@ def test_frames_come_back_bit_for_bit(tmp_path, scale_m, lossless):
                 assert error.mean() < 12  # worst case for JPEG: blocks of saturated noise
 
 
-def test_refined_depth_comes_back_within_four_thousandths_of_a_millimetre(tmp_path):
+def test_refined_depth_comes_back_within_half_a_step(tmp_path):
     witness, recorder = record(tmp_path / "a.mcap", NoisyCamera(count=30, period_s=0.005))
     given = {r.frame.index: r for r in witness.refined["noisy:left"]}
     assert recorder.stats().refined == len(given) > 0
@@ -58,7 +58,7 @@ def test_refined_depth_comes_back_within_four_thousandths_of_a_millimetre(tmp_pa
         assert len(track.refined_times_ns) == len(given)
         for index, refined in given.items():
             got = found[index]
-            assert np.abs(got.depth_m - refined.depth_m).max() <= 8e-6  # float32 at 65 m
+            assert_within_half_a_step(got.depth_m, refined.depth_m)
             assert np.array_equal(got.mask, refined.mask)
             assert got.refiner == HalfRefiner().info
             assert (got.started_ns, got.finished_ns) == (refined.started_ns, refined.finished_ns)
@@ -75,11 +75,43 @@ def test_inertial_readings_come_back_with_their_frames(tmp_path):
         assert [frame.imu for frame in every_frame(camera)] == given
 
 
-def test_refined_depth_beyond_the_range_is_kept_at_its_end():
-    depth_m = np.array([[0, 0.0004, 1.23456, 65.4, 70.0, 1e6]], np.float32)
-    back = join_depth(*split_depth(depth_m))
-    assert np.abs(back - np.minimum(depth_m, 65.536)).max() <= 8e-6  # float32 at 65 m
+def assert_within_half_a_step(got_m, given_m):
+    """By the step that docs/session-format.md states."""
+    is_near = (given_m > 0) & (given_m < 10_000 / 65_535)
+    of_one_m = 4000 if is_near.mean() > 0.001 else 10_000
+    reachable_m = np.maximum(given_m, np.float32(of_one_m / 65_535))
+    assert np.array_equal(got_m == 0, given_m == 0)
+    off_m = np.abs(got_m - reachable_m)[given_m > 0]
+    allowed_m = (reachable_m**2 / (2 * of_one_m) + reachable_m * 1e-6)[given_m > 0]
+    assert (off_m <= allowed_m * 1.01 + reachable_m[given_m > 0] ** 3 / of_one_m**2).all()
+
+
+def test_a_step_of_refined_depth_is_a_tenth_of_a_millimetre_at_one_metre():
+    rng = np.random.default_rng(0)
+    depth_m = rng.uniform(0.2, 12, (60, 80)).astype(np.float32)
+    depth_m[rng.random((60, 80)) < 0.2] = 0
+    assert_within_half_a_step(from_levels(*to_levels(depth_m)), depth_m)
+    near_one = np.linspace(0.99, 1.01, 480, dtype=np.float32).reshape(2, 240)
+    assert np.abs(from_levels(*to_levels(near_one)) - near_one).max() < 0.000052
+
+
+def test_a_few_points_before_the_lens_cost_the_others_nothing():
+    depth_m = np.full((100, 100), 1.2345, np.float32)
+    depth_m[0, :10] = 0.02
+    back = from_levels(*to_levels(depth_m))
+    assert np.abs(back[1:] - 1.2345).max() < 0.0001
+    assert back[0, 0] == pytest.approx(10_000 / 65_535)
+    depth_m[:50] = 0.08  # a camera for what is near
+    assert np.abs(from_levels(*to_levels(depth_m)) - depth_m).max() < 0.0003
+
+
+def test_refined_depth_at_its_extremes():
+    depth_m = np.array([[0, 0.0004, 1.23456, 65.4, 70.0, 1e6]] * 200, np.float32)
+    back = from_levels(*to_levels(depth_m))
     assert back[0, 0] == 0
+    assert back[0, 1] == pytest.approx(4000 / 65_535)
+    assert back[0, 3] == pytest.approx(65.4, rel=0.01)
+    assert back[0, 5] == 0
 
 
 def test_lossless_keeps_refined_depth_exactly(tmp_path):

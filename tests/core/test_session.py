@@ -344,3 +344,35 @@ def test_wait_tells_the_end_from_the_deadline():
         assert session.wait() is True
         time.sleep(0.06)
         assert session.wait(0.05) is False, "the time counts from the start"
+
+
+def test_what_is_opened_anew_while_all_stops_is_not_started():
+    """It would have had nobody to end it."""
+    is_closing, may_close = threading.Event(), threading.Event()
+
+    class Slow(ScriptedCamera):
+        def _cam_close(self) -> None:
+            is_closing.set()
+            may_close.wait(10)
+            super()._cam_close()
+
+    first, second = Slow(range(10_000), 0.001), ScriptedCamera(range(10_000), 0.001)
+    session = Session([("a", lambda: first)], PassthroughRefiner, QUICK)
+    session.start()
+    wait_for(lambda: session.feeds[0].stats.captured > 2)
+    refused: list[SessionStateError] = []
+
+    def reopen() -> None:
+        try:
+            session.reopen(session.feeds[0], lambda: second)
+        except SessionStateError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=reopen)
+    thread.start()
+    assert is_closing.wait(5)
+    session.stop(0.05)
+    may_close.set()
+    thread.join(10)
+    assert len(refused) == 1
+    assert second.log == [], "never opened"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -172,3 +173,26 @@ def test_snapshots_go_where_the_user_said(window, tmp_path):
     wait_for(lambda: "Snapshot written" in window.desk.news.text, 60)
     (made,) = (tmp_path / "shots").iterdir()
     assert any(made.iterdir())
+
+
+def test_record_keeps_the_seconds_before_it_where_that_was_chosen(window, tmp_path):
+    assert window.recording.held is None
+    dialog = RecordOptionsDialog(window.saving.choices, "folder")
+    dialog.pre_trigger.setValue(2)
+    assert dialog.choices.pre_trigger == 2
+    dialog.deleteLater()
+    window.saving.use(RecordChoices(folder=str(tmp_path / "out"), name="late", pre_trigger=2))
+    assert RecordChoices.load(Settings()).pre_trigger == 2
+    wait_for(lambda: window.recording.held[0] > 1.0)
+    wait_for(lambda: window.record_bar.label.text().startswith("holds "))
+    asked_ns = time.time_ns()
+    QTest.keyClick(window, Qt.Key.Key_R)
+    wait_for(lambda: frames_of(window) > 3)
+    window.actions_["record"].trigger()
+    wait_for(lambda: "written" in window.message.text)
+    with Recording(tmp_path / "out" / "late.mcap") as recording:
+        assert asked_ns - recording.start_ns > 900_000_000
+        assert [e.text for e in recording.events if e.kind == "marker"] == ["trigger"]
+    wait_for(lambda: window.recording.held[0] > 0)  # gathered anew
+    window.saving.use(RecordChoices(folder=str(tmp_path / "out")))
+    assert window.recording.held is None

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
+from lingbot_live.config import RefinerConfig
+from lingbot_live.errors import LingbotLiveError
 from lingbot_live.publish.place import Place
 from lingbot_live.publish.publisher import Publisher
 from lingbot_live.publish.sink import PublishState
+from lingbot_live.publish.steering import Steering
 from lingbot_live.publish.table import parse_place
+from ui.controllers.refining import Refining
 from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
 from ui.shell.stage import Stage
 
-_TARGETS = {"publish_foxglove": "foxglove", "publish_rerun": "rerun:serve"}  # by action
+_TARGETS = {  # by action
+    "publish_foxglove": "foxglove",
+    "publish_rerun": "rerun:serve",
+    "publish_ros2": "ros2",
+}
+_SERVICES = ("snapshot", "record", "mark")  # keys of actions
 _OVER = (PublishState.FAILED, PublishState.STOPPED)
 
 
 class Publishing(QObject):
-    """Owns the publishers, which outlive sessions: viewers stay while the cameras change."""
+    """Owns the publishers, which outlive sessions: viewers stay while the cameras change.
 
-    def __init__(self, stage: Stage, desk: Desk, actions: Actions) -> None:
+    What viewers ask for comes from the servers' threads and is done on the window's.
+    """
+
+    _asked = Signal(object)  # what to do
+
+    def __init__(self, stage: Stage, desk: Desk, actions: Actions, refining: Refining) -> None:
         super().__init__(stage)
+        self._refining = refining
+        self._asked.connect(self._do)
         self.publishers: tuple[Publisher, ...] = ()
         self._stage, self._desk, self._actions = stage, desk, actions
         self._said: set[tuple[int, str]] = set()
@@ -36,7 +52,8 @@ class Publishing(QObject):
 
     def start(self, places: Iterable[Place]) -> None:
         """Publish what is on the screen to these targets too, until the window closes."""
-        new = [Publisher(place) for place in places]
+        steering = self._steering()
+        new = [Publisher(place, steering=steering) for place in places]
         self.publishers = (*self.publishers, *new)
         for publisher in new:
             publisher.start(self._stage.session)
@@ -65,6 +82,30 @@ class Publishing(QObject):
     @property
     def _running(self) -> list[Publisher]:
         return [p for p in self.publishers if p.state not in _OVER]
+
+    def _steering(self) -> Steering:
+        refining = self._refining
+
+        def use(config: RefinerConfig) -> None:
+            self._asked.emit(partial(refining.use, config))
+
+        def set_tokens(tokens: int) -> None:
+            self._asked.emit(partial(refining.set_tokens, tokens))
+
+        services = {key: partial(self._press, key) for key in _SERVICES}
+        return Steering(
+            lambda: self._stage.session, lambda: refining.config, use, set_tokens, services
+        )
+
+    def _do(self, call: Callable[[], object]) -> None:
+        call()
+
+    def _press(self, key: str, text: str) -> str:
+        action = self._actions[key]
+        if not action.isEnabled():
+            raise LingbotLiveError(f"{action.text()}: not possible now")
+        self._asked.emit(action.trigger)
+        return "asked for; the window tells what came of it"
 
     def _end(self, publishers: Iterable[Publisher]) -> None:
         for publisher in publishers:  # on threads of their own: a viewer may not let go

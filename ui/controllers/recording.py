@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.backlog import GIVEN_UP
+from lingbot_live.recording.pretrigger import PreTrigger
 from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.state import RecorderOptions, RecorderState, RecorderStats
 from ui.shell.actions import Command
@@ -38,10 +39,12 @@ class RecordControl(QObject):
         self._tasks = desk.tasks
         self._desk = desk
         self._recorder: Recorder | None = None
+        self._ring: PreTrigger | None = None
+        self._wanted: tuple[Session | None, RecorderOptions] = (None, RecorderOptions())
         self._ending: Recorder | None = None  # stopped, its file not closed yet
         self.marks = 0  # set in the present recording
         self._warned_of: set[str] = set()
-        stage.ending.connect(self.stop)
+        stage.ending.connect(self._release)
         self.failed.connect(desk.show_error)
         self.warned.connect(desk.show_error)
 
@@ -57,6 +60,33 @@ class RecordControl(QObject):
         """Whether frames are being written."""
         return self._recorder is not None
 
+    def hold(self, session: Session | None, options: RecorderOptions) -> None:
+        """Hold the session's last seconds from now on, where the options say so."""
+        self._wanted = session, options
+        if self._recorder is None and self._ending is None:
+            self._renew()
+
+    @property
+    def held(self) -> tuple[float, int] | None:
+        """How many seconds are held before a recording, and in how many bytes; None: off."""
+        return None if self._ring is None else self._ring.held
+
+    def _renew(self) -> None:
+        ring, self._ring = self._ring, None
+        if ring is not None:
+            ring.stop()
+        session, options = self._wanted
+        if session is not None and options.pre_trigger_s:
+            self._ring = PreTrigger(session, options)
+            self._ring.start()
+
+    def _release(self) -> None:
+        """The session ends: so do its recording and what is held of it."""
+        self._wanted = None, self._wanted[1]
+        self.stop()
+        if self._ending is None:
+            self._renew()
+
     def start(
         self,
         session: Session,
@@ -69,10 +99,11 @@ class RecordControl(QObject):
             return
         recorder = self._recorder = Recorder(path, options, settings)
         self.marks, self._warned_of = 0, set()
+        source = self._ring or session
 
         def begin() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            recorder.start(session)
+            recorder.start(source)
 
         self._tasks.run("start recording", begin, on_error=self._give_up)
 
@@ -86,8 +117,10 @@ class RecordControl(QObject):
     def finish(self) -> None:
         """Stop, and wait until all is written; a dialog shows that, with a way to give up."""
         self.stop()
+        self._wanted = None, self._wanted[1]
         recorder = self._ending
         if recorder is None:
+            self._renew()
             return
         loop, box = QEventLoop(), QMessageBox(self._desk.widget)
         box.setWindowTitle("Saving the recording")
@@ -110,6 +143,7 @@ class RecordControl(QObject):
         timer.stop()
         box.close()
         box.deleteLater()
+        self._renew()
 
     def give_up(self) -> None:
         """Leave out what a slow disk has not taken after `stop`; it is counted."""
@@ -171,6 +205,8 @@ class RecordControl(QObject):
     def _tell_end(self, recorder: Recorder, paths: list[Path]) -> None:
         if self._ending is recorder:
             self._ending = None
+            if self._recorder is None:
+                self._renew()
         lost = recorder.stats().drops.get(GIVEN_UP, 0)
         if recorder.error is not None:
             self.failed.emit(f"Recording ended: {recorder.error}")

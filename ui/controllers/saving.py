@@ -33,6 +33,7 @@ class Saving:
         self._scale = scale
         self.choices = RecordChoices.load(desk.settings)
         recording.written.connect(self._tell_written)
+        stage.sessionChanged.connect(self._hold)
 
     def commands(self) -> dict[str, Command]:
         """Return what it does, by the keys of `Actions`."""
@@ -45,6 +46,7 @@ class Saving:
         """Record like this from the next time on, and remember it."""
         self.choices = choices
         choices.save(self._desk.settings)
+        self._hold()
 
     def toggle_recording(self) -> None:
         """Record the session on the screen into a new file, or end that."""
@@ -76,6 +78,9 @@ class Saving:
         settings = {"refiner": str(self._stage.refiner), "addresses": " ".join(addresses)}
         path = self.choices.path(addresses[0], datetime.now())
         self._recording.start(session, path, settings, self.choices.options())
+
+    def _hold(self) -> None:
+        self._recording.hold(self._stage.session, self.choices.options())
 
     def _tell_written(self, paths: list[Path]) -> None:
         """Tell where a recording lies, with a way to see it."""

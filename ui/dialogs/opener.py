@@ -21,6 +21,7 @@ from ui.dialogs.models import ModelsDialog
 from ui.dialogs.record_options import RecordOptionsDialog
 from ui.dialogs.refine import RefineDialog
 from ui.dialogs.report import ReportDialog, ReportWishes
+from ui.dialogs.sessions import SessionsDialog
 from ui.shell.actions import Command
 from ui.shell.desk import Desk
 from ui.shell.stage import Stage
@@ -58,6 +59,7 @@ class Dialogs:
             "export": self.show_export,
             "refine_recording": self.ask_and_refine,
             "calibrate": self.show_calibration,
+            "sessions": self.show_sessions,
         }
 
     def keep_listing(self, listing: Listing) -> None:
@@ -124,6 +126,13 @@ class Dialogs:
         self.refining = RefineDialog(source, output, self._refining.config, self._stage, self._desk)
         self.refining.finished.connect(self._forget_refining)
         self.refining.show()
+
+    def show_sessions(self) -> None:
+        """Browse the sessions of the folder that recordings go to, and open one."""
+        dialog = SessionsDialog(self._saving.choices.folder, self._desk)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.chosen.connect(lambda path: self._stage.open((path,)))
+        dialog.open()
 
     def show_calibration(self) -> None:
         """Open the calibration of the cameras that stream."""

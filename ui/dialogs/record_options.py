@@ -7,6 +7,7 @@ from datetime import datetime
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
@@ -20,7 +21,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lingbot_live.recording.state import COLORS, MOST_PRE_TRIGGER_S
 from ui.shell.files import OUTPUT_FOLDER, RecordChoices, folder_or_default
+
+_COLOR_WORDS = {"jpeg": "JPEG, each picture alone"}
 
 
 class FolderField(QWidget):
@@ -72,10 +76,19 @@ class RecordOptionsDialog(QDialog):
         self.lossless = QCheckBox("Lossless colour and refined depth (larger files)")
         self.lossless.setChecked(choices.lossless)
         self.quality = QSpinBox(minimum=1, maximum=100, value=choices.quality)
+        self.color = QComboBox()
+        for name in COLORS:
+            self.color.addItem(_COLOR_WORDS.get(name, f"{name.upper()} video, much smaller"), name)
+        self.color.setCurrentIndex(max(0, self.color.findData(choices.color)))
         self.raw_only = QCheckBox("Raw only, without refined depth")
         self.raw_only.setChecked(choices.raw_only)
         self.split = QLineEdit(choices.split)
         self.split.setPlaceholderText("one file; or such as 4G, 500M, 10min")
+        most_s = int(MOST_PRE_TRIGGER_S)
+        self.pre_trigger = QSpinBox(minimum=0, maximum=most_s, value=choices.pre_trigger)
+        self.pre_trigger.setSuffix(" s")
+        self.pre_trigger.setSpecialValueText("off")
+        self.pre_trigger.setToolTip("The last seconds are held in memory; Record keeps them")
         self.snapshots = FolderField(choices.snapshots, "Folder of snapshots")
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
@@ -85,7 +98,7 @@ class RecordOptionsDialog(QDialog):
         self._lay_out()
         for signal in (
             self.folder.changed, self.name.textChanged, self.split.textChanged,
-            self.lossless.toggled,
+            self.lossless.toggled, self.color.currentIndexChanged,
         ):  # fmt: skip
             signal.connect(self._show_example)
         self._show_example()
@@ -99,8 +112,10 @@ class RecordOptionsDialog(QDialog):
             snapshots=self.snapshots.text,
             lossless=self.lossless.isChecked(),
             quality=self.quality.value(),
+            color=self.color.currentData(),
             raw_only=self.raw_only.isChecked(),
             split=self.split.text().strip(),
+            pre_trigger=self.pre_trigger.value(),
         )
 
     def _lay_out(self) -> None:
@@ -108,10 +123,12 @@ class RecordOptionsDialog(QDialog):
         form.addRow("Recordings go to", self.folder)
         form.addRow("Named", self.name)
         form.addRow("", self.example)
+        form.addRow("Colour as", self.color)
         form.addRow("JPEG quality of colour", self.quality)
         form.addRow("", self.lossless)
         form.addRow("", self.raw_only)
         form.addRow("New file after", self.split)
+        form.addRow("Begin before Record by", self.pre_trigger)
         form.addRow("Snapshots go to", self.snapshots)
         column = QVBoxLayout(self)
         column.addLayout(form)
@@ -124,7 +141,7 @@ class RecordOptionsDialog(QDialog):
         fault = choices.fault
         self.example.setText(fault or f"→ {choices.path(self._camera, datetime.now())}")
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not fault)
-        self.quality.setEnabled(not choices.lossless)
+        self.quality.setEnabled(not choices.lossless and choices.color == "jpeg")
 
     def _accept(self) -> None:
         self.chosen.emit(self.choices)

@@ -28,15 +28,22 @@ class RecordBar(QObject):
         self._is_running: bool | None = None
         self.show_stats(None, 0)
 
-    def show_stats(self, stats: RecorderStats | None, marks: int) -> None:
-        """Show a recording's figures and how many marks it has, or that there is none."""
+    def show_stats(
+        self, stats: RecorderStats | None, marks: int, held: tuple[float, int] | None = None
+    ) -> None:
+        """Show a recording's figures and how many marks it has, or that there is none.
+
+        ``held`` is how many seconds before a recording are in memory, and in how many bytes.
+        """
         running = stats is not None
         self._show_running(running)
         pause, mark = self._parts
         is_paused = stats is not None and stats.state is RecorderState.PAUSED
         pause.setText("Go on" if is_paused else "Pause recording")
         mark.setText("Mark" if stats is None else f"Mark ({marks})")
-        self.label.setText("" if stats is None else describe(stats))
+        idle = "" if held is None else f"holds {held[0]:.0f} s, {held[1] / 1e6:.0f} MB"
+        self.label.setText(idle if stats is None else describe(stats))
+        self._figures[0].setVisible(running or bool(idle))
         self.room_label.setText("" if stats is None else describe_room(stats))
         low = stats is not None and stats.is_space_low
         self.room_label.setStyleSheet(f"color: {theme.current().warning}" if low else "")
@@ -51,8 +58,7 @@ class RecordBar(QObject):
         for action in self._parts:
             action.setEnabled(running)
             action.setVisible(running)
-        for figure in self._figures:
-            figure.setVisible(running)
+        self._figures[1].setVisible(running)
 
 
 def describe(stats: RecorderStats) -> str:

@@ -166,7 +166,7 @@ class SensorPanel(QWidget):
             for name in frame.extras:
                 self.picture_box.addItem(EXTRAS[name], name)
             self.picture_box.setCurrentIndex(max(0, self.picture_box.findData(chosen)))
-        if not there and not frame.extras:
+        if not frame.extras and self.image.has_image:
             self.image.set_image(None)
 
     def _words(self, frame: Frame) -> str:

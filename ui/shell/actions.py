@@ -43,6 +43,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("range_marks", "Range between markers", "Alt+I", "Around the present frame"),
     ActionInfo("range_clear", "No range", "Ctrl+Shift+I"),
     ActionInfo("open_file", "Open recording...", "Ctrl+O"),
+    ActionInfo("sessions", "Browse sessions...", "Ctrl+B", "All recordings, with pictures"),
     ActionInfo("open_folder", "Open RGB-D folder...", "Ctrl+Shift+O"),
     ActionInfo("add_camera", "Add camera...", "A", "One more row of pictures"),
     ActionInfo("remove_camera", "Remove camera", "Ctrl+W", "The selected"),
@@ -85,6 +86,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "publish_foxglove", "Publish to Foxglove", "", "At ws://localhost:8765", checkable=True
     ),
     ActionInfo("publish_rerun", "Publish to Rerun", "", "For viewers that come", checkable=True),
+    ActionInfo("publish_ros2", "Publish to ROS 2", "", "Within this machine", checkable=True),
     ActionInfo("report", "Report...", "Ctrl+Shift+R", "Tables, plots, pictures"),
     ActionInfo("export", "Export...", "Ctrl+E", "To clouds, images, video, ..."),
     ActionInfo("refine_recording", "Refine this recording...", "", "Every frame, to a new file"),
@@ -175,8 +177,9 @@ ACTIONS: tuple[ActionInfo, ...] = (
 )
 
 MENUS: dict[str, tuple[str, ...]] = {
-    "&File": ("open_file", "open_folder", "-", "snapshot", "save_cloud", "export",
-        "refine_recording", "report", "-", "publish_foxglove", "publish_rerun", "-", "quit"),
+    "&File": ("open_file", "open_folder", "sessions", "-", "snapshot", "save_cloud", "export",
+        "refine_recording", "report", "-", "publish_foxglove", "publish_rerun",
+        "publish_ros2", "-", "quit"),
     "&Camera": ("toggle", "find", "-",
         "add_camera", "remove_camera", "bring_back", "next_camera", "-",
         "controls", "save_controls", "load_controls", "device", "-",

@@ -27,20 +27,23 @@ class RecordChoices:
     quality: int = 95
     raw_only: bool = False
     split: str = ""
+    pre_trigger: int = 0  # seconds
+    color: str = "jpeg"
 
     @classmethod
     def load(cls, settings: Settings) -> RecordChoices:
         """Return what is remembered, the defaults where that is senseless."""
         found = {field.name: settings.text(f"record_{field.name}") for field in fields(cls)}
-        quality = int(found["quality"]) if found["quality"].isdecimal() else cls().quality
         choices = cls(
             folder=found["folder"],
             name=found["name"] or cls().name,
             snapshots=found["snapshots"],
             lossless=found["lossless"] == "True",
-            quality=quality,
+            quality=_whole(found["quality"], cls().quality),
             raw_only=found["raw_only"] == "True",
             split=found["split"],
+            pre_trigger=_whole(found["pre_trigger"], cls().pre_trigger),
+            color=found["color"] or cls().color,
         )
         return choices if not choices.fault else cls()
 
@@ -58,6 +61,8 @@ class RecordChoices:
             quality=self.quality,
             split_bytes=size,
             split_s=seconds,
+            pre_trigger_s=self.pre_trigger,
+            color=self.color,
         )
 
     def path(self, camera: str, now: datetime) -> Path:
@@ -78,6 +83,10 @@ class RecordChoices:
         except ConfigError as error:
             return str(error)
         return ""
+
+
+def _whole(text: str, default: int) -> int:
+    return int(text) if text.isdecimal() else default
 
 
 def short_name(address: str) -> str:

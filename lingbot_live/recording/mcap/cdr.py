@@ -161,6 +161,21 @@ def decode_compressed(data: bytes | memoryview | Reader) -> tuple[Header, str, m
     return reader.header(), reader.text(), reader.octets()
 
 
+def encode_video(header: Header, codec: str, data: bytes) -> bytes:
+    """Encode ``foxglove_msgs/msg/CompressedVideo`` of a codec such as ``h264``."""
+    head = Writer().header(header).put("I", len(data)).end(data)
+    tail = codec.encode() + b"\0"
+    return head + b"\0" * (-(len(head) - 4) % 4) + struct.pack("<I", len(tail)) + tail
+
+
+def decode_video(data: bytes | memoryview) -> tuple[str, memoryview]:
+    """Return codec and packed picture of ``foxglove_msgs/msg/CompressedVideo``."""
+    reader = Reader(data)
+    reader.header()
+    packed = reader.octets()
+    return reader.text(), packed
+
+
 def encode_camera_info(header: Header, intrinsics: Intrinsics) -> bytes:
     """Encode ``sensor_msgs/msg/CameraInfo`` of a colour image."""
     i, d = intrinsics, intrinsics.distortion
@@ -252,11 +267,6 @@ def decode_text(data: bytes | memoryview | Reader) -> str:
 
 def _reader(data: bytes | memoryview | Reader) -> Reader:
     return data if isinstance(data, Reader) else Reader(data)
-
-
-def encode_bytes(data: npt.NDArray[np.uint8]) -> bytes:
-    """Encode ``std_msgs/msg/UInt8MultiArray`` without a layout."""
-    return Writer().put("I", 0, 0, data.size).end(np.ascontiguousarray(data).data.cast("B"))
 
 
 def decode_bytes(data: bytes | memoryview) -> npt.NDArray[np.uint8]:

@@ -11,6 +11,7 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 TRANSFORMS = "tf2_msgs/msg/TFMessage"
 IMU = "sensor_msgs/msg/Imu"
 TEXT = "std_msgs/msg/String"
+COMPRESSED_VIDEO = "foxglove_msgs/msg/CompressedVideo"
 BYTES = "std_msgs/msg/UInt8MultiArray"
 POSES = "geometry_msgs/msg/PoseArray"
 POINTS = "sensor_msgs/msg/PointCloud2"
@@ -40,6 +41,10 @@ _MESSAGES = {
         _HEADER,
     ),
     COMPRESSED_IMAGE: ("std_msgs/Header header\nstring format\nuint8[] data", _HEADER),
+    COMPRESSED_VIDEO: (
+        "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format",
+        ("builtin_interfaces/Time",),
+    ),
     CAMERA_INFO: (
         "std_msgs/Header header\nuint32 height\nuint32 width\nstring distortion_model\n"
         "float64[] d\nfloat64[9] k\nfloat64[9] r\nfloat64[12] p\nuint32 binning_x\n"

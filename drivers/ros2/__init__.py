@@ -1,0 +1,1 @@
+"""Cameras of ROS 2."""

@@ -1,0 +1,199 @@
+"""Work spread over a Ray cluster, done by workers that hold something dear, such as a network.
+
+Whoever is killed in the middle costs what it had in hand: a worker's item goes to another one,
+and the next driver finds what is done by its results. So an item must leave its result whole or
+not at all, and say at once that it is done where its result is there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from lingbot_live.errors import ConfigError, LingbotLiveError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+INSTALL = 'pip install "lingbot-live[cluster]"'
+LOCAL = "local"  # an address: a cluster of this machine alone, for as long as it is needed
+_TICK_S = 0.5
+_MOST_TRIES = 4  # of an item whose workers die
+
+
+class ClusterError(LingbotLiveError):
+    """The cluster cannot be reached, or an item of work ends every worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a worker needs of a machine."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+def spread(
+    items: Sequence[T],
+    make: Callable[[], Callable[[T], R]],
+    address: str,
+    share: Share,
+    on_done: Callable[[T, R], None],
+    stop: threading.Event,
+) -> None:
+    """Have all items done on a cluster; ``make`` is called once in each worker, for what does one.
+
+    Items and results travel by pickle; ``on_done`` is called here, in any order.
+
+    Raises:
+        ClusterError: no cluster at ``address``, or an item's workers die again and again.
+        KeyboardInterrupt: ``stop`` was set.
+        Exception: what an item raised; the others' results stay.
+    """
+    with _connected(address) as ray:
+        crew: _Crew[T, R] = _Crew(ray, make, share)
+        waiting, tries = deque(items), Counter[int]()
+        try:
+            while waiting or crew.busy:
+                crew.grow(len(waiting) + len(crew.busy))
+                while waiting and crew.idle:
+                    crew.give(waiting.popleft())
+                for item, result, is_lost in crew.finished():
+                    if not is_lost:
+                        on_done(item, result)
+                        continue
+                    tries[id(item)] += 1
+                    if tries[id(item)] >= _MOST_TRIES:
+                        raise ClusterError(f"{item}: {_MOST_TRIES} workers died over it")
+                    waiting.appendleft(item)
+                if stop.is_set():
+                    raise KeyboardInterrupt
+        finally:
+            crew.end()
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError(f"--ray needs ray, which is not installed. Run: {INSTALL}")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    where = None if address == LOCAL else address
+    try:
+        ray.init(address=where, log_to_driver=False, logging_level=logging.WARNING)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        words = " ".join(str(error).split())
+        raise ClusterError(f"--ray {address}: no cluster there ({words})") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+class _Holder(Generic[T, R]):
+    """Lives in a worker's process; makes what it holds with its first item."""
+
+    def __init__(self, make: Callable[[], Callable[[T], R]]) -> None:
+        self._make = make
+        self._do: Callable[[T], R] | None = None
+
+    def ready(self) -> bool:
+        return True
+
+    def do(self, item: T) -> R:
+        if self._do is None:
+            self._do = self._make()
+        return self._do(item)
+
+
+@dataclass(slots=True)
+class _Crew(Generic[T, R]):
+    """The workers, as many as the cluster has room for; those that died are replaced."""
+
+    ray: Any
+    make: Callable[[], Callable[[T], R]]
+    share: Share
+    idle: list[Any] = field(default_factory=list)
+    busy: dict[Any, tuple[Any, T]] = field(default_factory=dict)  # by the promise of a result
+    starting: dict[Any, Any] = field(default_factory=dict)
+
+    def grow(self, wanted: int) -> None:
+        """Start workers up to what is wanted and what there is room for."""
+        there = len(self.idle) + len(self.busy) + len(self.starting)
+        for _ in range(min(wanted, self._room()) - there):
+            kind = self.ray.remote(
+                num_cpus=self.share.cpus, num_gpus=self.share.gpus, max_restarts=0
+            )(_Holder)
+            actor = kind.remote(self.make)
+            self.starting[actor.ready.remote()] = actor
+
+    def give(self, item: T) -> None:
+        """Have an idle worker do an item."""
+        actor = self.idle.pop()
+        self.busy[actor.do.remote(item)] = actor, item
+
+    def finished(self) -> Iterator[tuple[T, Any, bool]]:
+        """Wait a little; yield items with their result, or lost with their worker."""
+        promises = [*self.busy, *self.starting]
+        done, _ = (
+            self.ray.wait(promises, num_returns=len(promises), timeout=_TICK_S)
+            if (promises)
+            else ([], [])
+        )
+        for promise in done:
+            if promise in self.starting:
+                self._note_started(promise)
+                continue
+            actor, item = self.busy.pop(promise)
+            try:
+                result = self.ray.get(promise)
+            except self.ray.exceptions.RayActorError as error:
+                log.warning("a worker died and its work goes to another: %s", _first_line(error))
+                yield item, None, True
+            except self.ray.exceptions.RayTaskError as error:
+                raise _told(error) from error
+            else:
+                self.idle.append(actor)
+                yield item, result, False
+
+    def end(self) -> None:
+        """Let all workers go."""
+        for actor in (*self.idle, *(a for a, _ in self.busy.values()), *self.starting.values()):
+            self.ray.kill(actor)
+
+    def _room(self) -> int:
+        there, share = self.ray.cluster_resources(), self.share
+        rooms = [there.get("CPU", 0) // share.cpus if share.cpus else float("inf")]
+        if share.gpus:
+            rooms.append(there.get("GPU", 0) / share.gpus)
+        return int(min(rooms))
+
+    def _note_started(self, promise: Any) -> None:
+        actor = self.starting.pop(promise)
+        try:
+            self.ray.get(promise)
+        except self.ray.exceptions.RayActorError as error:
+            log.warning("a worker did not start: %s", _first_line(error))
+            return
+        self.idle.append(actor)
+
+
+def _told(error: Any) -> Exception:
+    """Return what an item raised itself, where it is ours; Ray's account of it otherwise."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, LingbotLiveError) else ClusterError(_first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
