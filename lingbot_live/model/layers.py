@@ -154,7 +154,8 @@ class Attention(nn.Module):
 
     def heads_of(self, x: Tensor) -> Tensor:
         """Return the same of (B, N, C) in one, (B, N, 3, H, 64)."""
-        return torch.as_tensor(self.qkv(x)).unflatten(-1, (3, self.heads, HEAD_WIDTH))
+        parts: Tensor = self.qkv(x).unflatten(-1, (3, self.heads, HEAD_WIDTH))
+        return parts
 
 
 class Mlp(nn.Module):

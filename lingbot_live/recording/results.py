@@ -103,7 +103,7 @@ class Results:
         """Write the frame that `header` was asked for."""
         moment, frame = self._now(), refined.frame
         with writing(self._path, RecordingError):
-            self._parts.describe(self._camera, self.name, moment, self._info, frame)
+            self._parts.describe(self._camera, self.name, moment, self._info, frame.calibration)
             messages = encode_frame(frame, self.name, moment.stamp_ns, _QUALITY)
             messages += encode_refined(refined, self.name, moment.stamp_ns, False)
             self._parts.write(
