@@ -25,7 +25,7 @@ RAY = Path(sys.executable).with_name("ray")
 
 
 def _node(*arguments: str) -> None:
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     command = [os.environ.get("RAY_COMMAND", str(RAY)), "start", "--num-cpus=1", *arguments]
     command += ["--object-store-memory=80000000"]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)

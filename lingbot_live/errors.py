@@ -146,6 +146,10 @@ class ExportCancelledError(ExportError):
     """An export was stopped on purpose; nothing is left of it."""
 
 
+class ReconstructionError(LingbotLiveError):
+    """No scene can be made of the frames that came."""
+
+
 class PublishError(LingbotLiveError):
     """Nothing can be sent to a target: its port is taken, its SDK missing, or nobody there."""
 

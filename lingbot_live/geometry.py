@@ -86,3 +86,16 @@ def normalized(intrinsics: Intrinsics) -> Matrix:
     size = np.array([[intrinsics.width], [intrinsics.height], [1.0]])
     out: Matrix = intrinsics.matrix / size
     return out
+
+
+def subsampled(intrinsics: Intrinsics, stride: int) -> Intrinsics:
+    """Return the intrinsics of ``image[::stride, ::stride]``, whose pixel (0, 0) stays put."""
+    return Intrinsics(
+        -(-intrinsics.width // stride),
+        -(-intrinsics.height // stride),
+        intrinsics.fx / stride,
+        intrinsics.fy / stride,
+        intrinsics.cx / stride,
+        intrinsics.cy / stride,
+        intrinsics.distortion,
+    )

@@ -99,3 +99,7 @@ _.gop_size
 _.max_b_frames
 _.pict_type
 _.thread_count
+# What Open3D draws by.
+_.vertex_colors
+_.light_on
+_.mesh_show_back_face

@@ -9,6 +9,9 @@ import numpy as np
 import open3d as o3d
 from fixtures_folder import write
 
+from lingbot_live.frame import Calibration, Frame, Intrinsics
+from lingbot_live.perception.landmarks import View
+
 BOXES = (  # centre and size, metres; the first is the room itself
     ((0, 0, 1.5), (4, 2.6, 6)),
     ((-0.6, 0.9, 2.4), (0.5, 0.8, 0.5)),
@@ -61,3 +64,28 @@ def walk(folder: Path, count: int) -> Path:
     values = {"fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "depth_scale_m": 1e-4}
     (folder / "intrinsics.json").write_text(json.dumps(values))
     return folder
+
+
+INTRINSICS = Intrinsics.from_matrix(K, WIDTH, HEIGHT)
+
+
+def view_of(color, depth_m, intrinsics=INTRINSICS):
+    raw = np.zeros(depth_m.shape, np.uint16)
+    frame = Frame("room", 0, 0, 0, color, raw, 1e-4, Calibration(intrinsics))
+    return View.of(frame, np.ascontiguousarray(depth_m, np.float32))
+
+
+def walked(poses, noise=0.0, *, blank=False):
+    """Views of the rendered room; depth with noise that grows with its square, as stereo's does."""
+    room, rng = scene(), np.random.default_rng(0)
+    for pose in poses:
+        color, depth_m = picture(room, pose)
+        depth_m = depth_m + noise * depth_m**2 * rng.standard_normal(depth_m.shape)
+        yield view_of(np.zeros_like(color) if blank else color, depth_m)
+
+
+def errors_m(places, poses):
+    first = np.linalg.inv(poses[0])
+    return np.array(
+        [np.linalg.norm((first @ T)[:3, 3] - p[:3, 3]) for p, T in zip(places, poses, strict=True)]
+    )

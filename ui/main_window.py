@@ -25,6 +25,7 @@ from ui.controllers.opening import Opening, dropped_paths
 from ui.controllers.perceiving import Perceiving
 from ui.controllers.publishing import Publishing
 from ui.controllers.recent import Recent
+from ui.controllers.reconstructing import Reconstructing
 from ui.controllers.recording import RecordControl
 from ui.controllers.refining import Refining
 from ui.controllers.replay import Replay
@@ -146,6 +147,7 @@ class MainWindow(QMainWindow):
         self.replay = Replay(stage, desk, actions)
         self.recent = Recent(stage, desk)
         self.cloud_saving = CloudSaving(desk, rows, self.cloud_feeds, self.cloud)
+        self.reconstructing = Reconstructing(stage, desk, rows, self.cloud, actions)
         self.tuning = Tuning(desk, rows)
         self.help = Help(desk, rows)
         self.dialogs = Dialogs(
@@ -218,7 +220,8 @@ class MainWindow(QMainWindow):
         parts = (
             self.replay, self.opening, self.rows, self.refining, self.recording, self.saving,
             self.rigging, self.layouts, self.dialogs, self.scenes, self.publishing,
-            self.help, self.cloud_saving, self.tuning, self.saved_layouts, self.perceiving,
+            self.help, self.cloud_saving, self.tuning, self.saved_layouts,
+            self.reconstructing, self.perceiving,
         )  # fmt: skip
         found = {key: do for part in parts for key, do in part.commands().items()}
         return {**found, **self._own_commands(), **cloud_commands(self.cloud)}
@@ -382,6 +385,7 @@ class MainWindow(QMainWindow):
             self._remember()
             self.recording.finish()
             self.publishing.finish()
+            self.reconstructing.finish()
             self.dialogs.close()
             self.help.close()
             self.stage.close()

@@ -34,8 +34,9 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.synthetic.infrared import InfraredSweep
-from drivers.synthetic.loop import SIGMA_FINE, Pose, Still, Sweep, cache_root, pose_index
+from drivers.synthetic.loop import SIGMA_FINE, Pose, Still, Sweep, cache_root
 from drivers.synthetic.sensors import FINE_M, SENSORS, Sensor
+from drivers.synthetic.walk import Walk
 from lingbot_live.cameras.base import Camera, CameraInfo, Capture, Driver, StreamProfile
 from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
 from lingbot_live.cameras.pace import Pacer
@@ -50,6 +51,7 @@ _OTHERS = ((1280, 720), (320, 240))  # offered; any other size works as well
 _FPS = 30.0
 _TABLE = "table"  # a stereo camera that stands still above a table; the seed says what is on it
 _LEAST, _MOST = (64, 48), (1920, 1080)
+_WALK = "-walk"  # a sensor's name with this is carried through the room: `drivers.synthetic.walk`
 _FOCAL = 520 / 640  # in picture widths: 63 degrees across
 
 
@@ -64,13 +66,13 @@ class SyntheticDriver(Driver):
         return [self._info(target) for target in SENSORS]
 
     def find(self, target: str) -> CameraInfo:
-        """Return one of ``stereo``, ``tof``, ``structured``, or ``table``: see `_TABLE`.
+        """Return ``stereo``, ``tof``, ``structured``, one of them as ``NAME-walk``, or ``table``.
 
         Raises:
             CameraNotFoundError: it is called otherwise.
         """
         known = [*SENSORS, _TABLE]
-        if target not in known:
+        if target not in known and target.removesuffix(_WALK) not in SENSORS:
             raise CameraNotFoundError(
                 f"synthetic:{target}: there is no such camera.{did_you_mean(target, known)} "
                 f"Use one of {', '.join(f'synthetic:{name}' for name in known)}"
@@ -89,15 +91,16 @@ class SyntheticDriver(Driver):
                 f"{info.address}: size {width}x{height}; choose one from "
                 f"{_LEAST[0]}x{_LEAST[1]} to {_MOST[0]}x{_MOST[1]}"
             )
-        return SyntheticCamera(info, config, _intrinsics(width, height))
+        return SyntheticCamera(info, config, pinhole(width, height))
 
     def _info(self, target: str) -> CameraInfo:
         size = f"{_SIZE[0]}x{_SIZE[1]}@{_FPS:g}"
         profiles = tuple(
             StreamProfile(s, *size, _FPS) for s in ("color", "depth") for size in (_SIZE, *_OTHERS)
         )
-        what = SENSORS[target].title if target in SENSORS else "stereo above a table"
-        name = f"Synthetic {what} {size}"
+        sensor = SENSORS.get(target.removesuffix(_WALK))
+        what = "stereo above a table" if sensor is None else sensor.title
+        name = f"Synthetic {what}{' walk' if target.endswith(_WALK) else ''} {size}"
         return CameraInfo(self.scheme, target, name, is_simulated=True, profiles=profiles)
 
 
@@ -112,11 +115,12 @@ class SyntheticCamera(Camera):
     newest pose that is there; with ``realtime=False`` each frame waits for its own.
     """
 
-    _sweep = Held[Sweep]()
+    _sweep = Held[Sweep | Walk]()
 
     def __init__(self, info: CameraInfo, config: CameraConfig, intrinsics: Intrinsics) -> None:
         super().__init__(info, config)
-        self._sensor: Sensor = SENSORS["stereo" if info.target == _TABLE else info.target]
+        sensor = "stereo" if info.target == _TABLE else info.target.removesuffix(_WALK)
+        self._sensor: Sensor = SENSORS[sensor]
         self._calibration = Calibration(intrinsics, baseline_m=self._sensor.baseline_m)
         self._eye = "infrared" if self._sensor.baseline_m is None else "infrared_left"
         self._infrared: InfraredSweep | None = None  # where such pictures are wanted
@@ -130,10 +134,11 @@ class SyntheticCamera(Camera):
         color = self._calibration.color
         seed = self.config.seed
         self._frame = 0
-        self._noise = _noise(self._sensor, color, seed)
+        self._noise = white_noise(self._sensor, color, seed)
         self._table = self._sensor.raw_table()
         self._pacer = Pacer(self._fps) if self.config.realtime else None
-        wants_infrared = self.config.extras and self.info.target != _TABLE
+        stands = self.info.target in SENSORS  # neither a walk nor a table has infrared pictures
+        wants_infrared = self.config.extras and stands
         self._infrared = InfraredSweep(self._sensor, color, seed) if wants_infrared else None
         self._sweep = self._infrared or self._poses(color, seed)
         name = f"render {self.info.address}"
@@ -146,7 +151,9 @@ class SyntheticCamera(Camera):
         """Wait until every pose is there; False if one is not in time."""
         return self._sweep.wait(self._sweep.count - 1, timeout_s) is not None
 
-    def _poses(self, color: Intrinsics, seed: int) -> Sweep:
+    def _poses(self, color: Intrinsics, seed: int) -> Sweep | Walk:
+        if self.info.target.endswith(_WALK):
+            return Walk(self._sensor, color, seed)
         if self.info.target == _TABLE:
             return Still(self._sensor, color, seed)
         return Sweep(self._sensor, color, seed, self._cache_folder())
@@ -154,7 +161,7 @@ class SyntheticCamera(Camera):
     def _cam_read(self, timeout_s: float) -> Capture | None:
         until = time.monotonic() + timeout_s
         k = self._frame
-        index = pose_index(k / self._fps, self._sweep.count)
+        index = self._sweep.index_at(k, k / self._fps)
         if self.config.realtime:
             index = min(index, max(0, self._sweep.ready - 1))
         pose = self._sweep.wait(index, timeout_s)
@@ -194,13 +201,7 @@ class SyntheticCamera(Camera):
     def _draw(self, pose: Pose, k: int) -> RawDepth:
         """Return one frame's depth: mean plus noise, rounded as the sensor rounds."""
         rng = np.random.default_rng((self.config.seed, k))
-        start = int(rng.integers(self._noise.size - pose.mean.size))
-        fine = np.take(SIGMA_FINE, pose.sigma)
-        fine *= np.float32(self._noisiness)
-        fine *= self._noise[start : start + pose.mean.size].reshape(pose.mean.shape)
-        fine += pose.mean
-        np.clip(fine, 0, 65535, out=fine)
-        return np.take(self._table, fine.astype(np.uint16))
+        return drawn(pose, rng, self._noise, self._table, self._noisiness)
 
     def _cache_folder(self) -> Path | None:
         """Only the sizes that are offered are kept on disk, so that the cache stays small."""
@@ -212,13 +213,31 @@ class SyntheticCamera(Camera):
         return cache_root() / f"{self.info.target}{named}"
 
 
-def _intrinsics(width: int, height: int) -> Intrinsics:
+def drawn(
+    pose: Pose,
+    rng: np.random.Generator,
+    noise: npt.NDArray[np.float32],
+    table: RawDepth,
+    noisiness: float = 1.0,
+) -> RawDepth:
+    """Return a pose's depth (H, W) with noise, rounded by ``table`` as the sensor rounds."""
+    start = int(rng.integers(noise.size - pose.mean.size))
+    fine = np.take(SIGMA_FINE, pose.sigma)
+    fine *= np.float32(noisiness)
+    fine *= noise[start : start + pose.mean.size].reshape(pose.mean.shape)
+    fine += pose.mean
+    np.clip(fine, 0, 65535, out=fine)
+    return np.take(table, fine.astype(np.uint16))
+
+
+def pinhole(width: int, height: int) -> Intrinsics:
+    """Return the simulated cameras' intrinsics at a size."""
     focal = _FOCAL * width
     return Intrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
 
-def _noise(sensor: Sensor, color: Intrinsics, seed: int) -> npt.NDArray[np.float32]:
-    """White noise over two pictures, made as coarse as the sensor's window; deviation 1; flat."""
+def white_noise(sensor: Sensor, color: Intrinsics, seed: int) -> npt.NDArray[np.float32]:
+    """Return noise over two pictures, flat, as coarse as the sensor's window; deviation 1."""
     noise = np.random.default_rng(seed).standard_normal((2 * color.height, color.width), np.float32)
     if sensor.grain_px:
         import cv2

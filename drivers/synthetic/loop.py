@@ -73,7 +73,8 @@ def _fine(depth_m: npt.NDArray[np.float32]) -> RawDepth:
     return np.where(fine <= 65535, fine, 0).astype(np.uint16)
 
 
-def _pose(view: View, sensor: Sensor, seed: int, index: int) -> Pose:
+def pose_of(view: View, sensor: Sensor, seed: int, index: int) -> Pose:
+    """Return what a camera keeps of the ``index``-th view."""
     seen = sensor.observe(view, np.random.default_rng((seed, index)))
     mean = _fine(seen.mean_m)
     code = np.rint(np.sqrt(np.clip(seen.sigma_m / _SIGMA_M, 0, 1)) * 255) * (mean > 0)
@@ -128,6 +129,10 @@ class Sweep:
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
+    def index_at(self, _frame: int, time_s: float) -> int:
+        """Return the pose of a frame."""
+        return pose_index(time_s, self.count)
+
     def fill(self, stop: threading.Event) -> None:
         """Load or render every pose; returns early when ``stop`` is set."""
         for index in range(self.count):
@@ -165,22 +170,24 @@ class Sweep:
         view = self._views.view(index / max(1, self.count - 1), stop)
         if view is None:
             return None
-        pose = _pose(view, self._sensor, self._seed, index)
+        pose = pose_of(view, self._sensor, self._seed, index)
         if self._cache is not None:
-            _save(self._cache / f"{index:03}.npz", pose)
+            save_pose(self._cache / f"{index:03}.npz", pose)
         return pose
 
     def _load(self, index: int) -> Pose | None:
-        if self._cache is None:
-            return None
-        path = self._cache / f"{index:03}.npz"
-        try:
-            return _unpack(path)
-        except FileNotFoundError:
-            return None
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            log.warning("%s: not usable (%s), rendered anew", path, error)
-            return None
+        return None if self._cache is None else saved_pose(self._cache / f"{index:03}.npz")
+
+
+def saved_pose(path: Path) -> Pose | None:
+    """Return a pose that was kept; None if it was not, or is damaged."""
+    try:
+        return _unpack(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        log.warning("%s: not usable (%s), rendered anew", path, error)
+        return None
 
 
 class Still(Sweep):
@@ -195,7 +202,7 @@ class Still(Sweep):
         from drivers.synthetic.tabletop import Tabletop
 
         found = look(Tabletop(self._seed).stage(), self._intrinsics, stop.is_set)
-        return None if found is None else _pose(found, self._sensor, self._seed, index)
+        return None if found is None else pose_of(found, self._sensor, self._seed, index)
 
 
 def _unpack(path: Path) -> Pose:
@@ -208,7 +215,7 @@ def _unpack(path: Path) -> Pose:
     return Pose(**arrays)
 
 
-def _save(path: Path, pose: Pose) -> None:
+def save_pose(path: Path, pose: Pose) -> None:
     """Write a pose losslessly, whole or not at all; a full or locked disk only costs the cache."""
     import cv2
 

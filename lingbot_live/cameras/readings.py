@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 OFFLINE = CameraConfig(loop=False, realtime=False)
 _PATIENCE_S = 10.0
+_LEAST_US = 1000  # between two frames
 _RENDER_S = 60.0  # a simulated camera may first have to render
 
 
@@ -65,6 +66,23 @@ def frame_count(camera: Camera) -> int | None:
     if camera.info.recorded is not None:
         return camera.info.recorded.frames
     return None if camera.playback is None else camera.playback.frames
+
+
+class DeviceClock:
+    """The device's clock, kept rising where it was set anew in the middle of a recording."""
+
+    def __init__(self) -> None:
+        self._shift_us = 0
+        self._last_us: int | None = None
+
+    def rising_s(self, frame: Frame) -> float:
+        """Return a frame's time in seconds, later than that of the frame before."""
+        now_us = frame.device_timestamp_us + self._shift_us
+        if self._last_us is not None and now_us <= self._last_us:
+            self._shift_us += self._last_us + _LEAST_US - now_us
+            now_us = self._last_us + _LEAST_US
+        self._last_us = now_us
+        return now_us / 1e6
 
 
 def _read(camera: Camera, timeout_s: float) -> Frame:

@@ -26,6 +26,7 @@ from lingbot_live.cli import (
     index,
     models,
     pack,
+    reconstruct,
     record,
     refine,
     session,
@@ -198,10 +199,11 @@ app.command()(devices.devices)
 app.command()(devices.snapshot)
 app.command()(refine.refine)
 app.command()(track.track)
+app.command()(record.record)
+app.command()(reconstruct.reconstruct)
 app.command()(attention.attention)
 app.command()(grasps.grasps)
 app.command("hand-eye")(hand_eye.hand_eye)
-app.command()(record.record)
 app.command()(session.info)
 app.command()(session.repair)
 app.command()(pack.pack)

@@ -156,7 +156,7 @@ def _refine_all(
     engine: Refiner | None = None
     try:
         with progress_bar(f"refining with {config}") as on_progress:
-            for item in items:
+            for item in _interruptible(items):
                 folder = output / item.name
                 if _is_complete(folder) and not force:
                     tally.skipped += 1
@@ -170,6 +170,16 @@ def _refine_all(
     finally:
         if engine is not None:
             engine.close()
+
+
+def _interruptible(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items; a signal ends the wait for the next one, which a camera may never bring."""
+    while True:
+        with at_once():
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
 
 
 def _refine_one(item: Item, folder: Path, engine: Refiner, tally: Tally) -> None:

@@ -15,6 +15,7 @@ from lingbot_live import __version__
 from lingbot_live.calibration.rig import Rig
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.controls import ControlValue
+from lingbot_live.cameras.readings import DeviceClock
 from lingbot_live.errors import ConfigError, ExportCancelledError, ExportError, LingbotLiveError
 from lingbot_live.export.folder import NOTE, check_free, new_file, new_folder, note_files
 from lingbot_live.export.formats import ExportFormat, format_named
@@ -28,7 +29,6 @@ from lingbot_live.refiners.finish import flying_points
 from lingbot_live.system.outputs import check_apart, local_path
 
 _MOST_REMARKS = 20
-_LEAST_US = 1000  # between two frames
 
 Progress = Callable[[int, int | None], None]  # frames done; frames in all, where that is known
 
@@ -228,7 +228,7 @@ class _Run:
     def _shots(self, source: FrameSource) -> Iterator[Shot]:
         wants_refined = self._request.source is DepthSource.REFINED
         stays = self._kind.shows_both and source.has_refined  # a frame is more than its refining
-        clock = _Clock()
+        clock = DeviceClock()
         for number, item in source.frames(self._request.span):
             if isinstance(item, LingbotLiveError):
                 self._leave_out(f"frame {number}: {item}")
@@ -282,22 +282,6 @@ class _Run:
             "files": note_files(folder),
         }
         (folder / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
-
-
-class _Clock:
-    """The device's clock, kept rising where it was set anew in the middle of a recording."""
-
-    def __init__(self) -> None:
-        self._shift_us = 0
-        self._last_us: int | None = None
-
-    def rising_s(self, frame: Frame) -> float:
-        now_us = frame.device_timestamp_us + self._shift_us
-        if self._last_us is not None and now_us <= self._last_us:
-            self._shift_us += self._last_us + _LEAST_US - now_us
-            now_us = self._last_us + _LEAST_US
-        self._last_us = now_us
-        return now_us / 1e6
 
 
 def _shot(number: int, time_s: float, frame: Frame, source: DepthSource) -> Shot:

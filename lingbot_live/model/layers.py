@@ -140,7 +140,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, keys: Tensor | FirstKeys | None) -> Tensor:
         """(B, N, C) to (B, N, C); ``keys`` (B, 1, 1, N) bool tells which tokens may be seen."""
         if isinstance(keys, FirstKeys):
-            seen = keys.attend(*self.heads_of(x)[0].unbind(1))  # (N, H, 64)
+            seen = keys.attend(*self._heads(x)[0].unbind(1))  # (N, H, 64)
             return torch.as_tensor(self.proj(seen.flatten(1)[None]))  # (1, N, C)
         q, k, v = self.parts(x)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)  # (B, H, N, 64)
@@ -149,13 +149,12 @@ class Attention(nn.Module):
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values of (B, N, C), each (B, H, N, 64)."""
-        q, k, v = self.heads_of(x).permute(2, 0, 3, 1, 4)
+        q, k, v = self._heads(x).permute(2, 0, 3, 1, 4)
         return q, k, v
 
-    def heads_of(self, x: Tensor) -> Tensor:
-        """Return the same of (B, N, C) in one, (B, N, 3, H, 64)."""
-        parts: Tensor = self.qkv(x).unflatten(-1, (3, self.heads, HEAD_WIDTH))
-        return parts
+    def _heads(self, x: Tensor) -> Tensor:
+        out: Tensor = self.qkv(x).unflatten(-1, (3, self.heads, HEAD_WIDTH))  # (B, N, 3, H, 64)
+        return out
 
 
 class Mlp(nn.Module):

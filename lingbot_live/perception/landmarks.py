@@ -7,6 +7,7 @@ two noisy depth images cannot promise.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,25 +138,41 @@ def track(key: View, landmarks: Landmarks, now: View, T_key_start: Matrix) -> Si
     return _sighting(landmarks.points_m[good], there[good], now, T_key_start, len(landmarks.pixels))
 
 
-def recognise(key: View, now: View) -> Sighting | None:
+class Looked:
+    """A view and what it looks like: SIFT descriptors (Lowe, IJCV 2004), found when asked for."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+
+    @functools.cached_property
+    def looks(self) -> tuple[Pixels, npt.NDArray[np.uint8]]:
+        """Where something is to be recognised by, (N, 2), and by what, (N, 128)."""
+        import cv2
+
+        found, looks = cv2.SIFT.create(_MATCH_MOST).detectAndCompute(self.view.gray, None)
+        pixels = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
+        none = np.zeros((0, 128), np.uint8)
+        return pixels, none if looks is None else looks.astype(np.uint8)  # whole numbers already
+
+
+def recognise(key: Looked, now: Looked) -> Sighting | None:
     """Find a key view's landmarks in another view from anywhere near, by their look alone.
 
-    SIFT (Lowe, IJCV 2004) with its ratio test; None if too few agree on a pose.
+    By the ratio test of SIFT; None if too few agree on a pose.
     """
     import cv2
 
-    sift = cv2.SIFT.create(_MATCH_MOST)
-    (ours, looks), (theirs, others) = (
-        sift.detectAndCompute(view.gray, None) for view in (key, now)
-    )
-    if looks is None or others is None or len(theirs) < 2:
+    (ours, looks), (theirs, others) = key.looks, now.looks
+    if len(ours) < _LEAST or len(theirs) < _LEAST:
         return None
-    pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(looks, others, k=2)
+    matcher = cv2.BFMatcher(cv2.NORM_L2)
+    pairs = matcher.knnMatch(looks.astype(np.float32), others.astype(np.float32), k=2)
     sure = [a for a, b in pairs if a.distance < _MATCH_RATIO * b.distance]
-    pixels = np.array([ours[m.queryIdx].pt for m in sure], np.float32).reshape(-1, 2)
-    there = np.array([theirs[m.trainIdx].pt for m in sure], np.float32).reshape(-1, 2)
-    landmarks, good = _with_depth(key, pixels)
-    return _sighting(landmarks.points_m, there[good], now, None, len(landmarks.pixels))
+    pixels, there = ours[[m.queryIdx for m in sure]], theirs[[m.trainIdx for m in sure]]
+    if len(sure) < _LEAST:
+        return None
+    landmarks, good = _with_depth(key.view, pixels)
+    return _sighting(landmarks.points_m, there[good], now.view, None, len(landmarks.pixels))
 
 
 def projected(points_m: Matrix, T_key_now: Matrix, intrinsics: Intrinsics) -> Pixels:

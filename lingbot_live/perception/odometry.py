@@ -3,12 +3,15 @@
 Every view is laid on the last key view, starting from where the camera would be if it went on as
 it did. So errors add up per key view, not per view. A motion that its own uncertainty explains is
 none: a camera that stands still stays where it is. Where a place is seen again, the error that
-gathered since is spread over the key views between (`Odometry.closed`).
+gathered since is spread over the key views between (`Odometry.closed`). A view that fits nowhere
+is missed; after some of them the camera counts as lost, and is found again by the look of any key
+view that it comes back to.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from lingbot_live.frame import Matrix
 from lingbot_live.perception.alignment import Fit, Surface, by_depth, fitted, step_of, surface_of
 from lingbot_live.perception.landmarks import (
     Landmarks,
+    Looked,
     Sighting,
     View,
     landmarks_of,
@@ -31,24 +35,39 @@ _STILL, _STILL_BY_DEPTH = 22.0, 100.0  # of chi squared with 6 degrees of freedo
 _STILL_PX = 0.05  # by which landmarks moved in the median; less is the flow's own error
 # A key view so near to this one in pose, though not in time, may show the same place.
 _SAME_M, _SAME_DEGREES, _APART_KEYS = 1.0, 40.0, 4
-_MOST_MISSED = 5  # views over which a motion is expected to go on
+_MOST_MISSED = 5  # views over which a motion is expected to go on; beyond, the camera is lost
+_TRIED_KEYS = 3  # that a lost camera's view is compared with, before the next view is there
+_LEAST_SAMPLES = 30  # of depth in a first view
+_LEAST_SHAPE = 0.002  # of what depth alone tells in its best direction; a bare wall tells one
 _LEAST_SEEN_AGAIN = 40  # landmarks
 _WORTH_CLOSING_M = 0.01  # smaller gaps are the error of recognising, not of the way
+
+
+class TrackState(str, Enum):
+    """Whether it is known where the camera is."""
+
+    TRACKING = "tracking"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeyView:
     """A view that later ones are laid on."""
 
-    view: View
+    looked: Looked
     landmarks: Landmarks
     surface: Surface
-    T_first_key: Matrix  # (4, 4), as it was found; `Odometry.closed` knows better
+    T_first_key: Matrix  # (4, 4), as it is known; `Odometry.closed` knows better
 
     @classmethod
-    def of(cls, view: View, T_first_key: Matrix) -> KeyView:
+    def of(cls, looked: Looked, T_first_key: Matrix) -> KeyView:
         """Prepare a view for being tracked against."""
-        return cls(view, landmarks_of(view), surface_of(view), T_first_key)
+        return cls(looked, landmarks_of(looked.view), surface_of(looked.view), T_first_key)
+
+    @property
+    def view(self) -> View:
+        """What was seen."""
+        return self.looked.view
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +110,20 @@ class Odometry:
         self._T_key_last = np.eye(4)
         self._T_last_now = np.eye(4)  # the motion that is expected to go on
         self._missed = 0  # views since the last that was placed
+        self._current = 0  # the key view that views are laid on
+        self._tried = 0  # key views that a lost camera was compared with
+        self.found_again = 0  # times
+
+    @property
+    def state(self) -> TrackState:
+        """Whether it is known where the camera is."""
+        is_lost = self._missed > _MOST_MISSED
+        return TrackState.LOST if is_lost else TrackState.TRACKING
+
+    @property
+    def loops(self) -> int:
+        """How many places were seen again."""
+        return len(self._gaps_m)
 
     @property
     def keys(self) -> int:
@@ -99,17 +132,30 @@ class Odometry:
 
     def follow(self, view: View) -> Place | None:
         """Return where the next view was taken from; None if it fits nowhere."""
+        looked = Looked(view)
         if not self._keys:
-            self._keys.append(KeyView.of(view, np.eye(4)))
-            return Place(0, np.eye(4), np.eye(4))
-        number, key = len(self._keys) - 1, self._keys[-1]
-        found, seen = self._located(key, view)
+            return self._begun(looked)
+        is_lost = self.state is TrackState.LOST
+        found, seen = self._recovered(looked) if is_lost else self._located(looked)
         if found is None:
             self._missed += 1
             return None
+        self.found_again += is_lost
         self._missed = 0
+        return self._placed(looked, found, seen)
+
+    def _begun(self, looked: Looked) -> Place | None:
+        """Begin with the first view that has something to be laid on."""
+        key = KeyView.of(looked, np.eye(4))
+        if len(key.surface.points_m) < _LEAST_SAMPLES:
+            return None
+        self._keys.append(key)
+        return Place(0, np.eye(4), np.eye(4))
+
+    def _placed(self, looked: Looked, found: Fit, seen: Sighting | None) -> Place:
+        number, key = self._current, self._keys[self._current]
         T_key_now = found.T_key_now
-        if self._is_still(found, seen, view):
+        if self._is_still(found, seen, looked.view):
             T_key_now = self._T_key_last
         self._T_last_now = np.linalg.inv(self._T_key_last) @ T_key_now
         self.length_m += float(np.linalg.norm(self._T_last_now[:3, 3]))
@@ -117,7 +163,7 @@ class Odometry:
         place = Place(number, T_key_now, key.T_first_key @ T_key_now)
         share = found.share if seen is None else seen.share
         if _is_beyond(T_key_now, _KEY_M, _KEY_DEGREES) or share < _KEY_SHARE:
-            self._new_key(view, place, found)
+            self._new_key(looked, place, found)
         return place
 
     def closed(self) -> Way:
@@ -129,22 +175,59 @@ class Odometry:
             poses = optimised(poses, self._edges)
         return Way(tuple(poses), len(self._gaps_m), drift_m, is_worth)
 
-    def _located(self, key: KeyView, view: View) -> tuple[Fit | None, Sighting | None]:
+    def settle(self) -> float:
+        """Go on from the way as it is `closed`; return by how much that moved it, metres."""
+        keys = self.closed().keys
+        moved_m = [
+            float(np.linalg.norm(pose[:3, 3] - key.T_first_key[:3, 3]))
+            for pose, key in zip(keys, self._keys, strict=True)
+        ]
+        self._keys = [
+            replace(key, T_first_key=pose) for key, pose in zip(self._keys, keys, strict=True)
+        ]
+        return max(moved_m, default=0.0)
+
+    def pose(self, place: Place) -> Matrix:
+        """Return ``T_first_now`` (4, 4) of a view, as it is known by now."""
+        out: Matrix = self._keys[place.key].T_first_key @ place.T_key_now
+        return out
+
+    def _located(self, looked: Looked) -> tuple[Fit | None, Sighting | None]:
         """Try where it should be, then where it was, then by look and by depth alone."""
-        starts = self._starts()
+        key, view, starts = self._keys[self._current], looked.view, self._starts()
         for start in starts:
             seen = track(key.view, key.landmarks, view, start)
             if seen is not None:
                 return fitted(key.surface, view, seen.T_key_now, seen), seen
-        seen = recognise(key.view, view)
+        seen = recognise(key.looked, looked)
         if seen is not None:
             return fitted(key.surface, view, seen.T_key_now, seen), seen
         for start in starts:
             T_key_now = by_depth(key.view, view, start)
             found = None if T_key_now is None else fitted(key.surface, view, T_key_now, None)
-            if found is not None:
+            if found is not None and _is_sure(found):
                 return found, None
         return None, None
+
+    def _recovered(self, looked: Looked) -> tuple[Fit | None, Sighting | None]:
+        """Compare a lost camera's view with the next few key views, by their look alone."""
+        for _ in range(min(_TRIED_KEYS, len(self._keys))):
+            number = (self._current - self._tried) % len(self._keys)
+            self._tried += 1
+            key = self._keys[number]
+            seen = recognise(key.looked, looked)
+            if seen is None:
+                continue
+            found = fitted(key.surface, looked.view, seen.T_key_now, seen)
+            if found is not None:
+                self._stand_at(number, found.T_key_now)
+                return found, seen
+        return None, None
+
+    def _stand_at(self, number: int, T_key_now: Matrix) -> None:
+        """Go on from a key view, as if the camera had always been there."""
+        self._current, self._tried = number, 0
+        self._T_key_last, self._T_last_now = T_key_now, np.eye(4)
 
     def _starts(self) -> list[Matrix]:
         """Where the view may be: gone on as before, for as many steps as were missed; or not."""
@@ -166,17 +249,17 @@ class Odometry:
         )
         return float(np.median(np.linalg.norm(after - before, axis=1))) < _STILL_PX
 
-    def _new_key(self, view: View, place: Place, found: Fit) -> None:
+    def _new_key(self, looked: Looked, place: Place, found: Fit) -> None:
         number = len(self._keys)
         self._edges.append(Edge(place.key, number, place.T_key_now, found.information))
-        key = KeyView.of(view, place.T_first_now)
+        key = KeyView.of(looked, place.T_first_now)
         self._keys.append(key)
-        self._T_key_last = np.eye(4)
+        self._current, self._T_key_last = number, np.eye(4)
         for old in self._near(number) if self._loops else ():
-            seen = recognise(self._keys[old].view, view)
+            seen = recognise(self._keys[old].looked, looked)
             if seen is None or len(seen.points_m) < _LEAST_SEEN_AGAIN:
                 continue
-            again = fitted(self._keys[old].surface, view, seen.T_key_now, seen)
+            again = fitted(self._keys[old].surface, looked.view, seen.T_key_now, seen)
             if again is not None:
                 self._close(old, number, again)
 
@@ -200,3 +283,9 @@ class Odometry:
 def _is_beyond(motion: Matrix, most_m: float, most_degrees: float) -> bool:
     turn = np.degrees(np.linalg.norm(step_of(motion)[:3]))
     return bool(np.linalg.norm(motion[:3, 3]) > most_m or turn > most_degrees)
+
+
+def _is_sure(found: Fit) -> bool:
+    """Whether depth alone tells the place in all directions."""
+    least, _, most = np.linalg.eigvalsh(found.information[3:, 3:])
+    return bool(least > _LEAST_SHAPE * most)

@@ -9,6 +9,7 @@ import numpy as np
 from lingbot_live.frame import Matrix
 from lingbot_live.perception.alignment import step_of
 from lingbot_live.perception.odometry import Way
+from lingbot_live.system.outputs import MARK
 
 Stamped = tuple[float, Matrix]  # seconds, T_first_camera (4, 4)
 
@@ -26,7 +27,7 @@ def tum_lines(way: Iterable[Stamped]) -> list[str]:
 
     The TUM RGB-D benchmark's format (Sturm et al., IROS 2012), which evo and others compare.
     """
-    lines = ["# timestamp tx ty tz qx qy qz qw"]
+    lines = [f"# timestamp tx ty tz qx qy qz qw, written by {MARK}"]
     for time_s, pose in way:
         numbers = pose_numbers(pose)
         lines.append(" ".join([f"{time_s:.6f}", *(f"{n:.7f}" for n in numbers)]))

@@ -86,6 +86,7 @@ def _connected(address: str) -> Iterator[Any]:
     if importlib.util.find_spec("ray") is None:
         raise ConfigError(f"--ray needs ray, which is not installed. Run: {INSTALL}")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else a busy machine starves them
     import ray
 
     where = None if address == LOCAL else address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -231,6 +232,13 @@ def filled(sweep: Sweep) -> list[bytes]:
     return [p.color.tobytes() + p.mean.tobytes() + p.sigma.tobytes() for p in poses if p]
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test does to a cache stays its own: the others share theirs."""
+    monkeypatch.setenv("LINGBOT_LIVE_CACHE", str(tmp_path / "own-cache"))
+
+
+@pytest.mark.usefixtures("own_cache")
 def test_the_cache_gives_back_what_was_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     size, folder = Intrinsics(64, 48, 52.0, 52.0, 31.5, 23.5), cache_root() / "stereo"
     rendered = filled(Sweep(SENSORS["stereo"], size, 0, folder))
@@ -238,12 +246,14 @@ def test_the_cache_gives_back_what_was_rendered(monkeypatch: pytest.MonkeyPatch)
     assert filled(Sweep(SENSORS["stereo"], size, 0, folder)) == rendered
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_the_sizes_on_offer_are_kept_and_no_others() -> None:
     for width, height in ((320, 240), (328, 240)):
         frames("stereo", 1, CameraConfig(width=width, height=height, realtime=False))
     assert [folder.name for folder in cache_root().iterdir()] == ["stereo-320x240"]
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_a_damaged_cache_is_rendered_anew() -> None:
     size, folder = Intrinsics(64, 48, 52.0, 52.0, 31.5, 23.5), cache_root() / "stereo"
     rendered = filled(Sweep(SENSORS["stereo"], size, 0, folder))
@@ -253,6 +263,7 @@ def test_a_damaged_cache_is_rendered_anew() -> None:
         assert filled(Sweep(SENSORS["stereo"], size, 0, folder)) == rendered
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_the_cache_of_another_version_is_removed() -> None:
     old = cache_root().with_name("0123456789ab")
     old.mkdir(parents=True)

@@ -55,24 +55,21 @@ def test_the_way_of_a_mesh_is_written_beside_it(tmp_path):
 def test_frames_are_fused_anew_where_a_loop_moved_the_way(tmp_path):
     folder = moving_room.walk(tmp_path / "walk", 4)
     options = {"voxel_mm": 30.0, "far_m": 5.0}
-    with open_sources(str(folder)) as (source,):
-        writer = MeshWriter(Target(tmp_path / "mesh.ply", source.info, options, DepthSource.RAW))
-        for number, frame in source.frames(Span()):
-            writer.add(Shot(number, number / 30, frame, DepthSource.RAW, frame.depth_m))
-    shifted = np.eye(4)
-    shifted[0, 3] = 2.0
-    way = writer._odometry.closed()
-    before, moved = (
-        dataclasses.replace(way, keys=tuple(T @ key for key in way.keys), was_moved=True)
-        for T in (np.eye(4), shifted)
-    )
     means = []
-    for found in (before, moved):
-        writer._odometry.closed = lambda found=found: found
+    for shift_m in (0.0, 2.0):
+        with open_sources(str(folder)) as (source,):
+            target = Target(tmp_path / "mesh.ply", source.info, options, DepthSource.RAW)
+            writer = MeshWriter(target)
+            for number, frame in source.frames(Span()):
+                writer.add(Shot(number, number / 30, frame, DepthSource.RAW, frame.depth_m))
+        odometry = writer._scene._odometry
+        way, shifted = odometry.closed(), np.eye(4)
+        shifted[0, 3] = shift_m
+        moved = dataclasses.replace(way, keys=tuple(shifted @ key for key in way.keys))
+        odometry.closed = lambda moved=moved: moved
         writer.finish()
-        mesh = o3d.io.read_triangle_mesh(tmp_path / "mesh.ply")
-        means.append(np.asarray(mesh.vertices).mean(0))
-    writer.close()
+        writer.close()
+        means.append(np.asarray(o3d.io.read_triangle_mesh(tmp_path / "mesh.ply").vertices).mean(0))
     np.testing.assert_allclose(means[1] - means[0], [2.0, 0, 0], atol=0.02)
 
 

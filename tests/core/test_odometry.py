@@ -7,39 +7,15 @@ import itertools
 import moving_room
 import numpy as np
 import pytest
+from moving_room import errors_m, view_of, walked
 
 from lingbot_live.calibration.rig import move_of
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.readings import OFFLINE, every_frame
-from lingbot_live.frame import Calibration, Frame, Intrinsics
 from lingbot_live.perception.landmarks import View
 from lingbot_live.perception.odometry import Odometry
 from lingbot_live.perception.pose_graph import Edge, optimised
 from lingbot_live.perception.trajectory import drift_words, tum_lines
-
-K = Intrinsics.from_matrix(moving_room.K, moving_room.WIDTH, moving_room.HEIGHT)
-
-
-def view_of(color, depth_m):
-    raw = np.zeros(depth_m.shape, np.uint16)
-    frame = Frame("room", 0, 0, 0, color, raw, 1e-4, Calibration(K))
-    return View.of(frame, np.ascontiguousarray(depth_m, np.float32))
-
-
-def walked(poses, noise=0.0, *, blank=False):
-    """Views of the rendered room; depth with noise that grows with its square, as stereo's does."""
-    room, rng = moving_room.scene(), np.random.default_rng(0)
-    for pose in poses:
-        color, depth_m = moving_room.picture(room, pose)
-        depth_m = depth_m + noise * depth_m**2 * rng.standard_normal(depth_m.shape)
-        yield view_of(np.zeros_like(color) if blank else color, depth_m)
-
-
-def errors_m(places, poses):
-    first = np.linalg.inv(poses[0])
-    return np.array(
-        [np.linalg.norm((first @ T)[:3, 3] - p[:3, 3]) for p, T in zip(places, poses, strict=True)]
-    )
 
 
 def length_m(poses):

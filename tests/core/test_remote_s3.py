@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from sessions import NoisyCamera, record
 
@@ -12,8 +14,14 @@ from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.state import RecorderOptions
 from lingbot_live.system import remote
 
+fsspec = pytest.importorskip("fsspec")
 server = pytest.importorskip("moto.server")
 s3fs = pytest.importorskip("s3fs")
+# aiohttp's sessions end with the process.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture
@@ -34,6 +42,16 @@ def bucket(monkeypatch, tmp_path):
     yield "s3://takes"
     s3fs.S3FileSystem.clear_instance_cache()
     running.stop()
+    _end_fsspec()
+
+
+def _end_fsspec():
+    """End fsspec's thread, which it keeps for the process's life."""
+    loop, thread = fsspec.asyn.loop[0], fsspec.asyn.iothread[0]
+    asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    fsspec.asyn.reset_after_fork()
 
 
 def test_a_session_is_refined_from_a_store_into_it(bucket, tmp_path):

@@ -23,6 +23,8 @@ NAMES = (
     "calibrate",
     "record, camera hang-3",
     "track, camera deaf-3",
+    "refine to a folder, camera stuck",
+    "refine to a folder, camera hang-3",
 )
 
 

@@ -13,6 +13,7 @@ from typing import cast
 
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import ColorImage, RefinedFrame
+from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.system.children import Child
 from lingbot_live.system.worker import Worker
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
@@ -106,6 +107,8 @@ class CloudProcess:
         self._fresh: set[int] = set()  # slots whose frame the child has not seen
         self._fresh_view = False
         self._wanted: Ask | None = None
+        self._surface: SceneSurface | None = None
+        self._fresh_surface = False
         self._active = True
         self._image: ColorImage | None = None
         self._status = CloudStatus()
@@ -159,6 +162,12 @@ class CloudProcess:
                 self._fresh.discard(slot)
                 self._fresh_view = True
                 self._changed.notify_all()
+
+    def show_surface(self, surface: SceneSurface) -> None:
+        """Have this surface where a view shows the scene."""
+        with self._changed:
+            self._surface, self._fresh_surface = surface, True
+            self._changed.notify_all()
 
     def set_view(self, view: ViewSettings) -> None:
         """Draw with these settings from now on."""
@@ -246,6 +255,7 @@ class CloudProcess:
         with self._changed:
             self._child = child
             self._fresh, self._fresh_view = set(self._frames), True
+            self._fresh_surface = self._surface is not None
         try:
             while not stop.is_set():
                 job = self._next_job(memory, child, stop)
@@ -281,12 +291,16 @@ class CloudProcess:
                 return None
             view, ask, slots = self._view, self._wanted, tuple(sorted(self._frames))
             fresh = [(slot, self._frames[slot]) for slot in sorted(self._fresh)]
+            surface = self._surface if self._fresh_surface else None
             self._fresh, self._fresh_view, self._wanted = set(), False, None
+            self._fresh_surface = False
         headers = tuple(memory.write_frame(frame, slot) for slot, frame in fresh)
-        return Job(view, headers, slots, ask)
+        seen = None if surface is None else memory.write_surface(surface)
+        return Job(view, headers, slots, ask, seen)
 
     def _is_due(self) -> bool:
-        return self._active and (bool(self._fresh) or self._fresh_view or self._wanted is not None)
+        has_news = self._fresh_surface if self._view.shows_scene else bool(self._fresh)
+        return self._active and (has_news or self._fresh_view or self._wanted is not None)
 
     def _publish(self, memory: CloudMemory, picture: Picture, job: Job) -> None:
         image = memory.picture(picture.width, picture.height).copy()

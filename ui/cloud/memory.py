@@ -1,28 +1,22 @@
-"""Memory that the window and the cloud's child process share, and the messages beside it.
-
-The memory has no name that could be left behind: on POSIX it is an unlinked file whose descriptor
-the child inherits, on Windows a mapping that ends with its last handle. So nothing has to be
-cleaned up, even where both processes are killed.
-"""
+"""Memory that the window and the cloud's child process share, and the messages beside it."""
 
 from __future__ import annotations
 
-import mmap
-import os
-import sys
-import tempfile
-import uuid
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from lingbot_live.frame import ColorImage, Intrinsics, RefinedFrame
+from lingbot_live.geometry import subsampled
+from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box, Plane, Vector
-from ui.cloud.points import Scene, subsampled
+from lingbot_live.system.shared import SharedMemory
+from ui.cloud.points import Scene
 from ui.cloud.scene import MAX_CLOUDS, MAX_HEIGHT_PX, MAX_WIDTH_PX, Home, ViewSettings
 
-T = TypeVar("T", bound=np.generic)
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int32]
 
 MAX_FRAME_PX = 1280 * 960  # larger frames are thinned on the way in
 _COLOR_AT = 0
@@ -30,7 +24,9 @@ _RAW_AT = _COLOR_AT + 3 * MAX_FRAME_PX
 _REFINED_AT = _RAW_AT + 4 * MAX_FRAME_PX
 _SLOT_SIZE = _REFINED_AT + 4 * MAX_FRAME_PX  # pages that no frame fills are never there
 _PICTURE_AT = MAX_CLOUDS * _SLOT_SIZE
-_SIZE = _PICTURE_AT + 3 * MAX_WIDTH_PX * MAX_HEIGHT_PX
+_SURFACE_AT = _PICTURE_AT + 3 * MAX_WIDTH_PX * MAX_HEIGHT_PX
+MAX_VERTICES = 1_000_000  # of a surface
+_SIZE = _SURFACE_AT + 48 * MAX_VERTICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +37,14 @@ class FrameHeader:
     camera: str
     intrinsics: Intrinsics
     depth_scale_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceHeader:
+    """How large the surface in the shared memory is."""
+
+    vertices: int
+    triangles: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Job:
     frames: tuple[FrameHeader, ...] = ()  # that are new
     slots: tuple[int, ...] = ()  # that hold a frame, new or not; all others are forgotten
     ask: Ask | None = None
+    surface: SurfaceHeader | None = None  # that is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,41 +101,19 @@ class Failure:
     text: str
 
 
-class CloudMemory:
-    """A frame per slot going to the child and one picture back; messages say whose turn it is.
+class CloudMemory(SharedMemory):
+    """A frame per slot and a surface going to the child, and one picture back.
 
-    ``handle`` is what `attach` needs in the child, ``pass_fds`` what `subprocess` must hand on.
+    Messages say whose turn it is.
     """
 
     def __init__(self) -> None:
-        self.pass_fds: tuple[int, ...] = ()
-        if sys.platform == "win32":
-            self.handle = f"lingbot-live-{uuid.uuid4()}"
-            self._map = mmap.mmap(-1, _SIZE, tagname=self.handle)
-        else:
-            descriptor = _unnamed_file()
-            os.ftruncate(descriptor, _SIZE)
-            self.pass_fds = (descriptor,)
-            self.handle = str(descriptor)
-            self._map = mmap.mmap(descriptor, _SIZE)
+        super().__init__(_SIZE, "cloud")
 
     @classmethod
     def attach(cls, handle: str) -> CloudMemory:
         """Map the parent's memory, in the child."""
-        memory = cls.__new__(cls)
-        memory.handle, memory.pass_fds = handle, ()
-        if sys.platform == "win32":
-            memory._map = mmap.mmap(-1, _SIZE, tagname=handle)
-        else:
-            memory._map = mmap.mmap(int(handle), _SIZE)
-        return memory
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._map.close()
-        for descriptor in self.pass_fds:
-            os.close(descriptor)
-        self.pass_fds = ()
+        return cls.attached(handle, _SIZE)
 
     def write_frame(self, refined: RefinedFrame, slot: int = 0) -> FrameHeader:
         """Copy a frame in: 1 ms at 640x480."""
@@ -140,36 +123,48 @@ class CloudMemory:
         intrinsics = subsampled(frame.intrinsics, step)
         size = (intrinsics.height, intrinsics.width)
         begin = slot * _SLOT_SIZE
-        self._array(begin + _COLOR_AT, (*size, 3), np.uint8)[:] = frame.color[::step, ::step]
-        self._array(begin + _RAW_AT, size, np.uint16)[:] = frame.depth_raw[::step, ::step]
-        self._array(begin + _REFINED_AT, size, np.float32)[:] = refined.depth_m[::step, ::step]
+        self.array(begin + _COLOR_AT, (*size, 3), np.uint8)[:] = frame.color[::step, ::step]
+        self.array(begin + _RAW_AT, size, np.uint16)[:] = frame.depth_raw[::step, ::step]
+        self.array(begin + _REFINED_AT, size, np.float32)[:] = refined.depth_m[::step, ::step]
         return FrameHeader(slot, frame.camera, intrinsics, frame.depth_scale_m)
 
     def read_frame(self, header: FrameHeader) -> Scene:
         """Return the frame; its refined depth and colour stay in the shared memory."""
         size = (header.intrinsics.height, header.intrinsics.width)
         begin = header.slot * _SLOT_SIZE
-        raw = self._array(begin + _RAW_AT, size, np.uint16)
+        raw = self.array(begin + _RAW_AT, size, np.uint16)
         return Scene(
             header.camera,
-            self._array(begin + _COLOR_AT, (*size, 3), np.uint8),
+            self.array(begin + _COLOR_AT, (*size, 3), np.uint8),
             np.multiply(raw, np.float32(header.depth_scale_m), dtype=np.float32),
-            self._array(begin + _REFINED_AT, size, np.float32),
+            self.array(begin + _REFINED_AT, size, np.float32),
             header.intrinsics,
         )
 
     def picture(self, width: int, height: int) -> ColorImage:
         """Return the (H, W, 3) uint8 picture; the child writes it, the parent copies it."""
-        return self._array(_PICTURE_AT, (height, width, 3), np.uint8)
+        return self.array(_PICTURE_AT, (height, width, 3), np.uint8)
 
-    def _array(
-        self, offset: int, shape: tuple[int, ...], dtype: type[T]
-    ) -> np.ndarray[tuple[int, ...], np.dtype[T]]:
-        return np.ndarray(shape, np.dtype(dtype), self._map, offset)
+    def write_surface(self, surface: SceneSurface) -> SurfaceHeader:
+        """Copy a surface in; where it is too large, what there is no room for is left out."""
+        header = SurfaceHeader(
+            min(len(surface.points_m), MAX_VERTICES), min(len(surface.triangles), 2 * MAX_VERTICES)
+        )
+        parts = (surface.points_m, surface.colors, surface.triangles)
+        for array, values in zip(self._surface(header), parts, strict=True):
+            array[:] = values[: len(array)]
+        return header
 
+    def read_surface(self, header: SurfaceHeader) -> SceneSurface:
+        """Return a copy of the surface."""
+        points_m, colors, triangles = self._surface(header)
+        inside = (triangles < header.vertices).all(axis=1)
+        return SceneSurface(points_m.copy(), colors.copy(), triangles[inside])
 
-def _unnamed_file() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("lingbot-live-cloud")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+    def _surface(self, header: SurfaceHeader) -> tuple[Floats, Floats, Integers]:
+        count = header.vertices
+        return (
+            self.array(_SURFACE_AT, (count, 3), np.float32),
+            self.array(_SURFACE_AT + 12 * MAX_VERTICES, (count, 3), np.float32),
+            self.array(_SURFACE_AT + 24 * MAX_VERTICES, (header.triangles, 3), np.int32),
+        )

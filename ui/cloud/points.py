@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lingbot_live.colormap import colorize
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, Intrinsics, Matrix
-from lingbot_live.geometry import rays
+from lingbot_live.geometry import rays, subsampled
 from lingbot_live.quality.ruler import Box
 from ui.cloud.scene import Coloring, Layer, Rgb, ViewSettings, Which, on_picture
 
@@ -130,19 +130,6 @@ class Scene:
         else:
             color = np.ascontiguousarray(self.color[::stride, ::stride])
         cloud.add(depth, color, subsampled(self.intrinsics, stride))
-
-
-def subsampled(intrinsics: Intrinsics, stride: int) -> Intrinsics:
-    """Return the intrinsics of ``image[::stride, ::stride]``, whose pixel (0, 0) stays put."""
-    return Intrinsics(
-        -(-intrinsics.width // stride),
-        -(-intrinsics.height // stride),
-        intrinsics.fx / stride,
-        intrinsics.fy / stride,
-        intrinsics.cx / stride,
-        intrinsics.cy / stride,
-        intrinsics.distortion,
-    )
 
 
 def pick(

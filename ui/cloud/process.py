@@ -21,6 +21,7 @@ import numpy as np
 
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import Matrix
+from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box, plane_through
 from ui.cloud.guides import Ground, drawn
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
@@ -33,6 +34,7 @@ _FEWEST_POINTS = 60_000  # of a thinned picture, about
 _FORGET = 0.97  # with each thinned picture of a stream
 _NEAR_M, _FAR_M = 0.02, 200.0
 _ROUND_M = 100.0  # of the centre that orthographic pictures show
+_SURFACE = -1  # where a slot is asked for
 _MOST_FITTED = 20_000  # points of a plane
 
 
@@ -69,6 +71,18 @@ class CloudWindow:
         else:
             self._window.update_geometry(cloud)
 
+    def set_surface(self, surface: SceneSurface) -> None:
+        """Show this surface in place of the one before."""
+        self.remove(_SURFACE)
+        if len(surface.triangles) == 0:
+            return
+        o3d, mesh = self._o3d, self._o3d.geometry.TriangleMesh()
+        mesh.vertices = o3d.utility.Vector3dVector(surface.points_m.astype(np.float64))
+        mesh.vertex_colors = o3d.utility.Vector3dVector(surface.colors.astype(np.float64))
+        mesh.triangles = o3d.utility.Vector3iVector(surface.triangles)
+        self._geometries[_SURFACE] = mesh
+        self._window.add_geometry(mesh, reset_bounding_box=True)
+
     def remove(self, slot: int) -> None:
         """Show no points of this slot."""
         cloud = self._geometries.pop(slot, None)
@@ -104,6 +118,7 @@ class CloudWindow:
         option = self._window.get_render_option()
         option.background_color = np.array(view.background_rgb) / 255
         option.point_size = point_size_px
+        option.light_on, option.mesh_show_back_face = False, True
         width, height = self.size
         camera = self._o3d.camera.PinholeCameraParameters()
         camera.intrinsic = self._o3d.camera.PinholeCameraIntrinsic(
@@ -134,6 +149,8 @@ class CloudRenderer:
         self._memory = memory
         self._window: CloudWindow | None = None
         self._parts: dict[int, _Part] = {}  # by slot
+        self._surface: SceneSurface | None = None
+        self._shown: SceneSurface | None = None  # the surface that the window has
         self._home, self._home_key = Home(), object()
         self._guides_key: object = None
         self._full_ms, self._full_points = 0.0, 0
@@ -146,8 +163,7 @@ class CloudRenderer:
         window = self._window_of(view)
         self._take(job, window)
         stride = self._stride(view, is_live=bool(job.frames))
-        for slot, part in self._parts.items():
-            self._update(window, slot, part, view, stride)
+        self._show(window, view, stride)
         if view.lines != self._lines:
             self._lines = view.lines
             window.set_lines(view.lines)
@@ -159,7 +175,7 @@ class CloudRenderer:
         # 255.5 and not 255: n / 255 in float32 must not be cut to n - 1.
         np.multiply(image, 255.5, out=self._memory.picture(*window.size), casting="unsafe")
         render_ms = (time.perf_counter() - began_s) * 1000
-        points = sum(part.cloud.count for part in self._parts.values())
+        points = sum(map(len, self._points(view).values()))
         self._note(render_ms, points, view, stride)
         answer = None if job.ask is None else self._answer(job.ask, view)
         is_thinned = stride > view.stride
@@ -178,15 +194,39 @@ class CloudRenderer:
             self._window = CloudWindow(view.width, view.height)
             self._lines = ()
             self._guides_key = None
+            self._shown = None
             for part in self._parts.values():
                 part.key = None
         return self._window
+
+    def _show(self, window: CloudWindow, view: ViewSettings, stride: int) -> None:
+        """Have the window show the cameras' clouds, or the scene instead."""
+        if not view.shows_scene:
+            window.remove(_SURFACE)
+            self._shown = None
+            for slot, part in self._parts.items():
+                self._update(window, slot, part, view, stride)
+            return
+        for slot, part in self._parts.items():
+            window.remove(slot)
+            part.key = None
+        if self._surface is not None and self._shown is not self._surface:
+            window.set_surface(self._surface)
+            self._shown = self._surface
+
+    def _points(self, view: ViewSettings) -> dict[int, Matrix]:
+        """Return what is to be seen, (N, 3) metres by slot; a scene counts as the first."""
+        if view.shows_scene:
+            return {} if self._surface is None else {0: self._surface.points_m.astype(np.float64)}
+        return {slot: part.cloud.points_m for slot, part in sorted(self._parts.items())}
 
     def _take(self, job: Job, window: CloudWindow) -> None:
         """Read the new frames and forget the cameras that are gone."""
         for header in job.frames:
             part = self._parts.setdefault(header.slot, _Part())
             part.scene, part.key = self._memory.read_frame(header), None
+        if job.surface is not None:
+            self._surface = self._memory.read_surface(job.surface)
         for slot in [slot for slot in self._parts if slot not in job.slots]:
             del self._parts[slot]
             window.remove(slot)
@@ -229,8 +269,8 @@ class CloudRenderer:
     def _update_home(self, view: ViewSettings) -> None:
         """Fit the view once per camera, reset and size; one that follows the data would shake."""
         cameras = tuple(part.scene.camera for part in self._parts.values() if part.scene)
-        key = (cameras, view.home, view.width, view.height)
-        points = [part.cloud.points_m for part in self._parts.values() if part.cloud.count]
+        key = (cameras, view.home, view.width, view.height, view.shows_scene)
+        points = [found for found in self._points(view).values() if len(found)]
         if key != self._home_key and points:
             every = points[0] if len(points) == 1 else np.concatenate(points)
             self._home, self._home_key = Home.of(every, view), key
@@ -254,8 +294,8 @@ class CloudRenderer:
             return self._point(ask, view, extrinsic)
         corners_px = np.array([ask.first_px, ask.last_px])
         found = [
-            (slot, within(part.cloud.points_m, extrinsic, view, corners_px))
-            for slot, part in sorted(self._parts.items())
+            (slot, within(points, extrinsic, view, corners_px))
+            for slot, points in self._points(view).items()
         ]
         planes = [
             (slot, plane_through(_some(points), view.layers[slot].pose.translation_m))
@@ -267,8 +307,8 @@ class CloudRenderer:
     def _point(self, ask: Ask, view: ViewSettings, extrinsic: Matrix) -> Answer:
         hits = [
             (float((extrinsic @ [*point, 1.0])[2]), slot, point)
-            for slot, part in self._parts.items()
-            if (point := pick(part.cloud.points_m, extrinsic, view, ask.first_px)) is not None
+            for slot, points in self._points(view).items()
+            if (point := pick(points, extrinsic, view, ask.first_px)) is not None
         ]
         if not hits:
             return Answer(ask)

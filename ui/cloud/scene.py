@@ -133,6 +133,7 @@ class ViewSettings:
     lines: tuple[Line, ...] = ()  # drawn among the points
     guides: frozenset[Guide] = frozenset()
     is_flat: bool = False  # orthographic: what is far is not smaller
+    shows_scene: bool = False  # the reconstructed surface instead of the cameras' clouds
 
     def __post_init__(self) -> None:
         if not (0 < self.width <= MAX_WIDTH_PX and 0 < self.height <= MAX_HEIGHT_PX):

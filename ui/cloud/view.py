@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.colormap import DepthRange
 from lingbot_live.frame import RefinedFrame
+from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box, Vector
 from ui.cloud.canvas import CloudCanvas
 from ui.cloud.chips import CameraChips
@@ -99,6 +100,17 @@ class CloudView(QFrame):
     def set_layers(self, layers: tuple[Layer, ...]) -> None:
         """Have each slot's cloud stand at its place, in its colour, or hidden."""
         self._change(replace(self._view, layers=layers or (Layer(),)))
+
+    def show_surface(self, surface: SceneSurface) -> None:
+        """Draw this surface where the scene is shown; takes microseconds."""
+        self.process.show_surface(surface)
+
+    def show_scene(self, on: bool, words: str = "") -> None:
+        """Show the reconstructed scene instead of the clouds, and say how it goes."""
+        if on != self._view.shows_scene:
+            self._change(replace(self._view, shows_scene=on))
+        self.scene_label.setText(words)
+        self.scene_label.setVisible(on)
 
     def set_box(self, box: Box | None) -> None:
         """Show only what lies inside, or everything."""
@@ -215,6 +227,9 @@ class CloudView(QFrame):
         options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         options.setMenu(self.menu)
         self.hint_label, self.stat_label = ElidedLabel(_HINT), QLabel()
+        self.scene_label = QLabel()
+        self.scene_label.setAccessibleName("Scene")
+        self.scene_label.hide()
         for label in (self.hint_label, self.stat_label):
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         column = QVBoxLayout(self)
@@ -224,6 +239,7 @@ class CloudView(QFrame):
         self.bars = (_bar(self.chips, *parts), _bar(self.hint_label, self.stat_label))
         column.addWidget(self.bars[0])
         column.addWidget(self.notice)
+        column.addWidget(self.scene_label)
         column.addWidget(self.canvas, 1)
         column.addWidget(self.bars[1])
 
@@ -312,7 +328,8 @@ class CloudView(QFrame):
         elif not self._has_frame:
             text = "waiting for the first frame"
         else:
-            text = "" if status.points else "no valid depth in this frame"
+            nothing = "no surface yet" if self._view.shows_scene else "no valid depth in this frame"
+            text = "" if status.points else nothing
         self.canvas.set_text(text)
         fewer = " (fewer: drawing is slow here)" if status.is_thinned else ""
         grid = f" · grid {cell_m(status.home):g} m" if Guide.GRID in self._view.guides else ""

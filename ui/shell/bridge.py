@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 # A result that is older than this is said to be, or has no place beside the live picture.
 LAG_S = 0.1
-_SLOW_S = 1.0  # age of new results from which a picture that waits for them seems to stand still
+_SLOW_S = 1.0  # age of what is shown from which a camera that waits for results seems to hang
 _LEAST_HZ = 10.0  # of the display, however little the machine has left
 _DRAWING_SHARE = 0.5  # of a core that making pictures may take
 _TOLD_S = 1 / 25  # time between rounds from which people are told
@@ -85,13 +85,13 @@ class FeedView:
         the processor is the refiner's first, and its pictures come all.
         """
         frame, refined = self.feed.frames.take(), self.feed.refined.take()
-        if refined is not None:
-            self.refined = refined
         if frame is not None:
             self.newest = frame
+        self._judge(self.age_s, is_result_new=refined is not None)
+        if refined is not None:
+            self.refined = refined
         if self.is_held and self.age_s > 0:
             self.refined = None  # of the frame that was held before
-        self._judge(is_result_new=refined is not None)
         shown = self._choose(is_result_new=refined is not None)
         changed = shown is not self.frame or refined is not None
         self.frame = shown
@@ -123,12 +123,12 @@ class FeedView:
         """Whether a live picture is to be shown a little later."""
         return self.is_thinned and self.newest is not self.frame
 
-    def _judge(self, *, is_result_new: bool) -> None:
-        """Note whether results are late, by how old they come; not to and fro at the bound."""
-        if is_result_new:
-            self.is_slow = self.age_s > _SLOW_S * (0.7 if self.is_slow else 1.0)
-        elif self.age_s > 2 * _SLOW_S:
+    def _judge(self, oldest_s: float, *, is_result_new: bool) -> None:
+        """Note whether results are late or rare, by how old one became; not to and fro."""
+        if oldest_s > _SLOW_S:
             self.is_slow = True
+        elif is_result_new and oldest_s < 0.7 * _SLOW_S:
+            self.is_slow = False
 
     def _choose(self, *, is_result_new: bool) -> Frame | None:
         """Return the frame to be shown."""

@@ -1,0 +1,131 @@
+"""What a reconstruction is exact to, on the simulated walk of 6 m: ours beside Open3D's own SLAM.
+
+Rows of errors are in millimetres. The walk is rendered on the first run, which takes minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import open3d as o3d
+
+from bench.walk import TrueWalk, trajectory_mm
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.readings import every_frame
+from lingbot_live.config import CameraConfig, RefinerConfig
+from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Matrix
+from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
+
+Row = tuple[str, float, str, float]
+Seen = tuple[Frame, dict[Depth, DepthMap]]
+
+_PEER = "open3d t.pipelines.slam"
+# Open3D's own settings of dense_slam, but for the voxels, which are ours.
+_DEPTH_SCALE, _DEPTH_MIN_M, _DEPTH_MAX_M, _DISTANCE_M, _TRUNC = 1000.0, 0.1, 3.0, 0.07, 8.0
+_VOXEL_M, _BLOCKS = 0.01, 40_000
+_STILL_FRAMES = 100  # 10 s at 10 frames a second
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    poses: list[Matrix]
+    surfaces: dict[Depth, np.ndarray]  # (N, 3)
+    ms: float  # a frame
+
+
+def rows() -> list[Row]:
+    return [*_of_the_walk(TrueWalk()), _still()]
+
+
+def _of_the_walk(walk: TrueWalk) -> Iterator[Row]:
+    seen = list(_refined(walk.frames(), "guided+steady"))
+    ours = {
+        Depth.REFINED: _ours(seen, _VOXEL_M, tuple(Depth)),
+        Depth.RAW: _ours(seen, 0.05, (Depth.RAW,)),
+    }
+    peers = {depth: _peer(seen, depth, walk.intrinsics) for depth in Depth}
+    for depth in Depth:
+        errors = [trajectory_mm(found[depth].poses, walk.poses) for found in (ours, peers)]
+        yield f"walk, {depth.value}: trajectory error, mm", errors[0], _PEER, errors[1]
+    for depth in Depth:
+        both = (ours[Depth.REFINED], peers[depth])  # ours has fused both at the same poses
+        off = [float(np.median(walk.off_mm(found.surfaces[depth]))) for found in both]
+        yield f"walk, {depth.value}: surface, median mm", off[0], _PEER, off[1]
+    ms = [found.ms for found in (ours[Depth.REFINED], peers[Depth.RAW])]
+    yield "walk, followed and both depths fused, a frame", ms[0], _PEER, ms[1]
+
+
+def _refined(frames: Iterator[Frame], refiner: str) -> Iterator[Seen]:
+    engine = registry.create_refiner(RefinerConfig.parse(refiner))
+    try:
+        for frame in frames:
+            yield frame, {Depth.RAW: frame.depth_m, Depth.REFINED: engine.refine(frame).depth_m}
+    finally:
+        engine.close()
+
+
+def _ours(
+    seen: Sequence[Seen], voxel_m: float, depths: tuple[Depth, ...] = tuple(Depth)
+) -> _Outcome:
+    scene = Reconstruction(Fusing(depths, voxel_m))
+    began_s = time.perf_counter()
+    for frame, depths_m in seen:
+        scene.add(frame, depths_m, frame.device_timestamp_us / 1e6)
+    ms = 1000 * (time.perf_counter() - began_s) / len(seen)
+    scene.finish()
+    meshes = {depth: np.asarray(scene.mesh(depth).vertices) for depth in depths}
+    poses = [pose for _, pose in scene.trajectory()]
+    scene.close()
+    if len(poses) < len(seen):
+        raise ValueError(f"{len(seen) - len(poses)} frames of the walk were lost")
+    return _Outcome(poses, meshes, ms)
+
+
+def _peer(seen: Sequence[Seen], depth: Depth, of: Intrinsics) -> _Outcome:
+    slam = o3d.t.pipelines.slam
+    cpu, pose = o3d.core.Device("CPU:0"), np.eye(4)
+    model = slam.Model(_VOXEL_M, 16, _BLOCKS, o3d.core.Tensor(pose), cpu)
+    matrix = o3d.core.Tensor(of.matrix)
+    now, seen_before = (slam.Frame(of.height, of.width, matrix, cpu) for _ in range(2))
+    poses: list[Matrix] = []
+    began_s = time.perf_counter()
+    for number, (frame, depths_m) in enumerate(seen):
+        raw, color = _images(frame.color, depths_m[depth])
+        now.set_data_from_image("depth", raw)
+        now.set_data_from_image("color", color)
+        if number:
+            step = model.track_frame_to_model(
+                now, seen_before, _DEPTH_SCALE, _DEPTH_MAX_M, _DISTANCE_M
+            )
+            pose = pose @ step.transformation.numpy()
+        poses.append(pose)
+        model.update_frame_pose(number, o3d.core.Tensor(pose))
+        model.integrate(now, _DEPTH_SCALE, _DEPTH_MAX_M, _TRUNC)
+        model.synthesize_model_frame(
+            seen_before, _DEPTH_SCALE, _DEPTH_MIN_M, _DEPTH_MAX_M, _TRUNC, False
+        )
+    ms = 1000 * (time.perf_counter() - began_s) / len(seen)
+    mesh = model.voxel_grid.extract_triangle_mesh(3.0).to_legacy()
+    return _Outcome(poses, {depth: np.asarray(mesh.vertices)}, ms)
+
+
+def _images(color: ColorImage, depth_m: DepthMap) -> tuple[object, object]:
+    raw = np.rint(depth_m * _DEPTH_SCALE).astype(np.uint16)
+    return o3d.t.geometry.Image(raw), o3d.t.geometry.Image(np.ascontiguousarray(color))
+
+
+def _still() -> Row:
+    """A stereo camera that stands still for 10 s: how far it seems to go."""
+    config = CameraConfig(fps=1000.0, realtime=False)  # so fast that its own sway is none
+    with registry.create_camera("synthetic:stereo", config) as camera:
+        seen = [(f, {Depth.RAW: f.depth_m}) for f in islice(every_frame(camera), _STILL_FRAMES)]
+        intrinsics = seen[0][0].intrinsics
+    off = [
+        1000 * max(float(np.linalg.norm(pose[:3, 3])) for pose in found.poses)
+        for found in (_ours(seen, 0.05, (Depth.RAW,)), _peer(seen, Depth.RAW, intrinsics))
+    ]
+    return "still for 10 s: farthest from its place, mm", off[0], _PEER, off[1]

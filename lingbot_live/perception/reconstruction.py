@@ -1,0 +1,217 @@
+"""A still scene out of a moving camera's frames: where the camera was, and what stands there.
+
+One way for everybody: the command, the export of a mesh, the live view. The camera is followed by
+`Odometry` on one depth; every depth that is asked for is fused at the same poses into a surface of
+its own, so that raw and refined can be compared. Where a place seen again moves the way, frames are
+fused anew: all of them at the end, or a few with each new frame, until they have caught up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lingbot_live.errors import ReconstructionError
+from lingbot_live.frame import DepthMap, Frame, Intrinsics, Matrix
+from lingbot_live.perception.kept import KeptFrames
+from lingbot_live.perception.landmarks import View
+from lingbot_live.perception.odometry import Odometry, Place, TrackState
+from lingbot_live.perception.trajectory import Stamped, drift_words
+from lingbot_live.perception.volume import Volume
+
+if TYPE_CHECKING:
+    import open3d as o3d
+
+_CATCH_UP = 2  # frames fused anew with each new one
+_MOVED_M = 0.01  # by which a key view must move before frames are fused anew
+
+
+class Depth(str, Enum):
+    """Which depth is fused."""
+
+    RAW = "raw"
+    REFINED = "refined"
+
+
+@dataclass(frozen=True, slots=True)
+class Fusing:
+    """How frames become a surface."""
+
+    depths: tuple[Depth, ...] = (Depth.RAW,)  # the last one is what the camera is followed by
+    voxel_m: float = 0.01
+    far_m: float = 4.0  # depth beyond is left out
+    device: str = "cpu"
+
+
+class Reconstruction:
+    """Takes frames in order; `finish` once none comes any more, `close` in any case.
+
+    With ``is_live`` a few frames are fused anew with every new one where the way moved; without,
+    all are at the end. Frames wait in a file in ``folder``.
+    """
+
+    def __init__(
+        self, fusing: Fusing | None = None, *, is_live: bool = False, folder: Path | None = None
+    ) -> None:
+        self.fusing = fusing or Fusing()
+        self._is_live = is_live
+        self._odometry = Odometry()
+        self._kept = KeptFrames(folder)
+        self._places: list[tuple[float, Place]] = []
+        self._intrinsics: Intrinsics | None = None
+        self._volumes: dict[Depth, Volume] = {}
+        self._anew: dict[Depth, Volume] = {}  # what is to take their place
+        self._done_anew = 0
+        self._matrix: Matrix | None = None
+        self._seen_loops = 0
+        self.left_out = 0  # frames that fit nowhere
+
+    # ---- frames ------------------------------------------------------------------------------
+
+    def add(self, frame: Frame, depths_m: Mapping[Depth, DepthMap], time_s: float) -> bool:
+        """Find where a frame was taken from and fuse it; False if it fits nowhere.
+
+        Raises:
+            ReconstructionError: it has other intrinsics than the first.
+        """
+        self._check(frame)
+        views = {depth: View.of(frame, depths_m[depth]) for depth in self.fusing.depths}
+        place = self._odometry.follow(views[self.fusing.depths[-1]])
+        if place is None:
+            self.left_out += 1
+            return False
+        color = next(iter(views.values())).color
+        matrix = views[self.fusing.depths[-1]].intrinsics.matrix
+        self._volumes = self._volumes or self._new_volumes(matrix)
+        self._kept.add(color, [view.depth_m for view in views.values()])
+        self._places.append((time_s, place))
+        pose = self._odometry.pose(place)
+        for depth, view in views.items():
+            self._volumes[depth].fuse(color, view.depth_m, pose)
+        if self._is_live:
+            self._catch_up()
+        return True
+
+    def finish(self, on_progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+        """Bring places seen again together, and fuse all frames anew where that moved the way.
+
+        Raises:
+            ReconstructionError: no frame came.
+        """
+        if not self._places:
+            raise ReconstructionError("no frame has depth enough to begin a scene with")
+        if self._odometry.settle() > _MOVED_M:
+            self._begin_anew()
+        while self._anew:
+            self._fuse_one_anew()
+            on_progress(self._done_anew, len(self._places))
+
+    def close(self) -> None:
+        """Let memory and disk go; safe more than once."""
+        self._volumes, self._anew = {}, {}
+        self._kept.close()
+
+    # ---- what came of it ---------------------------------------------------------------------
+
+    @property
+    def state(self) -> TrackState:
+        """Whether it is known where the camera is."""
+        return self._odometry.state
+
+    @property
+    def frames(self) -> int:
+        """How many were fused."""
+        return len(self._places)
+
+    @property
+    def found_again(self) -> int:
+        """How many times a lost camera was found."""
+        return self._odometry.found_again
+
+    @property
+    def length_m(self) -> float:
+        """How far the camera went."""
+        return self._odometry.length_m
+
+    @property
+    def loops(self) -> int:
+        """How many places were seen again."""
+        return self._odometry.loops
+
+    def volume(self, depth: Depth) -> Volume | None:
+        """Return what was fused of a depth so far; None before the first frame."""
+        return self._volumes.get(depth)
+
+    def mesh(self, depth: Depth) -> o3d.geometry.TriangleMesh:
+        """Return the surface of a depth with its normals.
+
+        Raises:
+            ReconstructionError: there is none.
+        """
+        volume = self._volumes.get(depth)
+        found = None if volume is None else volume.mesh()
+        if found is None or not found.has_triangles():
+            raise ReconstructionError(
+                f"no surface came of {depth.value} depth; is there any nearer than "
+                f"{self.fusing.far_m:g} m?"
+            )
+        found.compute_vertex_normals()
+        return found
+
+    def trajectory(self) -> list[Stamped]:
+        """Return time in seconds and T_first_camera (4, 4) of every frame that was placed."""
+        return [(time_s, self._odometry.pose(place)) for time_s, place in self._places]
+
+    def words(self) -> list[str]:
+        """Say how far the camera went, and what went wrong."""
+        drift = drift_words(self._odometry.closed())
+        out = [f"the camera went {self.length_m:.2f} m; {drift}"]
+        if self.left_out:
+            again = f", tracking was found again {_times(self.found_again)}"
+            found = again if self.found_again else ""
+            words = f"{self.left_out} frames could not be placed and are left out"
+            out.append(f"{words}{found}; move slower")
+        return out
+
+    # ---- private -----------------------------------------------------------------------------
+
+    def _check(self, frame: Frame) -> None:
+        self._intrinsics = self._intrinsics or frame.intrinsics
+        if frame.intrinsics != self._intrinsics:
+            raise ReconstructionError(
+                f"frame {frame.index} has another calibration than the first; a scene needs one"
+            )
+
+    def _new_volumes(self, matrix: Matrix) -> dict[Depth, Volume]:
+        of, self._matrix = self.fusing, matrix
+        return {d: Volume(of.voxel_m, of.far_m, matrix, of.device) for d in of.depths}
+
+    def _catch_up(self) -> None:
+        """Fuse a few frames anew; begin where a place was seen again and that moved the way."""
+        if not self._anew and self._odometry.loops != self._seen_loops:
+            self._seen_loops = self._odometry.loops
+            if self._odometry.settle() > _MOVED_M:
+                self._begin_anew()
+        for _ in range(_CATCH_UP if self._anew else 0):
+            self._fuse_one_anew()
+
+    def _begin_anew(self) -> None:
+        if self._matrix is not None:
+            self._anew, self._done_anew = self._new_volumes(self._matrix), 0
+
+    def _fuse_one_anew(self) -> None:
+        if self._done_anew < len(self._places):
+            color, depths_m = self._kept.frame(self._done_anew)
+            pose = self._odometry.pose(self._places[self._done_anew][1])
+            for volume, depth_m in zip(self._anew.values(), depths_m, strict=True):
+                volume.fuse(color, depth_m, pose)
+            self._done_anew += 1
+        if self._done_anew == len(self._places) and self._anew:
+            self._volumes, self._anew = self._anew, {}
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
