@@ -118,7 +118,10 @@ def _given(
         assert isinstance(layer, Attention)
         seen.append((layer, *given))
 
+    backbone = network.encoder.backbone
     with ExitStack() as stack:
+        stack.callback(setattr, backbone, "skips_hidden", backbone.skips_hidden)
+        backbone.skips_hidden = False  # that needs the kept tokens first, and 16 bits
         for block in network.encoder.backbone.blocks:
             assert isinstance(block.attn, Attention)
             stack.callback(block.attn.register_forward_pre_hook(note).remove)

@@ -134,6 +134,15 @@ def test_asking_changes_nothing_and_leaves_nothing(network, scene):
     assert not any(block.attn._forward_pre_hooks for block in blocks)
 
 
+def test_a_network_that_passes_over_hidden_tokens_is_asked_alike(network, scene, monkeypatch):
+    told = network.attention(*scene, [HOLE], num_tokens=TOKENS)
+    backbone = network.encoder.backbone
+    monkeypatch.setattr(backbone, "skips_hidden", True)  # that needs a GPU and the kept ones first
+    again = network.attention(*scene, [HOLE], num_tokens=TOKENS)
+    np.testing.assert_array_equal(again.to_color, told.to_color)
+    assert backbone.skips_hidden
+
+
 def test_the_neighbours_of_a_hole_are_asked_too(network, scene):
     told = network.attention(*scene, [HOLE], layers=[1], num_tokens=TOKENS, neighbours=True)
     assert told.asked == 1
