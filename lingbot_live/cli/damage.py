@@ -9,7 +9,7 @@ import typer
 
 from lingbot_live.errors import LingbotLiveError
 
-_LOOK_S = 3.0  # into each file's chunks
+LOOK_S = 3.0  # into each file's chunks
 
 
 def end_with_damage(addresses: Iterable[str], missed: Mapping[str, int] | None = None) -> None:
@@ -21,7 +21,7 @@ def end_with_damage(addresses: Iterable[str], missed: Mapping[str, int] | None =
     damaged = (missed or {}).get("damaged", 0)
     if damaged:
         typer.echo(f"{damaged} damaged frames were passed over", err=True)
-    if tell_damage(addresses, _LOOK_S):
+    if tell_damage(addresses, LOOK_S):
         raise typer.Exit(1)
 
 

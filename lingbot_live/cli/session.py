@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lingbot_live.cli.damage import tell_damage
+from lingbot_live.cli.damage import LOOK_S, tell_damage
 from lingbot_live.cli.options import (
     progress_bar,
 )
@@ -109,7 +109,7 @@ def refine_session(file: Path, output: Path, config: RefinerConfig, lossless: bo
     print(output)
     if failed:
         typer.echo(f"{failed} frames could not be refined; they are in the file as raw", err=True)
-    if tell_damage([str(file)]) or failed:
+    if tell_damage([str(file)], LOOK_S) or failed:
         raise typer.Exit(1)
 
 

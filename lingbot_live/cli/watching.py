@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lingbot_live.cli.damage import tell_damage
+from lingbot_live.cli.damage import LOOK_S, tell_damage
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.system.words import duration
 
@@ -104,7 +104,7 @@ class Failures:
         feeds = self._session.feeds
         found = []
         # Who asked for the end waits for no further look at large files.
-        if not self._stop.is_set() and tell_damage(feed.name for feed in feeds):
+        if not self._stop.is_set() and tell_damage((feed.name for feed in feeds), LOOK_S):
             found.append("a recording is damaged")
         count = sum(feed.stats.missed["damaged"] for feed in feeds)
         if count:  # each loses itself alone, which is no failure of the run

@@ -267,7 +267,8 @@ def test_recorded_depth_is_compared_where_there_is_some(tmp_path):
     raw_m = result.picture.depth_m
     both = (raw_m > 1) & (recorded.picture_m > 0)
     ratio = recorded.picture_m[both] / raw_m[both]
-    np.testing.assert_allclose(ratio, 0.9371, atol=2e-3, err_msg="pictures of one frame")
+    # Depth is in whole millimetres, refined depth in steps that grow with its square.
+    np.testing.assert_allclose(ratio, 0.9371, atol=5e-3, err_msg="pictures of one frame")
 
 
 def test_a_recording_without_refined_depth_is_measured_raw(tmp_path, caplog):

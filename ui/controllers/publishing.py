@@ -43,6 +43,7 @@ class Publishing(QObject):
         self.publishers: tuple[Publisher, ...] = ()
         self._stage, self._desk, self._actions = stage, desk, actions
         self._said: set[tuple[int, str]] = set()
+        self._was_open = False
         stage.sessionChanged.connect(self._follow)
         stage.statusDue.connect(self._look)
 
@@ -114,6 +115,9 @@ class Publishing(QObject):
     def _follow(self) -> None:
         for publisher in self.publishers:
             publisher.follow(self._stage.session)
+        if not self._was_open:
+            self._said.clear()  # opening the first camera takes away what was said before it
+        self._was_open = self._stage.session is not None
 
     def _look(self) -> None:
         kinds = {publisher.place.kind for publisher in self._running}
