@@ -58,8 +58,10 @@ demo: $(VENV)/.app
 run: $(VENV)/.app
 	$(BIN)/lingbot-live $(ARGS)
 
+# Two processes, each with whole files: windows bear it, and two cores are used.
+WORKERS ?= -n 2 --dist loadfile
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 break: $(VENV)/.dev
 	@./scripts/break.sh $(ARGS)
