@@ -96,6 +96,8 @@ def test_a_failing_disk_is_said_and_streaming_goes_on(window, small_disk):
     window.recording.warned.connect(warned.append)
     window.actions_["record"].trigger()
     wait_for(lambda: window.recording.is_active)
+    wait_for(lambda: warned)
+    (small_disk / "more").write_bytes(bytes(5 << 20))  # somebody else fills it
     wait_for(lambda: "Recording ended" in window.message.text, 30)
     assert not window.recording.is_active
     assert len(warned) == 1
