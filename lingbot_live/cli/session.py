@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lingbot_live.cli.damage import LOOK_S, tell_damage
-from lingbot_live.cli.options import (
-    progress_bar,
-)
+from lingbot_live.cli.options import progress_bar
 from lingbot_live.errors import NoCameraError, RecordingError
 from lingbot_live.system.outputs import check_apart, local_path
 from lingbot_live.system.signals import stoppable
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A session, such as desk.mcap.")]
 AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A session, .bag, .db3 or .mkv.")]
-_TICK_S = 0.2
-_SLOW_S = 2.0  # of a disk, until that is said
 
 
 def info(
