@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import os
 import pickle
-import queue
-import signal
 import sys
-import threading
 import time
 from dataclasses import replace
-from typing import BinaryIO
 
 from lingbot_live.cameras.readings import DeviceClock
 from lingbot_live.errors import LingbotLiveError
@@ -30,6 +26,7 @@ from lingbot_live.export.live_memory import (
 from lingbot_live.export.mesh import write_mesh, write_way
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
 from lingbot_live.system.cores import share_cores
+from lingbot_live.system.serving import jobs_of_parent, own_stdout
 
 _SURFACE_S, _SURFACE_SHARE = 1.0, 0.2  # between two surfaces; of all time for taking them
 
@@ -104,31 +101,13 @@ class LiveScene:
         )  # fmt: skip
 
 
-def _receive(jobs: queue.SimpleQueue[LiveJob]) -> None:
-    """Queue what the parent sends; leave the process when the parent is gone."""
-    try:
-        while True:
-            jobs.put(pickle.load(sys.stdin.buffer))
-    except (EOFError, OSError, pickle.UnpicklingError):
-        os._exit(0)
-
-
-def _own_stdout() -> BinaryIO:
-    """Keep standard output for answers; what Open3D prints goes to standard error."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return answers
-
-
 def main() -> None:
     """Run as the child process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if hasattr(os, "nice"):
         os.nice(5)  # capture, the window and the refiner come first, the cloud's process after
     share_cores()
-    answers = _own_stdout()
-    jobs: queue.SimpleQueue[LiveJob] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(jobs,), name="scene-jobs", daemon=True).start()
+    answers = own_stdout()
+    jobs = jobs_of_parent(LiveJob, "scene-jobs")
     scene = LiveScene(LiveMemory.attach(sys.argv[1]))
     while True:
         pickle.dump(scene.do(jobs.get()), answers)

@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterable
 from typing import Any, BinaryIO
@@ -23,6 +21,7 @@ from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import Matrix
 from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box, plane_through
+from lingbot_live.system.serving import jobs_of_parent, own_stdout
 from ui.cloud.guides import Ground, drawn
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
 from ui.cloud.points import Cloud, Scene, pick, within
@@ -333,30 +332,12 @@ def serve(memory: CloudMemory, jobs: queue.SimpleQueue[Job], answers: BinaryIO) 
         answers.flush()
 
 
-def _receive(jobs: queue.SimpleQueue[Job]) -> None:
-    """Queue what the parent sends; leave the process, even mid-picture, when the parent is gone."""
-    try:
-        while True:
-            jobs.put(pickle.load(sys.stdin.buffer))
-    except (EOFError, OSError, pickle.UnpicklingError):
-        os._exit(0)
-
-
-def _own_stdout() -> BinaryIO:
-    """Keep standard output for answers; what Open3D prints goes to standard error."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return answers
-
-
 def main() -> None:
     """Run as the child process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if hasattr(os, "nice"):
         os.nice(10)  # capture, the window and the refiner come first
-    answers = _own_stdout()
-    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(jobs,), name="cloud-jobs", daemon=True).start()
+    answers = own_stdout()
+    jobs = jobs_of_parent(Job, "cloud-jobs")
     try:
         serve(CloudMemory.attach(sys.argv[1]), jobs, answers)
     except Exception as error:  # delivered to the window, which shows it
