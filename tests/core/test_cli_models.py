@@ -142,9 +142,9 @@ def test_two_processes_at_once_transfer_once(hub, start):
     with start("download", "v0.5") as first, start("download", "v0.5") as second:
         assert reached.wait(30)
         hub.gate.set()
-        outs = {process.communicate(timeout=30)[0] for process in (first, second)}
-    assert first.returncode == second.returncode == 0
-    assert len(outs) == 1
+        told = [process.communicate(timeout=30) for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), told
+    assert len({out for out, _ in told}) == 1
     assert hub.answers == 1
 
 

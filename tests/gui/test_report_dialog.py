@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import psutil
 import pytest
 from gui_wait import wait_for
@@ -31,17 +33,25 @@ def test_it_is_written_and_streaming_goes_on(window, tmp_path):
     dialog.close()
 
 
+def is_measuring():
+    """Whether a child runs ``compare``; one that has just ended has no command line any more."""
+    children = psutil.process_iter(["ppid", "cmdline"])
+    return any(
+        c.info["ppid"] == os.getpid() and "compare" in (c.info["cmdline"] or []) for c in children
+    )
+
+
 def test_closing_it_ends_the_measuring(window, tmp_path):
     window._make_report()
     dialog = window.findChild(ReportDialog)
     dialog.folder.setText(str(tmp_path / "out"))
     dialog.duration.setValue(600)
     dialog.start_button.click()
-    wait_for(lambda: any("compare" in c.cmdline() for c in psutil.Process().children()))
+    wait_for(is_measuring)
     dialog.close()
     wait_for(lambda: window.stage.is_running)
     assert not (tmp_path / "out" / "report.html").exists()
-    wait_for(lambda: not any("compare" in c.cmdline() for c in psutil.Process().children()))
+    wait_for(lambda: not is_measuring())
 
 
 def test_a_folder_that_cannot_be_written_is_said(window, tmp_path):
