@@ -127,6 +127,7 @@ from lingbot_live.config import RefinerConfig
 start = app._Runner.start
 def started(self):
     start(self)
+    print("opening", flush=True)
     if sys.argv[2] == "by hand":
         QTimer.singleShot(0, self._window.close)
 app._Runner.start = started
@@ -142,10 +143,14 @@ def test_closing_while_a_camera_opens(tmp_path, address, how, status):
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     environment |= plugins(tmp_path / ".plugins", "fine")
     words = [sys.executable, "-c", _OPENING, address, how]
-    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "opening\n"
         if how == "by signal":
-            time.sleep(6)
+            time.sleep(1)
             process.send_signal(signal.SIGTERM)
         begun_s = time.monotonic()
         _, said = process.communicate(timeout=60)

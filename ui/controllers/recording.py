@@ -208,11 +208,12 @@ class RecordControl(QObject):
             if self._recorder is None:
                 self._renew()
         lost = recorder.stats().drops.get(GIVEN_UP, 0)
-        if recorder.error is not None:
-            self.failed.emit(f"Recording ended: {recorder.error}")
+        loss = f"{lost} frames and results lost: {GIVEN_UP}" if lost else ""
+        if recorder.error is not None:  # in one message: a second would take its place
+            self.failed.emit("; ".join(filter(None, (f"Recording ended: {recorder.error}", loss))))
         elif not paths:
             self.failed.emit(f"{recorder.path}: no frame came, so no file was kept")
         else:
             self.written.emit(paths)
-        if lost:
-            self.failed.emit(f"{recorder.path}: {lost} frames and results lost: {GIVEN_UP}")
+            if loss:
+                self.failed.emit(f"{recorder.path}: {loss}")
