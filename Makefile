@@ -17,7 +17,7 @@ SYSTEM := python3-venv make xvfb xauth libgl1 libgl1-mesa-dri libegl1 libusb-1.0
 	libxkbcommon-x11-0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libgomp1 libx11-6 \
 	libxext6 libxrender1 fonts-dejavu-core
 
-.PHONY: help break demo run test check fix cover docs architecture dist bench screenshots interop system clean
+.PHONY: help break demo run test check fix cover translations docs architecture dist bench screenshots interop system clean
 
 help:
 	@echo "make demo            install all, then open the app on a simulated camera"
@@ -26,7 +26,8 @@ help:
 	@echo "make fix             mend what ruff can  make cover   tests with coverage"
 	@echo "make docs            the docs as a site  make dist    wheel and sdist"
 	@echo "make bench           measure speed       make clean   remove .venv and demo/"
-	@echo "make screenshots  the window at four sizes, in two themes"
+	@echo "make translations    list what the window does not say in every language"
+	@echo "make screenshots  the window at four sizes, in two themes and languages"
 	@echo "make break           break it in every way we know, ARGS=--short in some"
 	@echo "make interop         let Rerun read a session file"
 	@echo "TORCH=...            which torch pip installs, such as TORCH=torch==2.13.0"
@@ -76,6 +77,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	$(BIN)/python scripts/architecture.py --check
+	$(BIN)/python scripts/translations.py
 
 fix: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -87,6 +89,9 @@ cover: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+translations: $(VENV)/.dev
+	$(BIN)/python scripts/translations.py $(ARGS)
 
 architecture: $(VENV)/.dev
 	$(BIN)/python scripts/architecture.py

@@ -1,10 +1,11 @@
-"""Pictures of the window as it first opens, at four sizes and in both themes: ``make screenshots``.
+"""Pictures of the window as it first opens, at four sizes, in both themes and languages.
 
-Each is taken in a process of its own, for Qt takes its scale once.
+``make screenshots``. Each is taken in a process of its own, for Qt takes its scale once.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -18,21 +19,25 @@ SIZES = {  # name: width, height in points, scale
     "3840x2160": (1920, 1080, 2),
 }
 THEMES = ("dark", "light")
+LANGUAGES = ("en", "zh_CN")
 _FIRST_S, _FRAMES = 60, 10  # the longest wait for so many refined frames
 
 
-def take(name: str, theme: str, path: Path) -> None:
+def take(name: str, theme: str, language: str, path: Path) -> None:
     """Open the window on a simulated camera and save what it shows."""
     from PySide6.QtTest import QTest
     from PySide6.QtWidgets import QApplication
 
     from lingbot_live.config import RefinerConfig
     from ui.main_window import MainWindow
+    from ui.shell import spoken
     from ui.shell.settings import Settings
     from ui.shell.theme import apply_theme
 
     app = QApplication([])
     apply_theme(app, theme)
+    if hindrance := spoken.start(app, language):
+        raise SystemExit(hindrance)
     window = MainWindow(Settings())
     window.refining.use(RefinerConfig("guided"))
     width, height, _ = SIZES[name]
@@ -56,8 +61,8 @@ def main(folder: Path) -> None:
     """Take all into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (_, _, scale) in SIZES.items():
-        for theme in THEMES:
-            path = folder / f"window-{name}-{theme}.png"
+        for theme, language in itertools.product(THEMES, LANGUAGES):
+            path = folder / f"window-{name}-{theme}-{language}.png"
             with tempfile.TemporaryDirectory() as config:
                 environment = {
                     **os.environ,
@@ -65,13 +70,13 @@ def main(folder: Path) -> None:
                     "QT_SCALE_FACTOR": str(scale),
                     "LINGBOT_LIVE_CONFIG": config,
                 }
-                one = [sys.executable, __file__, name, theme, str(path)]
+                one = [sys.executable, __file__, name, theme, language, str(path)]
                 subprocess.run(one, env=environment, check=True)
             sys.stdout.write(f"{path}\n")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        take(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    if len(sys.argv) == 5:
+        take(*sys.argv[1:4], Path(sys.argv[4]))
     else:
         main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))

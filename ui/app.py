@@ -22,8 +22,11 @@ from lingbot_live.publish.place import Place
 from lingbot_live.system.outputs import MARK
 from lingbot_live.system.signals import is_echo, stop_signals
 from lingbot_live.system.writing import write_bytes, write_text
+from ui.controllers import languages
 from ui.main_window import MainWindow
+from ui.shell import spoken
 from ui.shell.garbage import MainThreadGarbage
+from ui.shell.language import tr
 from ui.shell.settings import Settings
 from ui.shell.theme import apply_theme, asset_path
 
@@ -69,7 +72,10 @@ def run_window(options: WindowOptions) -> int:
         settings.reset()
     apply_theme(app, settings.text("theme", "dark"))
     app.setWindowIcon(QIcon(str(asset_path("icon.png"))))
+    hindrance = spoken.start(app, settings.text(languages.KEY))
     window = MainWindow(settings)
+    if hindrance:
+        window.desk.show_note(hindrance)
     _install_excepthook(window)
     runner = _Runner(app, window, options)
     window.show()
@@ -137,7 +143,7 @@ class _Runner:
     def _open_default(self) -> None:
         window = self._window
         otherwise = window.settings.text("address") or "synthetic:stereo"
-        window.rows.empty.set_placeholder("looking for a camera...")
+        window.rows.empty.set_placeholder(tr("looking for a camera..."))
         window.tasks.run(
             "looking for a camera",
             lambda: registry.default_address(otherwise),
@@ -220,6 +226,6 @@ def _install_excepthook(window: MainWindow) -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         log.error("unexpected", exc_info=(kind, error, trace))
-        window.desk.show_error(f"Unexpected: {error!r}")
+        window.desk.show_error(tr("Unexpected: {error!r}", error=error))
 
     sys.excepthook = hook

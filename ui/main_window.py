@@ -20,6 +20,7 @@ from ui.cloud.view import CloudView, cloud_commands
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.cloud_saving import CloudSaving
 from ui.controllers.devices import Devices
+from ui.controllers.languages import Languages
 from ui.controllers.losses import Losses
 from ui.controllers.opening import Opening, dropped_paths
 from ui.controllers.perceiving import Perceiving
@@ -53,6 +54,7 @@ from ui.shell.actions import Actions, Command
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
 from ui.shell.files import short_name
+from ui.shell.language import tr
 from ui.shell.notice import Notice
 from ui.shell.reach import make_reachable, press, wants_key
 from ui.shell.scrolling import scrolled
@@ -114,11 +116,11 @@ class MainWindow(QMainWindow):
         self.controls = ControlsPanel(self.stage, self.desk, self.rows)
         self.sensor = SensorPanel(self.stage, self.desk, self.rows)
         self.docks = Docks(
-            self._dock("Point cloud (Open3D)", "cloud_dock", self.cloud),
-            self._dock("Compare", "compare_dock", self.compare),
-            self._dock("Quality", "quality_dock", self.quality, 392),
-            self._dock("Camera settings", "controls_dock", self.controls, 340),
-            self._dock("Infrared and motion", "sensor_dock", self.sensor, 280),
+            self._dock(tr("Point cloud (Open3D)"), "cloud_dock", self.cloud),
+            self._dock(tr("Compare"), "compare_dock", self.compare),
+            self._dock(tr("Quality"), "quality_dock", self.quality, 392),
+            self._dock(tr("Camera settings"), "controls_dock", self.controls, 340),
+            self._dock(tr("Infrared and motion"), "sensor_dock", self.sensor, 280),
         )
         self.docks.quality.hide()
         for dock in (self.docks.controls, self.docks.sensor):
@@ -150,6 +152,7 @@ class MainWindow(QMainWindow):
         self.reconstructing = Reconstructing(stage, desk, rows, self.cloud, actions)
         self.tuning = Tuning(desk, rows)
         self.help = Help(desk, rows)
+        self.languages = Languages(desk)
         self.dialogs = Dialogs(
             stage, desk, rows, self.refining, self.rigging, self.saving, self.replay
         )
@@ -159,6 +162,7 @@ class MainWindow(QMainWindow):
         actions.bind(self._commands())
         menus = actions.fill(self.menuBar())
         files = menus["&File"]
+        menus["&View"].addMenu(self.languages.menu)
         menus["&View"].insertMenu(actions["own_layout"], self.saved_layouts.menu)
         files.insertMenu(actions["snapshot"], self.recent.menu)
         files.insertSeparator(actions["snapshot"])
@@ -168,7 +172,7 @@ class MainWindow(QMainWindow):
         self.addToolBar(self.tool_row)
         self.timeline = Timeline(self.stage, self.desk, self.replay, actions)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.timeline)
-        self.status = QLabel("stopped")
+        self.status = QLabel(tr("stopped"))
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
@@ -272,9 +276,12 @@ class MainWindow(QMainWindow):
     def _show_about(self) -> None:
         QMessageBox.about(
             self,
-            "About lingbot-live",
-            f"lingbot-live {__version__}\n\nStream RGB-D cameras, refine their depth live, "
-            "record and compare. Apache-2.0.",
+            tr("About lingbot-live"),
+            tr(
+                "lingbot-live {version}\n\nStream RGB-D cameras, refine their depth "
+                "live, record and compare. Apache-2.0.",
+                version=__version__,
+            ),
         )
 
     # ---- following the session ---------------------------------------------------------------
@@ -367,10 +374,12 @@ class MainWindow(QMainWindow):
         if not works or self._closing:
             return True
         question = QMessageBox(
-            QMessageBox.Icon.Question, "lingbot-live", f"{' and '.join(works)}. Close nevertheless?"
+            QMessageBox.Icon.Question,
+            "lingbot-live",
+            tr("{works}. Close nevertheless?", works=tr("; ").join(works)),
         )
-        close = question.addButton("Close", QMessageBox.ButtonRole.DestructiveRole)
-        stay = question.addButton("Go on", QMessageBox.ButtonRole.RejectRole)
+        close = question.addButton(tr("Close"), QMessageBox.ButtonRole.DestructiveRole)
+        stay = question.addButton(tr("Go on"), QMessageBox.ButtonRole.RejectRole)
         question.setDefaultButton(stay)
         question.setEscapeButton(stay)
         question.exec()

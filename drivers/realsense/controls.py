@@ -13,7 +13,7 @@ from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
 from lingbot_live.errors import CameraError
 
 # Name of rs.option, our name, unit.
-_OPTIONS = (
+OPTIONS = (
     ("enable_auto_exposure", "auto_exposure", ""),
     ("exposure", "exposure", "us"),
     ("gain", "gain", ""),
@@ -90,7 +90,7 @@ def _offered(rs: Any, device: Any) -> Iterator[tuple[str, Any, Any, str, str]]:
         if "motion" in title:
             continue
         where = "color" if "rgb" in title or "color" in title else "depth"
-        for key, name, unit in _OPTIONS:
+        for key, name, unit in OPTIONS:
             option = getattr(rs.option, key, None)
             if option is not None and sensor.supports(option):
                 # UVC counts the exposure of colour in units of 100 us.

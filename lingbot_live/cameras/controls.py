@@ -49,8 +49,10 @@ class Control:
             return "on or off"
         if self.kind is ControlKind.CHOICE:
             return "one of " + ", ".join(self.choices)
-        step = f" in steps of {self.step:g}" if self.step else ""
-        return f"{self.minimum:g} to {self.maximum:g}{f' {self.unit}' if self.unit else ''}{step}"
+        unit = f" {self.unit}" if self.unit else ""
+        if self.step:
+            return f"{self.minimum:g} to {self.maximum:g}{unit} in steps of {self.step:g}"
+        return f"{self.minimum:g} to {self.maximum:g}{unit}"
 
     def checked(self, value: ControlValue, who: str) -> ControlValue:
         """Return ``value``, also given as text, in the control's type and on its steps.

@@ -123,7 +123,7 @@ def test_a_choice(row):
     made, told = row(control)
     assert made.box.currentText() == "Hand"
     made.box.setCurrentIndex(0)
-    made.box.textActivated.emit("Default")
+    made.box.activated.emit(0)
     assert told == [("depth.preset", "Default")]
 
 

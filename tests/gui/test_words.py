@@ -8,7 +8,7 @@ from rgbd_folder import write_examples
 
 from lingbot_live.export.formats import FORMATS
 from lingbot_live.quality.metric import METRICS
-from ui.dialogs.option_form import label_of
+from ui.dialogs.option_form import words_of
 from ui.panels.quality_plot import PLOTTED
 from ui.shell.files import short_name
 from ui.shell.readout import Reading, duration
@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_opened_goes_by_its_name_too(window, tmp_path):
 
 
 def test_labels_of_exports_are_plain(show):
-    labels = [label_of(option) for kind in FORMATS.values() for option in kind.options]
+    labels = [words_of(option) for kind in FORMATS.values() for option in kind.options]
     assert labels
     for label in labels:
         assert "_" not in label

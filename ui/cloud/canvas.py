@@ -23,6 +23,7 @@ from ui.cloud import marks
 from ui.cloud.marks import Mark, Viewpoint
 from ui.cloud.scene import MAX_HEIGHT_PX, MAX_WIDTH_PX, Orbit
 from ui.shell import theme
+from ui.shell.language import tr
 
 _TURN_DEG_PER_PX = 0.4
 _ZOOM_PER_STEP = 1.15
@@ -75,7 +76,7 @@ class CloudCanvas(QWidget):
         self.setMinimumSize(160, 120)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setAccessibleName("Point cloud")
+        self.setAccessibleName(tr("Point cloud"))
 
     def set_picture(self, rgb: ColorImage, viewpoint: Viewpoint | None = None) -> None:
         """Show (H, W, 3) uint8 RGB; copied. Marks are drawn as seen from ``viewpoint``."""

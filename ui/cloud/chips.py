@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from ui.shell import theme
+from ui.shell.language import tr
 
 _ICON_PX = 12
 
@@ -69,5 +70,5 @@ class CameraChips(QWidget):
         patch.fill(chip.color)
         button.setIcon(QIcon(patch))
         button.setText(f"{chip.slot + 1}{'?' if chip.note else ''}")
-        button.setAccessibleName(f"Cloud of {chip.title}")
-        button.setToolTip(f"Show the cloud of {chip.title}{chip.note}")
+        button.setAccessibleName(tr("Cloud of {title}", title=chip.title))
+        button.setToolTip(tr("Show the cloud of {title}{note}", title=chip.title, note=chip.note))

@@ -18,6 +18,7 @@ from lingbot_live.system.children import Child
 from lingbot_live.system.worker import Worker
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
 from ui.cloud.scene import Home, ViewSettings
+from ui.shell.language import tr
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class _Painter:
         self._child.end()
 
     def _last_words(self) -> str:
-        return f"the 3D view's process {self._child.last_words()}"
+        return tr("the 3D view's process {last_words}", last_words=self._child.last_words())
 
 
 class CloudProcess:
@@ -218,7 +219,7 @@ class CloudProcess:
             self.changes += 1
 
     def _died(self, error: BaseException) -> None:
-        self._set(CloudState.FAILED, f"the 3D view stopped: {error}")
+        self._set(CloudState.FAILED, tr("the 3D view stopped: {error}", error=error))
 
     def _run(self, stop: threading.Event) -> None:
         """Keep a child going, with growing pauses where it dies often; then close its memory."""

@@ -10,16 +10,17 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
 from ui.cloud.scene import FRONT, SIDE, TOP, Guide
+from ui.shell.language import phrase, tr
 
 GUIDES = {  # by the keys of `Actions`
-    "cloud_axes": ("Axes", Guide.AXES),
-    "cloud_grid": ("Ground grid", Guide.GRID),
-    "cloud_frustum": ("Camera frustums", Guide.FRUSTUM),
+    "cloud_axes": (phrase("Axes"), Guide.AXES),
+    "cloud_grid": (phrase("Ground grid"), Guide.GRID),
+    "cloud_frustum": (phrase("Camera frustums"), Guide.FRUSTUM),
 }
 VIEWPOINTS = {
-    "cloud_front": ("From the front", FRONT),
-    "cloud_top": ("From above", TOP),
-    "cloud_side": ("From the side", SIDE),
+    "cloud_front": (phrase("From the front"), FRONT),
+    "cloud_top": (phrase("From above"), TOP),
+    "cloud_side": (phrase("From the side"), SIDE),
 }
 
 
@@ -41,17 +42,22 @@ class CloudMenu(QMenu):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.sizes = self._radio("Point size", {f"{n} px": n for n in (1, 2, 3, 4, 6)}, 2)
-        strides = {"all pixels": 1, "1 pixel in 4": 2, "1 pixel in 9": 3, "1 pixel in 16": 4}
-        self.strides = self._radio("Points", strides, 1)
+        self.sizes = self._radio(tr("Point size"), {f"{n} px": n for n in (1, 2, 3, 4, 6)}, 2)
+        strides = {
+            tr("all pixels"): 1,
+            tr("1 pixel in 4"): 2,
+            tr("1 pixel in 9"): 3,
+            tr("1 pixel in 16"): 4,
+        }
+        self.strides = self._radio(tr("Points"), strides, 1)
         self.addSeparator()
         for text, orbit in VIEWPOINTS.values():
-            self.addAction(text, partial(self.viewed.emit, orbit))
-        self.flat = self._switch("Orthographic")
+            self.addAction(tr(text), partial(self.viewed.emit, orbit))
+        self.flat = self._switch(tr("Orthographic"))
         self.addSeparator()
-        self.guides = {key: self._switch(text) for key, (text, _) in GUIDES.items()}
+        self.guides = {key: self._switch(tr(text)) for key, (text, _) in GUIDES.items()}
         self.addSeparator()
-        self.orbit = self.addAction("Auto-orbit")
+        self.orbit = self.addAction(tr("Auto-orbit"))
         self.orbit.setCheckable(True)
 
     @property

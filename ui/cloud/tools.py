@@ -16,6 +16,7 @@ from ui.cloud.canvas import Aim, CloudCanvas
 from ui.cloud.marks import Mark
 from ui.cloud.memory import Answer
 from ui.shell import theme
+from ui.shell.language import phrase, tr
 
 
 class Tool(str, Enum):
@@ -36,14 +37,22 @@ class _About:
 
 
 _ABOUT = {
-    Tool.POINT: _About("Point values", Aim.POINT, "Click a point: every camera's depth there."),
-    Tool.LENGTH: _About("Distance", Aim.POINT, "Click two points: the distance between them."),
-    Tool.PLANE: _About("Plane", Aim.REGION, "Drag over a flat region: a plane for each camera."),
-    Tool.CROP: _About("Crop box", Aim.REGION, "Drag over what is to be kept; the rest is hidden."),
+    Tool.POINT: _About(
+        phrase("Point values"), Aim.POINT, phrase("Click a point: every camera's depth there.")
+    ),
+    Tool.LENGTH: _About(
+        phrase("Distance"), Aim.POINT, phrase("Click two points: the distance between them.")
+    ),
+    Tool.PLANE: _About(
+        phrase("Plane"), Aim.REGION, phrase("Drag over a flat region: a plane for each camera.")
+    ),
+    Tool.CROP: _About(
+        phrase("Crop box"), Aim.REGION, phrase("Drag over what is to be kept; the rest is hidden.")
+    ),
 }
 _KEPT = {
-    Aim.POINT: " · drag: orbit · right drag: pan · wheel: zoom · Esc: end",
-    Aim.REGION: " · Ctrl drag: orbit · right drag: pan · wheel: zoom · Esc: end",
+    Aim.POINT: phrase(" · drag: orbit · right drag: pan · wheel: zoom · Esc: end"),
+    Aim.REGION: phrase(" · Ctrl drag: orbit · right drag: pan · wheel: zoom · Esc: end"),
 }
 
 
@@ -74,12 +83,12 @@ class CloudTools(QFrame):
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.clear_button = QToolButton()
-        self.clear_button.setText("End")
-        self.clear_button.setToolTip("End measuring, show everything again (Esc)")
+        self.clear_button.setText(tr("End"))
+        self.clear_button.setToolTip(tr("End measuring, show everything again (Esc)"))
         self.clear_button.clicked.connect(self.end)
         self.button = QToolButton()
-        self.button.setText("Measure")
-        self.button.setToolTip("Measure in the 3D view")
+        self.button.setText(tr("Measure"))
+        self.button.setToolTip(tr("Measure in the 3D view"))
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.actions_ = self._make_menu()
         self._lay_out()
@@ -100,8 +109,8 @@ class CloudTools(QFrame):
         self.actions_[tool].setChecked(True)
         self._canvas.set_aim(about.aim)
         self._canvas.set_marks(self._box_marks())
-        self.hinted.emit(about.name + _KEPT[about.aim])
-        self._say(about.how)
+        self.hinted.emit(tr(about.name) + tr(_KEPT[about.aim]))
+        self._say(tr(about.how))
         self.show()
 
     def choose_point(self) -> None:
@@ -140,7 +149,9 @@ class CloudTools(QFrame):
         """Show the newest values at the chosen point."""
         if self._point is not None:
             point_m, slot = self._point
-            head = f"Point of {self._title(slot)} at {_metres(point_m)}"
+            head = tr(
+                "Point of {title} at {point_m}", title=self._title(slot), point_m=_metres(point_m)
+            )
             values = self.values(point_m)
             lines = [f"{self._title(other)}: {html.escape(text)}" for other, text in values]
             self._say("<br>".join([head, *lines]))
@@ -158,14 +169,14 @@ class CloudTools(QFrame):
         group.setExclusionPolicy(QActionGroup.ExclusionPolicy.ExclusiveOptional)
         actions = {}
         for tool, about in _ABOUT.items():
-            action = group.addAction(about.name)
+            action = group.addAction(tr(about.name))
             action.setCheckable(True)
-            action.setToolTip(about.how)
+            action.setToolTip(tr(about.how))
             action.triggered.connect(lambda _on, chosen=tool: self.choose(chosen))
             actions[tool] = action
         menu.addActions(group.actions())
         menu.addSeparator()
-        menu.addAction("End measuring", self.end)
+        menu.addAction(tr("End measuring"), self.end)
         self.button.setMenu(menu)
         return actions
 
@@ -195,7 +206,7 @@ class CloudTools(QFrame):
         elif self.tool is Tool.CROP:
             self._crop(answer.box)
         elif answer.point_m is None or answer.slot is None:
-            self._say("Nothing there: click on a point of a cloud.")
+            self._say(tr("Nothing there: click on a point of a cloud."))
         elif self.tool is Tool.POINT:
             self._show_point(answer.point_m, answer.slot)
         else:
@@ -211,17 +222,23 @@ class CloudTools(QFrame):
         if first is None:
             self._first = point_m
             self._mark(Mark((point_m,)))
-            self._say(f"From {_metres(point_m)}; click the second point.")
+            self._say(tr("From {point_m}; click the second point.", point_m=_metres(point_m)))
             return
         far_m = length_m(first, point_m)
         self._mark(Mark((first, point_m), ((0, 1),), f"{far_m:.3f} m"))
         way_mm = [1000 * (b - a) for a, b in zip(first, point_m, strict=True)]
         parts = ", ".join(f"{name} {mm:+.0f}" for name, mm in zip("xyz", way_mm, strict=True))
-        self._say(f"<b>{1000 * far_m:.1f} mm</b> ({parts} mm); click again for another distance.")
+        self._say(
+            tr(
+                "<b>{far_m:.1f} mm</b> ({parts} mm); click again for another distance.",
+                far_m=1000 * far_m,
+                parts=parts,
+            )
+        )
 
     def _show_planes(self, planes: tuple[tuple[int, Plane], ...]) -> None:
         if not planes:
-            self._say("No plane there: drag over a flat region of a cloud.")
+            self._say(tr("No plane there: drag over a flat region of a cloud."))
             return
         # Needles of several cameras stand on one spot: their numbers would hide each other.
         marks = tuple(_plane_mark(plane, with_text=len(planes) == 1) for _, plane in planes)
@@ -232,18 +249,29 @@ class CloudTools(QFrame):
             apart_mm = 1000 * (_along(base, plane.centre_m) + base.offset_m)
             turned = angle_deg(base.normal, plane.normal)
             lines.append(
-                f"{slot + 1} against {base_slot + 1}: {apart_mm:+.1f} mm, {turned:.2f}° apart"
+                tr(
+                    "{slot} against {base_slot}: {apart_mm:+.1f} mm, {turned:.2f}° apart",
+                    slot=slot + 1,
+                    base_slot=base_slot + 1,
+                    apart_mm=apart_mm,
+                    turned=turned,
+                )
             )
         self._say("<br>".join(lines))
 
     def _crop(self, box: Box | None) -> None:
         if box is None:
-            self._say("Nothing there: drag over a part of the clouds.")
+            self._say(tr("Nothing there: drag over a part of the clouds."))
             return
         self._set_box(box)
         self._mark()
         sides = " × ".join(f"{b - a:.2f}" for a, b in zip(box.low_m, box.high_m, strict=True))
-        self._say(f"Only a box of {sides} m is shown. Drag again to cut more, from any side.")
+        self._say(
+            tr(
+                "Only a box of {sides} m is shown. Drag again to cut more, from any side.",
+                sides=sides,
+            )
+        )
 
     def _set_box(self, box: Box | None) -> None:
         self._box = box
@@ -280,10 +308,17 @@ def _metres(point_m: Vector) -> str:
 
 
 def _plane_text(plane: Plane) -> str:
-    share = f", {plane.inlier_share:.0%} of {plane.points:,} points"
-    return (
-        f"<b>RMS {plane.rms_mm:.2f} mm</b>, tilted {plane.tilt_deg:.1f}°, "
-        f"{plane.distance_m:.3f} m away{share}"
+    share = tr(
+        ", {inlier_share:.0%} of {points:,} points",
+        inlier_share=plane.inlier_share,
+        points=plane.points,
+    )
+    return tr(
+        "<b>RMS {rms_mm:.2f} mm</b>, tilted {tilt_deg:.1f}°, {distance_m:.3f} m away{share}",
+        rms_mm=plane.rms_mm,
+        tilt_deg=plane.tilt_deg,
+        distance_m=plane.distance_m,
+        share=share,
     )
 
 

@@ -36,13 +36,14 @@ from ui.cloud.tools import CloudTools
 from ui.shell import theme
 from ui.shell.actions import Command
 from ui.shell.elided import ElidedLabel
+from ui.shell.language import phrase, told, tr
 from ui.shell.notice import Notice
 
 _POLL_MS = 15
 _SELDOM = 16  # polls between two of its numbers, which nobody could read faster
 _SWING_DEG, _SWING_S = 28.0, 14.0  # of the auto-orbit
 _CENTRE = "centre"
-_HINT = "drag: orbit · right drag: pan · wheel: zoom · double click: centre"
+_HINT = phrase("drag: orbit · right drag: pan · wheel: zoom · double click: centre")
 
 
 class CloudView(QFrame):
@@ -81,7 +82,7 @@ class CloudView(QFrame):
         self.canvas.pointRequested.connect(self._on_point_requested)
         self.canvas.pictureSizeChanged.connect(self._on_picture_size)
         self.notice.retry.connect(self._on_retry)
-        self.canvas.set_text("waiting for the first frame")
+        self.canvas.set_text(tr("waiting for the first frame"))
         self.process.set_view(self._view)
 
     # ---- for the main window -----------------------------------------------------------------
@@ -136,7 +137,7 @@ class CloudView(QFrame):
 
     def set_hint(self, text: str) -> None:
         """Show another hint below the cloud, or with an empty text the usual one."""
-        self.hint_label.setText(text or _HINT)
+        self.hint_label.setText(text or tr(_HINT))
 
     def ask(self, purpose: str, first: QPointF, last: QPointF | None = None) -> None:
         """Ask the child what is seen there; places are fractions of the picture."""
@@ -168,7 +169,7 @@ class CloudView(QFrame):
     def reduced(self) -> str:
         """What is drawn less of than was asked for, and why; empty where nothing is."""
         is_thinned = self._seen.is_thinned and self.isVisible()
-        return "fewer points in the cloud: drawing takes long here" if is_thinned else ""
+        return tr("fewer points in the cloud: drawing takes long here") if is_thinned else ""
 
     @property
     def view(self) -> ViewSettings:
@@ -204,12 +205,12 @@ class CloudView(QFrame):
 
     def _make_controls(self) -> None:
         self.which_box = _choice(
-            "both: in orange, raw points that refining moved", {w.value: w for w in Which}
+            tr("both: in orange, raw points that refining moved"), {told(w.value): w for w in Which}
         )
-        self.which_box.setCurrentText(self._view.which.value)
+        self.which_box.setCurrentText(told(self._view.which.value))
         self.coloring_box = _choice(
-            "Colour of the points",
-            {"RGB": Coloring.RGB, "depth": Coloring.DEPTH, "camera": Coloring.CAMERA},
+            tr("Colour of the points"),
+            {"RGB": Coloring.RGB, tr("depth"): Coloring.DEPTH, tr("camera"): Coloring.CAMERA},
         )
         for box in (self.which_box, self.coloring_box):
             box.currentIndexChanged.connect(self._on_choice)
@@ -217,18 +218,18 @@ class CloudView(QFrame):
         self.menu.chosen.connect(self._on_choice)
         self.menu.viewed.connect(self.look_from)
         self.reset_button = QToolButton()
-        self.reset_button.setText("Reset")
-        self.reset_button.setToolTip("Look from the camera again, with the whole scene in view")
+        self.reset_button.setText(tr("Reset"))
+        self.reset_button.setToolTip(tr("Look from the camera again, with the whole scene in view"))
         self.reset_button.clicked.connect(self.reset_view)
 
     def _lay_out(self) -> None:
         options = QToolButton()
-        options.setText("View")
+        options.setText(tr("View"))
         options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         options.setMenu(self.menu)
-        self.hint_label, self.stat_label = ElidedLabel(_HINT), QLabel()
+        self.hint_label, self.stat_label = ElidedLabel(tr(_HINT)), QLabel()
         self.scene_label = QLabel()
-        self.scene_label.setAccessibleName("Scene")
+        self.scene_label.setAccessibleName(tr("Scene"))
         self.scene_label.hide()
         for label in (self.hint_label, self.stat_label):
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -316,26 +317,38 @@ class CloudView(QFrame):
 
     def _tell_error(self, status: CloudStatus) -> None:
         if status.state is CloudState.FAILED:
-            self.notice.show_error(status.error, "The other panes go on without it.")
+            self.notice.show_error(status.error, tr("The other panes go on without it."))
         elif status.state is CloudState.RUNNING:
             self.notice.clear()
 
     def _tell(self, status: CloudStatus) -> None:
         if status.state is CloudState.STARTING:
-            text = "starting the 3D view ..."
+            text = tr("starting the 3D view ...")
         elif status.state is CloudState.FAILED:
-            text = "no 3D view"
+            text = tr("no 3D view")
         elif not self._has_frame:
-            text = "waiting for the first frame"
+            text = tr("waiting for the first frame")
         else:
-            nothing = "no surface yet" if self._view.shows_scene else "no valid depth in this frame"
+            nothing = tr("no valid depth in this frame")
+            if self._view.shows_scene:
+                nothing = tr("no surface yet")
             text = "" if status.points else nothing
         self.canvas.set_text(text)
-        fewer = " (fewer: drawing is slow here)" if status.is_thinned else ""
-        grid = f" · grid {cell_m(status.home):g} m" if Guide.GRID in self._view.guides else ""
+        fewer = tr(" (fewer: drawing is slow here)") if status.is_thinned else ""
+        grid = (
+            tr(" · grid {cell_m:g} m", cell_m=cell_m(status.home))
+            if Guide.GRID in self._view.guides
+            else ""
+        )
         self.stat_label.setText(
-            f"{status.points:,} points{fewer} · {status.render_ms:.0f} ms · "
-            f"{status.fps:.1f} fps{grid}"
+            tr(
+                "{points:,} points{fewer} · {render_ms:.0f} ms · {fps:.1f} fps{grid}",
+                points=status.points,
+                fewer=fewer,
+                render_ms=status.render_ms,
+                fps=status.fps,
+                grid=grid,
+            )
         )
 
 

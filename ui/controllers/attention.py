@@ -14,12 +14,13 @@ from ui.controllers.rows import Rows
 from ui.shell import theme
 from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
+from ui.shell.language import phrase, tr
 from ui.shell.stage import Stage
 from ui.views.feed_panel import FeedPanel
 from ui.views.image_view import ImageView
 
 _KEY = "attention"  # among what lies above a picture
-_HINT = "Click a place in the refined picture"
+_HINT = phrase("Click a place in the refined picture")
 _MEAN, _ROLLOUT, _ONE = "mean", "rollout", "one"
 _MARK_PX = 5.0
 
@@ -33,17 +34,17 @@ class AttentionBar(QFrame):
         super().__init__()
         self.kind_box, self.layer_box, self.head_box = QComboBox(), QSpinBox(), QSpinBox()
         for text, kind in (
-            ("Mean of layers and heads", _MEAN),
-            ("Through all layers (rollout)", _ROLLOUT),
-            ("One layer and head", _ONE),
+            (tr("Mean of layers and heads"), _MEAN),
+            (tr("Through all layers (rollout)"), _ROLLOUT),
+            (tr("One layer and head"), _ONE),
         ):
             self.kind_box.addItem(text, kind)
-        self.kind_box.setAccessibleName("What of the attention")
-        self.layer_box.setAccessibleName("Layer")
-        self.head_box.setAccessibleName("Head")
-        self.layer_box.setPrefix("layer ")
-        self.head_box.setPrefix("head ")
-        self.words = QLabel(_HINT)
+        self.kind_box.setAccessibleName(tr("What of the attention"))
+        self.layer_box.setAccessibleName(tr("Layer"))
+        self.head_box.setAccessibleName(tr("Head"))
+        self.layer_box.setPrefix(tr("layer "))
+        self.head_box.setPrefix(tr("head "))
+        self.words = QLabel(tr(_HINT))
         row = QHBoxLayout(self)
         row.setContentsMargins(2 * theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, 0)
         row.addWidget(self.words, 1)
@@ -101,13 +102,13 @@ class AttentionControl(QObject):
         session = self._stage.session
         info = session.refiner_info if session is not None else None
         if not self.is_on and (info is None or info.name != "lingbot"):
-            who = info.name if info is not None else "no refiner"
-            self._desk.say(f"Attention is LingBot-Depth's own; at work is {who}.")
+            who = info.name if info is not None else tr("no refiner")
+            self._desk.say(tr("Attention is LingBot-Depth's own; at work is {who}.", who=who))
         else:
             self.is_on = not self.is_on
         self._actions["attention"].setChecked(self.is_on)
         self.bar.setVisible(self.is_on)
-        self.bar.words.setText(_HINT)
+        self.bar.words.setText(tr(_HINT))
         if not self.is_on:
             self._forget()
 
@@ -126,9 +127,10 @@ class AttentionControl(QObject):
                 told = refiner.attend(frame, [pixel])
             except LingbotLiveError as error:
                 told = str(error)
-            self._answered.emit(panel, told or f"{refiner.info.name} has no attention")
+            nothing = tr("{name} has no attention", name=refiner.info.name)
+            self._answered.emit(panel, told or nothing)
 
-        self.bar.words.setText("Asking the network ...")
+        self.bar.words.setText(tr("Asking the network ..."))
         session.ask(question)
 
     # ---- private -----------------------------------------------------------------------------
@@ -149,10 +151,12 @@ class AttentionControl(QObject):
             return
         self._told[panel] = told
         row, column = told.cells[0]
-        what = "without depth of its own" if told.masked[0] else "with depth"
+        what = tr("without depth of its own") if told.masked[0] else tr("with depth")
         around = len(told.cells) - told.asked
-        near = f"; {around} tokens around the hole are outlined" if around else ""
-        self.bar.words.setText(f"Token {column}, {row}, {what}{near}")
+        near = tr("; {around} tokens around the hole are outlined", around=around) if around else ""
+        self.bar.words.setText(
+            tr("Token {column}, {row}, {what}{near}", column=column, row=row, what=what, near=near)
+        )
         self._show(panel)
 
     def _show_all(self) -> None:

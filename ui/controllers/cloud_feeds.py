@@ -12,10 +12,11 @@ from ui.cloud.view import CloudView
 from ui.controllers.rows import Rows
 from ui.shell import theme
 from ui.shell.bridge import FeedView
+from ui.shell.language import phrase, tr
 from ui.shell.readout import metres, millimetres
 from ui.shell.stage import Stage
 
-_NO_PLACE = ", drawn as if it stood at the first: no rig tells its place"
+_NO_PLACE = phrase(", drawn as if it stood at the first: no rig tells its place")
 
 
 class CloudFeeds(QObject):
@@ -83,7 +84,7 @@ class CloudFeeds(QObject):
                 self._cloud.show_frame(view.refined, view.number)
 
     def _chip(self, view: FeedView) -> Chip:
-        note = "" if self.pose(view) is not None else _NO_PLACE
+        note = "" if self.pose(view) is not None else tr(_NO_PLACE)
         return Chip(view.number, view.title, theme.camera_color(view.number), note)
 
     def _title(self, slot: int) -> str:
@@ -95,14 +96,14 @@ class CloudFeeds(QObject):
     def _value(self, view: FeedView, point_m: Vector) -> str:
         refined = view.refined
         if refined is None:
-            return "no frame yet"
+            return tr("no frame yet")
         frame = refined.frame
         pose = self.pose(view) or Extrinsics()
         found = probe(point_m, pose.inverse(), frame.intrinsics, frame.depth_m, refined.depth_m)
         if found is None:
-            return "outside its picture"
-        parts = [f"{found.true_m:.3f} m away"]
-        for name, depth_m in (("raw", found.raw_m), ("refined", found.refined_m)):
+            return tr("outside its picture")
+        parts = [tr("{true_m:.3f} m away", true_m=found.true_m)]
+        for name, depth_m in ((tr("raw"), found.raw_m), (tr("refined"), found.refined_m)):
             text = metres(depth_m or None)
             away = f" ({millimetres(1000 * (depth_m - found.true_m)).strip()})" if depth_m else ""
             parts.append(f"{name} {text}{away}")

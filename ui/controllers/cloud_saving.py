@@ -19,8 +19,9 @@ from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.rows import Rows
 from ui.shell.actions import Command
 from ui.shell.desk import Desk, open_file, show_folder
+from ui.shell.language import phrase, tr
 
-_FILES = "Point clouds (*.ply *.pcd)"
+_FILES = phrase("Point clouds (*.ply *.pcd)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,10 @@ class CloudSaving:
     def ask_and_save(self) -> None:
         """Ask for a file and write the cloud there."""
         if not self._parts():
-            self._desk.say("Nothing to save yet: no refined frame.")
+            self._desk.say(tr("Nothing to save yet: no refined frame."))
             return
         parent = self._desk.widget
-        text, _ = QFileDialog.getSaveFileName(parent, "Save cloud", "cloud.ply", _FILES)
+        text, _ = QFileDialog.getSaveFileName(parent, tr("Save cloud"), "cloud.ply", tr(_FILES))
         if text:
             path = Path(text)
             self.save(path if path.suffix.lower() in (".ply", ".pcd") else path.with_suffix(".ply"))
@@ -57,7 +58,9 @@ class CloudSaving:
             "saving the cloud",
             lambda: _write(path, parts, box),
             lambda count: desk.say(
-                f"{count} points written to {path}", show_folder(path), open_file(path)
+                tr("{count} points written to {path}", count=count, path=path),
+                show_folder(path),
+                open_file(path),
             ),
             lambda error: desk.show_error(str(error)),
         )

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from lingbot_live.cameras.discovery import Change, DeviceWatcher
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 
 Watch = Callable[[Callable[[Change], None]], DeviceWatcher]
 
@@ -49,7 +50,9 @@ class Devices(QObject):
         listing = change.listing
         is_first = len(change.appeared) == len(listing.cameras)
         self.listed.emit(listing)
-        came = [] if is_first else [f"{info.name} is there" for info in change.appeared]
-        news = came + [f"{info.name} was unplugged" for info in change.vanished]
+        came = (
+            [] if is_first else [tr("{name} is there", name=info.name) for info in change.appeared]
+        )
+        news = came + [tr("{name} was unplugged", name=info.name) for info in change.vanished]
         if news:
             self._desk.say(", ".join(news))

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject
 
 from lingbot_live.pipeline.session import Feed
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 from ui.shell.stage import Stage
 
 DAMAGED = "damaged"  # the cause, as cameras count it
@@ -33,9 +34,11 @@ class Losses(QObject):
         info = feed.info
         is_file = info is not None and info.is_recording
         fix = (
-            "The others are shown. To make a whole file of a session: "
-            "lingbot-live repair FILE -o NEW.mcap"
+            tr(
+                "The others are shown. To make a whole file of a session: "
+                "lingbot-live repair FILE -o NEW.mcap"
+            )
             if is_file
-            else "The others are shown. Check its cable and port."
+            else tr("The others are shown. Check its cable and port.")
         )
-        self._desk.show_error(f"{feed.name}: a frame is damaged and left out.", fix)
+        self._desk.show_error(tr("{name}: a frame is damaged and left out.", name=feed.name), fix)

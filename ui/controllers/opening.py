@@ -15,6 +15,7 @@ from ui.controllers.saving import Saving
 from ui.shell.actions import Command
 from ui.shell.desk import Desk
 from ui.shell.files import RECORDINGS, address_of, short_name
+from ui.shell.language import told, tr
 from ui.shell.stage import Stage
 
 
@@ -46,7 +47,7 @@ class Opening(QObject):
         settings = self._desk.settings
         start = settings.text("open_folder") or str(self._saving.choices.recordings)
         path, _ = QFileDialog.getOpenFileName(
-            self._desk.widget, "Open recording", start, RECORDINGS
+            self._desk.widget, tr("Open recording"), start, tr(RECORDINGS)
         )
         if path:
             settings.set_text("open_folder", str(Path(path).parent))
@@ -54,7 +55,7 @@ class Opening(QObject):
 
     def open_folder(self) -> None:
         """Ask for a folder of RGB-D pictures and play it."""
-        path = QFileDialog.getExistingDirectory(self._desk.widget, "Open RGB-D folder")
+        path = QFileDialog.getExistingDirectory(self._desk.widget, tr("Open RGB-D folder"))
         if path:
             self._stage.propose((address_of(Path(path)),))
 
@@ -66,7 +67,7 @@ class Opening(QObject):
             self._stage.propose([address_of(path) for path in paths])
 
     def _tell_refused(self, text: str) -> None:
-        self._desk.show_error(text, "What was on the screen before goes on.")
+        self._desk.show_error(told(text), tr("What was on the screen before goes on."))
 
     def _tell(self, infos: list[CameraInfo]) -> None:
         """Tell damage, or else what is assumed of other programs' files."""
@@ -75,10 +76,14 @@ class Opening(QObject):
         damage = dict.fromkeys(text for fact in facts for text in fact.damage)
         if damage:
             self._desk.show_error(
-                f"{asked}: damaged; what is whole in it is shown. {'; '.join(damage)}",
-                "To make a whole file of it: lingbot-live repair FILE -o NEW.mcap",
+                tr(
+                    "{asked}: damaged; what is whole in it is shown. {damage}",
+                    asked=asked,
+                    damage=told("; ".join(damage)),
+                ),
+                tr("To make a whole file of it: lingbot-live repair FILE -o NEW.mcap"),
             )
             return
         remarks = dict.fromkeys(text for fact in facts for text in fact.remarks)
         if remarks:
-            self._desk.show_note(f"{asked}: {'; '.join(remarks)}")
+            self._desk.show_note(f"{asked}: {told('; '.join(remarks))}")

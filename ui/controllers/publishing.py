@@ -17,6 +17,7 @@ from lingbot_live.publish.table import parse_place
 from ui.controllers.refining import Refining
 from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 from ui.shell.stage import Stage
 
 _TARGETS = {  # by action
@@ -106,7 +107,7 @@ class Publishing(QObject):
         if not action.isEnabled():
             raise LingbotLiveError(f"{action.text()}: not possible now")
         self._asked.emit(action.trigger)
-        return "asked for; the window tells what came of it"
+        return tr("asked for; the window tells what came of it")
 
     def _end(self, publishers: Iterable[Publisher]) -> None:
         for publisher in publishers:  # on threads of their own: a viewer may not let go
@@ -128,7 +129,7 @@ class Publishing(QObject):
             if stats.error is not None and self._is_new(publisher, str(stats.error)):
                 self._desk.show_error(str(stats.error))
             elif stats.where and self._is_new(publisher, stats.where):
-                self._desk.say(f"Publishing to {stats.where}")
+                self._desk.say(tr("Publishing to {where}", where=stats.where))
 
     def _is_new(self, publisher: Publisher, text: str) -> bool:
         key = (id(publisher), text)
@@ -139,5 +140,7 @@ class Publishing(QObject):
 
 def _words(publisher: Publisher) -> str:
     viewers = publisher.stats().viewers
-    count = "" if viewers is None else f": {viewers} viewer{'' if viewers == 1 else 's'}"
-    return f"{publisher.place.kind}{count}"
+    if viewers is None:
+        return publisher.place.kind
+    text = tr("1 viewer") if viewers == 1 else tr("{count} viewers", count=viewers)
+    return f"{publisher.place.kind}: {text}"

@@ -15,6 +15,7 @@ from lingbot_live.cameras.places import split_target
 from lingbot_live.frame import ColorImage
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 from ui.shell.settings import config_folder
 from ui.shell.stage import Stage
 
@@ -42,7 +43,7 @@ class Recent(QObject):
         self._stage, self._settings = stage, desk.settings
         self.addresses: list[str] = _texts(desk.settings.text(_KEY))
         self._noted: tuple[str, ...] = ()
-        self.menu = QMenu("Open recent", desk.widget)
+        self.menu = QMenu(tr("Open recent"), desk.widget)
         self.menu.setToolTipsVisible(True)
         self.menu.aboutToShow.connect(self._fill)
         stage.statusDue.connect(self._look)
@@ -85,7 +86,7 @@ class Recent(QObject):
                 lambda _on=False, address=played.address: self._stage.propose((address,))
             )
         if self.menu.isEmpty():
-            self.menu.addAction("nothing yet").setEnabled(False)
+            self.menu.addAction(tr("nothing yet")).setEnabled(False)
 
 
 def _is_of(view: FeedView, address: str) -> bool:

@@ -16,10 +16,11 @@ from ui.cloud.view import CloudView
 from ui.controllers.rows import Rows
 from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk, open_file, show_folder
+from ui.shell.language import phrase, told, tr
 from ui.shell.stage import Stage
 
 _LOOK_MS = 200
-_MESHES, _WAYS = "Meshes (*.ply *.glb)", "Trajectories (*.txt)"
+_MESHES, _WAYS = phrase("Meshes (*.ply *.glb)"), phrase("Trajectories (*.txt)")
 
 
 class Reconstructing(QObject):
@@ -56,7 +57,7 @@ class Reconstructing(QObject):
             return
         view = self._rows.view
         if view is None or self._stage.session is None:
-            self._desk.say("No camera streams, so there is nothing to reconstruct.")
+            self._desk.say(tr("No camera streams, so there is nothing to reconstruct."))
             self._mirror()
             return
         self.scene, self._seen = LiveReconstruction(view.feed.name), LiveStatus()
@@ -88,14 +89,14 @@ class Reconstructing(QObject):
 
     def ask_and_save(self) -> None:
         """Ask for a file and write the surface that is shown."""
-        path = self._asked("Save scene", "scene.ply", _MESHES)
+        path = self._asked(tr("Save scene"), "scene.ply", tr(_MESHES))
         if path is not None and self.scene is not None:
             is_mesh = path.suffix.lower() in (".ply", ".glb")
             self.scene.save(path if is_mesh else path.with_suffix(".ply"))
 
     def ask_and_save_way(self) -> None:
         """Ask for a file and write the camera's way."""
-        path = self._asked("Save trajectory", "trajectory.txt", _WAYS)
+        path = self._asked(tr("Save trajectory"), "trajectory.txt", tr(_WAYS))
         if path is not None and self.scene is not None:
             self.scene.save_way(path)
 
@@ -113,7 +114,7 @@ class Reconstructing(QObject):
 
     def _asked(self, title: str, name: str, kinds: str) -> Path | None:
         if self.scene is None or not self.scene.status.news.frames:
-            self._desk.say("Nothing to save yet: no scene is reconstructed (Y begins one).")
+            self._desk.say(tr("Nothing to save yet: no scene is reconstructed (Y begins one)."))
             return None
         text, _ = QFileDialog.getSaveFileName(self._desk.widget, title, name, kinds)
         if not text:
@@ -139,7 +140,7 @@ class Reconstructing(QObject):
             self._cloud.show_surface(surface)
         if status.saves != seen.saves and status.saved is not None:
             path = status.saved
-            self._desk.say(f"Written to {path}", show_folder(path), open_file(path))
+            self._desk.say(tr("Written to {path}", path=path), show_folder(path), open_file(path))
         if status.error and status.error != seen.error:
             self._desk.show_error(status.error)
         self._cloud.show_scene(True, words(status))
@@ -156,16 +157,20 @@ def words(status: LiveStatus) -> str:
     """Say in a line how a scene goes."""
     news = status.news
     if status.state is LiveState.FAILED:
-        return "Scene: failed; 3D > Scene anew begins another"
+        return tr("Scene: failed; 3D > Scene anew begins another")
     if status.state is LiveState.PAUSED:
-        doing = "paused"
+        doing = tr("paused")
     elif not news.frames:
-        doing = "waiting for the first frame"
+        doing = tr("waiting for the first frame")
     elif news.state is TrackState.LOST:
-        doing = "lost: go back to where it was"
+        doing = tr("lost: go back to where it was")
     else:
-        doing = "found again, tracking" if news.found_again else "tracking"
-    parts = [f"Scene: {doing}", f"{status.shown.value} depth", f"{news.frames} frames"]
-    parts += [f"{status.rate_hz:.1f} a second", f"{news.length_m:.2f} m"]
-    parts += [f"{news.loops} places seen again"] if news.loops else []
+        doing = tr("found again, tracking") if news.found_again else tr("tracking")
+    parts = [
+        tr("Scene: {doing}", doing=doing),
+        tr("{kind} depth", kind=told(status.shown.value)),
+        tr("{count} frames", count=news.frames),
+    ]
+    parts += [tr("{rate:.1f} a second", rate=status.rate_hz), f"{news.length_m:.2f} m"]
+    parts += [tr("{count} places seen again", count=news.loops)] if news.loops else []
     return " · ".join(parts)

@@ -15,6 +15,7 @@ from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.state import RecorderOptions, RecorderState, RecorderStats
 from ui.shell.actions import Command
 from ui.shell.desk import Desk
+from ui.shell.language import told, tr
 from ui.shell.stage import Stage
 
 _MOST_S = 3600.0  # for a slow disk; the user may give up before
@@ -123,7 +124,7 @@ class RecordControl(QObject):
             self._renew()
             return
         loop, box = QEventLoop(), QMessageBox(self._desk.widget)
-        box.setWindowTitle("Saving the recording")
+        box.setWindowTitle(tr("Saving the recording"))
         box.setStandardButtons(QMessageBox.StandardButton.Discard)
         box.buttonClicked.connect(self.give_up)
         begun_s = time.monotonic()
@@ -132,7 +133,9 @@ class RecordControl(QObject):
             if recorder.wait(0.0):
                 loop.quit()
                 return
-            box.setText(f"{recorder.stats().queued} frames and results wait for the disk.")
+            box.setText(
+                tr("{queued} frames and results wait for the disk.", queued=recorder.stats().queued)
+            )
             if not box.isVisible() and time.monotonic() - begun_s > _PATIENCE_S:
                 box.show()
 
@@ -154,7 +157,7 @@ class RecordControl(QObject):
         """Note this moment in the file."""
         if self._recorder is not None:
             self.marks += 1
-            self._recorder.marker(f"marker {self.marks}")
+            self._recorder.marker(tr("marker {number}", number=self.marks))
 
     def pause_or_resume(self) -> None:
         """Leave frames out for a while, or go on."""
@@ -180,8 +183,12 @@ class RecordControl(QObject):
         if stats.is_space_low:
             self._warn(
                 "room",
-                f"{stats.path.parent}: room for {stats.minutes_left or 0:.1f} more minutes of "
-                "recording; it stops and is saved before the disk is full",
+                tr(
+                    "{folder}: room for {minutes:.1f} more minutes of recording; it stops "
+                    "and is saved before the disk is full",
+                    folder=stats.path.parent,
+                    minutes=stats.minutes_left or 0,
+                ),
             )
         return stats
 
@@ -200,7 +207,7 @@ class RecordControl(QObject):
 
     def _give_up(self, error: BaseException) -> None:
         self._recorder = None
-        self.failed.emit(f"Recording did not start: {error}")
+        self.failed.emit(tr("Recording did not start: {error}", error=told(str(error))))
 
     def _tell_end(self, recorder: Recorder, paths: list[Path]) -> None:
         if self._ending is recorder:
@@ -208,12 +215,19 @@ class RecordControl(QObject):
             if self._recorder is None:
                 self._renew()
         lost = recorder.stats().drops.get(GIVEN_UP, 0)
-        loss = f"{lost} frames and results lost: {GIVEN_UP}" if lost else ""
+        loss = _loss(recorder.path, lost) if lost else ""
         if recorder.error is not None:  # in one message: a second would take its place
-            self.failed.emit("; ".join(filter(None, (f"Recording ended: {recorder.error}", loss))))
+            ended = tr("Recording ended: {error}", error=told(str(recorder.error)))
+            self.failed.emit(tr("; ").join(filter(None, (ended, loss))))
         elif not paths:
-            self.failed.emit(f"{recorder.path}: no frame came, so no file was kept")
+            self.failed.emit(tr("{path}: no frame came, so no file was kept", path=recorder.path))
         else:
             self.written.emit(paths)
             if loss:
-                self.failed.emit(f"{recorder.path}: {loss}")
+                self.failed.emit(loss)
+
+
+def _loss(path: Path, lost: int) -> str:
+    return tr(
+        "{path}: {lost} frames and results lost: {why}", path=path, lost=lost, why=told(GIVEN_UP)
+    )

@@ -19,6 +19,7 @@ from lingbot_live.pipeline.session import Session
 from lingbot_live.system.words import duration
 from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
+from ui.shell.language import told, tr
 from ui.shell.notice import Notice
 from ui.shell.stage import Stage
 
@@ -135,7 +136,7 @@ class Refining(QObject):
             return
         info = session.refiner_info
         self.tokensShown.emit(info.tokens if info else None, self._cost_ms(info))
-        self.noted.emit(info.note if info else "")
+        self.noted.emit(told(info.note) if info else "")
         self._show_notice(session)
 
     def note_dismissed(self) -> None:
@@ -205,8 +206,12 @@ class Refining(QObject):
             self._show_error(error, session.refiner_state is RefinerState.FAILED)
         elif lacks and lacks not in (self._dismissed, self._desk.settings.text(_OFFER)):
             why = re.sub(r" \([^)]*\)", "", lacks)  # commands, where buttons do the same
-            text = f"Depth is refined by {info.name if info else ''}, not LingBot-Depth: {why}."
-            self._notice.show_offer(text, ("Models...", self.modelsWanted.emit))
+            text = tr(
+                "Depth is refined by {name}, not LingBot-Depth: {why}.",
+                name=info.name if info else "",
+                why=told(why),
+            )
+            self._notice.show_offer(text, (tr("Models..."), self.modelsWanted.emit))
         elif (note := _worth_telling(info)) and note != self._dismissed:
             self._notice.show_note(note)
         else:
@@ -220,22 +225,30 @@ class Refining(QObject):
         waited_s = now_s - self._loading_since_s
         if waited_s >= _QUIET_S:
             self._notice.show_busy(
-                f"Loading {self._running}: {duration(waited_s)}. The cameras stream on meanwhile."
+                tr(
+                    "Loading {refiner}: {time}. The cameras stream on meanwhile.",
+                    refiner=self._running,
+                    time=duration(waited_s),
+                )
             )
 
     def _show_error(self, error: BaseException, has_failed: bool) -> None:
-        text, notice = str(error), self._notice
-        if text in (self._dismissed, notice.text):
+        text, notice = told(str(error)), self._notice
+        if str(error) == self._dismissed or text == notice.text:
             return
         if isinstance(error, WeightsError):
-            notice.show_mendable(text, ("Models...", self.modelsWanted.emit))
+            notice.show_mendable(text, (tr("Models..."), self.modelsWanted.emit))
         else:
             notice.show_error(text, can_retry=has_failed)
 
 
 def _worth_telling(info: RefinerInfo | None) -> str:
     """Return what LingBot-Depth did unasked: tokens by time or memory, another precision."""
-    return f"LingBot-Depth: {info.note}" if info and info.name == "lingbot" and info.note else ""
+    return (
+        tr("LingBot-Depth: {note}", note=told(info.note))
+        if info and info.name == "lingbot" and info.note
+        else ""
+    )
 
 
 def _any_refined(infos: list[CameraInfo]) -> bool:

@@ -10,6 +10,7 @@ from lingbot_live.calibration.views import region_into_view
 from lingbot_live.roi import Roi
 from ui.controllers.rows import Rows
 from ui.shell.bridge import FeedView
+from ui.shell.language import tr
 from ui.views.feed_panel import FeedPanel
 
 
@@ -64,7 +65,7 @@ class Regions(QObject):
 
     def text(self, view: FeedView) -> str:
         """Return what a camera's region is, in words."""
-        return "drawn" if view in self._drawn else f"{self.percent:g}%"
+        return tr("drawn") if view in self._drawn else f"{self.percent:g}%"
 
     # ---- private -----------------------------------------------------------------------------
 

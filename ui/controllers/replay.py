@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Signal
 from lingbot_live.cameras.playback import Mark, Playback
 from ui.shell.actions import Actions, Command
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 from ui.shell.stage import Stage
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # of the keys; the field takes any between
@@ -174,7 +175,7 @@ class Replay(QObject):
         before = [self._frame_at(m) for m in markers if m <= at_s]
         after = [self._frame_at(m) for m in markers if m > at_s]
         if not markers:
-            self._desk.say("No markers in this recording; I and Shift+I set the ends.")
+            self._desk.say(tr("No markers in this recording; I and Shift+I set the ends."))
             return
         self._set_ends(max(before, default=None), min(after, default=None))
 

@@ -12,8 +12,9 @@ from ui.cloud.view import CloudView
 from ui.controllers.rows import Rows
 from ui.shell.actions import Command
 from ui.shell.desk import Desk, show_folder
+from ui.shell.language import phrase, tr
 
-_FILES = "Rigs (*.toml);;All files (*)"
+_FILES = phrase("Rigs (*.toml);;All files (*)")
 
 
 class Rigging:
@@ -32,7 +33,7 @@ class Rigging:
 
     def ask_and_load(self) -> None:
         """Ask for a rig file and use it."""
-        path, _ = QFileDialog.getOpenFileName(self._desk.widget, "Load rig", "", _FILES)
+        path, _ = QFileDialog.getOpenFileName(self._desk.widget, tr("Load rig"), "", tr(_FILES))
         if path:
             self.load(Path(path))
 
@@ -44,15 +45,17 @@ class Rigging:
             self._desk.show_error(str(error))
             return
         self.use(rig)
-        self._desk.say(f"Rig of {len(rig.cameras)} cameras: {path}")
+        self._desk.say(tr("Rig of {count} cameras: {path}", count=len(rig.cameras), path=path))
 
     def ask_and_save(self) -> None:
         """Ask for a file and write the rig in use there."""
         rig = self._rows.rig
         if rig is None:
-            self._desk.say("No rig to save: calibrate first.")
+            self._desk.say(tr("No rig to save: calibrate first."))
             return
-        path, _ = QFileDialog.getSaveFileName(self._desk.widget, "Save rig", "rig.toml", _FILES)
+        path, _ = QFileDialog.getSaveFileName(
+            self._desk.widget, tr("Save rig"), "rig.toml", tr(_FILES)
+        )
         if path:
             self.save(rig, Path(path))
 
@@ -61,9 +64,9 @@ class Rigging:
         try:
             rig.save(path)
         except (OSError, LingbotLiveError) as error:
-            self._desk.show_error(f"{path}: not written: {error}")
+            self._desk.show_error(tr("{path}: not written: {error}", path=path, error=error))
         else:
-            self._desk.say(f"Rig written to {path}", show_folder(path))
+            self._desk.say(tr("Rig written to {path}", path=path), show_folder(path))
 
     def use(self, rig: Rig | None) -> None:
         """Have all panes take the cameras to stand so, and look at them anew."""

@@ -12,6 +12,7 @@ from lingbot_live.frame import Extrinsics
 from ui.shell.actions import Command
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 from ui.shell.stage import Stage
 from ui.shell.view_link import ViewLink
 from ui.views.feed_panel import FeedPanel
@@ -34,7 +35,7 @@ class Rows(QObject):
         self._stage, self._desk = stage, desk
         self.link = link
         self.rig: Rig | None = None  # where the cameras stand, if that is known
-        self.empty = ImageView("", link, placeholder="Choose a camera and press Start")
+        self.empty = ImageView("", link, placeholder=tr("Choose a camera and press Start"))
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.addWidget(self.empty)
@@ -116,14 +117,14 @@ class Rows(QObject):
         """Close the selected camera; the others stream on."""
         view = self.view
         if not self._stage.is_running or view is None:
-            self._desk.say("No camera to remove.")
+            self._desk.say(tr("No camera to remove."))
         else:
             self._remove(view)
 
     def bring_back(self) -> None:
         """Open the camera again that was removed last."""
         if not self._removed:
-            self._desk.say("No camera was removed.")
+            self._desk.say(tr("No camera was removed."))
             return
         address = self._removed.pop()
         if self._stage.is_running:
@@ -140,7 +141,7 @@ class Rows(QObject):
             self._stage.stop()
         else:
             self._stage.remove(view.feed)
-        self._desk.say(f"{view.name} was removed", ("Undo", self.bring_back))
+        self._desk.say(tr("{name} was removed", name=view.name), (tr("Undo"), self.bring_back))
 
     def _at(self, panel: FeedPanel | None) -> int:
         return self.panels.index(panel) if panel in self.panels else 0
@@ -151,7 +152,7 @@ class Rows(QObject):
 
     def _on_reading(self, addresses: tuple[str, ...]) -> None:
         self.show([])
-        self.empty.set_placeholder(f"reading {', '.join(addresses)}")
+        self.empty.set_placeholder(tr("reading {addresses}", addresses=", ".join(addresses)))
 
     def _make(self, view: FeedView) -> FeedPanel:
         panel = FeedPanel(view, self.link)

@@ -15,6 +15,7 @@ from ui.controllers.rows import Rows
 from ui.shell.actions import Command
 from ui.shell.desk import Desk, show_folder
 from ui.shell.files import RecordChoices, folder_or_default
+from ui.shell.language import tr
 from ui.shell.stage import Stage
 
 
@@ -54,7 +55,7 @@ class Saving:
         if self._recording.is_active:
             self._recording.stop()
         elif session is None:
-            self._desk.say("Nothing to record: press Start first.")
+            self._desk.say(tr("Nothing to record: press Start first."))
         else:
             self._start(session)
 
@@ -62,14 +63,14 @@ class Saving:
         """Write the frame on the screen to a folder, on a thread."""
         view, desk = self._rows.view, self._desk
         if view is None or view.refined is None:
-            desk.say("Nothing to write yet: no refined frame.")
+            desk.say(tr("Nothing to write yet: no refined frame."))
             return
         refined, info, scale = view.refined, view.feed.info, self._scale()
         target = folder or next_folder(folder_or_default(self.choices.snapshots))
         desk.tasks.run(
             "snapshot",
             lambda: write_snapshot(target, refined, info, scale, write_ply_in_child),
-            lambda path: desk.say(f"Snapshot written to {path}", show_folder(path)),
+            lambda path: desk.say(tr("Snapshot written to {path}", path=path), show_folder(path)),
             lambda error: desk.show_error(str(error)),
         )
 
@@ -85,6 +86,8 @@ class Saving:
     def _tell_written(self, paths: list[Path]) -> None:
         """Tell where a recording lies, with a way to see it."""
         first, more = paths[0], len(paths) - 1
-        text = f"Recording written to {first}" + (f" and {more} more" if more else "")
-        replay = ("Replay", lambda: self._stage.open((str(first),)))
+        text = tr("Recording written to {path}", path=first)
+        if more:
+            text = tr("Recording written to {path} and {count} more", path=first, count=more)
+        replay = (tr("Replay"), lambda: self._stage.open((str(first),)))
         self._desk.offer(text, replay, show_folder(first))

@@ -10,11 +10,12 @@ from ui.controllers.rows import Rows
 from ui.shell.actions import Actions, Command
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
+from ui.shell.language import phrase, tr
 from ui.shell.stage import Stage
 from ui.views.feed_panel import FeedPanel
 
 _LIVE = "live_raw"  # the action, and in the settings
-MISSING = "This frame was recorded without refined depth."
+MISSING = phrase("This frame was recorded without refined depth.")
 
 
 class Scenes(QObject):
@@ -73,8 +74,8 @@ class Scenes(QObject):
         self._offering = [other for other in self._offering if other in self._rows.panels]
         if is_missing and panel not in self._offering:
             self._offering.append(panel)
-            panel.notice.show_offer(MISSING, ("Refine this frame", self.refine_frame))
+            panel.notice.show_offer(tr(MISSING), (tr("Refine this frame"), self.refine_frame))
         elif not is_missing and panel in self._offering:
             self._offering.remove(panel)
-            if panel.notice.text == MISSING:
+            if panel.notice.text == tr(MISSING):
                 panel.notice.clear()

@@ -26,12 +26,13 @@ from ui.shell.actions import Actions, Command
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
+from ui.shell.language import phrase, tr
 from ui.shell.stage import Stage
 from ui.views.feed_panel import FeedPanel
 from ui.views.image_view import ImageView
 
 _KEY = "tracks"  # among what lies above a picture, and among the 3D view's lines
-_HINT = "Click points in the colour picture"
+_HINT = phrase("Click points in the colour picture")
 _TRAIL = 60  # frames that a trail is long
 _MOST = 64  # points
 _SHOWN_S = 20.0  # of the plot
@@ -93,7 +94,7 @@ class TrackBar(QFrame):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = QLabel(_HINT)
+        self.words = QLabel(tr(_HINT))
         self.plot: Any = None
         self._lines: dict[str, Any] = {}
         row = QHBoxLayout(self)
@@ -113,7 +114,7 @@ class TrackBar(QFrame):
         self.plot.setFixedHeight(_PLOT_PX)
         self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.plot.addLegend(offset=(8, 2))
-        for name, color in (("speed, m/s", look.accent), ("distance, m", look.warning)):
+        for name, color in ((tr("speed, m/s"), look.accent), (tr("distance, m"), look.warning)):
             self._lines[name] = self.plot.plot(pen=pyqtgraph.mkPen(color, width=2), name=name)
         layout = self.layout()
         if layout is not None:
@@ -125,7 +126,13 @@ class TrackBar(QFrame):
         count = len(trails.distance_m)
         seen = int(trails.steps[-1].tracked.visible.sum())
         self.words.setText(
-            f"{seen} of {count} points seen · fastest {speed:.2f} m/s · farthest {far:.2f} m"
+            tr(
+                "{seen} of {count} points seen · fastest {speed:.2f} m/s · farthest {far:.2f} m",
+                seen=seen,
+                count=count,
+                speed=speed,
+                far=far,
+            )
         )
         if self.plot is not None:
             table = np.array(trails.history)
@@ -189,16 +196,16 @@ class Tracking(QObject):
         if self.trails.steps and self.trails.steps[-1].panel is panel:
             known = self.trails.steps[-1].tracked.pixels
         if len(known) >= _MOST:
-            self._desk.say(f"{_MOST} points are followed at most")
+            self._desk.say(tr("{most} points are followed at most", most=_MOST))
             return
         self._follower = _Follower(panel, refined, np.concatenate([known, pixel]))
-        self.bar.words.setText(f"{self._follower.count} points")
+        self.bar.words.setText(tr("{count} points", count=self._follower.count))
 
     def forget(self) -> None:
         """Follow nothing; safe more than once."""
         self._work.stop()
         self._follower, self.trails = None, Trails()
-        self.bar.words.setText(_HINT)
+        self.bar.words.setText(tr(_HINT))
         self._cloud.set_lines(_KEY, ())
         for panel in self._watched:
             if panel.color.above.pop(_KEY, None) is not None:

@@ -12,9 +12,10 @@ from lingbot_live.cameras.tuning import apply_controls, load_controls, save_cont
 from ui.controllers.rows import Rows
 from ui.shell.actions import Command
 from ui.shell.desk import Desk, show_folder
+from ui.shell.language import phrase, tr
 
-_FILES = "Camera settings (*.toml);;All files (*)"
-_READ = "Camera settings and presets (*.toml *.json);;All files (*)"
+_FILES = phrase("Camera settings (*.toml);;All files (*)")
+_READ = phrase("Camera settings and presets (*.toml *.json);;All files (*)")
 
 
 class Tuning:
@@ -30,10 +31,10 @@ class Tuning:
     def ask_and_save(self) -> None:
         """Ask for a file and write the settings there."""
         if self._camera is None:
-            self._desk.say("No camera is open.")
+            self._desk.say(tr("No camera is open."))
             return
-        parent, title = self._desk.widget, "Save camera settings"
-        path, _ = QFileDialog.getSaveFileName(parent, title, "camera.toml", _FILES)
+        parent, title = self._desk.widget, tr("Save camera settings")
+        path, _ = QFileDialog.getSaveFileName(parent, title, "camera.toml", tr(_FILES))
         if path:
             self.save(Path(path))
 
@@ -45,17 +46,19 @@ class Tuning:
         desk.tasks.run(
             "saving settings",
             lambda: save_controls(path, camera.info, camera.controls()),
-            lambda count: desk.say(f"{count} settings written to {path}", show_folder(path)),
+            lambda count: desk.say(
+                tr("{count} settings written to {path}", count=count, path=path), show_folder(path)
+            ),
             lambda error: desk.show_error(str(error)),
         )
 
     def ask_and_load(self) -> None:
         """Ask for a file and set what it says."""
         if self._camera is None:
-            self._desk.say("No camera is open.")
+            self._desk.say(tr("No camera is open."))
             return
         parent = self._desk.widget
-        path, _ = QFileDialog.getOpenFileName(parent, "Load camera settings", "", _READ)
+        path, _ = QFileDialog.getOpenFileName(parent, tr("Load camera settings"), "", tr(_READ))
         if path:
             self.load(Path(path))
 
@@ -85,7 +88,7 @@ class Tuning:
 
     def _tell(self, path: Path, refused: list[str], remark: str) -> None:
         if refused:
-            fix = f"The other settings of the file hold. {remark}".strip()
+            fix = tr("The other settings of the file hold. {remark}", remark=remark).strip()
             self._desk.show_error("\n".join(refused), fix)
         else:
-            self._desk.say(f"Set as {path} says. {remark}".strip())
+            self._desk.say(tr("Set as {path} says. {remark}", path=path, remark=remark).strip())

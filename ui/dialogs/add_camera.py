@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.cameras.base import CameraInfo
 from ui.shell.files import RECORDINGS, address_of
+from ui.shell.language import tr
 
 
 class AddCamera(QDialog):
@@ -32,7 +33,7 @@ class AddCamera(QDialog):
 
     def __init__(self, found: Sequence[CameraInfo], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Add a camera")
+        self.setWindowTitle(tr("Add a camera"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.box = QComboBox()
         self.box.setEditable(True)
@@ -42,14 +43,14 @@ class AddCamera(QDialog):
         self.box.setCurrentIndex(-1)
         line = self.box.lineEdit()
         if line is not None:
-            line.setPlaceholderText("A camera found, or an address such as orbbec:file.bag")
-        recording, folder = QPushButton("Recording..."), QPushButton("Folder...")
+            line.setPlaceholderText(tr("A camera found, or an address such as orbbec:file.bag"))
+        recording, folder = QPushButton(tr("Recording...")), QPushButton(tr("Folder..."))
         recording.clicked.connect(self._pick_recording)
         folder.clicked.connect(self._pick_folder)
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
-        buttons.button(QDialogButtonBox.StandardButton.Ok).setText("Add")
+        buttons.button(QDialogButtonBox.StandardButton.Ok).setText(tr("Add"))
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         row = QHBoxLayout()
@@ -57,7 +58,7 @@ class AddCamera(QDialog):
         row.addWidget(recording)
         row.addWidget(folder)
         column = QVBoxLayout(self)
-        column.addWidget(QLabel("It gets a row of its own; the present cameras stream on."))
+        column.addWidget(QLabel(tr("It gets a row of its own; the present cameras stream on.")))
         column.addLayout(row)
         column.addWidget(buttons)
 
@@ -75,11 +76,11 @@ class AddCamera(QDialog):
             super().accept()
 
     def _pick_recording(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Add a recording", "", RECORDINGS)
+        path, _ = QFileDialog.getOpenFileName(self, tr("Add a recording"), "", tr(RECORDINGS))
         if path:
             self.box.setEditText(path)
 
     def _pick_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Add a folder of RGB-D pictures")
+        path = QFileDialog.getExistingDirectory(self, tr("Add a folder of RGB-D pictures"))
         if path:
             self.box.setEditText(address_of(Path(path)))

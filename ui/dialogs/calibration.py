@@ -27,6 +27,7 @@ from ui.dialogs.calibration_work import CalibrationWork
 from ui.dialogs.nudging import Nudging
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 from ui.shell.notice import Notice
 from ui.shell.stage import Stage
 
@@ -43,7 +44,7 @@ class CalibrationDialog(QDialog):
 
     def __init__(self, stage: Stage, desk: Desk, rows: Rows, rigging: Rigging) -> None:
         super().__init__(desk.widget)
-        self.setWindowTitle("Calibrate cameras against each other")
+        self.setWindowTitle(tr("Calibrate cameras against each other"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._stage, self._desk, self._rows, self._rigging = stage, desk, rows, rigging
         self._work: CalibrationWork | None = None
@@ -65,29 +66,38 @@ class CalibrationDialog(QDialog):
     def _make_parts(self) -> None:
         self.board_box = QComboBox(editable=True)
         self.board_box.addItems(BOARDS)
-        self.board_box.setAccessibleName("Board")
+        self.board_box.setAccessibleName(tr("Board"))
         self.board_box.setToolTip(
-            "charuco:COLUMNSxROWS:SQUARE:MARKER counts squares, chessboard:COLUMNSxROWS:SQUARE "
-            "inner corners. Measure the printed squares."
+            tr(
+                "charuco:COLUMNSxROWS:SQUARE:MARKER counts squares, chessboard:COLUMNSxROWS:SQUARE "
+                "inner corners. Measure the printed squares."
+            )
         )
         self.notice = Notice()
         self.table = CalibrationTable()
         self.nudging = Nudging()
         self.status = QLabel(wordWrap=True)
-        self.look_button = self._button("Look for it", self._toggle_look, "Begin with no views")
-        self.draw_button = self._button("Save picture...", self._save_board, "To print the board")
-        self.solve_button = self._button("Calibrate", self._solve, "By the views so far")
+        self.look_button = self._button(
+            tr("Look for it"), self._toggle_look, tr("Begin with no views")
+        )
+        self.draw_button = self._button(
+            tr("Save picture..."), self._save_board, tr("To print the board")
+        )
+        self.solve_button = self._button(tr("Calibrate"), self._solve, tr("By the views so far"))
         self.icp_button = self._button(
-            "Refine by ICP",
+            tr("Refine by ICP"),
             self._refine,
-            "By shape and colour of the scene; between sensors of different kinds, trust the board",
+            tr(
+                "By shape and colour of the scene; between sensors of different kinds, "
+                "trust the board"
+            ),
         )
         self.clock_button = self._button(
-            "Compare clocks", self._clocks, "By what has moved before the cameras"
+            tr("Compare clocks"), self._clocks, tr("By what has moved before the cameras")
         )
         rigging = self._rigging
-        self.load_button = self._button("Load...", rigging.ask_and_load, "A rig file")
-        self.save_button = self._button("Save...", rigging.ask_and_save, "A rig file")
+        self.load_button = self._button(tr("Load..."), rigging.ask_and_load, tr("A rig file"))
+        self.save_button = self._button(tr("Save..."), rigging.ask_and_save, tr("A rig file"))
 
     def _button(self, text: str, slot: Callable[[], None], tip: str) -> QPushButton:
         button = QPushButton(text)
@@ -98,7 +108,7 @@ class CalibrationDialog(QDialog):
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
-        row.addWidget(QLabel("Board"))
+        row.addWidget(QLabel(tr("Board")))
         row.addWidget(self.board_box, 1)
         row.addWidget(self.look_button)
         row.addWidget(self.draw_button)
@@ -163,12 +173,12 @@ class CalibrationDialog(QDialog):
         if board is None:
             return
         name = f"{board.kind}.png"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the board's picture", name, "*.png")
+        path, _ = QFileDialog.getSaveFileName(self, tr("Save the board's picture"), name, "*.png")
         if path:
             self._desk.tasks.run(
                 "board picture",
                 lambda: board.save_picture(Path(path)),
-                lambda _: self._say(f"{path}: print it at 300 dpi without scaling."),
+                lambda _: self._say(tr("{path}: print it at 300 dpi without scaling.", path=path)),
                 self._show_error,
             )
 
@@ -214,7 +224,7 @@ class CalibrationDialog(QDialog):
     def _use(self, rig: Rig) -> None:
         if self._work is not None:
             self.nudging.set_rig(rig)
-            self._say("Done; the 3D view shows the cameras so. Save it to keep it.")
+            self._say(tr("Done; the 3D view shows the cameras so. Save it to keep it."))
             self._rigging.use(rig)
 
     def _on_nudged(self, rig: Rig) -> None:
@@ -239,15 +249,15 @@ class CalibrationDialog(QDialog):
         work = self._work
         is_looking = work is not None and work.watch.boards is not None
         busy = work is not None and work.is_busy
-        self.look_button.setText("Stop looking" if is_looking else "Look for it")
-        self.icp_button.setText("Cancel" if busy else "Refine by ICP")
+        self.look_button.setText(tr("Stop looking") if is_looking else tr("Look for it"))
+        self.icp_button.setText(tr("Cancel") if busy else tr("Refine by ICP"))
         self.look_button.setEnabled(work is not None and not busy)
         self.icp_button.setEnabled(work is not None)
         self.clock_button.setEnabled(work is not None and not busy)
         least = work.watch.weakest() if work is not None and is_looking else 0
         self.solve_button.setEnabled(is_looking and not busy and least >= LEAST_VIEWS)
         if work is None:
-            self.status.setText("Start at least two cameras that see one scene.")
+            self.status.setText(tr("Start at least two cameras that see one scene."))
             return
         counts = work.watch.counts()
         for row, name in enumerate(work.names):
@@ -259,20 +269,27 @@ class CalibrationDialog(QDialog):
 
     def _advice(self, is_looking: bool, busy: bool, least: int) -> str:
         if busy:
-            return "Working ..."
+            return tr("Working ...")
         if self._said:
             return self._said
         if not is_looking:
-            return (
+            return tr(
                 "Print the board, press “Look for it”, and hold it where two cameras see it; or "
                 "load a rig; or refine by ICP where the cameras already stand nearly right."
             )
         if least < _GOOD_VIEWS:
-            return (
-                f"{least} of {_GOOD_VIEWS} views. Hold the board still for a moment, then tilt it, "
-                f"move it, hold it again; {LEAST_VIEWS} views are the least."
+            return tr(
+                "{count} of {good} views. Hold the board still for a moment, "
+                "then tilt it, move it, hold it again; {least} views are the "
+                "least.",
+                count=least,
+                good=_GOOD_VIEWS,
+                least=LEAST_VIEWS,
             )
-        return f"{least} views: press Calibrate. More views from other places make it better."
+        return tr(
+            "{count} views: press Calibrate. More views from other places make it better.",
+            count=least,
+        )
 
     def done(self, result: int) -> None:
         """End what runs, however the dialog is closed."""

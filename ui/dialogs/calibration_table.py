@@ -13,16 +13,17 @@ from lingbot_live.calibration.rig import Rig, RigCamera, turn_deg_of
 from lingbot_live.calibration.timing import TRUSTED
 from ui.shell import theme
 from ui.shell.bridge import FeedView
+from ui.shell.language import phrase, tr
 
 _COLUMNS = {
-    "Camera": "The first is the reference",
-    "Board now": "Corners of the board that it sees at this moment",
-    "Views": "Of the still board, shared with another camera",
-    "x, y, z mm": "Where it stands in the reference's axes",
-    "pitch, yaw, roll °": "How it is turned, about the reference's x, y and z axes",
-    "Residual px": "RMS distance of the board's corners from where they should be",
-    "ICP mm": "RMS distance between matched surfaces after ICP",
-    "Clock ms": "How much later it stamps an event; and how sure that is, 0 to 1",
+    phrase("Camera"): phrase("The first is the reference"),
+    phrase("Board now"): phrase("Corners of the board that it sees at this moment"),
+    phrase("Views"): phrase("Of the still board, shared with another camera"),
+    "x, y, z mm": phrase("Where it stands in the reference's axes"),
+    phrase("pitch, yaw, roll °"): phrase("How it is turned, about the reference's x, y and z axes"),
+    phrase("Residual px"): phrase("RMS distance of the board's corners from where they should be"),
+    phrase("ICP mm"): phrase("RMS distance between matched surfaces after ICP"),
+    phrase("Clock ms"): phrase("How much later it stamps an event; and how sure that is, 0 to 1"),
 }
 _NOTHING = "–"
 
@@ -33,8 +34,8 @@ class CalibrationTable(QTableWidget):
     def __init__(self) -> None:
         super().__init__(0, len(_COLUMNS))
         for column, (name, tip) in enumerate(_COLUMNS.items()):
-            head = QTableWidgetItem(name)
-            head.setToolTip(tip)
+            head = QTableWidgetItem(tr(name))
+            head.setToolTip(tr(tip))
             self.setHorizontalHeaderItem(column, head)
         self.verticalHeader().hide()
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
@@ -58,7 +59,9 @@ class CalibrationTable(QTableWidget):
 
     def show_sight(self, row: int, corners: int | None, views: int) -> None:
         """Say what a camera sees and has seen."""
-        self._item(row, 1).setText(_NOTHING if corners is None else f"{corners} corners")
+        self._item(row, 1).setText(
+            _NOTHING if corners is None else tr("{corners} corners", corners=corners)
+        )
         self._item(row, 2).setText(str(views))
 
     def show_rig(self, rig: Rig | None, names: Sequence[tuple[str, str]]) -> None:
@@ -83,7 +86,7 @@ def _texts(rig: Rig | None, camera: RigCamera | None) -> list[str]:
     if rig is None or camera is None:
         return [_NOTHING] * 5
     if camera is rig.reference:
-        return ["reference", *[_NOTHING] * 4]
+        return [tr("reference"), *[_NOTHING] * 4]
     place = "  ".join(f"{1000 * n:+.1f}" for n in camera.pose.translation_m)
     turn = "  ".join(f"{n:+.2f}" for n in turn_deg_of(camera.pose))
     clock = _NOTHING
@@ -91,7 +94,7 @@ def _texts(rig: Rig | None, camera: RigCamera | None) -> list[str]:
         sure = f"{camera.time_confidence:.2f}"
         clock = f"{camera.time_offset_ms:+.1f} ({sure})"
         if camera.time_confidence < TRUSTED:
-            clock = f"unsure ({sure})"
+            clock = tr("unsure ({sure})", sure=sure)
     return [place, turn, _number(camera.residual_px), _number(camera.icp_rms_mm), clock]
 
 

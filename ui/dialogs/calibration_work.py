@@ -13,6 +13,7 @@ from lingbot_live.errors import CalibrationError
 from lingbot_live.pipeline.session import Session
 from lingbot_live.system.worker import Worker
 from ui.shell.bridge import Tasks
+from ui.shell.language import told, tr
 
 _END_S = 5.0
 _PAUSE_S = (
@@ -109,7 +110,7 @@ class CalibrationWork:
             self._tasks.run("ending the search", lambda: worker.join(_END_S))
 
     def _died(self, error: BaseException) -> None:
-        self._error = f"looking for the board failed: {error}"
+        self._error = tr("looking for the board failed: {error}", error=told(str(error)))
 
     def _run(
         self,

@@ -38,6 +38,7 @@ from ui.dialogs.record_options import FolderField
 from ui.shell.bridge import Tasks
 from ui.shell.desk import open_file, show_folder
 from ui.shell.files import RECORDINGS, folder_or_default
+from ui.shell.language import told, tr
 from ui.shell.notice import Notice
 from ui.shell.scrolling import scrolled
 from ui.shell.settings import Settings
@@ -65,7 +66,7 @@ class ExportDialog(QDialog):
         self, proposal: ExportInput, settings: Settings, tasks: Tasks, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Export")
+        self.setWindowTitle(tr("Export"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._proposal, self._settings, self._tasks = proposal, settings, tasks
         self.job: ExportJob | None = None
@@ -82,16 +83,16 @@ class ExportDialog(QDialog):
     def _make_fields(self) -> None:
         proposal = self._proposal
         self.input = QLineEdit(proposal.address)
-        self.input.setPlaceholderText("a recording, a folder, or any camera address")
+        self.input.setPlaceholderText(tr("a recording, a folder, or any camera address"))
         self.input.textChanged.connect(self._show_name)
         self.camera = QComboBox()
-        self.camera.addItem("all cameras", "")
+        self.camera.addItem(tr("all cameras"), "")
         for name in proposal.cameras:
             self.camera.addItem(name, name)
         self.camera.currentIndexChanged.connect(lambda _at: self._show_name())
         self.format = QComboBox()
         for name, kind in FORMATS.items():
-            self.format.addItem(kind.title, name)
+            self.format.addItem(told(kind.title), name)
         self._grey_out()
         self.format.setCurrentIndex(
             max(0, self.format.findData(self._settings.text("export_format")))
@@ -101,27 +102,27 @@ class ExportDialog(QDialog):
         self.words.setWordWrap(True)
         self.options = OptionForm()
         self.depth_box = QComboBox()
-        self.depth_box.addItem("raw, as the sensor gave it", DepthSource.RAW)
-        self.depth_box.addItem("refined, as it was recorded", DepthSource.REFINED)
+        self.depth_box.addItem(tr("raw, as the sensor gave it"), DepthSource.RAW)
+        self.depth_box.addItem(tr("refined, as it was recorded"), DepthSource.REFINED)
         self.depth_box.setCurrentIndex(int(proposal.has_refined))
         self.frames = QLineEdit()
-        self.frames.setPlaceholderText("all; or such as 0:300, 0:300:10, 42")
-        self.this_frame = QPushButton("This frame")
+        self.frames.setPlaceholderText(tr("all; or such as 0:300, 0:300:10, 42"))
+        self.this_frame = QPushButton(tr("This frame"))
         self.this_frame.setEnabled(proposal.frame is not None)
         self.this_frame.clicked.connect(lambda: self.frames.setText(str(proposal.frame)))
-        self.this_range = QPushButton("The range")
+        self.this_range = QPushButton(tr("The range"))
         self.this_range.setEnabled(proposal.range is not None)
-        self.this_range.setToolTip("From I to Shift+I on the time line")
+        self.this_range.setToolTip(tr("From I to Shift+I on the time line"))
         self.this_range.clicked.connect(self._take_range)
         self._take_range()
-        self.folder = FolderField(self._settings.text("export_folder"), "Folder of exports")
+        self.folder = FolderField(self._settings.text("export_folder"), tr("Folder of exports"))
         self.name = QLineEdit()
-        self.no_flying = QCheckBox("Without flying points")
-        self.force = QCheckBox("Replace what an earlier export left there")
+        self.no_flying = QCheckBox(tr("Without flying points"))
+        self.force = QCheckBox(tr("Replace what an earlier export left there"))
         self.notice = Notice()
         self.notice.retry.connect(self._export)
         self.bar = QProgressBar()
-        self.export_button, self.close_button = QPushButton("Export"), QPushButton("Close")
+        self.export_button, self.close_button = QPushButton(tr("Export")), QPushButton(tr("Close"))
         self.export_button.setDefault(True)
         self.export_button.clicked.connect(self._export_or_cancel)
         self.close_button.clicked.connect(self.close)
@@ -133,26 +134,26 @@ class ExportDialog(QDialog):
         for row, kind in enumerate(FORMATS.values()):
             if kind.unavailable:
                 model.item(row).setEnabled(False)
-                model.item(row).setToolTip(kind.unavailable)
+                model.item(row).setToolTip(told(kind.unavailable))
 
     def _lay_out(self) -> None:
-        choose = QPushButton("Choose...")
+        choose = QPushButton(tr("Choose..."))
         for button in (choose, self.this_frame, self.this_range):
             button.setAutoDefault(False)  # Return exports
         choose.clicked.connect(self._choose_input)
         fields = QWidget()
         form = QFormLayout(fields)
-        form.addRow("Recording", _row(self.input, choose))
-        form.addRow("Camera", self.camera)
+        form.addRow(tr("Recording"), _row(self.input, choose))
+        form.addRow(tr("Camera"), self.camera)
         form.setRowVisible(self.camera, bool(self._proposal.cameras))
-        form.addRow("Format", self.format)
+        form.addRow(tr("Format"), self.format)
         form.addRow("", self.words)
-        form.addRow("Options", self.options)
-        form.addRow("Depth", self.depth_box)
+        form.addRow(tr("Options"), self.options)
+        form.addRow(tr("Depth"), self.depth_box)
         form.addRow("", self.no_flying)
-        form.addRow("Frames", _row(self.frames, self.this_frame, self.this_range))
-        form.addRow("Save in", self.folder)
-        form.addRow("Name", self.name)
+        form.addRow(tr("Frames"), _row(self.frames, self.this_frame, self.this_range))
+        form.addRow(tr("Save in"), self.folder)
+        form.addRow(tr("Name"), self.name)
         form.addRow("", self.force)
         self._form = form
         column = QVBoxLayout(self)
@@ -171,13 +172,13 @@ class ExportDialog(QDialog):
             self.frames.setText(f"{first}:{last + 1}")
 
     def _choose_input(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Export a recording", "", RECORDINGS)
+        path, _ = QFileDialog.getOpenFileName(self, tr("Export a recording"), "", tr(RECORDINGS))
         if path:
             self.input.setText(path)
 
     def _show_format(self) -> None:
         kind = FORMATS[self.format.currentData()]
-        self.words.setText(kind.words)
+        self.words.setText(told(kind.words))
         self.options.show_options(kind.options)
         self._form.setRowVisible(self.options, bool(kind.options))
         for field in (self.depth_box, self.no_flying):
@@ -273,7 +274,7 @@ class ExportDialog(QDialog):
         if job.report is not None and job.state is JobState.DONE:
             self._show_report(job.report)
         elif job.state is JobState.CANCELLED:
-            self.notice.show_error("Cancelled; nothing was written.", can_retry=True)
+            self.notice.show_error(tr("Cancelled; nothing was written."), can_retry=True)
         else:
             self.notice.show_error(str(job.error), can_retry=True)
         self._grow()
@@ -281,25 +282,32 @@ class ExportDialog(QDialog):
     def _show_progress(self, done: int, total: int | None) -> None:
         self.bar.setRange(0, total or 0)
         self.bar.setValue(done)
-        text = f"{done} of {total}" if total else f"{done} frames"
+        text = (
+            tr("{done} of {total}", done=done, total=total)
+            if total
+            else tr("{done} frames", done=done)
+        )
         if total and done:
             left_s = (time.monotonic() - self._started_s) * (total - done) / done
-            text += f" · {duration(left_s)} left"
+            text += tr(" · {time} left", time=duration(left_s))
         self.bar.setFormat(text)
 
     def _show_report(self, report: ExportReport) -> None:
-        text = (
-            f"{report.frames} frames, {report.bytes / 1e6:.1f} MB "
-            f"in {duration(report.seconds, 1)}: {report.output}"
+        text = tr(
+            "{frames} frames, {size:.1f} MB in {time}: {output}",
+            frames=report.frames,
+            size=report.bytes / 1e6,
+            time=duration(report.seconds, 1),
+            output=report.output,
         )
         if report.left_out:
-            text += f"\n{report.left_out} left out"
-        text += "".join(f"\n{remark}" for remark in report.remarks[:3])
+            text += "\n" + tr("{count} left out", count=report.left_out)
+        text += "".join(f"\n{told(remark)}" for remark in report.remarks[:3])
         self.notice.show_offer(text, show_folder(report.output), open_file(report.output))
 
     def _show_buttons(self) -> None:
         runs = self.job is not None
-        self.export_button.setText("Cancel" if runs else "Export")
+        self.export_button.setText(tr("Cancel") if runs else tr("Export"))
         self.export_button.setEnabled(True)
         self.bar.setVisible(runs)
 

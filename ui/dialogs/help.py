@@ -14,14 +14,21 @@ from ui.controllers.rows import Rows
 from ui.dialogs.text import DocsDialog, TextDialog
 from ui.shell.actions import Command
 from ui.shell.desk import Desk
+from ui.shell.language import phrase, told, tr
 from ui.shell.log_lines import LogLines
 
 _HOME = "window.md"
 _WORDS = {
-    "usb": "USB",
-    "asic temperature": "ASIC temperature",
-    "cpu temperature": "CPU temperature",
+    "usb": phrase("USB"),
+    "asic temperature": phrase("ASIC temperature"),
+    "cpu temperature": phrase("CPU temperature"),
 }
+
+
+_STREAMS = {
+    "color": phrase("Color stream"), "depth": phrase("Depth stream"),
+    "infrared": phrase("Infrared stream"),
+}  # fmt: skip
 
 
 class Help:
@@ -51,7 +58,9 @@ class Help:
 
     def examine(self) -> None:
         """Show what works here and how to mend what does not, as `lingbot-live doctor` does."""
-        dialog = TextDialog("What works here", "Looking ... this takes a while.", self._desk.widget)
+        dialog = TextDialog(
+            tr("What works here"), tr("Looking ... this takes a while."), self._desk.widget
+        )
         gone: list[bool] = []
         dialog.destroyed.connect(lambda: gone.append(True))
         dialog.open()
@@ -64,14 +73,14 @@ class Help:
 
     def show_log(self) -> None:
         """Show what the app and the SDKs said since the start."""
-        text = self.log.text or "Nothing was said so far."
-        TextDialog("Log", text, self._desk.widget).open()
+        text = self.log.text or tr("Nothing was said so far.")
+        TextDialog(tr("Log"), text, self._desk.widget).open()
 
     def show_device(self) -> None:
         """Show what the selected camera tells of itself; SDKs are asked on a thread."""
         view = self._rows.view
         if view is None or view.feed.camera is None:
-            self._desk.say("No camera is open.")
+            self._desk.say(tr("No camera is open."))
             return
         feed, camera, title = view.feed, view.feed.camera, view.title
         self._desk.tasks.run(
@@ -103,7 +112,11 @@ def device_text(feed: Feed, controls: Sequence[Control]) -> str:
     """Return model, serial, firmware, USB speed, temperatures and streams, a line each."""
     info = feed.info
     assert info is not None
-    lines = [("Model", info.name), ("Serial", info.serial or "not told"), ("Address", info.address)]
+    lines = [
+        (tr("Model"), info.name),
+        (tr("Serial"), info.serial or tr("not told")),
+        (tr("Address"), info.address),
+    ]
     lines += [(_title(name), text) for name, text in info.details.items() if text]
     lines += [
         (_title(control.name.rpartition(".")[2]), f"{control.value} {control.unit}".strip())
@@ -111,7 +124,16 @@ def device_text(feed: Feed, controls: Sequence[Control]) -> str:
         if control.read_only and "temperature" in control.name
     ]
     lines += [
-        (f"{p.stream} stream".capitalize(), f"{p.width}x{p.height} at {p.fps:g} fps  {p.format}")
+        (
+            tr(_STREAMS[p.stream]) if p.stream in _STREAMS else _title(p.stream),
+            tr(
+                "{width}x{height} at {fps:g} fps  {format}",
+                width=p.width,
+                height=p.height,
+                fps=p.fps,
+                format=p.format,
+            ),
+        )
         for p in info.profiles
     ]
     width = max(len(name) for name, _ in lines)
@@ -120,7 +142,8 @@ def device_text(feed: Feed, controls: Sequence[Control]) -> str:
 
 def _title(name: str) -> str:
     words = name.replace("_", " ")
-    return _WORDS.get(words, words[:1].upper() + words[1:])
+    found = _WORDS.get(words)
+    return tr(found) if found else told(words[:1].upper() + words[1:])
 
 
 def _doctor() -> str:

@@ -9,15 +9,16 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from ui.shell import theme
-from ui.shell.actions import MENUS, Actions
+from ui.shell.actions import MENUS, Actions, plain
+from ui.shell.language import phrase, tr
 
 _COLUMNS = 4
 _MOUSE = (
-    ("Wheel", "Zoom all pictures at the cursor"),
-    ("Drag", "Move all pictures"),
-    ("Double click", "Fit all pictures"),
-    ("Click", "Select the camera of this row"),
-    ("Esc", "Leave full screen"),
+    (phrase("Wheel"), phrase("Zoom all pictures at the cursor")),
+    (phrase("Drag"), phrase("Move all pictures")),
+    (phrase("Double click"), phrase("Fit all pictures")),
+    (phrase("Click"), phrase("Select the camera of this row")),
+    (phrase("Esc"), phrase("Leave full screen")),
 )
 
 
@@ -26,7 +27,7 @@ class KeysDialog(QDialog):
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keys")
+        self.setWindowTitle(tr("Keys"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         grid = QGridLayout(self)
         grid.setHorizontalSpacing(4 * theme.GRID_PX)
@@ -34,9 +35,9 @@ class KeysDialog(QDialog):
         tables: list[tuple[str, Sequence[tuple[str, str]]]] = []
         for title, keys in MENUS.items():
             infos = [actions.infos[key] for key in keys if key != "-"]
-            rows = [(_key(info.shortcut), info.text) for info in infos if info.shortcut]
-            tables.append((title.replace("&", ""), rows))
-        tables.append(("Mouse", _MOUSE))
+            rows = [(_key(info.shortcut), tr(info.text)) for info in infos if info.shortcut]
+            tables.append((plain(tr(title)), rows))
+        tables.append((tr("Mouse"), [(tr(key), tr(text)) for key, text in _MOUSE]))
         for number, table in enumerate(sorted(tables, key=lambda t: -len(t[1]))):
             grid.addLayout(_table(*table), *divmod(number, _COLUMNS))
 

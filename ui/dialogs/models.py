@@ -27,13 +27,14 @@ from shiboken6 import isValid
 from lingbot_live.errors import DownloadCancelledError
 from lingbot_live.model.weights import store, zoo
 from ui.shell.bridge import Tasks
+from ui.shell.language import phrase, told, tr
 from ui.shell.notice import Notice
 
 T = TypeVar("T")
 _SHOWN_EVERY_S = 0.2
-_COLUMNS = ("Model", "For", "Here", "Size")
+_COLUMNS = (phrase("Model"), phrase("For"), phrase("Here"), phrase("Size"))
 _HUBS = {"Hugging Face": "huggingface", "ModelScope": "modelscope"}
-_WEIGHTS = "Weights (*.pt *.pth *.safetensors);;All files (*)"
+_WEIGHTS = phrase("Weights (*.pt *.pth *.safetensors);;All files (*)")
 
 
 class ModelsDialog(QDialog):
@@ -48,13 +49,13 @@ class ModelsDialog(QDialog):
 
     def __init__(self, tasks: Tasks, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("LingBot-Depth models")
+        self.setWindowTitle(tr("LingBot-Depth models"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._tasks = tasks
         self._cancel: threading.Event | None = None
         self._shown_s = 0.0
         self.table = QTableWidget(0, len(_COLUMNS))
-        self.table.setHorizontalHeaderLabels(_COLUMNS)
+        self.table.setHorizontalHeaderLabels([tr(name) for name in _COLUMNS])
         self.table.verticalHeader().hide()
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
@@ -71,11 +72,11 @@ class ModelsDialog(QDialog):
         self.get_button.clicked.connect(self._get_or_cancel)
         self.hub_box = QComboBox()
         self.hub_box.addItems(list(_HUBS))
-        self.hub_box.setToolTip("Where the download comes from")
-        self.file_button = QPushButton("File...")
-        self.file_button.setToolTip("Use weights that lie elsewhere on this machine")
+        self.hub_box.setToolTip(tr("Where the download comes from"))
+        self.file_button = QPushButton(tr("File..."))
+        self.file_button.setToolTip(tr("Use weights that lie elsewhere on this machine"))
         self.file_button.clicked.connect(self._use_file)
-        self.use_button = QPushButton("Use")
+        self.use_button = QPushButton(tr("Use"))
         self.use_button.clicked.connect(self._use)
         self._progress.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
         self._lay_out()
@@ -97,16 +98,21 @@ class ModelsDialog(QDialog):
         for at, status in enumerate(found):
             entry = zoo.published(status.name)
             size = f"{status.size_bytes / 1e9:.2f} GB" if status.size_bytes else "1.28 GB"
-            texts = (status.name, entry.purpose if entry else "", status.state, size)
+            purpose = told(entry.purpose) if entry else ""
+            texts = (status.name, purpose, told(status.state), size)
             for column, text in enumerate(texts):
-                self.table.setItem(at, column, QTableWidgetItem(text))
+                item = QTableWidgetItem(text)
+                item.setData(Qt.ItemDataRole.UserRole, status.state)
+                self.table.setItem(at, column, item)
         self.table.selectRow(row)
         self._show_buttons()
 
     def _lay_out(self) -> None:
         text = QLabel(
-            "LingBot-Depth refines depth with a neural network; live use needs an NVIDIA GPU. "
-            "Its weights (Apache-2.0) are fetched only when you ask for them here."
+            tr(
+                "LingBot-Depth refines depth with a neural network; live use needs an NVIDIA GPU. "
+                "Its weights (Apache-2.0) are fetched only when you ask for them here."
+            )
         )
         text.setWordWrap(True)
         row = QHBoxLayout()
@@ -126,12 +132,14 @@ class ModelsDialog(QDialog):
     def _selected(self) -> tuple[str, str]:
         row = self.table.currentRow()
         name, state = self.table.item(row, 0), self.table.item(row, 2)
-        return (name.text(), state.text()) if name and state else ("", "")
+        return (
+            (name.text(), str(state.data(Qt.ItemDataRole.UserRole))) if name and state else ("", "")
+        )
 
     def _show_buttons(self) -> None:
         name, state = self._selected()
         busy = self._cancel is not None
-        self.get_button.setText("Cancel" if busy else "Download")
+        self.get_button.setText(tr("Cancel") if busy else tr("Download"))
         self.get_button.setEnabled(busy or (bool(name) and state != "present"))
         self.hub_box.setEnabled(self.get_button.isEnabled() and not busy)
         self.use_button.setEnabled(state == "present" and not busy)
@@ -143,7 +151,7 @@ class ModelsDialog(QDialog):
         self.accept()
 
     def _use_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open weights", "", _WEIGHTS)
+        path, _ = QFileDialog.getOpenFileName(self, tr("Open weights"), "", tr(_WEIGHTS))
         if path:
             self.chosen.emit(path)
             self.accept()
@@ -176,7 +184,7 @@ class ModelsDialog(QDialog):
 
     def _show_progress(self, done: float, whole: float) -> None:
         self.bar.setValue(round(1000 * done / whole) if whole else 0)
-        self.bar.setFormat(f"{done / 1e6:.0f} of {whole / 1e6:.0f} MB")
+        self.bar.setFormat(tr("{done:.0f} of {whole:.0f} MB", done=done / 1e6, whole=whole / 1e6))
 
     def _finished(self, error: BaseException | None) -> None:
         self._cancel = None

@@ -13,11 +13,19 @@ from PySide6.QtWidgets import (
 )
 
 from lingbot_live.calibration.rig import Rig, move_of
+from ui.shell.language import phrase, tr
 
-_AXES = (("x", " mm"), ("y", " mm"), ("z", " mm"), ("pitch", "°"), ("yaw", "°"), ("roll", "°"))
+_AXES = (
+    ("x", " mm"),
+    ("y", " mm"),
+    ("z", " mm"),
+    (phrase("pitch"), "°"),
+    (phrase("yaw"), "°"),
+    (phrase("roll"), "°"),
+)
 _ABOUT = (
-    "to the right", "down", "away from the reference",
-    "about the reference's x axis", "about its y axis", "about its z axis",
+    phrase("to the right"), phrase("down"), phrase("away from the reference"),
+    phrase("about the reference's x axis"), phrase("about its y axis"), phrase("about its z axis"),
 )  # fmt: skip
 
 
@@ -30,21 +38,21 @@ class Nudging(QGroupBox):
     nudged = Signal(object)
 
     def __init__(self) -> None:
-        super().__init__("Move by hand")
+        super().__init__(tr("Move by hand"))
         self._base: Rig | None = None
         self._moved: Rig | None = None  # as the numbers have it
         self.camera_box = QComboBox()
-        self.camera_box.setAccessibleName("Camera to move")
+        self.camera_box.setAccessibleName(tr("Camera to move"))
         self.camera_box.currentIndexChanged.connect(self._zero)
         self.boxes = [self._spin(n) for n in range(len(_AXES))]
-        self.zero_button = QPushButton("Zero")
-        self.zero_button.setToolTip("Back to where the camera stood before")
+        self.zero_button = QPushButton(tr("Zero"))
+        self.zero_button.setToolTip(tr("Back to where the camera stood before"))
         self.zero_button.clicked.connect(self._take_back)
         grid = QGridLayout(self)
         grid.addWidget(self.camera_box, 0, 0, 1, 5)
         grid.addWidget(self.zero_button, 0, 5)
         for n, ((name, _), box) in enumerate(zip(_AXES, self.boxes, strict=True)):
-            grid.addWidget(QLabel(name), 1, n)
+            grid.addWidget(QLabel(tr(name)), 1, n)
             grid.addWidget(box, 2, n)
         self.set_rig(None)
 
@@ -73,8 +81,8 @@ class Nudging(QGroupBox):
         box.setRange(*((-45.0, 45.0) if is_turn else (-2000.0, 2000.0)))
         box.setDecimals(2 if is_turn else 1)
         box.setSingleStep(0.1 if is_turn else 1.0)
-        box.setAccessibleName(f"Move {name}")
-        box.setToolTip(f"{name}: {_ABOUT[axis]}")
+        box.setAccessibleName(tr("Move {name}", name=tr(name)))
+        box.setToolTip(f"{tr(name)}: {tr(_ABOUT[axis])}")
         box.valueChanged.connect(self._move)
         return box
 

@@ -24,6 +24,7 @@ from ui.dialogs.report import ReportDialog, ReportWishes
 from ui.dialogs.sessions import SessionsDialog
 from ui.shell.actions import Command
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 from ui.shell.stage import Stage
 
 
@@ -89,7 +90,7 @@ class Dialogs:
     def make_report(self, roi_percent: float, distance_m: float) -> None:
         """Compare the cameras on the screen at length and write a page."""
         if not self._stage.addresses:
-            self._desk.say("Nothing to compare: press Start first.")
+            self._desk.say(tr("Nothing to compare: press Start first."))
             return
         panels = self._rows.panels
         has_truth = bool(panels) and all(panel.view.knows_truth for panel in panels)
@@ -112,11 +113,11 @@ class Dialogs:
         """Ask for a new file, and refine the recording on the screen into it."""
         source = self._session_file()
         if source is None:
-            self._desk.say("Open a session file first; other recordings are recorded into one.")
+            self._desk.say(tr("Open a session file first; other recordings are recorded into one."))
             return
         start = str(source.with_name(f"{source.stem}_refined.mcap"))
         text, _ = QFileDialog.getSaveFileName(
-            self._desk.widget, "Refine this recording", start, "Sessions (*.mcap)"
+            self._desk.widget, tr("Refine this recording"), start, tr("Sessions (*.mcap)")
         )
         if text:
             self.refine(source, Path(text))
@@ -146,11 +147,11 @@ class Dialogs:
         """Say what runs in them that closing would end; a recording is not among it."""
         found = []
         if self.export is not None and self.export.job is not None:
-            found.append("An export runs, and nothing is left of it if it is stopped")
+            found.append(tr("An export runs, and nothing is left of it if it is stopped"))
         if self.refining is not None and not self.refining.is_over:
-            found.append("A recording is being refined, which goes on the next time")
+            found.append(tr("A recording is being refined, which goes on the next time"))
         if self.calibration is not None and self.calibration.is_looking:
-            found.append("The views of the board found so far are not kept")
+            found.append(tr("The views of the board found so far are not kept"))
         return found
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
+from ui.shell.language import told
 
 
 class OptionForm(QWidget):
@@ -46,25 +47,26 @@ class OptionForm(QWidget):
         return {name: read() for name, read in self._readers.items()}
 
     def _add(self, option: Control) -> None:
-        name = label_of(option)
+        name = told(words_of(option))
         field: QWidget
         if option.kind is ControlKind.BOOL:
-            box = QCheckBox(option.help or name)
+            box = QCheckBox(told(option.help) or name)
             box.setChecked(bool(option.value))
             self._readers[option.name], field = box.isChecked, box
         elif option.kind is ControlKind.CHOICE:
             choice = QComboBox()
-            choice.addItems(option.choices)
-            choice.setCurrentText(str(option.value))
-            self._readers[option.name], field = choice.currentText, choice
+            for each in option.choices:
+                choice.addItem(told(each), each)
+            choice.setCurrentIndex(choice.findData(str(option.value)))
+            self._readers[option.name], field = choice.currentData, choice
         else:
             number = _number_field(option)
             self._readers[option.name], field = number.value, number
-        field.setToolTip(option.help)
+        field.setToolTip(told(option.help))
         field.setAccessibleName(name)
         self.fields[option.name] = field
         if option.kind is not ControlKind.BOOL and option.help:
-            note = QLabel(option.help)
+            note = QLabel(told(option.help))
             note.setEnabled(False)
             self._form.addRow(name, field)
             self._form.addRow("", note)
@@ -72,7 +74,7 @@ class OptionForm(QWidget):
             self._form.addRow(name, field)
 
 
-def label_of(option: Control) -> str:
+def words_of(option: Control) -> str:
     """Return an option's name in plain words: its unit stands behind the number."""
     name = option.name.removesuffix(f"_{option.unit}") if option.unit else option.name
     words = name.replace("_", " ")

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from ui.shell.actions import Actions
+from ui.shell.language import tr
 
 
 class CommandPalette(QDialog):
@@ -21,10 +22,10 @@ class CommandPalette(QDialog):
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("All commands")
+        self.setWindowTitle(tr("All commands"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._actions = actions
-        self.search = QLineEdit(placeholderText="What do you want to do?")
+        self.search = QLineEdit(placeholderText=tr("What do you want to do?"))
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
         self.list = QListWidget()
@@ -34,10 +35,10 @@ class CommandPalette(QDialog):
         column.addWidget(self.list)
         self.resize(480, 560)
         for info in actions.infos.values():
-            text = f"{info.text.rstrip('.')}\t{info.shortcut}".expandtabs(34)
+            text = f"{tr(info.text).rstrip('.')}\t{info.shortcut}".expandtabs(34)
             item = QListWidgetItem(text.rstrip(), self.list)
             item.setData(Qt.ItemDataRole.UserRole, info.key)
-            item.setToolTip(info.tip)
+            item.setToolTip(tr(info.tip))
         self.list.setCurrentRow(0)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802, D102

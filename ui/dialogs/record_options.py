@@ -23,8 +23,13 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.recording.state import COLORS, MOST_PRE_TRIGGER_S
 from ui.shell.files import OUTPUT_FOLDER, RecordChoices, folder_or_default
+from ui.shell.language import tr
 
-_COLOR_WORDS = {"jpeg": "JPEG, each picture alone"}
+
+def _color_words(name: str) -> str:
+    if name == "jpeg":
+        return tr("JPEG, each picture alone")
+    return tr("{codec} video, much smaller", codec=name.upper())
 
 
 class FolderField(QWidget):
@@ -39,7 +44,7 @@ class FolderField(QWidget):
         self.line.setPlaceholderText(str(OUTPUT_FOLDER))
         self.line.setAccessibleName(title)
         self.line.textChanged.connect(self.changed)
-        button = QPushButton("Choose...")
+        button = QPushButton(tr("Choose..."))
         button.setAutoDefault(False)  # Return does what the dialog is for
         button.clicked.connect(self._choose)
         row = QHBoxLayout(self)
@@ -66,30 +71,30 @@ class RecordOptionsDialog(QDialog):
 
     def __init__(self, choices: RecordChoices, camera: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Recordings and snapshots")
+        self.setWindowTitle(tr("Recordings and snapshots"))
         self._camera = camera
-        self.folder = FolderField(choices.folder, "Folder of recordings")
+        self.folder = FolderField(choices.folder, tr("Folder of recordings"))
         self.name = QLineEdit(choices.name)
-        self.name.setToolTip("{date}, {time} and {camera} are filled in")
+        self.name.setToolTip(tr("{date}, {time} and {camera} are filled in"))
         self.example = QLabel()
         self.example.setWordWrap(True)
-        self.lossless = QCheckBox("Lossless colour and refined depth (larger files)")
+        self.lossless = QCheckBox(tr("Lossless colour and refined depth (larger files)"))
         self.lossless.setChecked(choices.lossless)
         self.quality = QSpinBox(minimum=1, maximum=100, value=choices.quality)
         self.color = QComboBox()
         for name in COLORS:
-            self.color.addItem(_COLOR_WORDS.get(name, f"{name.upper()} video, much smaller"), name)
+            self.color.addItem(_color_words(name), name)
         self.color.setCurrentIndex(max(0, self.color.findData(choices.color)))
-        self.raw_only = QCheckBox("Raw only, without refined depth")
+        self.raw_only = QCheckBox(tr("Raw only, without refined depth"))
         self.raw_only.setChecked(choices.raw_only)
         self.split = QLineEdit(choices.split)
-        self.split.setPlaceholderText("one file; or such as 4G, 500M, 10min")
+        self.split.setPlaceholderText(tr("one file; or such as 4G, 500M, 10min"))
         most_s = int(MOST_PRE_TRIGGER_S)
         self.pre_trigger = QSpinBox(minimum=0, maximum=most_s, value=choices.pre_trigger)
         self.pre_trigger.setSuffix(" s")
-        self.pre_trigger.setSpecialValueText("off")
-        self.pre_trigger.setToolTip("The last seconds are held in memory; Record keeps them")
-        self.snapshots = FolderField(choices.snapshots, "Folder of snapshots")
+        self.pre_trigger.setSpecialValueText(tr("off"))
+        self.pre_trigger.setToolTip(tr("The last seconds are held in memory; Record keeps them"))
+        self.snapshots = FolderField(choices.snapshots, tr("Folder of snapshots"))
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
@@ -120,16 +125,16 @@ class RecordOptionsDialog(QDialog):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.addRow("Recordings go to", self.folder)
-        form.addRow("Named", self.name)
+        form.addRow(tr("Recordings go to"), self.folder)
+        form.addRow(tr("Named"), self.name)
         form.addRow("", self.example)
-        form.addRow("Colour as", self.color)
-        form.addRow("JPEG quality of colour", self.quality)
+        form.addRow(tr("Colour as"), self.color)
+        form.addRow(tr("JPEG quality of colour"), self.quality)
         form.addRow("", self.lossless)
         form.addRow("", self.raw_only)
-        form.addRow("New file after", self.split)
-        form.addRow("Begin before Record by", self.pre_trigger)
-        form.addRow("Snapshots go to", self.snapshots)
+        form.addRow(tr("New file after"), self.split)
+        form.addRow(tr("Begin before Record by"), self.pre_trigger)
+        form.addRow(tr("Snapshots go to"), self.snapshots)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addStretch(1)

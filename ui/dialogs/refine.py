@@ -14,6 +14,7 @@ from lingbot_live.recording.refine_job import RefineJob
 from lingbot_live.system.job import JobState
 from lingbot_live.system.words import duration
 from ui.shell.desk import Desk, show_folder
+from ui.shell.language import tr
 from ui.shell.stage import Stage
 
 _LOOK_MS = 100
@@ -29,15 +30,21 @@ class RefineDialog(QDialog):
         self, source: Path, output: Path, config: RefinerConfig, stage: Stage, desk: Desk
     ) -> None:
         super().__init__(desk.widget)
-        self.setWindowTitle(f"Refining {source.name}")
+        self.setWindowTitle(tr("Refining {name}", name=source.name))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._output, self._stage, self._desk = output, stage, desk
         self._started_s = time.monotonic()
-        self.text = QLabel(f"{config} makes {output.name}. The window stays free meanwhile.")
+        self.text = QLabel(
+            tr(
+                "{refiner} makes {name}. The window stays free meanwhile.",
+                refiner=config,
+                name=output.name,
+            )
+        )
         self.text.setWordWrap(True)
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
-        stop = QPushButton("Stop")
+        stop = QPushButton(tr("Stop"))
         stop.clicked.connect(self.close)
         column = QVBoxLayout(self)
         column.addWidget(self.text)
@@ -72,7 +79,9 @@ class RefineDialog(QDialog):
             self.progressed.emit(done, total)
         if total and done:
             left_s = (time.monotonic() - self._started_s) * (total - done) / done
-            self.bar.setFormat(f"{done} of {total} · {duration(left_s)} left")
+            self.bar.setFormat(
+                tr("{done} of {total} · {time} left", done=done, total=total, time=duration(left_s))
+            )
         if self.job.is_over:
             self._timer.stop()
             self._tell()
@@ -81,11 +90,14 @@ class RefineDialog(QDialog):
     def _tell(self) -> None:
         job, output, stage = self.job, self._output, self._stage
         if job.state is JobState.DONE:
-            text = f"Refined: {output}"
-            text += f"; {job.failed} frames could not be and are there as raw" if job.failed else ""
-            replay = ("Replay", lambda: stage.propose((str(output),)))
+            text = tr("Refined: {output}", output=output)
+            if job.failed:
+                text += "; " + tr(
+                    "{count} frames could not be and are there as raw", count=job.failed
+                )
+            replay = (tr("Replay"), lambda: stage.propose((str(output),)))
             self._desk.offer(text, replay, show_folder(output))
         elif job.state is JobState.CANCELLED:
-            self._desk.say("Stopped. Refine the recording again and it goes on from there.")
+            self._desk.say(tr("Stopped. Refine the recording again and it goes on from there."))
         else:
             self._desk.show_error(str(job.error))

@@ -26,7 +26,16 @@ from lingbot_live.cameras import registry
 from lingbot_live.system import children
 from ui.shell.desk import Desk, open_path
 from ui.shell.files import folder_or_default
+from ui.shell.language import phrase, tr
 from ui.shell.stage import Stage
+
+_WITH_TRUTH = phrase(
+    "{count} cameras, raw next to refined by {refiner}, with errors against the truth. "
+    "Streaming pauses meanwhile."
+)
+_WITHOUT_TRUTH = phrase(
+    "{count} cameras, raw next to refined by {refiner}. Streaming pauses meanwhile."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class ReportDialog(QDialog):
 
     def __init__(self, stage: Stage, desk: Desk, wishes: ReportWishes) -> None:
         super().__init__(desk.widget)
-        self.setWindowTitle("Report")
+        self.setWindowTitle(tr("Report"))
         self._stage, self._desk, self._wishes = stage, desk, wishes
         self._addresses = stage.addresses
         self._cancel = threading.Event()
@@ -63,32 +72,37 @@ class ReportDialog(QDialog):
         self.duration = QSpinBox()
         self.duration.setRange(1, 600)
         self.duration.setValue(10)
-        self.duration.setSuffix(" s of each camera")
+        self.duration.setSuffix(tr(" s of each camera"))
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
         self.bar.hide()
         self.text = QLabel(
-            f"{len(self._addresses)} cameras, raw next to refined by {self._wishes.refiner}"
-            f"{', with errors against the truth' if self._wishes.has_truth else ''}. "
-            "Streaming pauses meanwhile."
+            tr(
+                _WITH_TRUTH if self._wishes.has_truth else _WITHOUT_TRUTH,
+                count=len(self._addresses),
+                refiner=self._wishes.refiner,
+            )
         )
         self.text.setWordWrap(True)
-        self.start_button, self.open_button = QPushButton("Make report"), QPushButton("Open")
-        self.close_button = QPushButton("Close")
+        self.start_button, self.open_button = (
+            QPushButton(tr("Make report")),
+            QPushButton(tr("Open")),
+        )
+        self.close_button = QPushButton(tr("Close"))
         self.start_button.clicked.connect(self.begin)
         self.open_button.clicked.connect(self._open)
         self.close_button.clicked.connect(self.close)
         self.open_button.setEnabled(False)
 
     def _lay_out(self) -> None:
-        browse = QPushButton("Browse...")
+        browse = QPushButton(tr("Browse..."))
         browse.clicked.connect(self._browse)
         place = QHBoxLayout()
         place.addWidget(self.folder, 1)
         place.addWidget(browse)
         form = QFormLayout()
-        form.addRow("Duration", self.duration)
-        form.addRow("Folder", _held(place))
+        form.addRow(tr("Duration"), self.duration)
+        form.addRow(tr("Folder"), _held(place))
         row = QHBoxLayout()
         row.addStretch(1)
         for button in (self.start_button, self.open_button, self.close_button):
@@ -105,7 +119,7 @@ class ReportDialog(QDialog):
         """Pause the session, then measure."""
         self.start_button.setEnabled(False)
         self.bar.show()
-        self.text.setText("Measuring. Close ends it.")
+        self.text.setText(tr("Measuring. Close ends it."))
         close = self._stage.release()
         self._desk.tasks.run("freeing the cameras", close, lambda _: self._launch())
 
@@ -137,7 +151,7 @@ class ReportDialog(QDialog):
 
     def _on_written(self) -> None:
         if not self._cancel.is_set():
-            self._tell(f"Written to {self.page}")
+            self._tell(tr("Written to {page}", page=self.page))
             self.open_button.setEnabled(True)
 
     def _on_failed(self, error: BaseException) -> None:
@@ -158,7 +172,9 @@ class ReportDialog(QDialog):
         open_path(self.page)
 
     def _browse(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of the report", self.folder.text())
+        folder = QFileDialog.getExistingDirectory(
+            self, tr("Folder of the report"), self.folder.text()
+        )
         if folder:
             self.folder.setText(folder)
 

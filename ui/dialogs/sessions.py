@@ -24,8 +24,19 @@ from lingbot_live.recording.catalog import Row, read, update
 from ui.dialogs.record_options import FolderField
 from ui.shell.desk import Desk
 from ui.shell.files import folder_or_default
+from ui.shell.language import phrase, told, tr
 
-COLUMNS = ("Session", "Camera", "Recorded", "Length", "Frames", "Refined", "Fill", "Refiner", "MB")
+COLUMNS = (
+    phrase("Session"),
+    phrase("Camera"),
+    phrase("Recorded"),
+    phrase("Length"),
+    phrase("Frames"),
+    phrase("Refined"),
+    phrase("Fill"),
+    phrase("Refiner"),
+    "MB",
+)
 _PICTURE = QSize(96, 72)
 
 
@@ -39,16 +50,16 @@ class SessionsDialog(QDialog):
 
     def __init__(self, folder: str, desk: Desk) -> None:
         super().__init__(desk.widget)
-        self.setWindowTitle("Sessions")
+        self.setWindowTitle(tr("Sessions"))
         self._desk = desk
         self._folder = Path()
-        self.folder = FolderField(folder, "Folder of recordings")
-        self.filter = QLineEdit(placeholderText="part of a name, a camera or a refiner")
-        self.filter.setAccessibleName("Filter")
+        self.folder = FolderField(folder, tr("Folder of recordings"))
+        self.filter = QLineEdit(placeholderText=tr("part of a name, a camera or a refiner"))
+        self.filter.setAccessibleName(tr("Filter"))
         self.table = QTableWidget(0, len(COLUMNS))
         self.text = QLabel()
         self.text.setWordWrap(True)
-        self.look_button, self.open_button = QPushButton("Look again"), QPushButton("Open")
+        self.look_button, self.open_button = QPushButton(tr("Look again")), QPushButton(tr("Open"))
         self._set_up_table()
         self._lay_out()
         self.filter.textChanged.connect(self._filter)
@@ -63,7 +74,7 @@ class SessionsDialog(QDialog):
         """Bring the table up to date, and show it."""
         self._folder = folder_or_default(self.folder.text)
         self.look_button.setEnabled(False)
-        self.text.setText(f"Reading what is new in {self._folder}...")
+        self.text.setText(tr("Reading what is new in {folder}...", folder=self._folder))
         folder = self._folder
 
         def work() -> list[Row]:
@@ -81,7 +92,9 @@ class SessionsDialog(QDialog):
         self.table.setSortingEnabled(True)
         self.table.resizeColumnsToContents()
         sessions = len({row["session"] for row in rows})
-        self.text.setText(f"{sessions} sessions in {self._folder}")
+        self.text.setText(
+            tr("{sessions} sessions in {folder}", sessions=sessions, folder=self._folder)
+        )
         self._filter()
 
     def open_selected(self) -> None:
@@ -95,7 +108,7 @@ class SessionsDialog(QDialog):
     # ---- private -----------------------------------------------------------------------------
 
     def _set_up_table(self) -> None:
-        self.table.setHorizontalHeaderLabels(COLUMNS)
+        self.table.setHorizontalHeaderLabels([tr(name) for name in COLUMNS])
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -141,13 +154,13 @@ class SessionsDialog(QDialog):
 
     def _say(self, error: BaseException) -> None:
         self.look_button.setEnabled(True)
-        self.text.setText(str(error))
+        self.text.setText(told(str(error)))
 
 
 def _cells(row: Row) -> tuple[Any, ...]:
     """Return what stands in the columns; numbers stay numbers, so that they sort."""
     if row["error"]:
-        return (row["session"], "cannot be read", *[""] * (len(COLUMNS) - 3), _mb(row))
+        return (row["session"], tr("cannot be read"), *[""] * (len(COLUMNS) - 3), _mb(row))
     begun = datetime.fromtimestamp(row["start_ns"] / 1e9)
     return (
         row["session"],

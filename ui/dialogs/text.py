@@ -13,6 +13,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ui.shell.language import tr
+
 
 class TextDialog(QDialog):
     """Shows a text, which may be replaced; a button copies it."""
@@ -27,7 +29,7 @@ class TextDialog(QDialog):
         self.page.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
+        copy = buttons.addButton(tr("Copy"), QDialogButtonBox.ButtonRole.ActionRole)
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.page.toPlainText()))
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
@@ -45,7 +47,7 @@ class DocsDialog(QDialog):
 
     def __init__(self, page: QUrl, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Documentation")
+        self.setWindowTitle(tr("Documentation"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.browser = QTextBrowser()
         self.browser.setOpenExternalLinks(True)

@@ -16,8 +16,9 @@ from ui.controllers.recent import Played
 from ui.panels.tool_row import ToolRow
 from ui.shell.actions import Actions
 from ui.shell.icons import icon
+from ui.shell.language import phrase, told, tr
 
-_HINT = "A camera found, or an address such as realsense:file.bag"
+_HINT = phrase("A camera found, or an address such as realsense:file.bag")
 RECORDED = "recorded"  # the refiner that hands on what is in the file
 # Steps of the token slider; the published range is 1200 to 3600, fewer suit a CPU.
 TOKENS = (48, 100, 200, 300, 600, 900, 1200, 1800, 2400, 3000, 3600)
@@ -56,8 +57,8 @@ class CameraBar(QObject):
         self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.camera_box.setMinimumWidth(200)
         self.camera_box.setIconSize(QSize(48, 36))
-        self.camera_box.setToolTip(_HINT)
-        self.camera_box.setAccessibleName("Camera, recording or address")
+        self.camera_box.setToolTip(tr(_HINT))
+        self.camera_box.setAccessibleName(tr("Camera, recording or address"))
         line = self.camera_box.lineEdit()
         if line is not None:
             line.returnPressed.connect(self._on_typed)
@@ -65,8 +66,8 @@ class CameraBar(QObject):
         self.refiner_box = QComboBox()
         self.refiner_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.refiner_box.setMaximumWidth(180)
-        self.refiner_box.setAccessibleName("Refiner")
-        self.refiner_box.setToolTip("What refines the depth")
+        self.refiner_box.setAccessibleName(tr("Refiner"))
+        self.refiner_box.setToolTip(tr("What refines the depth"))
         for name in registry.refiner_names():
             if name != RECORDED:  # it has a button of its own where there is any
                 self.refiner_box.addItem(name, name)
@@ -76,7 +77,7 @@ class CameraBar(QObject):
 
     def show_cameras(self, listing: Listing) -> None:
         """List what was found; the address in use stays in the field."""
-        self.camera_box.setToolTip("\n".join([_HINT, *listing.unavailable.values()]))
+        self.camera_box.setToolTip("\n".join([tr(_HINT), *map(told, listing.unavailable.values())]))
         self._listing = listing
         address = self.address
         self.camera_box.clear()
@@ -121,7 +122,7 @@ class CameraBar(QObject):
         if self.refiner_box.findData(name) < 0:
             self.refiner_box.addItem(_short(name), name)
         self.refiner_box.setCurrentIndex(self.refiner_box.findData(name))
-        self.refiner_box.setToolTip(f"What refines the depth: {name}")
+        self.refiner_box.setToolTip(tr("What refines the depth: {name}", name=name))
 
     def show_refiner(self, config: RefinerConfig) -> None:
         """Show what was chosen to refine, and how precisely."""
@@ -135,7 +136,7 @@ class CameraBar(QObject):
         if tokens is None:
             return
         cost = "" if refine_ms is None else f" · {refine_ms:.0f} ms"
-        self.token_label.setText(f"{tokens} tokens{cost}")
+        self.token_label.setText(tr("{tokens} tokens{cost}", tokens=tokens, cost=cost))
         if tokens != self._shown_tokens and not self.token_slider.isSliderDown():
             nearest = min(range(len(TOKENS)), key=lambda at: abs(TOKENS[at] - tokens))
             with QSignalBlocker(self.token_slider):
@@ -147,21 +148,21 @@ class CameraBar(QObject):
         self.token_slider.setRange(0, len(TOKENS) - 1)
         self.token_slider.setValue(TOKENS.index(1200))
         self.token_slider.setFixedWidth(80)
-        self.token_slider.setToolTip("More tokens are finer and slower")
+        self.token_slider.setToolTip(tr("More tokens are finer and slower"))
         self.token_slider.valueChanged.connect(lambda at: self.tokensChosen.emit(TOKENS[at]))
         self.token_label = QLabel()
         self.token_label.setMinimumWidth(124)
         self.precision_box = QComboBox()
         self.precision_box.addItems(PRECISIONS)
         self.precision_box.setToolTip(
-            "Precision of the network's products; auto is fp16 on a GPU and fp32 on a CPU"
+            tr("Precision of the network's products; auto is fp16 on a GPU and fp32 on a CPU")
         )
         self.precision_box.textActivated.connect(self.precisionChosen)
         return self.token_slider, self.token_label, self.precision_box
 
     def set_running(self, running: bool) -> None:
         """Word the start button."""
-        self.start_button.setText("Stop" if running else "Start")
+        self.start_button.setText(tr("Stop") if running else tr("Start"))
         self.start_button.setIcon(icon("stop" if running else "start"))
 
     def _on_typed(self) -> None:

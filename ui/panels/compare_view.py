@@ -26,6 +26,7 @@ from ui.panels import compare_words
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
+from ui.shell.language import phrase, tr
 from ui.shell.readout import metres, millimetres
 from ui.views.compare_pictures import Base, Comparison, Mode, Side, Task, compare
 from ui.views.compose import Colors, Painted, Plan, Source
@@ -39,7 +40,7 @@ _TICK_MS = 33  # of sweeping and blinking
 _SWEEP_S = 6.0  # there and back
 _BLINK_S = 0.6  # each picture
 _LIMITS_MM = (5, 10, 20, 50, 100, 200, 500, 1000)
-UNCALIBRATED = "No calibration between these cameras: assumed at the same place."
+UNCALIBRATED = phrase("No calibration between these cameras: assumed at the same place.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,9 +121,9 @@ class CompareView(QWidget):
         if self._last is None or view is None:
             return
         if view.feed.state.is_lost:
-            self._say(f"{view.title}: no picture")
+            self._say(tr("{title}: no picture", title=view.title))
         elif view.refined is None:
-            self._say(f"{view.title}: no refined depth yet")
+            self._say(tr("{title}: no refined depth yet", title=view.title))
 
     def stop(self) -> None:
         """End the thread; safe more than once."""
@@ -136,18 +137,22 @@ class CompareView(QWidget):
         self.image.set_compact(True)
         self.image.set_readout(self._readout)
         self.image.regionDrawn.connect(self._pass_region)
-        self.mode_box = _box([mode.value for mode in Mode], "How to compare")
-        self.shown_box = _box([Base.REFINED.value, Base.RAW.value], "Of the selected camera")
-        self.base_box = _box([], "What it is compared with")
-        self.limit_box = _box([f"±{limit} mm" for limit in _LIMITS_MM], "The ends of the colours")
+        self.mode_box = _box([tr(mode.value) for mode in Mode], tr("How to compare"))
+        self.shown_box = _box(
+            [tr(Base.REFINED.value), tr(Base.RAW.value)], tr("Of the selected camera")
+        )
+        self.base_box = _box([], tr("What it is compared with"))
+        self.limit_box = _box(
+            [f"±{limit} mm" for limit in _LIMITS_MM], tr("The ends of the colours")
+        )
         self.limit_box.setCurrentIndex(_LIMITS_MM.index(50))
         self.sweep_button = QToolButton()
-        self.sweep_button.setText("Sweep")
+        self.sweep_button.setText(tr("Sweep"))
         self.sweep_button.setCheckable(True)
-        self.sweep_button.setToolTip("Let the line move by itself")
-        self.against = QLabel("against")
+        self.sweep_button.setToolTip(tr("Let the line move by itself"))
+        self.against = QLabel(tr("against"))
         self.bar = SignedBar()
-        self.legend, self.warning = QLabel(), QLabel(UNCALIBRATED)
+        self.legend, self.warning = QLabel(), QLabel(tr(UNCALIBRATED))
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         for label in (self.legend, self.warning):
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -191,13 +196,13 @@ class CompareView(QWidget):
         self.base_box.blockSignals(True)
         self.base_box.clear()
         own = self._rows.view
-        self.base_box.addItem(Base.RAW.value, (None, Base.RAW))
+        self.base_box.addItem(tr(Base.RAW.value), (None, Base.RAW))
         if own is None or own.knows_truth:
-            self.base_box.addItem(Base.TRUTH.value, (None, Base.TRUTH))
+            self.base_box.addItem(tr(Base.TRUTH.value), (None, Base.TRUTH))
         for view in [panel.view for panel in self._rows.panels if panel.view is not own]:
             for source in Base:
                 if source is not Base.TRUTH or view.knows_truth:
-                    self.base_box.addItem(f"{view.title}, {source.value}", (view, source))
+                    self.base_box.addItem(f"{view.title}, {tr(source.value)}", (view, source))
         self._listed = self._listing()
         self.base_box.setCurrentIndex(max(0, self.base_box.findText(chosen)))
         self.base_box.blockSignals(False)
@@ -238,12 +243,12 @@ class CompareView(QWidget):
             return None
         T = Extrinsics() if base is view else self._rows.transform(view, base)
         self.warning.setVisible(T is None)
-        shown = Base(self.shown_box.currentText())
-        prefix = "" if base is view else f"{base.title}, "
+        shown = (Base.REFINED, Base.RAW)[self.shown_box.currentIndex()]
+        prefix, own = ("", "") if base is view else (f"{base.title}, ", f"{view.title}, ")
         return Task(
             self.mode,
-            Side(base.refined, source, prefix + source.value),
-            Side(view.refined, shown, ("" if base is view else f"{view.title}, ") + shown.value),
+            Side(base.refined, source, prefix + tr(source.value)),
+            Side(view.refined, shown, own + tr(shown.value)),
             T or Extrinsics(),
             self._scale,
             self._colormap,
@@ -252,7 +257,7 @@ class CompareView(QWidget):
 
     def _show(self, answer: object) -> None:
         if answer is None:
-            self._say("No truth is known here: choose another depth to compare with.")
+            self._say(tr("No truth is known here: choose another depth to compare with."))
             return
         assert isinstance(answer, _Answer)
         panel, found = self._rows.selected, answer.comparison
@@ -310,7 +315,7 @@ class CompareView(QWidget):
         base_m, shown_m = (float(depth_m[y, x]) for depth_m in (last.base_m, last.shown_m))
         text = f"{metres(base_m or None)}  {metres(shown_m or None)}"
         step = millimetres(1000 * (shown_m - base_m)) if base_m and shown_m else ""
-        trust = "" if last.trust is None else f"  trust {last.trust[y, x]:.2f}"
+        trust = "" if last.trust is None else tr("  trust {trust:.2f}", trust=last.trust[y, x])
         return f"{text}  {step}{trust}"
 
     def _pass_region(self, place: QRectF, done: bool) -> None:

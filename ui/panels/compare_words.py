@@ -9,6 +9,7 @@ import numpy as np
 from lingbot_live.frame import RefinedFrame
 from lingbot_live.perception.trust import TrustMap
 from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
+from ui.shell.language import told, tr
 from ui.shell.readout import FIGURE_SPACE, millimetres, percent
 from ui.views.compare_pictures import Base, Comparison, Mode, Task
 
@@ -20,13 +21,15 @@ def title(task: Task) -> str:
     if task.mode is Mode.WIPE:
         return f"{task.base.name} | {task.shown.name}"
     if task.mode is Mode.BLINK:
-        return f"{task.base.name}, then {task.shown.name}"
+        return tr("{base}, then {shown}", base=task.base.name, shown=task.shown.name)
     if task.mode is Mode.CHANGE:
-        return f"From {task.base.name} to {task.shown.name}"
+        return tr("From {base} to {shown}", base=task.base.name, shown=task.shown.name)
     if task.mode is Mode.TRUST:
-        return f"Trust in {task.shown.name}"
-    error = "Error: " if task.base.source is Base.TRUTH else ""
-    return f"{error}{task.shown.name} minus {task.base.name}"
+        return tr("Trust in {name}", name=task.shown.name)
+    shown, base = task.shown.name, task.base.name
+    if task.base.source is Base.TRUTH:
+        return tr("Error: {shown} minus {base}", shown=shown, base=base)
+    return tr("{shown} minus {base}", shown=shown, base=base)
 
 
 def legend(answer: Comparison) -> str:
@@ -39,10 +42,10 @@ def legend(answer: Comparison) -> str:
     elif answer.task.mode is Mode.DIFFERENCE:
         text = "&nbsp;&nbsp; ".join(
             (
-                f"median {millimetres(answer.median_mm)}",
-                f"mean size {_width(f'{answer.mean_abs_mm:.1f}', 6)} mm",
-                f"RMS {_width(f'{answer.rms_mm:.1f}', 6)} mm",
-                f"over {percent(answer.both_share)} of the pixels",
+                tr("median {step}", step=millimetres(answer.median_mm)),
+                tr("mean size {size} mm", size=_width(f"{answer.mean_abs_mm:.1f}", 6)),
+                tr("RMS {size} mm", size=_width(f"{answer.rms_mm:.1f}", 6)),
+                tr("over {share} of the pixels", share=percent(answer.both_share)),
                 text,
             )
         )
@@ -54,25 +57,30 @@ def _change_legend(answer: Comparison) -> str:
     parts = []
     for kind in (Change.KEPT, Change.CHANGED, Change.FILLED):
         square = f"<span style='color:rgb{CHANGE_RGB[kind]}'>■</span>"
-        parts.append(f"{square} {kind.name.lower()} {percent(answer.shares[kind])}")
+        word = told(kind.name.capitalize()).lower()
+        parts.append(f"{square} {word} {percent(answer.shares[kind])}")
     if math.isfinite(answer.changed_median_mm):
-        parts[1] += f" by {_width(f'{answer.changed_median_mm:.0f}', 4)} mm (median)"
-    parts.append(f"removed {percent(answer.removed_share)}")
+        parts[1] += tr(" by {size} mm (median)", size=_width(f"{answer.changed_median_mm:.0f}", 4))
+    parts.append(tr("removed {share}", share=percent(answer.removed_share)))
     return "&nbsp;&nbsp; ".join(parts)
 
 
 def _trust_legend(trust: TrustMap) -> str:
     known = trust[trust > 0]
     if known.size == 0:
-        return "no depth"
+        return tr("no depth")
     below = percent(float((known < 0.5).mean()))
-    return f"median {np.median(known):.2f}&nbsp;&nbsp; below one half {below} of the points"
+    return tr(
+        "median {median:.2f}&nbsp;&nbsp; below one half {below} of the points",
+        median=np.median(known),
+        below=below,
+    )
 
 
 def _apart(base: RefinedFrame, shown: RefinedFrame) -> str:
     """Say where two cameras' pictures are of different moments."""
     apart_ms = abs(base.frame.timestamp_ns - shown.frame.timestamp_ns) / 1e6
-    return f"taken {apart_ms:.0f} ms apart" if apart_ms > _APART_MS else ""
+    return tr("taken {apart_ms:.0f} ms apart", apart_ms=apart_ms) if apart_ms > _APART_MS else ""
 
 
 def _width(text: str, width: int) -> str:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from lingbot_live.cameras.controls import Control, ControlKind, ControlValue
 from ui.shell import theme
+from ui.shell.language import told, tr
 
 _SLIDER_STEPS = 1000  # at most, over the whole range
 _NAME_PX, _NUMBER_PX = 124, 104
@@ -30,7 +31,7 @@ class ControlRow(QWidget):
     def __init__(self, control: Control, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.control = control
-        name = QLabel(control.name.partition(".")[2].replace("_", " ").capitalize())
+        name = QLabel(label_of(control))
         name.setFixedWidth(_NAME_PX)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
@@ -39,10 +40,10 @@ class ControlRow(QWidget):
         self._make_editor()
         self.reset_button = QToolButton()
         self.reset_button.setText("↺")
-        self.reset_button.setAccessibleName(f"Reset {control.name}")
+        self.reset_button.setAccessibleName(tr("Reset {name}", name=label_of(control)))
         self.reset_button.clicked.connect(self.reset)
         self._row.addWidget(self.reset_button)
-        self.setToolTip(f"{control.help}\n{control.name}: {control.span}".strip())
+        self.setToolTip(f"{told(control.help)}\n{control.name}: {told(control.span)}".strip())
         self.show_control(control)
 
     def reset(self) -> None:
@@ -56,7 +57,9 @@ class ControlRow(QWidget):
         self.setEnabled(not control.read_only)
         has_default = control.default is not None and control.value != control.default
         self.reset_button.setEnabled(has_default and not control.read_only)
-        self.reset_button.setToolTip(f"Back to {control.default}" if has_default else "")
+        self.reset_button.setToolTip(
+            tr("Back to {default}", default=control.default) if has_default else ""
+        )
         self._show_value(control.value)
 
     # ---- private ---------------------------------------------------------------------------
@@ -86,16 +89,17 @@ class _SwitchRow(ControlRow):
 class _ChoiceRow(ControlRow):
     def _make_editor(self) -> None:
         self.box = QComboBox()
-        self.box.addItems(self.control.choices)
+        for choice in self.control.choices:
+            self.box.addItem(told(choice), choice)
         self.box.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.box.textActivated.connect(self._ask)
+        self.box.activated.connect(lambda at: self._ask(self.box.itemData(at)))
         self._row.addWidget(self.box, 1)
 
     def _show_value(self, value: ControlValue) -> None:
-        self.box.setCurrentText(str(value))
+        self.box.setCurrentIndex(self.box.findData(str(value)))
 
 
 class _NumberRow(ControlRow):
@@ -141,6 +145,11 @@ class _NumberRow(ControlRow):
             if not self.slider.isSliderDown():
                 at = (number - self.control.minimum) / self._step if self._step else 0
                 self.slider.setValue(round(at))
+
+
+def label_of(control: Control) -> str:
+    """Return a control's name in words, without the stream that it belongs to."""
+    return told(control.name.partition(".")[2].replace("_", " ").capitalize())
 
 
 def _decimals(control: Control) -> int:

@@ -29,10 +29,11 @@ from ui.panels.control_rows import ControlRow, row_for
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.desk import Desk
+from ui.shell.language import phrase, told, tr
 from ui.shell.stage import Stage
 
 _TICKS = 6  # of the window's status between two looks at what the device changes by itself
-_TITLES = {"color": "Colour", "depth": "Depth"}
+_TITLES = {"color": phrase("Colour"), "depth": phrase("Depth")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,14 @@ class ControlsPanel(QWidget):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.profile_box = QComboBox()
-        self.profile_box.setToolTip("Size and rate of colour; depth follows. Opens the camera anew")
+        self.profile_box.setToolTip(
+            tr("Size and rate of colour; depth follows. Opens the camera anew")
+        )
         self.profile_box.activated.connect(self._on_profile)
-        self.reset_button = QPushButton("Reset all")
+        self.reset_button = QPushButton(tr("Reset all"))
         self.reset_button.clicked.connect(self.reset_all)
         top = QHBoxLayout()
-        top.addWidget(QLabel("Colour"))
+        top.addWidget(QLabel(tr("Colour")))
         top.addWidget(self.profile_box, 1)
         top.addWidget(self.reset_button)
         self._list = QVBoxLayout()
@@ -132,7 +135,11 @@ class ControlsPanel(QWidget):
         self._show_profiles(feed)
         if camera is None or feed is None or feed.state is not CameraState.STREAMING:
             self._show_controls(())
-            self._say("No camera is open." if feed is None else f"{feed.name}: {feed.state.value}")
+            self._say(
+                tr("No camera is open.")
+                if feed is None
+                else f"{feed.name}: {told(feed.state.value)}"
+            )
         else:
             self._work.submit(camera)
 
@@ -159,14 +166,14 @@ class ControlsPanel(QWidget):
         if told.camera is not self._camera or self._wanted:
             return
         self._show_controls(told.controls)
-        recorded = "As they were recorded; they cannot be changed."
-        nothing = "This camera tells of no settings."
+        recorded = tr("As they were recorded; they cannot be changed.")
+        nothing = tr("This camera tells of no settings.")
         is_recording = told.camera.info.is_recording
         calm = nothing if not told.controls else recorded if is_recording else ""
         self._say(told.refused or calm)
 
     def _say(self, text: str) -> None:
-        self.note.setText(text)
+        self.note.setText(told(text))
         self.note.setVisible(bool(text))
 
     def _show_controls(self, controls: Sequence[Control]) -> None:
@@ -186,7 +193,7 @@ class ControlsPanel(QWidget):
             where = control.name.partition(".")[0]
             if where != sensor:
                 sensor = where
-                self._list.addWidget(QLabel(f"<b>{_TITLES.get(where, where.capitalize())}</b>"))
+                self._list.addWidget(QLabel(f"<b>{tr(_TITLES.get(where, where.capitalize()))}</b>"))
             row = self.rows[control.name] = row_for(control)
             row.changed.connect(self._on_changed)
             self._list.addWidget(row)
@@ -200,9 +207,11 @@ class ControlsPanel(QWidget):
             self._offered = offered
             self.profile_box.clear()
             is_recording = info is not None and info.is_recording
-            self.profile_box.addItem("As recorded" if is_recording else "Standard")
+            self.profile_box.addItem(tr("As recorded") if is_recording else tr("Standard"))
             for p in offered:
-                self.profile_box.addItem(f"{p.width}x{p.height} at {p.fps:g} fps")
+                self.profile_box.addItem(
+                    tr("{width}x{height} at {fps:g} fps", width=p.width, height=p.height, fps=p.fps)
+                )
         can_choose = info is not None and not info.is_recording and len(offered) > 1
         self.profile_box.setEnabled(can_choose)
         camera = feed.camera if feed is not None else None
@@ -226,7 +235,7 @@ class ControlsPanel(QWidget):
         self._desk.tasks.run(
             f"opening {feed.name} anew",
             lambda: session.reopen(feed, lambda: registry.create_camera(address, config)),
-            on_error=lambda error: self._say(str(error)),
+            on_error=lambda error: self._say(told(str(error))),
         )
 
 

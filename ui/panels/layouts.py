@@ -16,6 +16,7 @@ from ui.panels.compare_view import CompareView
 from ui.shell import theme
 from ui.shell.actions import Actions, Command
 from ui.shell.bridge import FeedView
+from ui.shell.language import tr
 from ui.shell.settings import Settings
 from ui.views.compare_pictures import Mode
 
@@ -37,9 +38,9 @@ class Docks:
     def name(self, view: FeedView | None) -> None:
         """Say in the titles which camera is meant where only one is."""
         of = f"   {view.title}" if view is not None else ""
-        self.compare.setWindowTitle(f"Compare{of}")
-        self.controls.setWindowTitle(f"Camera settings{of}")
-        self.sensor.setWindowTitle(f"Infrared and motion{of}")
+        self.compare.setWindowTitle(tr("Compare") + of)
+        self.controls.setWindowTitle(tr("Camera settings") + of)
+        self.sensor.setWindowTitle(tr("Infrared and motion") + of)
 
 
 class Layouts(QObject):

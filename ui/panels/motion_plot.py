@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from lingbot_live.frame import ImuSample, Vector
 from ui.shell import theme
+from ui.shell.language import tr
 
 _SPAN_S = 5.0
 _MOST = 4000  # readings kept of each sensor
@@ -48,7 +49,7 @@ class MotionPlot(QWidget):
             self._lines.append([plot.plot(pen=pen) for pen in pens])
             self.plots.append(plot)
             column.addWidget(plot)
-        self.plots[1].setLabel("bottom", "seconds ago; x red, y green, z blue")
+        self.plots[1].setLabel("bottom", tr("seconds ago; x red, y green, z blue"))
 
     def add(self, samples: Iterable[ImuSample]) -> None:
         """Take readings as they came with a frame, and draw the last seconds."""

@@ -29,10 +29,11 @@ from ui.panels.quality_work import Measured, Meters, Sample
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView, Tasks
+from ui.shell.language import phrase, told, tr
 
 log = logging.getLogger(__name__)
 _PERCENTS = (20, 40, 60, 80, 100)  # of either side; 40 is the vendors' default
-_DRAWN = "drawn"
+_DRAWN = phrase("drawn")
 _BESIDE_PX = 560  # the least width for table and plot side by side
 _TICKS = 2  # of the window's status between two measurements, so twice a second
 
@@ -91,24 +92,28 @@ class QualityPanel(QWidget):
         self.region_box = QComboBox()
         self.region_box.addItems([f"{percent}%" for percent in _PERCENTS])
         self.region_box.setCurrentText("40%")
-        self.region_box.setToolTip("The part of every picture that is measured, from its middle")
+        self.region_box.setToolTip(
+            tr("The part of every picture that is measured, from its middle")
+        )
         self.region_box.activated.connect(self._on_percent)
         self.draw_button = QToolButton()
-        self.draw_button.setText("Draw")
+        self.draw_button.setText(tr("Draw"))
         self.draw_button.setCheckable(True)
-        self.draw_button.setToolTip("Draw the region with the mouse, in any picture of a camera")
+        self.draw_button.setToolTip(
+            tr("Draw the region with the mouse, in any picture of a camera")
+        )
         self.draw_button.toggled.connect(self._rows.link.set_drawing)
         self.distance_box = QDoubleSpinBox()
         self.distance_box.setRange(0.0, 20.0)
         self.distance_box.setDecimals(3)
         self.distance_box.setSingleStep(0.01)
         self.distance_box.setSuffix(" m")
-        self.distance_box.setSpecialValueText("unknown")
-        self.distance_box.setToolTip("The true distance of the target, for the Z accuracy")
+        self.distance_box.setSpecialValueText(tr("unknown"))
+        self.distance_box.setToolTip(tr("The true distance of the target, for the Z accuracy"))
         self.plot_box = QComboBox()
         for key in PLOTTED:
-            self.plot_box.addItem(METRICS[key].title, key)
-        self.plot_box.setToolTip("What the plot shows over time")
+            self.plot_box.addItem(told(METRICS[key].title), key)
+        self.plot_box.setToolTip(tr("What the plot shows over time"))
         self.plot_box.currentIndexChanged.connect(self._on_plotted)
         self.warning = QLabel()
         self.warning.setWordWrap(True)
@@ -116,7 +121,7 @@ class QualityPanel(QWidget):
         self.warning.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.warning.setStyleSheet(f"color: {theme.current().warning}")
         self.warning.hide()
-        self.cost = QLabel("not measured yet")
+        self.cost = QLabel(tr("not measured yet"))
         self.cost.setEnabled(False)
         self.table = QualityTable()
 
@@ -125,10 +130,10 @@ class QualityPanel(QWidget):
         for part in (row, second):
             part.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, 0)
             part.setSpacing(theme.GRID_PX // 2)
-        row.addWidget(QLabel("Region"))
+        row.addWidget(QLabel(tr("Region")))
         row.addWidget(self.region_box)
         row.addWidget(self.draw_button)
-        row.addWidget(QLabel("True distance"))
+        row.addWidget(QLabel(tr("True distance")))
         row.addWidget(self.distance_box)
         row.addStretch(1)
         second.addWidget(self.plot_box)
@@ -168,7 +173,13 @@ class QualityPanel(QWidget):
     def _show(self, measured: object) -> None:
         assert isinstance(measured, Measured)
         self._measured = measured
-        self.cost.setText(f"{measured.cost_ms:3.0f} ms · {measured.core_share:.0%} of a core")
+        self.cost.setText(
+            tr(
+                "{cost_ms:3.0f} ms · {core_share:.0%} of a core",
+                cost_ms=measured.cost_ms,
+                core_share=measured.core_share,
+            )
+        )
         views = {panel.view.number: panel.view for panel in self._rows.panels}
         known = {views[n]: snap for n, snap in measured.snapshots.items() if n in views}
         self.table.show_numbers(known, {view: self.regions.text(view) for view in known})
@@ -177,23 +188,23 @@ class QualityPanel(QWidget):
             self.plot.add(known)
 
     def _say(self, text: str) -> None:
-        self.warning.setText(text)
+        self.warning.setText(told(text))
         self.warning.setVisible(bool(text))
 
     def _on_percent(self) -> None:
         text = self.region_box.currentText()
-        if text != _DRAWN:
+        if text != tr(_DRAWN):
             self.regions.set_percent(float(text.rstrip("%")))
 
     def _on_region(self) -> None:
         """Show whether any region is drawn, in the box of percentages."""
-        drawn = any(self.regions.text(panel.view) == _DRAWN for panel in self._rows.panels)
-        at = self.region_box.findText(_DRAWN)
+        drawn = any(self.regions.text(panel.view) == tr(_DRAWN) for panel in self._rows.panels)
+        at = self.region_box.findText(tr(_DRAWN))
         if drawn and at < 0:
-            self.region_box.addItem(_DRAWN)
+            self.region_box.addItem(tr(_DRAWN))
         elif not drawn and at >= 0:
             self.region_box.removeItem(at)
-        self.region_box.setCurrentText(_DRAWN if drawn else f"{self.regions.percent:g}%")
+        self.region_box.setCurrentText(tr(_DRAWN) if drawn else f"{self.regions.percent:g}%")
 
     def _on_plotted(self) -> None:
         if self.plot is not None:
@@ -208,7 +219,7 @@ class QualityPanel(QWidget):
                 "loading the plots",
                 lambda: importlib.import_module("pyqtgraph"),
                 lambda _: self._add_plot(),
-                lambda error: self._say(f"no plots: {error}"),
+                lambda error: self._say(tr("no plots: {error}", error=told(str(error)))),
             )
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802, D102
@@ -227,4 +238,4 @@ class QualityPanel(QWidget):
 
 
 def _warnings(known: dict[FeedView, QualitySnapshot]) -> list[str]:
-    return [f"{view.title}: {text}" for view, snap in known.items() for text in snap.warnings]
+    return [f"{view.title}: {told(text)}" for view, snap in known.items() for text in snap.warnings]

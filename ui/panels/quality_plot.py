@@ -16,6 +16,7 @@ from lingbot_live.quality.metric import METRICS
 from ui.panels.quality_table import values
 from ui.shell import theme
 from ui.shell.bridge import FeedView
+from ui.shell.language import told, tr
 
 PLOTTED = (
     "fill_share", "roi_fill_share", "plane_rms_mm", "temporal_noise_mm", "z_error_mm",
@@ -47,7 +48,7 @@ class QualityPlot(QWidget):
         self.plot.showGrid(x=False, y=True, alpha=0.2)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setTextPen(look.dim)
-        self.plot.setLabel("bottom", "seconds ago; refined solid, raw dashed")
+        self.plot.setLabel("bottom", tr("seconds ago; refined solid, raw dashed"))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plot)
@@ -58,7 +59,7 @@ class QualityPlot(QWidget):
         self._key = key
         metric = METRICS[key]
         unit = f" ({metric.unit})" if metric.unit else ""
-        self.plot.setLabel("left", f"{metric.title}{unit}")
+        self.plot.setLabel("left", f"{told(metric.title)}{unit}")
         self._draw()
 
     def add(self, known: Mapping[FeedView, QualitySnapshot]) -> None:

@@ -12,6 +12,7 @@ from lingbot_live.quality.meter import QualitySnapshot
 from lingbot_live.quality.metric import METRICS
 from ui.shell import theme
 from ui.shell.bridge import FeedView
+from ui.shell.language import told, tr
 
 _IMAGE = (
     "fill_share", "roi_fill_share", "plane_distance_mm", "plane_tilt_deg", "plane_rms_mm",
@@ -40,8 +41,8 @@ class QualityTable(QTableWidget):
         for row, key in enumerate(ROWS):
             metric = METRICS[key]
             unit = f", {metric.unit}" if metric.unit else ""
-            item = QTableWidgetItem(f"{metric.title}{unit}")
-            item.setToolTip(metric.meaning)
+            item = QTableWidgetItem(f"{told(metric.title)}{unit}")
+            item.setToolTip(told(metric.meaning))
             self.setVerticalHeaderItem(row, item)
         height = self.fontMetrics().height() + 4
         self.verticalHeader().setDefaultSectionSize(height)
@@ -57,8 +58,10 @@ class QualityTable(QTableWidget):
         if list(known) != self._views:
             self._make_columns(list(known))
         for number, (view, snapshot) in enumerate(known.items()):
-            self._head(2 * number, f"{view.number + 1}  raw", view, regions[view])
-            self._head(2 * number + 1, f"{view.number + 1}  refined", view, regions[view])
+            self._head(2 * number, tr("{number}  raw", number=view.number + 1), view, regions[view])
+            self._head(
+                2 * number + 1, tr("{number}  refined", number=view.number + 1), view, regions[view]
+            )
             for row, key in enumerate(ROWS):
                 raw, refined = (METRICS[key].shown(value) for value in values(snapshot, key))
                 self._set(row, 2 * number, "" if key in _CHANGE else raw)
@@ -85,7 +88,7 @@ class QualityTable(QTableWidget):
     def _head(self, column: int, text: str, view: FeedView, region: str) -> None:
         item = self.horizontalHeaderItem(column) or QTableWidgetItem()
         item.setText(text)
-        item.setToolTip(f"{view.title}, region {region}")
+        item.setToolTip(tr("{title}, region {region}", title=view.title, region=region))
         item.setForeground(theme.camera_color(view.number))
         if self.horizontalHeaderItem(column) is None:
             self.setHorizontalHeaderItem(column, item)

@@ -10,6 +10,7 @@ from ui.panels.tool_row import ToolRow
 from ui.shell import theme
 from ui.shell.actions import Actions
 from ui.shell.icons import icon
+from ui.shell.language import tr
 
 
 class RecordBar(QObject):
@@ -39,9 +40,13 @@ class RecordBar(QObject):
         self._show_running(running)
         pause, mark = self._parts
         is_paused = stats is not None and stats.state is RecorderState.PAUSED
-        pause.setText("Go on" if is_paused else "Pause recording")
-        mark.setText("Mark" if stats is None else f"Mark ({marks})")
-        idle = "" if held is None else f"holds {held[0]:.0f} s, {held[1] / 1e6:.0f} MB"
+        pause.setText(tr("Go on") if is_paused else tr("Pause recording"))
+        mark.setText(tr("Mark") if stats is None else tr("Mark ({marks})", marks=marks))
+        idle = (
+            ""
+            if held is None
+            else tr("holds {seconds:.0f} s, {size:.0f} MB", seconds=held[0], size=held[1] / 1e6)
+        )
         self.label.setText(idle if stats is None else describe(stats))
         self._figures[0].setVisible(running or bool(idle))
         self.room_label.setText("" if stats is None else describe_room(stats))
@@ -52,7 +57,7 @@ class RecordBar(QObject):
         if running is self._is_running:
             return
         self._is_running = running
-        self.button.setText("Stop recording" if running else "Record")
+        self.button.setText(tr("Stop recording") if running else tr("Record"))
         self.button.setIcon(icon("end_record" if running else "record"))
         self.button.setStyleSheet(f"color: {theme.current().warning}" if running else "")
         for action in self._parts:
@@ -69,10 +74,10 @@ def describe(stats: RecorderStats) -> str:
         f"{minutes:02d}:{seconds:02d}",
         f"{stats.bytes_written / 1e6:5.0f} MB",
         f"{stats.bytes_per_s / 1e6:5.1f} MB/s",
-        f"{lost} lost",
+        tr("{lost} lost", lost=lost),
     ]
     if stats.state is RecorderState.PAUSED:
-        parts.append("paused")
+        parts.append(tr("paused"))
     return "  ·  ".join(parts)
 
 
@@ -82,5 +87,9 @@ def describe_room(stats: RecorderStats) -> str:
     if left is None:
         return ""
     if left >= 120:
-        return f"·  {left / 60:.0f} h left"
-    return f"·  {left:.0f} min left" if left >= 10 else f"·  {left:.1f} min left"
+        return tr("·  {left:.0f} h left", left=left / 60)
+    return (
+        tr("·  {left:.0f} min left", left=left)
+        if left >= 10
+        else tr("·  {left:.1f} min left", left=left)
+    )

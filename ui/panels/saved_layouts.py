@@ -11,10 +11,11 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 from ui.panels.layouts import Layouts
 from ui.shell.actions import Command
 from ui.shell.desk import Desk
+from ui.shell.language import phrase, tr
 
 _KEY, _LAST = "layouts_named", "layout_last"  # in the settings
 _MOST = 20
-_FIRST_NAME = "My layout"
+_FIRST_NAME = phrase("My layout")
 
 
 class SavedLayouts(QObject):
@@ -23,7 +24,7 @@ class SavedLayouts(QObject):
     def __init__(self, layouts: Layouts, desk: Desk) -> None:
         super().__init__(desk.widget)
         self._layouts, self._desk = layouts, desk
-        self.menu = QMenu("Saved layouts", desk.widget)
+        self.menu = QMenu(tr("Saved layouts"), desk.widget)
         self.menu.aboutToShow.connect(self._fill)
 
     def commands(self) -> dict[str, Command]:
@@ -41,15 +42,17 @@ class SavedLayouts(QObject):
         kept.pop(name, None)
         kept[name] = self._layouts.state
         self._write(dict([*kept.items()][-_MOST:]), name)
-        self._desk.say(f"Layout “{name}” is kept; 5 brings it back.")
+        self._desk.say(tr("Layout “{name}” is kept; 5 brings it back.", name=name))
 
     def show(self, name: str) -> None:
         """Arrange everything as it was kept."""
         state = self._kept.get(name)
         if state is None:
-            self._desk.say("No layout is kept yet: Shift+5 keeps the one on the screen.")
+            self._desk.say(tr("No layout is kept yet: Shift+5 keeps the one on the screen."))
         elif not self._layouts.use(state):
-            self._desk.say(f"Layout “{name}” is of another version of the app; keep it again.")
+            self._desk.say(
+                tr("Layout “{name}” is of another version of the app; keep it again.", name=name)
+            )
         else:
             self._desk.settings.set_text(_LAST, name)
 
@@ -66,12 +69,12 @@ class SavedLayouts(QObject):
     def ask_and_keep(self) -> None:
         """Ask for a name, and keep the arrangement on the screen."""
         dialog = QInputDialog(self._desk.widget)
-        dialog.setWindowTitle("Keep this layout")
-        dialog.setLabelText("Its name:")
+        dialog.setWindowTitle(tr("Keep this layout"))
+        dialog.setLabelText(tr("Its name:"))
         dialog.setComboBoxItems([*self.names] or [_FIRST_NAME])
         dialog.setComboBoxEditable(True)
-        dialog.setTextValue(self._desk.settings.text(_LAST) or _FIRST_NAME)
-        dialog.textValueSelected.connect(lambda text: self.keep(text.strip() or _FIRST_NAME))
+        dialog.setTextValue(self._desk.settings.text(_LAST) or tr(_FIRST_NAME))
+        dialog.textValueSelected.connect(lambda text: self.keep(text.strip() or tr(_FIRST_NAME)))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -103,10 +106,10 @@ class SavedLayouts(QObject):
         for name in names:
             self.menu.addAction(name, _calling(self.show, name))
         if not names:
-            self.menu.addAction("nothing yet").setEnabled(False)
+            self.menu.addAction(tr("nothing yet")).setEnabled(False)
             return
         self.menu.addSeparator()
-        gone = self.menu.addMenu("Forget")
+        gone = self.menu.addMenu(tr("Forget"))
         for name in names:
             gone.addAction(name, _calling(self.forget, name))
 

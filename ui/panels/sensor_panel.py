@@ -23,6 +23,7 @@ from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
+from ui.shell.language import told, tr
 from ui.shell.stage import Stage
 from ui.views.image_view import ImageView
 
@@ -113,15 +114,15 @@ class SensorPanel(QWidget):
 
     def _make_parts(self) -> None:
         self.picture_box = QComboBox()
-        self.picture_box.setToolTip("Which of the camera's own pictures is shown")
-        self.picture_box.setAccessibleName("Picture of the sensor")
-        self.read_box = QCheckBox("Read and record them")
+        self.picture_box.setToolTip(tr("Which of the camera's own pictures is shown"))
+        self.picture_box.setAccessibleName(tr("Picture of the sensor"))
+        self.read_box = QCheckBox(tr("Read and record them"))
         self.read_box.setToolTip(
-            "Infrared and depth before alignment of every camera that has them; opens it anew"
+            tr("Infrared and depth before alignment of every camera that has them; opens it anew")
         )
         self.note = QLabel()
         self.note.setWordWrap(True)
-        self.image = ImageView("", placeholder="no infrared and no other depth")
+        self.image = ImageView("", placeholder=tr("no infrared and no other depth"))
         self.image.set_compact(True)
         top = QHBoxLayout()
         top.addWidget(self.picture_box, 1)
@@ -141,7 +142,7 @@ class SensorPanel(QWidget):
                 "loading the plots",
                 lambda: importlib.import_module("pyqtgraph"),
                 lambda _: self._add_plot(),
-                lambda error: self._say(f"no plots: {error}"),
+                lambda error: self._say(tr("no plots: {error}", error=told(str(error)))),
             )
 
     def _add_plot(self) -> None:
@@ -156,7 +157,7 @@ class SensorPanel(QWidget):
         if self.motion is not None:
             self.motion.clear()
         view = self._rows.view
-        self._say("No camera is open." if view is None else "")
+        self._say(tr("No camera is open.") if view is None else "")
 
     def _list(self, frame: Frame) -> None:
         there = [self.picture_box.itemData(at) for at in range(self.picture_box.count())]
@@ -164,7 +165,7 @@ class SensorPanel(QWidget):
             chosen = self.picture_box.currentData()
             self.picture_box.clear()
             for name in frame.extras:
-                self.picture_box.addItem(EXTRAS[name], name)
+                self.picture_box.addItem(told(EXTRAS[name]), name)
             self.picture_box.setCurrentIndex(max(0, self.picture_box.findData(chosen)))
         if not frame.extras and self.image.has_image:
             self.image.set_image(None)
@@ -173,9 +174,12 @@ class SensorPanel(QWidget):
         if frame.extras:
             return ""
         if not self.read_box.isChecked():
-            return "They are not read: check the box."
-        motion = " Its motion is plotted below." if frame.imu else ""
-        return f"This camera, or its recording, has neither infrared nor other depth.{motion}"
+            return tr("They are not read: check the box.")
+        motion = tr(" Its motion is plotted below.") if frame.imu else ""
+        return tr(
+            "This camera, or its recording, has neither infrared nor other depth.{motion}",
+            motion=motion,
+        )
 
     def _say(self, text: str) -> None:
         self.note.setText(text)
@@ -184,7 +188,7 @@ class SensorPanel(QWidget):
     def _show(self, drawn: tuple[str, ColorImage]) -> None:
         name, picture = drawn
         if name == self.picture_box.currentData():
-            self.image.set_title(EXTRAS[name])
+            self.image.set_title(told(EXTRAS[name]))
             self.image.set_image(picture)
 
     def _open_anew(self, feed: Feed, on: bool) -> None:

@@ -24,6 +24,7 @@ from ui.panels.timeline_track import TimelineTrack, describe
 from ui.shell import theme
 from ui.shell.actions import Actions
 from ui.shell.desk import Desk
+from ui.shell.language import tr
 from ui.shell.stage import Stage
 
 _SHOWN_EVERY_S = 0.05  # digits that change faster cannot be read
@@ -34,7 +35,7 @@ class Timeline(QToolBar):
     """The bar itself; what it does is done by `Replay`."""
 
     def __init__(self, stage: Stage, desk: Desk, replay: Replay, actions: Actions) -> None:
-        super().__init__("Time line")
+        super().__init__(tr("Time line"))
         self.setObjectName("timeline")
         self.setMovable(False)
         self.toggleViewAction().setEnabled(False)  # it comes and goes with recordings
@@ -43,8 +44,8 @@ class Timeline(QToolBar):
         self._shown_s = 0.0
         self.track = TimelineTrack()
         self.play_button = self._button("play", "▶")
-        self.frame_field, self.frames_label = SeekField("Frame"), QLabel()
-        self.time_field, self.duration_label = SeekField("Time"), QLabel()
+        self.frame_field, self.frames_label = SeekField(tr("Frame")), QLabel()
+        self.time_field, self.duration_label = SeekField(tr("Time")), QLabel()
         self.speed_box = self._speed_box()
         self.peek = Peek(desk.widget)
         self.thumbnails = Thumbnails(desk.tasks, self)
@@ -92,8 +93,8 @@ class Timeline(QToolBar):
         box.setSuffix("x")
         box.setValue(1.0)
         box.setKeyboardTracking(False)
-        box.setToolTip("Speed, 0.1 to 4 (, and . halve and double it)")
-        box.setAccessibleName("Speed")
+        box.setToolTip(tr("Speed, 0.1 to 4 (, and . halve and double it)"))
+        box.setAccessibleName(tr("Speed"))
         return box
 
     def _lay_out(self) -> None:
@@ -178,14 +179,14 @@ class Timeline(QToolBar):
         if text.isdecimal():
             self._replay.seek_frame(int(text))
         else:
-            self._desk.say(f"{text!r} is no frame number")
+            self._desk.say(tr("{text!r} is no frame number", text=text))
 
     def _seek_time(self, text: str) -> None:
         position_s = parse_clock(text)
         if position_s is not None:
             self._replay.seek(position_s)
         else:
-            self._desk.say(f"{text!r} is no time; write such as 1:02.5 or 62.5")
+            self._desk.say(tr("{text!r} is no time; write such as 1:02.5 or 62.5", text=text))
 
 
 class SeekField(QLineEdit):
@@ -196,7 +197,7 @@ class SeekField(QLineEdit):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.setAccessibleName(name)
-        self.setToolTip(f"{name}: type another and press Return")
+        self.setToolTip(tr("{name}: type another and press Return", name=name))
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.returnPressed.connect(self._enter)
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from lingbot_live.cameras.playback import Mark
 from lingbot_live.cameras.playtime import SHORT_GAP_S
 from ui.shell import theme
+from ui.shell.language import told, tr
 
 HEIGHT_PX = 28
 _PAD_PX = 8
@@ -34,7 +35,7 @@ class TimelineTrack(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(HEIGHT_PX)
         self.setMinimumWidth(160)
-        self.setAccessibleName("Time line")
+        self.setAccessibleName(tr("Time line"))
         self.marks: Sequence[Mark] = ()
         self._duration_s = 0.0
         self._position_s = 0.0
@@ -182,7 +183,7 @@ def _is_loss(mark: Mark) -> bool:
 def describe(mark: Mark) -> str:
     """Return a mark in words."""
     if mark.kind == "drop":
-        return f"{mark.count} frames {mark.text}"
+        return tr("{count} frames {fate}", count=mark.count, fate=told(mark.text))
     if mark.kind == "marker":
-        return f"⚑ {mark.text}" if mark.text else "⚑ marker"
-    return f"{mark.kind} {mark.text}".strip()
+        return f"⚑ {mark.text}" if mark.text else tr("⚑ marker")
+    return f"{told(mark.kind)} {told(mark.text)}".strip()

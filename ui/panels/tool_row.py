@@ -9,13 +9,14 @@ from PySide6.QtGui import QIcon, QResizeEvent
 from PySide6.QtWidgets import QToolBar, QToolButton, QWidget
 
 from ui.shell.actions import Actions
+from ui.shell.language import tr
 
 
 class ToolRow(QToolBar):
     """Holds what `CameraBar` and `RecordBar` put there; what does not fit lies behind its end."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Tools", parent)
+        super().__init__(tr("Tools"), parent)
         self.setObjectName("tools")
         self.setMovable(False)
         self._worded_px = 0  # how wide it is with words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from PySide6.QtWidgets import QMenu, QMenuBar
 
 from lingbot_live.errors import ConfigError, did_you_mean
 from ui.shell.icons import icon
+from ui.shell.language import phrase, tr
 
 Command = Callable[[], object]
 
@@ -183,19 +185,20 @@ ACTIONS: tuple[ActionInfo, ...] = (
 )
 
 MENUS: dict[str, tuple[str, ...]] = {
-    "&File": ("open_file", "open_folder", "sessions", "-", "snapshot", "save_cloud", "export",
-        "refine_recording", "report", "-", "publish_foxglove", "publish_rerun",
+    phrase("&File"): ("open_file", "open_folder", "sessions", "-", "snapshot", "save_cloud",
+        "export", "refine_recording", "report", "-", "publish_foxglove",
+        "publish_rerun",
         "publish_ros2", "-", "quit"),
-    "&Camera": ("toggle", "find", "-",
+    phrase("&Camera"): ("toggle", "find", "-",
         "add_camera", "remove_camera", "bring_back", "next_camera", "-",
         "controls", "save_controls", "load_controls", "device", "-",
         "record", "pause_recording", "mark", "record_options"),
-    "&Playback": ("play", "step_back", "step_on", "to_start", "to_end", "-",
+    phrase("&Playback"): ("play", "step_back", "step_on", "to_start", "to_end", "-",
         "slower", "faster", "loop", "-",
         "range_start", "range_end", "range_marks", "range_clear"),
-    "&Refiner": ("models", "-", "as_recorded", "mask", "keep_raw", "-",
+    phrase("&Refiner"): ("models", "-", "as_recorded", "mask", "keep_raw", "-",
         "steady", "no_flying", "-", "attention"),
-    "&View": (
+    phrase("&View"): (
         "layout_all", "layout_images", "layout_cloud", "layout_refined",
         "own_layout", "keep_layout", "reset_layout", "-",
         "change", "difference", "wipe", "sweep", "blink", "trust", "-",
@@ -209,8 +212,13 @@ MENUS: dict[str, tuple[str, ...]] = {
         "cloud_axes", "cloud_grid", "cloud_frustum", "-",
         "scene", "scene_depth", "scene_pause", "scene_reset", "save_scene", "save_way", "-",
         "calibrate", "load_rig", "save_rig", "forget_rig"),
-    "&Help": ("docs", "keys", "palette", "-", "doctor", "log", "-", "about"),
+    phrase("&Help"): ("docs", "keys", "palette", "-", "doctor", "log", "-", "about"),
 }  # fmt: skip
+
+
+def plain(title: str) -> str:
+    """Return a menu's title without the mark of its key, such as ``File`` or ``文件``."""
+    return re.sub(r"\(&.\)|&", "", title)
 
 
 class Actions:
@@ -243,7 +251,7 @@ class Actions:
 
     def fill(self, bar: QMenuBar) -> dict[str, QMenu]:
         """Make the menus of `MENUS`; returns them by their titles."""
-        menus = {title: bar.addMenu(title) for title in MENUS}
+        menus = {title: bar.addMenu(tr(title)) for title in MENUS}
         for title, keys in MENUS.items():
             menu = menus[title]
             for key in keys:
@@ -255,12 +263,13 @@ class Actions:
 
     @staticmethod
     def _make(parent: QObject, info: ActionInfo) -> QAction:
-        action = QAction(info.text, parent)
+        text = tr(info.text)
+        action = QAction(text, parent)
         action.setIcon(icon(info.key))
-        action.setIconText(info.text.rstrip("."))
+        action.setIconText(text.rstrip("."))
         action.setCheckable(info.checkable)
         if info.shortcut:
             action.setShortcut(QKeySequence(info.shortcut))
             action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
-        action.setToolTip(f"{info.tip or info.text} ({info.shortcut})".replace(" ()", ""))
+        action.setToolTip(f"{tr(info.tip) or text} ({info.shortcut})".replace(" ()", ""))
         return action

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.pipeline.latest import Latest
 from lingbot_live.system.worker import Worker
+from ui.shell.language import tr
 
 log = logging.getLogger(__name__)
 _WAIT_S = 0.1  # how late a stop may be noticed
@@ -70,7 +71,7 @@ class Background(QObject):
                 self._error.emit(str(error))
             except Exception as error:
                 log.exception("%s", self._name)
-                self._error.emit(f"unexpected: {error!r}")
+                self._error.emit(tr("unexpected: {error!r}", error=error))
             else:
                 if not stop.is_set():
                     self._result.emit(result)

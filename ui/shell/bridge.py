@@ -17,6 +17,7 @@ from lingbot_live.pipeline.session import Feed, Session
 from lingbot_live.pipeline.stats import Rate, Samples
 from lingbot_live.system.worker import Worker
 from ui.shell.files import short_name
+from ui.shell.language import tr
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class FeedView:
         """What the camera is called; until it was found its file's name, or its address."""
         info = self.feed.info
         name = info.name if info else short_name(self.feed.name)
-        return f"{name} (simulated)" if info and info.is_simulated else name
+        return tr("{name} (simulated)", name=name) if info and info.is_simulated else name
 
     @property
     def serial(self) -> str:
@@ -194,9 +195,12 @@ class Bridge(QObject):
     def reduced(self) -> str:
         """Return what is shown less often than it could be, and why; empty where nothing is."""
         if any(view.is_thinned for view in self.views):
-            return f"live pictures {_LEAST_HZ:.0f} a second: refining comes first"
+            return tr("live pictures {rate:.0f} a second: refining comes first", rate=_LEAST_HZ)
         if self.period_s > _TOLD_S:
-            return f"display {1 / self.period_s:.0f} a second at most: drawing takes long here"
+            return tr(
+                "display {rate:.0f} a second at most: drawing takes long here",
+                rate=1 / self.period_s,
+            )
         return ""
 
     def follow(self, session: Session | None) -> None:

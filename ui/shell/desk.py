@@ -9,6 +9,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from ui.shell.bridge import Tasks
+from ui.shell.language import tr
 from ui.shell.notice import News, Notice, Offer
 from ui.shell.settings import Settings
 
@@ -46,12 +47,12 @@ class Desk:
 
 def show_folder(path: Path) -> Offer:
     """Return the button that shows a folder, or the one that a file lies in."""
-    return ("Show folder", lambda: open_path(path if path.is_dir() else path.parent))
+    return (tr("Show folder"), lambda: open_path(path if path.is_dir() else path.parent))
 
 
 def open_file(path: Path) -> Offer:
     """Return the button that opens a file or folder in the program made for it."""
-    return ("Open", lambda: open_path(path))
+    return (tr("Open"), lambda: open_path(path))
 
 
 def open_path(path: Path) -> bool:

@@ -10,9 +10,10 @@ from lingbot_live.errors import ConfigError
 from lingbot_live.recording.bags.files import is_bag_folder
 from lingbot_live.recording.format import expand_name
 from lingbot_live.recording.state import RecorderOptions, parse_split
+from ui.shell.language import phrase
 from ui.shell.settings import Settings
 
-RECORDINGS = "Recordings (*.bag *.db3 *.mkv *.mcap *.zstd *.zst);;All files (*)"
+RECORDINGS = phrase("Recordings (*.bag *.db3 *.mkv *.mcap *.zstd *.zst);;All files (*)")
 OUTPUT_FOLDER = Path.home() / "lingbot-live"  # until the user names another
 
 

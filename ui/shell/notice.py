@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from ui.shell import theme
+from ui.shell.language import told, tr
 
 Offer = tuple[str, Callable[[], object]]  # a button's text, and what it does
 _NEWS_MS = 8000  # long enough to be read
@@ -47,7 +48,7 @@ class Notice(QFrame):
         self._buttons.setSpacing(theme.GRID_PX)
         self._close = QToolButton()
         self._close.setText("✕")
-        self._close.setAccessibleName("Dismiss")
+        self._close.setAccessibleName(tr("Dismiss"))
         self._close.clicked.connect(self._on_close)
         row = QHBoxLayout(self)
         row.setContentsMargins(2 * theme.GRID_PX, theme.GRID_PX, theme.GRID_PX, theme.GRID_PX)
@@ -64,7 +65,7 @@ class Notice(QFrame):
 
     def show_error(self, text: str, fix: str = "", *, can_retry: bool = True) -> None:
         """Show what went wrong and, on a second line, what to do next."""
-        offers: tuple[Offer, ...] = (("Retry", self.retry.emit),) if can_retry else ()
+        offers: tuple[Offer, ...] = ((tr("Retry"), self.retry.emit),) if can_retry else ()
         self._show(f"{text}\n{fix}" if fix else text, offers, "notice")
 
     def show_mendable(self, text: str, *offers: Offer) -> None:
@@ -96,6 +97,7 @@ class Notice(QFrame):
         self.hide()
 
     def _show(self, text: str, offers: Sequence[Offer], look: str) -> None:
+        text = told(text)  # errors come from the core as they are
         self._label.setText(text)
         self._offer(offers)
         self._close.show()
@@ -141,6 +143,7 @@ class News(Notice):
     def tell(self, text: str, *offers: Offer) -> None:
         """Show a text below those that are still there; its buttons take the place of theirs."""
         kept = self._lines if not self.isHidden() else []
+        text = told(text)
         self._lines = [*[line for line in kept if line != text][-2:], text]
         self._show("\n".join(self._lines), offers, "news")
         self._place()

@@ -14,6 +14,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ui.shell.language import tr
+
 _PRESS = (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _MOVE = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
 _CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox)
@@ -32,8 +34,9 @@ def make_reachable(root: QWidget) -> None:
             control.setFocusPolicy(control.focusPolicy() | Qt.FocusPolicy.TabFocus)
         dock = control.parent()
         if isinstance(dock, QDockWidget):
-            what = control.objectName().removeprefix("qt_dockwidget_").removesuffix("button")
-            control.setAccessibleName(f"{what.capitalize()} {dock.windowTitle()}")
+            closes = control.objectName() == "qt_dockwidget_closebutton"
+            name = tr("Close {title}") if closes else tr("Float {title}")
+            control.setAccessibleName(name.format(title=dock.windowTitle()))
         elif not control.accessibleName():
             control.setAccessibleName(_words_of(control))
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from lingbot_live.frame import DepthMap, Frame, RefinedFrame
 from lingbot_live.system.words import duration as duration
+from ui.shell.language import phrase, tr
 
-NO_READING = "no reading"
+NO_READING = phrase("no reading")
 FIGURE_SPACE = "\u2007"  # as wide as a digit, so that numbers stay where they are
 _MINUS = "\u2212"
 _STEP_WIDTH = 5  # sign and four digits
@@ -47,11 +48,11 @@ class Reading:
         if self.difference_mm is not None:
             parts.append(millimetres(self.difference_mm))
         elif self.refined_m is not None:
-            parts.append("filled".rjust(_STEP_WIDTH + 3, FIGURE_SPACE))
+            parts.append(tr("filled").rjust(_STEP_WIDTH + 3, FIGURE_SPACE))
         if self.error_mm is not None:  # before the truth, which a narrow pane cuts off
-            parts.append(f"error {millimetres(self.error_mm)}")
+            parts.append(tr("error {step}", step=millimetres(self.error_mm)))
         if self.reference_m is not None:
-            parts.append(f"truth {metres(self.reference_m)}")
+            parts.append(tr("truth {depth}", depth=metres(self.reference_m)))
         return "  ".join(parts)
 
 
@@ -76,7 +77,7 @@ def reading(frame: Frame, refined: RefinedFrame | None, x: int, y: int) -> Readi
 def metres(depth_m: float | None) -> str:
     """Return ``1.482 m``, from 10 m on ``12.35 m``: always five digits wide; or ``no reading``."""
     if depth_m is None:
-        return NO_READING
+        return tr(NO_READING)
     return f"{depth_m:.3f} m" if depth_m < 9.9995 else f"{depth_m:.2f} m"
 
 

@@ -10,22 +10,23 @@ from lingbot_live.frame import RefinerInfo
 from lingbot_live.pipeline.inference import RefinerState
 from lingbot_live.pipeline.session import Session
 from lingbot_live.pipeline.stats import FeedFigures
+from ui.shell.language import phrase, told, tr
 
 _DROPPED = {
-    "replaced": "not refined (newer came)",
-    "without recorded depth": "without recorded refinement",
+    "replaced": phrase("not refined (newer came)"),
+    "without recorded depth": phrase("without recorded refinement"),
 }
 
 
 def status_line(session: Session | None, display_hz: float, reduced: str = "") -> str:
     """Return rates, latency, drops and what runs where, over all feeds; and what was reduced."""
     if session is None:
-        return "stopped"
+        return tr("stopped")
     feeds = [feed.figures for feed in session.stats().feeds.values()]
     parts = [
-        f"capture {sum(f.fps_captured_recent for f in feeds):5.1f} fps",
-        f"refine {sum(f.fps_refined_recent for f in feeds):5.1f}",
-        f"display {display_hz:5.1f}",
+        tr("capture {rate:5.1f} fps", rate=sum(f.fps_captured_recent for f in feeds)),
+        tr("refine {rate:5.1f}", rate=sum(f.fps_refined_recent for f in feeds)),
+        tr("display {rate:5.1f}", rate=display_hz),
         _latency(feeds),
         _drops(feeds),
         refiner_text(session.refiner_state, session.refiner_info, session.refiner_error),
@@ -38,18 +39,18 @@ def status_line(session: Session | None, display_hz: float, reduced: str = "") -
 def refiner_text(state: RefinerState, info: RefinerInfo | None, error: BaseException | None) -> str:
     """Return what runs, in words."""
     if state is RefinerState.LOADING:
-        return "refiner loading..."
+        return tr("refiner loading...")
     if state is RefinerState.FAILED:
-        return f"refiner failed: {str(error).partition(chr(10))[0]}"
-    return str(info) if info else ""
+        return tr("refiner failed: {error}", error=told(str(error)).partition("\n")[0])
+    return told(str(info)) if info else ""
 
 
 def _latency(feeds: list[FeedFigures]) -> str:
     known = [f.latency_ms["until_shown"] for f in feeds if "until_shown" in f.latency_ms]
     if not known:
-        return "latency  –"
+        return tr("latency  –")
     p50, p95 = max(s.p50 for s in known), max(s.p95 for s in known)
-    return f"latency {p50:3.0f} / {p95:3.0f} ms"
+    return tr("latency {p50:3.0f} / {p95:3.0f} ms", p50=p50, p95=p95)
 
 
 def _drops(feeds: list[FeedFigures]) -> str:
@@ -58,11 +59,12 @@ def _drops(feeds: list[FeedFigures]) -> str:
         for cause, count in feed.drops.items():
             counts[dropped(cause)] += count
         for cause, count in feed.missed.items():
-            counts[f"not captured ({cause})"] += count
+            counts[tr("not captured ({cause})", cause=told(cause))] += count
     known = [f"{count} {words}" for words, count in sorted(counts.items()) if count]
-    return ", ".join(known) or "nothing lost"
+    return ", ".join(known) or tr("nothing lost")
 
 
 def dropped(cause: str) -> str:
     """Return in words what became of frames that were captured but not refined."""
-    return _DROPPED.get(cause, f"not refined ({cause})")
+    known = _DROPPED.get(cause)
+    return tr(known) if known else tr("not refined ({cause})", cause=told(cause))

@@ -13,24 +13,25 @@ from lingbot_live.colormap import DepthRange, colorize_rgb32, colorize_signed, t
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, RefinedFrame
 from lingbot_live.perception.trust import TrustMap, trust_map
 from lingbot_live.quality.depth_errors import Change, change_map, change_picture, change_shares
+from ui.shell.language import phrase
 
 
 class Mode(str, Enum):
     """How two depth images are compared."""
 
-    CHANGE = "Kept, changed, filled"
-    DIFFERENCE = "Difference"
-    WIPE = "Wipe"
-    BLINK = "Blink"
-    TRUST = "Trust"
+    CHANGE = phrase("Kept, changed, filled")
+    DIFFERENCE = phrase("Difference")
+    WIPE = phrase("Wipe")
+    BLINK = phrase("Blink")
+    TRUST = phrase("Trust")
 
 
 class Base(str, Enum):
     """Which depth of a camera."""
 
-    RAW = "raw"
-    REFINED = "refined"
-    TRUTH = "truth"
+    RAW = phrase("raw")
+    REFINED = phrase("refined")
+    TRUTH = phrase("truth")
 
     def of(self, refined: RefinedFrame) -> DepthMap | None:
         """Return this depth of a result, (H, W) metres; None where the truth is not known."""

@@ -31,11 +31,12 @@ from PySide6.QtWidgets import (
 from lingbot_live.colormap import NAMES, DepthRange, auto_range, table
 from lingbot_live.frame import DepthMap
 from ui.shell import theme
+from ui.shell.language import phrase, tr
 
 PRESETS = {
-    "Table, 0.2 to 1 m": DepthRange(0.2, 1.0),
-    "Room, 0.3 to 4 m": DepthRange(0.3, 4.0),
-    "Hall, 0.5 to 10 m": DepthRange(0.5, 10.0),
+    phrase("Table, 0.2 to 1 m"): DepthRange(0.2, 1.0),
+    phrase("Room, 0.3 to 4 m"): DepthRange(0.3, 4.0),
+    phrase("Hall, 0.5 to 10 m"): DepthRange(0.5, 10.0),
 }
 _MIN_SPAN_M = 0.05
 _MAX_M = 100.0
@@ -66,7 +67,9 @@ class ColorBar(QWidget):
         else:
             self.setSizePolicy(QSizePolicy.Policy.Fixed, long)
             self.setCursor(Qt.CursorShape.SizeVerCursor)
-        self.setToolTip("Drag an end to move it, the middle to move both; wheel: wider, narrower")
+        self.setToolTip(
+            tr("Drag an end to move it, the middle to move both; wheel: wider, narrower")
+        )
 
     @property
     def _thick(self) -> int:
@@ -180,18 +183,18 @@ class DepthScale(QWidget):
         super().__init__(parent)
         self._bar = ColorBar(orientation)
         self._bar.rangeDragged.connect(self._set_by_hand)
-        self._near = self._end_box("Near end of the colours")
+        self._near = self._end_box(tr("Near end of the colours"))
         self._near.valueChanged.connect(self._on_near_typed)
-        self._far = self._end_box("Far end of the colours")
+        self._far = self._end_box(tr("Far end of the colours"))
         self._far.valueChanged.connect(self._on_far_typed)
         self._auto = QToolButton()
-        self._auto.setText("Auto")
+        self._auto.setText(tr("Auto"))
         self._auto.setCheckable(True)
-        self._auto.setToolTip("Follow the scene: 2nd to 98th percentile of the depth")
+        self._auto.setToolTip(tr("Follow the scene: 2nd to 98th percentile of the depth"))
         self._auto.toggled.connect(self.autoChanged)
         self._colors = QToolButton()
         self._colors.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._colors.setToolTip("Colours")
+        self._colors.setToolTip(tr("Colours"))
         self._names = self._name_actions()
         menu = QMenu(self._colors)
         menu.addActions(self._names.actions())
@@ -270,13 +273,13 @@ class DepthScale(QWidget):
         """Return the context menu: ranges for common scenes, Auto, colours."""
         menu = QMenu(self)
         for label, scale in PRESETS.items():
-            action = menu.addAction(label)
+            action = menu.addAction(tr(label))
             action.triggered.connect(lambda _=False, s=scale: self._set_by_hand(s))
-        auto = menu.addAction("Auto, follow the scene")
+        auto = menu.addAction(tr("Auto, follow the scene"))
         auto.setCheckable(True)
         auto.setChecked(self.is_auto)
         auto.toggled.connect(self.set_auto)
-        menu.addSection("Colours")
+        menu.addSection(tr("Colours"))
         menu.addActions(self._names.actions())
         return menu
 
@@ -303,7 +306,7 @@ class DepthScale(QWidget):
     def _end_box(self, name: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
         box.setAccessibleName(name)
-        box.setToolTip(f"{name}, metres")
+        box.setToolTip(tr("{name}, metres", name=name))
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         box.setDecimals(2)
         box.setRange(0.0, _MAX_M)

@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.quality.depth_errors import Change, change_map, change_shares
 from ui.shell.bridge import LAG_S
+from ui.shell.language import tr
 from ui.shell.readout import FIGURE_SPACE, percent
 from ui.views.compose import Plan, Source, compose
 
@@ -62,7 +63,7 @@ def draw(drawing: object) -> Drawn:
     moment = drawing.moment
     if drawing.with_stats:
         depth_raw = moment.frame.depth_raw
-        fill_text = f"fill {percent(np.count_nonzero(depth_raw) / depth_raw.size)}"
+        fill_text = tr("fill {share}", share=percent(np.count_nonzero(depth_raw) / depth_raw.size))
         refined_texts = None if moment.refined is None else _refined_texts(moment, moment.refined)
     return Drawn(drawing, canvases, fill_text, refined_texts, time.thread_time() - began_s)
 
@@ -76,11 +77,15 @@ def _refined_texts(moment: Moment, refined: RefinedFrame) -> tuple[str, ...]:
     kept, changed, filled = (
         _percent(shares[kind]) for kind in (Change.KEPT, Change.CHANGED, Change.FILLED)
     )
-    some = f"changed {changed}  filled {filled}"
-    texts = (f"kept {kept}  {some}", some, f"filled {filled}")
+    some = tr("changed {changed}  filled {filled}", changed=changed, filled=filled)
+    texts = (
+        tr("kept {kept}  {some}", kept=kept, some=some),
+        some,
+        tr("filled {filled}", filled=filled),
+    )
     if moment.age_s <= LAG_S:
         return texts
-    return tuple(f"{moment.age_s:.1f} s old  {text}" for text in texts)
+    return tuple(tr("{age_s:.1f} s old  {text}", age_s=moment.age_s, text=text) for text in texts)
 
 
 def _percent(share: float) -> str:

@@ -14,6 +14,7 @@ from lingbot_live.pipeline.session import Feed
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
+from ui.shell.language import phrase, told, tr
 from ui.shell.notice import Notice
 from ui.shell.readout import Reading, duration, reading
 from ui.shell.view_link import ViewLink
@@ -23,9 +24,9 @@ from ui.views.drawing import Drawing, Drawn, Moment, draw
 from ui.views.image_view import ImageView
 
 _NEXT = {
-    CameraState.RECONNECTING: "Trying again by itself.",
-    CameraState.HANGING: "Nothing but its own return ends that, or the end of the app.",
-    CameraState.STALLED: "It is open; waiting for its next frame.",
+    CameraState.RECONNECTING: phrase("Trying again by itself."),
+    CameraState.HANGING: phrase("Nothing but its own return ends that, or the end of the app."),
+    CameraState.STALLED: phrase("It is open; waiting for its next frame."),
 }
 _STAT_PERIOD_S = 0.25  # numbers that change faster cannot be read
 
@@ -44,7 +45,7 @@ class Stripe(QWidget):
     def set_selected(self, on: bool) -> None:
         """Draw it broad or thin."""
         self.is_selected = on
-        self.setToolTip("The selected camera" if on else "Click to select this camera")
+        self.setToolTip(tr("The selected camera") if on else tr("Click to select this camera"))
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, D102
@@ -75,9 +76,9 @@ class FeedPanel(QWidget):
         super().__init__(parent)
         self.view = view
         self.region: QRectF | None = None
-        self.color = ImageView("Colour", link)
-        self.raw = DepthView("Raw depth", link)
-        self.refined = DepthView("Refined depth", link)
+        self.color = ImageView(tr("Colour"), link)
+        self.raw = DepthView(tr("Raw depth"), link)
+        self.refined = DepthView(tr("Refined depth"), link)
         self.views = (self.color, self.raw, self.refined)
         self.notice = Notice()
         self.notice.retry.connect(self.retry)
@@ -99,7 +100,7 @@ class FeedPanel(QWidget):
         for pane in self.views:
             pane.set_on_painted(self._stamping.start)
         self._told: tuple[BaseException | None, CameraState, int] = (None, CameraState.CLOSED, 0)
-        self.refined.setToolTip("Shares of all pixels")
+        self.refined.setToolTip(tr("Shares of all pixels"))
         self.raw.set_readout(lambda x, y: self._reading(x, y).raw_text)
         self.refined.set_readout(lambda x, y: self._reading(x, y).refined_text)
         self.color.set_readout(lambda x, y: f"{x:4d}, {y:4d} px")
@@ -157,20 +158,21 @@ class FeedPanel(QWidget):
         """Show the camera's state or error, and the refiner's where no refined depth is yet."""
         feed = self.view.feed
         self.color.set_title(self._title())
-        told = (feed.error, feed.state, feed.tries)
-        if told != self._told:
-            self._told = told
+        news = (feed.error, feed.state, feed.tries)
+        if news != self._told:
+            self._told = news
             self._show_error(feed)
         if self.view.frame is None:
-            opening = f"{feed.state.value} {feed.name}  {duration(waited_s)}"
-            text = "no picture" if feed.error else opening
+            opening = f"{told(feed.state.value)} {feed.name}  {duration(waited_s)}"
+            text = tr("no picture") if feed.error else opening
             self.color.set_placeholder(text)
             self.raw.set_placeholder(text)
         if self.view.refined is None:
             self.refined.set_placeholder(self._why_empty(refiner, waited_s))
         compact = self.stripe.isVisibleTo(self)
-        self.raw.set_title("Raw" if compact else "Raw depth")
-        self.refined.set_title(f"{'Refined' if compact else 'Refined depth'}   {refiner}")
+        self.raw.set_title(tr("Raw") if compact else tr("Raw depth"))
+        title = tr("Refined") if compact else tr("Refined depth")
+        self.refined.set_title(f"{title}   {refiner}")
 
     # ---- private ---------------------------------------------------------------------------
 
@@ -178,23 +180,27 @@ class FeedPanel(QWidget):
         if feed.error is None:
             self.notice.clear()
             return
-        fix = _NEXT.get(feed.state, "")
+        fix = tr(_NEXT.get(feed.state, ""))
         if feed.tries and feed.state is CameraState.RECONNECTING:
-            fix = f"{fix} {feed.tries} {'try' if feed.tries == 1 else 'tries'} so far."
+            count = feed.tries
+            tries = tr("1 try so far.") if count == 1 else tr("{count} tries so far.", count=count)
+            fix = f"{fix} {tries}"
         can_retry = feed.state is CameraState.FAILED
-        self.notice.show_error(str(feed.error), fix, can_retry=can_retry)
+        self.notice.show_error(told(str(feed.error)), fix, can_retry=can_retry)
 
     def _title(self) -> str:
         # With one row its number would say nothing.
         view = self.view
-        return view.title if self.stripe.isVisibleTo(self) else f"Colour   {view.name}"
+        return (
+            view.title if self.stripe.isVisibleTo(self) else tr("Colour   {name}", name=view.name)
+        )
 
     def _why_empty(self, refiner: str, waited_s: float) -> str:
         newest = self.view.newest
         if newest is None or not self.view.is_held:
             return f"{refiner}  {duration(waited_s)}"
         is_bare = refiner.startswith("recorded") and newest.recorded is None
-        return "not refined when recorded" if is_bare else "refining this frame ..."
+        return tr("not refined when recorded") if is_bare else tr("refining this frame ...")
 
     def _reading(self, x: int, y: int) -> Reading:
         assert self._moment is not None
@@ -236,7 +242,7 @@ class FeedPanel(QWidget):
         self._free(drawn.took_s)
 
     def _on_failed(self, why: str) -> None:
-        self.notice.show_error(f"The pictures cannot be drawn: {why}", can_retry=False)
+        self.notice.show_error(tr("The pictures cannot be drawn: {why}", why=why), can_retry=False)
         self._free(0.0)
 
     def _free(self, took_s: float) -> None:

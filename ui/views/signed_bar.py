@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from lingbot_live.colormap import colorize_signed
 from ui.shell import theme
+from ui.shell.language import tr
 
 _STEPS = 256
 
@@ -39,9 +40,9 @@ class SignedBar(QWidget):
         painter.setPen(QColor(theme.current().dim))
         text = QRect(margin, bar.bottom() + 2, bar.width(), self.fontMetrics().height())
         limit = f"{self._limit_mm} mm"
-        painter.drawText(text, Qt.AlignmentFlag.AlignLeft, f"−{limit} nearer")
+        painter.drawText(text, Qt.AlignmentFlag.AlignLeft, tr("−{limit} nearer", limit=limit))
         painter.drawText(text, Qt.AlignmentFlag.AlignHCenter, "0")
-        painter.drawText(text, Qt.AlignmentFlag.AlignRight, f"+{limit} farther")
+        painter.drawText(text, Qt.AlignmentFlag.AlignRight, tr("+{limit} farther", limit=limit))
         painter.end()
 
 
