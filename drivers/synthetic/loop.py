@@ -114,34 +114,19 @@ def _views(intrinsics: Intrinsics) -> _Views:
     return views
 
 
-class Sweep:
-    """All poses of one camera: `fill` makes them in order, `wait` hands them out."""
+class Supply:
+    """Poses in their order: one thread adds them, `wait` hands them out on others."""
 
-    def __init__(
-        self, sensor: Sensor, intrinsics: Intrinsics, seed: int, cache: Path | None = None
-    ) -> None:
-        self.count = pose_count(intrinsics)
-        self._sensor = sensor
-        self._seed, self._intrinsics = seed, intrinsics
-        self._views = _views(intrinsics)
-        self._cache = cache
-        self._poses: list[Pose] = []
+    def __init__(self) -> None:
+        self._poses: OrderedDict[int, Pose] = OrderedDict()
+        self._ready = 0
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
-    def index_at(self, _frame: int, time_s: float) -> int:
-        """Return the pose of a frame."""
-        return pose_index(time_s, self.count)
-
-    def fill(self, stop: threading.Event) -> None:
-        """Load or render every pose; returns early when ``stop`` is set."""
-        for index in range(self.count):
-            pose = self._load(index) or self._render(index, stop)
-            if pose is None or stop.is_set():
-                return
-            with self._changed:
-                self._poses.append(pose)
-                self._changed.notify_all()
+    @property
+    def ready(self) -> int:
+        """How many poses were made so far."""
+        return self._ready
 
     def fail(self, error: BaseException) -> None:
         """Make `wait` raise, since no more poses will come."""
@@ -156,15 +141,42 @@ class Sweep:
             CameraError: rendering failed.
         """
         with self._changed:
-            self._changed.wait_for(lambda: index < len(self._poses) or self._error, timeout_s)
+            self._changed.wait_for(lambda: index < self._ready or self._error, timeout_s)
             if self._error is not None:
                 raise CameraError(f"synthetic: rendering failed: {self._error}") from self._error
-            return self._poses[index] if index < len(self._poses) else None
+            return self._poses.get(index)
 
-    @property
-    def ready(self) -> int:
-        """How many poses are there already."""
-        return len(self._poses)
+    def _add(self, pose: Pose) -> None:
+        with self._changed:
+            self._poses[self._ready] = pose
+            self._ready += 1
+            self._changed.notify_all()
+
+
+class Sweep(Supply):
+    """All poses of one camera: `fill` makes them in order, `wait` hands them out."""
+
+    def __init__(
+        self, sensor: Sensor, intrinsics: Intrinsics, seed: int, cache: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.count = pose_count(intrinsics)
+        self._sensor = sensor
+        self._seed, self._intrinsics = seed, intrinsics
+        self._views = _views(intrinsics)
+        self._cache = cache
+
+    def index_at(self, _frame: int, time_s: float) -> int:
+        """Return the pose of a frame."""
+        return pose_index(time_s, self.count)
+
+    def fill(self, stop: threading.Event) -> None:
+        """Load or render every pose; returns early when ``stop`` is set."""
+        for index in range(self.count):
+            pose = self._load(index) or self._render(index, stop)
+            if pose is None or stop.is_set():
+                return
+            self._add(pose)
 
     def _render(self, index: int, stop: threading.Event) -> Pose | None:
         view = self._views.view(index / max(1, self.count - 1), stop)

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import OrderedDict
 
 import numpy as np
 
 from drivers.synthetic import scene
-from drivers.synthetic.loop import Pose, pose_of
+from drivers.synthetic.loop import Pose, Supply, pose_of
 from drivers.synthetic.render import look
 from drivers.synthetic.sensors import Sensor
 from drivers.synthetic.shapes import Floats, Mesh, merged, rotation
 from drivers.synthetic.stage import Stage
-from lingbot_live.errors import CameraError
 from lingbot_live.frame import Intrinsics, Matrix
 
 POSES = 360  # of one walk: 12 s at 30 frames a second, half a metre a second
@@ -67,7 +65,7 @@ def _placed(share: float) -> tuple[Floats, Floats]:
     return rotation(float(yaw), float(pitch), 0.04 * float(np.sin(at))), position.astype(np.float32)
 
 
-class Walk:
+class Walk(Supply):
     """Renders the walk's poses in order: `fill` makes them, `wait` hands them out.
 
     Poses are counted on beyond the first round; the one that was asked for last decides how far
@@ -77,16 +75,9 @@ class Walk:
     count = 1  # poses to wait for before it plays: the others come while it goes
 
     def __init__(self, sensor: Sensor, intrinsics: Intrinsics, seed: int) -> None:
+        super().__init__()
         self._sensor, self._intrinsics, self._seed = sensor, intrinsics, seed
-        self._poses: OrderedDict[int, Pose] = OrderedDict()
-        self._ready = self._asked = 0
-        self._error: BaseException | None = None
-        self._changed = threading.Condition()
-
-    @property
-    def ready(self) -> int:
-        """How many poses were rendered so far."""
-        return self._ready
+        self._asked = 0
 
     def index_at(self, frame: int, _time_s: float) -> int:
         """Return the pose of a frame: each has its own."""
@@ -102,32 +93,20 @@ class Walk:
             pose = self.rendered(self._ready % POSES, stop)
             if pose is None:
                 return
-            with self._changed:
-                self._poses[self._ready] = pose
-                self._ready += 1
-                while len(self._poses) > 2 * _AHEAD:
-                    self._poses.popitem(last=False)
-                self._changed.notify_all()
-
-    def fail(self, error: BaseException) -> None:
-        """Make `wait` raise, since no more poses will come."""
-        with self._changed:
-            self._error = error
-            self._changed.notify_all()
+            self._add(pose)
 
     def wait(self, index: int, timeout_s: float) -> Pose | None:
-        """Return a pose, None if it is not there within ``timeout_s``.
-
-        Raises:
-            CameraError: rendering failed.
-        """
+        """Return a pose, None if it is not there within ``timeout_s``; CameraError as ever."""
         with self._changed:
             self._asked = max(self._asked, index)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: index < self._ready or self._error, timeout_s)
-            if self._error is not None:
-                raise CameraError(f"synthetic: rendering failed: {self._error}") from self._error
-            return self._poses.get(index)
+        return super().wait(index, timeout_s)
+
+    def _add(self, pose: Pose) -> None:
+        super()._add(pose)
+        with self._changed:
+            while len(self._poses) > 2 * _AHEAD:
+                self._poses.popitem(last=False)
 
     def rendered(self, index: int, stop: threading.Event) -> Pose | None:
         """Return a pose of the walk; None if ``stop`` was set meanwhile."""

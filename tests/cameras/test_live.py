@@ -41,43 +41,42 @@ def _wait(condition, timeout_s: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def test_depth_is_lossless_and_a_frame_comes_within_a_frames_time(foxglove):
+def made_by(session):
+    """Collect the frames that a session made, by their raw depth."""
     made: dict[bytes, Frame] = {}
+    session.add_tap(
+        lambda _, f: made.update({bytes(f.depth_raw): f}) if isinstance(f, Frame) else None
+    )
+    return made
+
+
+def assert_lossless_and_soon(camera, made):
+    first_frame(camera)
+    late_ms = []
+    for _ in range(35):
+        frame = first_frame(camera)
+        source = made[bytes(frame.depth_raw)]  # or there is none to the bit
+        late_ms.append((time.monotonic_ns() - source.timestamp_ns) / 1e6)
+        assert frame.depth_scale_m == source.depth_scale_m
+        assert frame.intrinsics == source.intrinsics
+    assert np.median(late_ms) < 1000 / 15, "one frame of 15 a second"
+
+
+def test_depth_is_lossless_and_a_frame_comes_within_a_frames_time(foxglove):
     with published("foxglove:0") as (session, publisher):
-        session.add_tap(
-            lambda _, f: made.update({bytes(f.depth_raw): f}) if isinstance(f, Frame) else None
-        )
+        made = made_by(session)
         with registry.create_camera(f"foxglove:{publisher.stats().where}") as camera:
-            first_frame(camera)
-            late_ms = []
-            for _ in range(35):
-                frame = first_frame(camera)
-                source = made[bytes(frame.depth_raw)]  # or there is none to the bit
-                late_ms.append((time.monotonic_ns() - source.timestamp_ns) / 1e6)
-                assert frame.depth_scale_m == source.depth_scale_m
-                assert frame.intrinsics == source.intrinsics
-            assert np.median(late_ms) < 1000 / 15, "one frame of 15 a second"
+            assert_lossless_and_soon(camera, made)
             assert abs(float(camera.info.details["clock ahead"].split()[0])) < 100
 
 
 def test_ros_depth_is_lossless_too_also_within_one_process(monkeypatch):
     sdks.need("ros2")
     monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 99))
-    made: dict[bytes, Frame] = {}
     with published("ros2:/robot") as (session, publisher):
-        session.add_tap(
-            lambda _, f: made.update({bytes(f.depth_raw): f}) if isinstance(f, Frame) else None
-        )
+        made = made_by(session)
         with registry.create_camera("ros2:/robot/synthetic_stereo") as camera:
-            first_frame(camera)
-            late_ms = []
-            for _ in range(35):
-                frame = first_frame(camera)
-                source = made[bytes(frame.depth_raw)]  # or there is none to the bit
-                late_ms.append((time.monotonic_ns() - source.timestamp_ns) / 1e6)
-                assert frame.depth_scale_m == source.depth_scale_m
-                assert frame.intrinsics == source.intrinsics
-            assert np.median(late_ms) < 1000 / 15, "one frame of 15 a second"
+            assert_lossless_and_soon(camera, made)
             assert "clock ahead" in camera.info.details
             assert publisher.stats().viewers == 1
 
