@@ -57,8 +57,11 @@ def table(name: str) -> ColorImage:
 
 
 @functools.lru_cache(maxsize=32)
-def _lookup(scale: DepthRange, name: str, invalid: int) -> npt.NDArray[np.uint32]:
-    """Return the 0xAARRGGBB colour of every quantised depth (see `_quantise`), (65536,) uint32."""
+def lookup_rgb32(scale: DepthRange, name: str, invalid: int = 0) -> npt.NDArray[np.uint32]:
+    """Return the 0xAARRGGBB colour of every depth in steps of `step_rate`, (65536,) uint32.
+
+    The colour of no depth, step 0, is ``invalid``.
+    """
     rgb = table(name).astype(np.uint32)
     packed = (0xFF << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2]
     depth_m = (np.arange(1 << 16) + 0.5) * (scale.far_m / _FAR_CODE)
@@ -69,10 +72,15 @@ def _lookup(scale: DepthRange, name: str, invalid: int) -> npt.NDArray[np.uint32
     return out
 
 
+def step_rate(scale: DepthRange) -> np.float32:
+    """Return how many steps of `lookup_rgb32` a metre has: 65535 lead to the far end."""
+    return np.float32(_FAR_CODE / scale.far_m)
+
+
 def _quantise(depth_m: DepthMap, scale: DepthRange) -> npt.NDArray[np.uint16]:
     """Return depth in 1/65535 of the far end, (H, W): 0 stays 0, 65535 is the far end or beyond."""
     codes = np.minimum(depth_m, np.float32(scale.far_m))
-    codes *= np.float32(_FAR_CODE / scale.far_m)
+    codes *= step_rate(scale)
     return codes.astype(np.uint16)
 
 
@@ -95,7 +103,7 @@ def colorize_rgb32(
     """
     invalid = 0 if transparent else _INVALID_ARGB
     # Every code is inside the table; "wrap" only spares numpy the check.
-    return np.take(_lookup(scale, name, invalid), _quantise(depth_m, scale), mode="wrap")
+    return np.take(lookup_rgb32(scale, name, invalid), _quantise(depth_m, scale), mode="wrap")
 
 
 def colorize_signed(

@@ -10,6 +10,7 @@ from lingbot_live.errors import ConfigError
 
 PRECISIONS = ("auto", "fp16", "bf16", "fp32")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+RENDERERS = ("auto", "gpu", "software")  # of the window's pictures
 _STEADY, _NO_FLYING = "+steady", "+no-flying"
 
 

@@ -24,7 +24,7 @@ from lingbot_live.system.signals import is_echo, stop_signals
 from lingbot_live.system.writing import write_bytes, write_text
 from ui.controllers import languages
 from ui.main_window import MainWindow
-from ui.shell import spoken
+from ui.shell import renderer, spoken
 from ui.shell.garbage import MainThreadGarbage
 from ui.shell.language import tr
 from ui.shell.settings import Settings
@@ -54,6 +54,7 @@ class WindowOptions:
     reset: bool = False
     rig: Path | None = None
     publish: tuple[Place, ...] = ()
+    renderer: str = "auto"
 
 
 def run_window(options: WindowOptions) -> int:
@@ -72,9 +73,13 @@ def run_window(options: WindowOptions) -> int:
         settings.reset()
     apply_theme(app, settings.text("theme", "dark"))
     app.setWindowIcon(QIcon(str(asset_path("icon.png"))))
-    hindrance = spoken.start(app, settings.text(languages.KEY))
+    hindrances = (
+        spoken.start(app, settings.text(languages.KEY)),
+        renderer.current().choose(options.renderer),
+    )
     window = MainWindow(settings)
-    if hindrance:
+    renderer.current().gaveUp.connect(window.desk.show_note)
+    for hindrance in filter(None, hindrances):
         window.desk.show_note(hindrance)
     _install_excepthook(window)
     runner = _Runner(app, window, options)

@@ -50,6 +50,7 @@ from ui.panels.saved_layouts import SavedLayouts
 from ui.panels.sensor_panel import SensorPanel
 from ui.panels.timeline import Timeline
 from ui.panels.tool_row import ToolRow
+from ui.shell import renderer
 from ui.shell.actions import Actions, Command
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
@@ -267,8 +268,12 @@ class MainWindow(QMainWindow):
         """Return the session's statistics with the window's own under ``ui``."""
         shown = self.stage.bridge.rate
         rate = {"fps": round(shown.mean_hz, 3), "shown": shown.count}
+        drawn_by = {"renderer": renderer.current().name or "software"}
         metrics = {"metrics": self.quality.stats()}
-        return {**self.stage.stats(), "ui": {**rate, **self.stage.stall.as_dict(), **metrics}}
+        return {
+            **self.stage.stats(),
+            "ui": {**rate, **drawn_by, **self.stage.stall.as_dict(), **metrics},
+        }
 
     def _make_report(self) -> None:
         self.dialogs.make_report(self.quality.regions.percent, self.quality.distance_box.value())

@@ -52,6 +52,7 @@ from lingbot_live.cli.options import (
     ProviderOption,
     PublishOption,
     RefinerOption,
+    RendererOption,
     ResetOption,
     RigOption,
     ScreenshotOption,
@@ -66,6 +67,7 @@ from lingbot_live.cli.options import (
     TokenOption,
     TokensOption,
     camera_config,
+    check_renderer,
     refiner_config,
 )
 from lingbot_live.cli.plain import write_plainly
@@ -149,6 +151,7 @@ def run(
     speed: SpeedOption = 1.0,
     start: StartOption = 0.0,
     every_frame: EveryFrameOption = False,
+    renderer: RendererOption = "auto",
     screenshot: ScreenshotOption = None,
     stats: StatsOption = None,
     snapshot_to: SnapshotOption = None,
@@ -160,6 +163,7 @@ def run(
 ) -> None:
     """Open the window (or, with --headless, the bare pipeline) on one or more cameras."""
     _check_writable(addresses or [], screenshot, stats)
+    check_renderer(renderer)
     if snapshot_to is not None:
         from lingbot_live.cameras import registry
         from lingbot_live.export.snapshot import check_new
@@ -190,7 +194,7 @@ def run(
     options = WindowOptions(
         tuple(addresses or []), refining, refiner is not None, camera,
         frames=frames, duration_s=duration, screenshot=screenshot, snapshot=snapshot_to,
-        stats=stats, reset=reset, rig=rig, publish=tuple(targets),
+        stats=stats, reset=reset, rig=rig, publish=tuple(targets), renderer=renderer,
     )  # fmt: skip
     raise typer.Exit(run_window(options))
 

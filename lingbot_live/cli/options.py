@@ -42,6 +42,9 @@ EveryFrameOption = Annotated[
 HeadlessOption = Annotated[
     bool, typer.Option("--headless", help="Without a window; type 'tokens N' or 'level N'.")
 ]
+RendererOption = Annotated[
+    str, typer.Option("--renderer", help="Of the window's pictures: auto, gpu or software.")
+]
 ScreenshotOption = Annotated[
     Path | None, typer.Option(help="Write a picture of the window when it ends.")
 ]
@@ -176,6 +179,19 @@ def camera_config(
         width, height, fps, depth_width, depth_height,
         loop=loop, realtime=realtime, extras=extras, seed=seed, controls=settings,
     )  # fmt: skip
+
+
+def check_renderer(name: str) -> str:
+    """Return the name of a renderer.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    from lingbot_live.config import RENDERERS
+
+    if name not in RENDERERS:
+        raise ConfigError(f"--renderer {name}: known are {', '.join(RENDERERS)}")
+    return name
 
 
 def parse_size(text: str | None, option: str = "--size") -> tuple[int | None, int | None]:

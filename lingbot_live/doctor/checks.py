@@ -27,6 +27,7 @@ from lingbot_live.doctor.doctor import (
 )
 from lingbot_live.system import releases, usb
 from lingbot_live.system.children import ChildError, ChildSlowError
+from lingbot_live.system.graphics import OpenGl, drawn_by_cpu
 
 WRITE_BYTES = 64 << 20
 NEEDED_MB_S = 50.0  # three cameras of 640x480 at 30 fps with lossless depth and JPEG colour
@@ -157,7 +158,7 @@ def check_opengl() -> list[Finding]:
     found = f"{text}, {renderer}; Open3D {open3d}"
     if not made:
         return [fail("OpenGL", f"Open3D {open3d} cannot draw", drivers)]
-    if "llvmpipe" in renderer or "softpipe" in renderer:
+    if drawn_by_cpu(renderer):
         return [warn("OpenGL", f"{found}: drawn by the CPU", "install the GPU's driver")]
     return [ok("OpenGL", found)]
 
@@ -177,7 +178,25 @@ def check_display() -> list[Finding]:
         )  # fmt: skip
         return [fail("display", f"{' '.join(there)}: Qt cannot open a window ({error})", fix)]
     session = " on ".join([f"Qt {name}", *there[:1]])
-    return [ok("display", f"{session}, {width}x{height}, scale {ratio:g}")]
+    return [ok("display", f"{session}, {width}x{height}, scale {ratio:g}"), _renderer()]
+
+
+def _renderer() -> Finding:
+    """Which renderer ``run`` takes for the window's pictures unless told."""
+    try:
+        told = ask_child("renderer")
+    except ChildSlowError as error:
+        return slow("renderer", error)
+    except ChildError as error:
+        return warn("renderer", f"asking for OpenGL failed: {error}", "use run --renderer software")
+    if not told:
+        return ok("renderer", "software; the window finds no OpenGL")
+    name, *version = told
+    found, words = OpenGl(name, tuple(version)), f"{name}, OpenGL {'.'.join(map(str, version))}"
+    if found.is_gpu:
+        return ok("renderer", f"gpu: {words}")
+    how = "draws without a GPU" if found.is_enough else "is too old"
+    return ok("renderer", f"software; {words} {how}")
 
 
 # ---- cameras -----------------------------------------------------------------------------------

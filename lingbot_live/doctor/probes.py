@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from lingbot_live.system.graphics import window_opengl
+
 
 def torch() -> dict[str, Any]:
     """The build of torch, its GPUs, and whether one computes."""
@@ -57,6 +59,14 @@ def display() -> list[Any]:
     return [app.platformName(), size.width(), size.height(), screen.devicePixelRatio()]
 
 
+def renderer() -> list[Any]:
+    """What OpenGL draws a window with, and its version; nothing where there is none."""
+    app = importlib.import_module("PySide6.QtGui").QGuiApplication([])
+    found = window_opengl()
+    del app
+    return [] if found is None else [found.renderer, *found.version]
+
+
 def sdk(module: str) -> bool:
     """Whether an SDK can be imported; ends with its error otherwise."""
     importlib.import_module(module)
@@ -93,8 +103,8 @@ def weights() -> list[Any]:
 
 
 PROBES: dict[str, Callable[..., Any]] = {
-    "torch": torch, "opengl": opengl, "display": display, "sdk": sdk, "cameras": cameras,
-    "libraries": libraries, "weights": weights,
+    "torch": torch, "opengl": opengl, "display": display, "renderer": renderer,
+    "sdk": sdk, "cameras": cameras, "libraries": libraries, "weights": weights,
 }  # fmt: skip
 
 

@@ -119,6 +119,7 @@ def test_snapshot_of_a_simulated_camera(tmp_path):
         (["run", "folder:/nowhere/at/all"], "/nowhere/at/all"),
         (["run", "synthetic:stereo", "--refiner", "giuded"], "Did you mean 'guided'"),
         (["run", "synthetic:stereo", "--size", "640"], "WIDTHxHEIGHT"),
+        (["run", "synthetic:stereo", "--renderer", "cuda"], "known are auto, gpu, software"),
         (["run", "synthetic:stereo", "--depth-size", "x"], "--depth-size x: write WIDTHxHEIGHT"),
         (["run", "synthetic:stereo", "--stats", "/nowhere/s.json"], "folder does not exist"),
         (["run", "synthetic:stereo", "--screenshot", "a.png"], "--headless"),

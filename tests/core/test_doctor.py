@@ -165,6 +165,22 @@ def test_no_display_is_said_without_trying(monkeypatch):
     assert "X11 :99999" in found.found
 
 
+@pytest.mark.parametrize(
+    ("told", "begins"),
+    [
+        (["NVIDIA GeForce RTX 4070", 4, 6], "gpu: NVIDIA GeForce RTX 4070, OpenGL 4.6"),
+        (["llvmpipe (LLVM 15.0.6, 256 bits)", 4, 5], "software; llvmpipe"),
+        (["GDI Generic", 1, 1], "software; GDI Generic, OpenGL 1.1 is too old"),
+        ([], "software; the window finds no OpenGL"),
+    ],
+)
+def test_the_renderer_that_auto_takes_is_said(monkeypatch, told, begins):
+    monkeypatch.setattr(checks, "ask_child", lambda probe: {"renderer": told}[probe])
+    found = checks._renderer()
+    assert found.status is Status.OK
+    assert found.found.startswith(begins)
+
+
 def test_gpu_lines_tell_what_is_in_the_way():
     gpu = checks._gpu
     assert gpu("", {}).fix.startswith("use --refiner guided")

@@ -71,6 +71,7 @@ def test_a_timed_run_leaves_a_screenshot_a_snapshot_and_stats(start, tmp_path):
     assert (snapshot / "point_cloud.ply").exists()
     written = json.loads(stats.read_text())
     assert written["ui"]["fps"] > 0
+    assert written["ui"]["renderer"] == "software"  # Xvfb's OpenGL is none that auto takes
     assert {"max_stall_ms", "p99_stall_ms"} <= set(written["ui"])
     feed = written["feeds"][f"folder:{folder}"]
     assert feed["captured"] > 0

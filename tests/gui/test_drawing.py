@@ -17,7 +17,7 @@ from lingbot_live.colormap import DepthRange
 from lingbot_live.pipeline.latest import Latest
 from ui.shell import bridge
 from ui.shell.bridge import Bridge, FeedView
-from ui.views import drawing
+from ui.views import drawing, image_view
 from ui.views.compose import Colors, Plan, compose
 from ui.views.image_view import ImageView
 
@@ -119,14 +119,16 @@ def test_zooming_shows_at_once_though_the_next_picture_was_planned_before(stream
 def test_header_and_footer_are_painted_when_their_words_change(streaming, monkeypatch):
     pane, counts = streaming.panels[0].color, dict.fromkeys(("picture", "header", "footer"), 0)
     settle(streaming)
-    for part in counts:
-        paint = getattr(pane, f"_paint_{part}")
+    for owner, name in (
+        (pane, "_paint_picture"), (image_view, "paint_header"), (image_view, "paint_footer"),
+    ):  # fmt: skip
+        paint = getattr(owner, name)
 
-        def counting(painter, part=part, paint=paint):
-            counts[part] += 1
-            paint(painter)
+        def counting(painter, *what, name=name, paint=paint):
+            counts[name.rpartition("_")[2]] += painter.device() is pane
+            paint(painter, *what)
 
-        monkeypatch.setattr(pane, f"_paint_{part}", counting)
+        monkeypatch.setattr(owner, name, counting)
     wait_for(lambda: counts["picture"] > 8)
     assert counts["header"] == counts["footer"] == 0
     pane.set_title("Another name")

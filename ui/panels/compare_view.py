@@ -48,7 +48,7 @@ class _Asked:
     """What the thread is to do, and where it will stand."""
 
     task: Task
-    plan: Plan
+    plan: Plan | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,7 +233,7 @@ class CompareView(QWidget):
         if task is not None:
             is_two = task.base.result is not task.shown.result
             self._due_s = time.monotonic() + (_PERIOD_TWO_S if is_two else _PERIOD_S)
-            self._work.submit(_Asked(task, self.image.plan()))
+            self._work.submit(_Asked(task, self.image.wanted_plan()))
 
     def _task(self) -> Task | None:
         view = self._rows.view

@@ -99,8 +99,8 @@ def compose(source: Source, plan: Plan) -> QImage:
     Shrunk pictures are averaged, magnified pixels keep their edges; a hatch lies below pixels
     that are nothing. May be called on any thread.
     """
-    shown = source.pixels(max(1, int(source.size[0] / max(plan.image[2], 1))))
-    canvas = _hatched(plan).copy() if shown.shape[2] == 4 else _ground(plan)
+    shown = source.pixels(step(source, plan))
+    canvas = hatched(plan).copy() if shown.shape[2] == 4 else _ground(plan)
     if plan.image[2] >= 1 and plan.image[3] >= 1:
         part, left, top = (_magnified if plan.image[2] >= shown.shape[1] else _shrunk)(shown, plan)
         if part.size:
@@ -109,11 +109,23 @@ def compose(source: Source, plan: Plan) -> QImage:
     return canvas
 
 
-def _magnified(shown: Bytes, plan: Plan) -> tuple[Bytes, int, int]:
-    """Return what of the picture is inside the pane, every pixel of it sharp, and its place."""
+def step(source: Source, plan: Plan) -> int:
+    """Return which pixels of a shrunk picture count: every so many of a row and column."""
+    return max(1, int(source.size[0] / max(plan.image[2], 1)))
+
+
+def edges(plan: Plan) -> tuple[int, int, int, int]:
+    """Return what of its pane a magnified picture covers: left, top, right and bottom, pixels."""
     x, y, width, height = plan.image
     left, right = (max(0, min(plan.width, round(at))) for at in (x, x + width))
     top, bottom = (max(0, min(plan.height, round(at))) for at in (y, y + height))
+    return left, top, right, bottom
+
+
+def _magnified(shown: Bytes, plan: Plan) -> tuple[Bytes, int, int]:
+    """Return what of the picture is inside the pane, every pixel of it sharp, and its place."""
+    x, y, width, height = plan.image
+    left, top, right, bottom = edges(plan)
     if right <= left or bottom <= top:
         return shown[:0], 0, 0
     across, down = shown.shape[1] / width, shown.shape[0] / height
@@ -161,7 +173,7 @@ def _ground(plan: Plan) -> QImage:
 
 
 @functools.lru_cache(maxsize=8)  # megabytes each; two panes of four cameras
-def _hatched(plan: Plan) -> QImage:
+def hatched(plan: Plan) -> QImage:
     """Return what lies below a depth picture; the same for as long as nothing moves."""
     canvas = _ground(plan)
     painter = QPainter(canvas)

@@ -18,7 +18,7 @@ from ui.shell.language import phrase, told, tr
 from ui.shell.notice import Notice
 from ui.shell.readout import Reading, duration, reading
 from ui.shell.view_link import ViewLink
-from ui.views.compose import Colors, Plan, Source
+from ui.views.compose import Colors, Source
 from ui.views.depth_view import DepthView
 from ui.views.drawing import Drawing, Drawn, Moment, draw
 from ui.views.image_view import ImageView
@@ -218,7 +218,7 @@ class FeedPanel(QWidget):
         ]
         if moment.refined is not None:
             sources.append((self.refined, self.refined.source(moment.refined.depth_m)))
-        panes = tuple((source, _plan(pane)) for pane, source in sources)
+        panes = tuple((source, pane.wanted_plan()) for pane, source in sources)
         with_stats = now_s >= self._stats_due_s
         if with_stats:
             self._stats_due_s = now_s + _STAT_PERIOD_S
@@ -260,8 +260,3 @@ class FeedPanel(QWidget):
             now_ns = time.monotonic_ns()
             stats.add_stage("display", now_ns - moment.refined.finished_ns)
             stats.add_stage("until_shown", now_ns - moment.frame.timestamp_ns)
-
-
-def _plan(pane: ImageView) -> Plan | None:
-    """Return where a picture stands; None where nobody sees it."""
-    return pane.plan() if pane.isVisible() else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QFontMetrics,
     QImage,
     QMouseEvent,
     QPainter,
@@ -19,13 +20,16 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from lingbot_live.frame import ColorImage
-from ui.shell import theme
+from ui.shell import renderer, theme
 from ui.shell.view_link import ViewLink
 from ui.views.compose import Colors, Plan, Source, compose
+from ui.views.lines import paint_cross, paint_footer, paint_header
+
+if TYPE_CHECKING:
+    from ui.views.glass import Glass, Layer
 
 PixelText = Callable[[int, int], str]  # (x, y) of the view's own image -> text of its read-out
 
-_CROSS_GAP_PX = 6.0
 _LEAST_PX, _COMPACT_PX = (160, 120), (96, 72)  # width and height
 _WHOLE = QRectF(0, 0, 1, 1)  # of an image, as fractions
 
@@ -76,9 +80,18 @@ class ImageView(QWidget):
         self.setMinimumSize(*_LEAST_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self._glass = self._make_glass()
+        renderer.current().gaveUp.connect(self._drop_glass)
         self.link.viewChanged.connect(self._redraw)
         self.link.cursorChanged.connect(self._on_cursor)
         self.link.drawingChanged.connect(self._show_tool)
+
+    def _make_glass(self) -> Glass | None:
+        if not renderer.current().is_gpu:
+            return None
+        from ui.views.glass import Glass  # loads OpenGL
+
+        return Glass(self, self._paint_picture)
 
     # ---- what is shown ---------------------------------------------------------------------
 
@@ -92,8 +105,14 @@ class ImageView(QWidget):
         self._source = source
         self._plan = None if is_first else self._plan
         self._canvas = canvas if not is_first and plan == self.plan() else None
-        self.update(self.rect() if is_first else self.picture_rect())
+        self._update_picture()
+        if is_first:
+            self.update()
         self._refresh_readout()
+
+    def wanted_plan(self) -> Plan | None:
+        """Return where a picture is to be made for; None where nobody sees it, or a GPU draws."""
+        return self.plan() if self.isVisible() and self._glass is None else None
 
     def plan(self) -> Plan:
         """Return where the picture stands now."""
@@ -227,13 +246,13 @@ class ImageView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, D102
         painter, stale = QPainter(self), event.region()
-        if stale.intersects(self.picture_rect()):
+        if self._glass is None and stale.intersects(self.picture_rect()):
             self._paint_picture(painter)
-            self._on_painted()
         if stale.intersects(self._header()):
-            self._paint_header(painter)
+            reading = self.readout_text if self._is_compact else ""
+            paint_header(painter, self._header(), self._title, self._stats, reading)
         if stale.intersects(self._footer()):
-            self._paint_footer(painter)
+            paint_footer(painter, self._footer(), self.readout_text)
         painter.end()
 
     def _paint_picture(self, painter: QPainter) -> None:
@@ -244,15 +263,23 @@ class ImageView(QWidget):
             margin = 2 * theme.GRID_PX
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(pane.adjusted(margin, 0, -margin, 0), flags, self._placeholder)
+        else:
+            self._lay(painter, self._source)
+            self._paint_above(painter)
+        self._on_painted()
+
+    def _lay(self, painter: QPainter, source: Source) -> None:
+        """Draw the picture; here and now, where none was made beside the main thread."""
+        if self._glass is not None:
+            self._glass.lay(painter, self._layers(source), self.plan())
             return
         if self._canvas is None:
-            self._canvas = self._compose(self._source)
-        painter.drawImage(pane.topLeft(), self._canvas)
-        self._paint_above(painter)
+            self._canvas = compose(source, self.plan())
+        painter.drawImage(self.picture_rect().topLeft(), self._canvas)
 
-    def _compose(self, source: Source) -> QImage:
-        """Make the picture here and now, where none was made beside the main thread."""
-        return compose(source, self.plan())
+    def _layers(self, source: Source) -> list[Layer]:
+        """Return what a GPU draws, and from where to where."""
+        return [(source, 0, math.inf)]
 
     def _paint_above(self, painter: QPainter) -> None:
         """Paint what lies above the picture: the region, the cross-hair."""
@@ -266,74 +293,39 @@ class ImageView(QWidget):
                 painter.setPen(pen)
                 painter.drawRect(box)
         if self.link.cursor is not None:
-            self._paint_cross(painter, self.position_of(self.link.cursor))
+            at = self.position_of(self.link.cursor)
+            paint_cross(painter, QRectF(self.picture_rect()), at)
         painter.setClipping(False)
-
-    def _paint_cross(self, painter: QPainter, at: QPointF) -> None:
-        pane = QRectF(self.picture_rect())
-        x, y, gap = round(at.x()) + 0.5, round(at.y()) + 0.5, _CROSS_GAP_PX
-        ends = [
-            QPointF(pane.left(), y),
-            QPointF(x - gap, y),
-            QPointF(x + gap, y),
-            QPointF(pane.right(), y),
-            QPointF(x, pane.top()),
-            QPointF(x, y - gap),
-            QPointF(x, y + gap),
-            QPointF(x, pane.bottom()),
-        ]
-        for color, width in ((QColor(0, 0, 0, 70), 3), (QColor(255, 255, 255, 150), 1)):
-            painter.setPen(QPen(color, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
-            painter.drawLines(ends)
-
-    def _paint_header(self, painter: QPainter) -> None:
-        colors, bar = theme.current(), self._header()
-        painter.fillRect(bar, QColor(colors.panel))
-        inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
-        metrics, gap = self.fontMetrics(), 2 * theme.GRID_PX
-        reading = self.readout_text if self._is_compact else ""
-        texts = (reading,) if reading else self._stats
-        room = inner.width() - metrics.horizontalAdvance(self._title) - gap
-        text = next((t for t in texts if metrics.horizontalAdvance(t) <= room), "")
-        if not text and texts:  # the title gives way to its first words, but no further
-            first = metrics.horizontalAdvance(self._title.partition("   ")[0])
-            fits = metrics.horizontalAdvance(texts[-1]) + first + gap <= inner.width()
-            text = texts[-1] if fits or reading else ""
-        wide = min(metrics.horizontalAdvance(text), inner.width() * 2 // 3)
-        rest = inner.adjusted(0, 0, -(wide + gap if text else 0), 0)
-        self._draw(painter, rest, self._title, colors.text, Qt.AlignmentFlag.AlignLeft)
-        color, right = colors.text if reading else colors.dim, QRect(inner)
-        right.setLeft(inner.right() - wide)
-        self._draw(painter, right, text, color, Qt.AlignmentFlag.AlignRight)
-
-    def _paint_footer(self, painter: QPainter) -> None:
-        colors, bar = theme.current(), self._footer()
-        if bar.isEmpty():
-            return
-        painter.fillRect(bar, QColor(colors.panel))
-        inner = bar.adjusted(theme.GRID_PX, 0, -theme.GRID_PX, 0)
-        self._draw(painter, inner, self.readout_text, colors.text, Qt.AlignmentFlag.AlignLeft)
-
-    @staticmethod
-    def _draw(painter: QPainter, box: QRect, text: str, color: str, side: Qt.AlignmentFlag) -> None:
-        """Draw one elided line; a remark in brackets at its end stays."""
-        metrics: QFontMetrics = painter.fontMetrics()
-        modes = Qt.TextElideMode
-        mode = modes.ElideMiddle if text.endswith(")") else modes.ElideRight
-        shown = metrics.elidedText(text, mode, box.width() + 1)
-        painter.setPen(QColor(color))
-        painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, shown)
 
     def _set_source(self, source: Source | None) -> None:
         self._source = source
         self._redraw()
 
     def _redraw(self) -> None:
-        self._canvas = self._plan = None
+        self._place_anew()
         self.update()
 
+    def _place_anew(self) -> None:
+        self._canvas = self._plan = None
+        if self._glass is not None:
+            self._glass.setGeometry(self.picture_rect())
+
+    def _drop_glass(self) -> None:
+        """Paint here from now on: the GPU draws no more."""
+        if self._glass is not None:
+            self._glass.hide()
+            self._glass.deleteLater()
+            self._glass = None
+            self._redraw()
+
+    def _update_picture(self) -> None:
+        if self._glass is not None:
+            self._glass.update()
+        else:
+            self.update(self.picture_rect())
+
     def _on_cursor(self) -> None:
-        self.update(self.picture_rect())
+        self._update_picture()
         self._refresh_readout()
 
     def _refresh_readout(self) -> None:
@@ -346,7 +338,7 @@ class ImageView(QWidget):
     # ---- mouse -----------------------------------------------------------------------------
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802, D102
-        self._canvas = self._plan = None
+        self._place_anew()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802, D102
         kinds = (QEvent.Type.PaletteChange, QEvent.Type.FontChange, QEvent.Type.StyleChange)

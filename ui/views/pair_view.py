@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
@@ -11,18 +13,23 @@ from ui.shell import theme
 from ui.views.compose import Plan, Source, compose
 from ui.views.image_view import ImageView
 
+if TYPE_CHECKING:
+    from ui.views.glass import Layer
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
     """One picture, or a left and a right one of the same size, as they stand in a pane."""
 
     sources: tuple[Source, ...]
-    plan: Plan
-    canvases: tuple[QImage, ...]
+    plan: Plan | None
+    canvases: tuple[QImage | None, ...]
 
 
-def make(sources: tuple[Source, ...], plan: Plan) -> Made:
-    """Make the pictures, on any thread."""
+def make(sources: tuple[Source, ...], plan: Plan | None) -> Made:
+    """Make the pictures, on any thread; none without a plan."""
+    if plan is None:
+        return Made(sources, plan, (None,) * len(sources))
     return Made(sources, plan, tuple(compose(source, plan) for source in sources))
 
 
@@ -53,22 +60,38 @@ class PairView(ImageView):
             self.split = split
             self.update()
 
-    def _compose(self, source: Source) -> QImage:
-        left = self._left_source
-        self._left = None if left is None else compose(left, self.plan())
-        return super()._compose(source)
+    @property
+    def _line_px(self) -> float:
+        return self.position_of(QPointF(self.split, 0)).x()
+
+    def _lay(self, painter: QPainter, source: Source) -> None:
+        is_stale = self._canvas is None
+        super()._lay(painter, source)
+        if self._left_source is None or self._glass is not None:
+            return
+        if is_stale or self._left is None:
+            self._left = compose(self._left_source, self.plan())
+        pane = self.picture_rect()
+        wide = self._line_px - pane.left()
+        painter.save()
+        painter.setClipRect(QRectF(pane.left(), pane.top(), wide, pane.height()) & pane)
+        painter.drawImage(pane.topLeft(), self._left)
+        painter.restore()
+
+    def _layers(self, source: Source) -> list[Layer]:
+        if self._left_source is None:
+            return super()._layers(source)
+        line = self._line_px * self.devicePixelRatioF()
+        return [(self._left_source, 0, line), (source, line, math.inf)]
 
     def _paint_above(self, painter: QPainter) -> None:
-        if self._left is not None:
-            self._paint_left(painter, self._left)
+        if self._left_source is not None:
+            self._paint_line(painter)
         super()._paint_above(painter)
 
-    def _paint_left(self, painter: QPainter, left: QImage) -> None:
-        pane = self.picture_rect()
-        x = self.position_of(QPointF(self.split, 0)).x()
+    def _paint_line(self, painter: QPainter) -> None:
+        pane, x = self.picture_rect(), self._line_px
         painter.save()
-        painter.setClipRect(QRectF(pane.left(), pane.top(), x - pane.left(), pane.height()) & pane)
-        painter.drawImage(pane.topLeft(), left)
         painter.setClipRect(pane)
         if 0 < self.split < 1:
             painter.setPen(QPen(QColor(255, 255, 255, 220), 2))
