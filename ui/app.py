@@ -102,8 +102,24 @@ class _Runner:
         self._session: Session | None = None  # the last one, once it ended
         window.stage.ending.connect(self._note_session)
         self._result: dict[str, object] = {}
+        self._has_ended = False
 
     def start(self) -> None:
+        """Open what was asked for; a run that ends by itself ends if that fails, too."""
+        options = self._options
+        if options.duration_s is not None:
+            QTimer.singleShot(round(options.duration_s * 1000), self._end)
+        elif options.frames is not None:
+            self._window.stage.sessionDone.connect(self._end)
+        try:
+            self._open()
+        except Exception as error:
+            if options.duration_s is None and options.frames is None:
+                raise
+            self._error = error
+            self._end()
+
+    def _open(self) -> None:
         window, options = self._window, self._options
         # A recording that ends can be steered back; with a number of frames, the run ends instead.
         window.stage.camera_config = replace(options.camera, hold=options.frames is None)
@@ -123,10 +139,6 @@ class _Runner:
             window.stage.open(options.addresses)
         else:
             self._open_default()
-        if options.duration_s is not None:
-            QTimer.singleShot(round(options.duration_s * 1000), self._end)
-        elif options.frames is not None:
-            window.stage.sessionDone.connect(self._end)
 
     def finish(self) -> int:
         """Write what was asked for; returns the exit status."""
@@ -156,9 +168,22 @@ class _Runner:
         )
 
     def _end(self) -> None:
-        window, options = self._window, self._options
-        if self._result:
+        """End the run, whatever of the last things to do fails; `finish` raises it."""
+        if self._has_ended:
             return
+        self._has_ended = True
+        try:
+            self._leave()
+        except Exception as error:
+            log.exception("the end of the run")
+            self._error = self._error or error
+        finally:
+            self._window.close()
+            self._app.quit()
+
+    def _leave(self) -> None:
+        """Keep what was asked for of the last moment."""
+        window, options = self._window, self._options
         self._result = window.stats()
         if options.screenshot is not None:
             self._shoot(options.screenshot)
@@ -168,8 +193,6 @@ class _Runner:
             self._error = self._error or feeds[0].error
         if options.snapshot is not None:
             window.saving.take_snapshot(options.snapshot)
-        window.close()
-        self._app.quit()
 
     def _shoot(self, path: Path) -> None:
         picture = self._window.grab().toImage()

@@ -163,6 +163,33 @@ def test_closing_while_a_camera_opens(tmp_path, address, how, status):
     assert "Traceback" not in said
 
 
+_TIMED = """
+import sys
+import ui.app as app
+from lingbot_live.config import RefinerConfig
+def fail(self):
+    raise ValueError("out of paint")
+setattr(getattr(app, sys.argv[2]), sys.argv[3], fail)
+from pathlib import Path
+options = app.WindowOptions(
+    (sys.argv[1],), RefinerConfig("none"), duration_s=0.5, screenshot=Path("shot.png")
+)
+sys.exit(app.run_window(options))
+"""
+
+
+@pytest.mark.parametrize("what", [("MainWindow", "grab"), ("_Runner", "_open")])
+def test_a_timed_run_ends_though_something_fails_in_its_start_or_end(tmp_path, what):
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    environment |= plugins(tmp_path / ".plugins", "fine")
+    done = subprocess.run(
+        [sys.executable, "-c", _TIMED, "fine:good", *what], env=environment, cwd=tmp_path,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("ValueError: out of paint")
+
+
 _RECORDING = """
 import sys
 from pathlib import Path
