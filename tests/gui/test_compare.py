@@ -16,6 +16,7 @@ from lingbot_live.colormap import DepthRange
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Calibration, Extrinsics, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
+from ui.panels import compare_words
 from ui.panels.compare_view import UNCALIBRATED
 from ui.shell.background import Background
 from ui.views.compare_pictures import Base, Mode, Side, Task, compare
@@ -159,6 +160,24 @@ def test_it_follows_the_selected_camera_and_says_amounts(window, folders):
     window.rows.select(window.panels[1])
     bases = [window.compare.base_box.itemText(i) for i in range(window.compare.base_box.count())]
     assert all(text.startswith("1  ") for text in bases[1:])
+
+
+def test_its_numbers_lose_words_before_they_are_cut(window):
+    raw = np.full((HEIGHT, WIDTH), 1000)
+    raw[:, :20] = 0
+    refined = np.ones((HEIGHT, WIDTH))
+    refined[:, 60:] = 1.2
+    answer = compare(task(Mode.CHANGE, one := result(raw, refined), one))
+    long, short = compare_words.legend(answer)
+    assert "200 mm (median)" in long
+    assert "median" not in short
+    pane = window.compare
+    pane._set_legend(long, short)
+    widest = pane.legend.sizeHint().width()
+    for width, shown in ((widest, long), (widest - 1, short)):
+        pane.image.resize(width, 200)
+        pane._set_legend(long, short)
+        assert (pane.legend.text(), pane.legend.toolTip()) == (shown, long)
 
 
 @pytest.mark.parametrize("mode", [Mode.CHANGE, Mode.WIPE])

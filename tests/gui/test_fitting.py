@@ -9,7 +9,8 @@ from PySide6.QtGui import QFont
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QToolBar, QToolButton
 
-from ui.shell.theme import apply_theme, current
+from ui.cloud.chips import Chip
+from ui.shell.theme import apply_theme, camera_color, current
 
 
 @pytest.fixture
@@ -121,3 +122,12 @@ def test_a_floating_dock_comes_to_the_front_with_the_window(window):
     wait_for(lambda: raised.count)
     dock.removeEventFilter(raised)
     dock.setFloating(False)
+
+
+def test_switches_of_four_cameras_do_not_widen_the_cloud(window):
+    cloud = window.cloud
+    window.docks.cloud.show()
+    alone = cloud.minimumSizeHint().width()
+    cloud.chips.show_chips([Chip(at, f"{at}  Camera", camera_color(at), "?") for at in range(4)])
+    assert all(button.isVisible() for button in cloud.chips.buttons.values())
+    assert cloud.minimumSizeHint().width() <= alone

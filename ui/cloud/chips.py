@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtGui import QColor, QIcon, QPalette, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from ui.shell import theme
@@ -35,9 +35,12 @@ class CameraChips(QWidget):
         self.buttons: dict[int, QToolButton] = {}
         self._chips: tuple[Chip, ...] = ()
         self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, 0)
         self._row.setSpacing(theme.GRID_PX // 2)
         self._row.addStretch(1)
+        self.setAutoFillBackground(True)
+        self.setBackgroundRole(QPalette.ColorRole.Button)
+        self.hide()
 
     def show_chips(self, chips: Sequence[Chip]) -> None:
         """Have a button for each of these; switches of cameras that stay are kept."""
@@ -48,8 +51,7 @@ class CameraChips(QWidget):
             self.buttons.pop(slot).deleteLater()
         for chip in chips:
             self._update(self.buttons.get(chip.slot) or self._make(chip.slot), chip)
-        for button in self.buttons.values():
-            button.setVisible(len(chips) > 1)
+        self.setVisible(len(chips) > 1)
 
     def is_on(self, slot: int) -> bool:
         """Whether a camera's cloud is to be seen."""

@@ -81,7 +81,7 @@ class CloudView(QFrame):
         self.canvas.orbitChanged.connect(self._on_orbit)
         self.canvas.pointRequested.connect(self._on_point_requested)
         self.canvas.pictureSizeChanged.connect(self._on_picture_size)
-        self.notice.retry.connect(self._on_retry)
+        self.notice.retry.connect(self.process.retry)
         self.canvas.set_text(tr("waiting for the first frame"))
         self.process.set_view(self._view)
 
@@ -237,12 +237,14 @@ class CloudView(QFrame):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         parts = (self.which_box, self.coloring_box, self.tools.button, options, self.reset_button)
-        self.bars = (_bar(self.chips, *parts), _bar(self.hint_label, self.stat_label))
-        column.addWidget(self.bars[0])
+        foot = _bar(self.hint_label, self.stat_label)
+        self.bars = (self.chips, _bar(QWidget(), *parts), foot)
+        for bar in self.bars[:2]:
+            column.addWidget(bar)
         column.addWidget(self.notice)
         column.addWidget(self.scene_label)
         column.addWidget(self.canvas, 1)
-        column.addWidget(self.bars[1])
+        column.addWidget(foot)
 
     # ---- what happens ------------------------------------------------------------------------
 
@@ -269,9 +271,6 @@ class CloudView(QFrame):
 
     def _on_picture_size(self, size: QSize) -> None:
         self._change(replace(self._view, width=size.width(), height=size.height()))
-
-    def _on_retry(self) -> None:
-        self.process.retry()
 
     def _poll(self) -> None:
         self._polls += 1

@@ -271,7 +271,7 @@ class CompareView(QWidget):
         self.image.show_made(answer.made, (task.base.name, task.shown.name))
         if is_other or time.monotonic() >= self._legend_due_s:
             self._legend_due_s = time.monotonic() + _LEGEND_S
-            self._set_legend(compare_words.legend(found))
+            self._set_legend(*compare_words.legend(found))
 
     def _say(self, text: str) -> None:
         """Show words instead of a picture."""
@@ -281,9 +281,14 @@ class CompareView(QWidget):
         self.image.clear()
         self._set_legend("")
 
-    def _set_legend(self, text: str) -> None:
-        self.legend.setText(text)
-        self.legend.setVisible(bool(text))
+    def _set_legend(self, *texts: str) -> None:
+        """Show the first text that fits, or the last."""
+        for text in texts:
+            self.legend.setText(text)
+            if self.legend.sizeHint().width() <= self.image.width():
+                break
+        self.legend.setToolTip(texts[0])
+        self.legend.setVisible(bool(texts[0]))
 
     # ---- wipe and blink ----------------------------------------------------------------------
 

@@ -32,12 +32,12 @@ def title(task: Task) -> str:
     return tr("{shown} minus {base}", shown=shown, base=base)
 
 
-def legend(answer: Comparison) -> str:
-    """Return the numbers, rich text; empty for a picture that has none."""
+def legend(answer: Comparison) -> tuple[str, ...]:
+    """Return the numbers, rich text, the longest first; empty for a picture that has none."""
     text = _apart(answer.task.base.result, answer.task.shown.result)
     if answer.shares is not None:
-        text = _change_legend(answer)
-    elif answer.trust is not None:
+        return tuple(_change_legend(answer, answer.shares, by) for by in _changed_by(answer))
+    if answer.trust is not None:
         text = _trust_legend(answer.trust)
     elif answer.task.mode is Mode.DIFFERENCE:
         text = "&nbsp;&nbsp; ".join(
@@ -49,18 +49,23 @@ def legend(answer: Comparison) -> str:
                 text,
             )
         )
-    return text
+    return (text,)
 
 
-def _change_legend(answer: Comparison) -> str:
-    assert answer.shares is not None
+def _changed_by(answer: Comparison) -> tuple[str, ...]:
+    if not math.isfinite(answer.changed_median_mm):
+        return ("",)
+    size = _width(f"{answer.changed_median_mm:.0f}", 4)
+    return tr(" by {size} mm (median)", size=size), tr(" by {size} mm", size=size)
+
+
+def _change_legend(answer: Comparison, shares: dict[Change, float], changed_by: str) -> str:
     parts = []
     for kind in (Change.KEPT, Change.CHANGED, Change.FILLED):
         square = f"<span style='color:rgb{CHANGE_RGB[kind]}'>■</span>"
         word = told(kind.name.capitalize()).lower()
-        parts.append(f"{square} {word} {percent(answer.shares[kind])}")
-    if math.isfinite(answer.changed_median_mm):
-        parts[1] += tr(" by {size} mm (median)", size=_width(f"{answer.changed_median_mm:.0f}", 4))
+        parts.append(f"{square} {word} {percent(shares[kind])}")
+    parts[1] += changed_by
     parts.append(tr("removed {share}", share=percent(answer.removed_share)))
     return "&nbsp;&nbsp; ".join(parts)
 
