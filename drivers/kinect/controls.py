@@ -6,6 +6,7 @@ below it, which it keeps for itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,14 @@ def controls(k4a: Any, device: Any) -> list[Control]:
         for command, *told in _offered(k4a)
         for control in _read(k4a, device, command, *told)
     ]
+
+
+def temperature(told_c: float | None) -> list[Control]:
+    """Return the temperature at the motion sensors, the only one that the device tells."""
+    if told_c is None or not math.isfinite(told_c):
+        return []
+    rounded = round(told_c, 1)
+    return [Control("imu.temperature", rounded, ControlKind.FLOAT, unit="°C", read_only=True)]
 
 
 def set_control(k4a: Any, device: Any, wanted: str, value: ControlValue, who: str) -> None:

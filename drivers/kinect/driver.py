@@ -106,6 +106,7 @@ class LiveKinect(KinectCamera):
     def __init__(self, info: CameraInfo, config: CameraConfig) -> None:
         super().__init__(info, config)
         self._device: Any = None
+        self._temperature_c: float | None = None  # told with each reading of the motion sensors
 
     def _cam_open(self) -> None:
         k4a = self._k4a = sdk()
@@ -160,7 +161,8 @@ class LiveKinect(KinectCamera):
     def _cam_controls(self) -> list[Control]:
         try:
             with self._lock:
-                return controls.controls(self._k4a, self._device)
+                found = controls.controls(self._k4a, self._device)
+            return [*found, *controls.temperature(self._temperature_c)]
         except self._k4a.K4AException as error:
             raise CameraError(f"{self.info.address}: its settings cannot be read") from error
 
@@ -177,6 +179,7 @@ class LiveKinect(KinectCamera):
             except self._k4a.K4ATimeoutException:
                 return
             self._imu.append(data.imu_sample(told))
+            self._temperature_c = float(told["temperature"])
 
     def _cam_close(self) -> None:
         device, self._device = self._device, None

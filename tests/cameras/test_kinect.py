@@ -18,8 +18,9 @@ pytest.importorskip("pyk4a")
 
 from fixtures_kinect import COLOR_SIZE, PERIOD_US, START_US, Lens, Pair, Recording, Rig
 
-from drivers.kinect.driver import AzureKinectDriver
-from lingbot_live.cameras.base import Camera, first_frame
+from drivers.kinect import controls
+from drivers.kinect.driver import AzureKinectDriver, LiveKinect
+from lingbot_live.cameras.base import Camera, CameraInfo, first_frame
 from lingbot_live.config import CameraConfig
 from lingbot_live.errors import (
     BadRecordingError,
@@ -438,3 +439,28 @@ def test_plays_the_real_recording(testdata: Path) -> None:
     shift_m = told["Cameras"][1]["Rt"]["Translation"]
     assert frame.calibration.T_color_depth is not None
     assert frame.calibration.T_color_depth.translation_m == pytest.approx(shift_m, rel=1e-6)
+
+
+def test_a_device_tells_its_temperature_with_its_motion() -> None:
+    """No device can be attached here: its readings are what the SDK documents."""
+    import pyk4a
+
+    told = {
+        "temperature": 36.6789, "acc_sample": (0.0, 0.0, -9.81), "acc_timestamp": 20,
+        "gyro_sample": (0.0, 0.1, 0.0), "gyro_timestamp": 21,
+    }  # fmt: skip
+    left = [told, told]
+
+    class Device:
+        def get_imu_sample(self, timeout: int) -> dict[str, object]:
+            if not left:
+                raise pyk4a.K4ATimeoutException
+            return left.pop()
+
+    camera = LiveKinect(CameraInfo("kinect", "0", "Azure Kinect"), EVERY)
+    assert controls.temperature(camera._temperature_c) == []
+    camera._k4a, camera._device = pyk4a, Device()
+    camera._take_imu()
+    (control,) = controls.temperature(camera._temperature_c)
+    assert (control.value, control.unit, control.read_only) == (36.7, "°C", True)
+    assert controls.temperature(float("nan")) == []

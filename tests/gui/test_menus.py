@@ -194,6 +194,8 @@ def test_firmware_usb_and_temperature_are_on_the_page():
     for words in ("D435", "5.16.0.1", "3.2", "41.5 °C", "848x480 at 30 fps"):
         assert words in text
     assert "gain" not in text
+    told = [line for line in device_text(Plugged(), [gain]).splitlines() if "Temperature" in line]
+    assert [line.split(maxsplit=1) for line in told] == [["Temperature", "not told"]]
 
 
 def test_help_opens_the_docs_the_log_and_what_works_here(window, monkeypatch):

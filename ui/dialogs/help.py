@@ -22,6 +22,7 @@ _WORDS = {
     "usb": phrase("USB"),
     "asic temperature": phrase("ASIC temperature"),
     "cpu temperature": phrase("CPU temperature"),
+    "temperature": phrase("Temperature"),
 }
 
 
@@ -122,7 +123,7 @@ def device_text(feed: Feed, controls: Sequence[Control]) -> str:
         (_title(control.name.rpartition(".")[2]), f"{control.value} {control.unit}".strip())
         for control in controls
         if control.read_only and "temperature" in control.name
-    ]
+    ] or [(tr("Temperature"), tr("not told"))]
     lines += [
         (
             tr(_STREAMS[p.stream]) if p.stream in _STREAMS else _title(p.stream),
