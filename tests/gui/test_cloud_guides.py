@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cloud_pictures import BACKGROUND, points_of, refined_frame, running, until
+from cloud_pictures import BACKGROUND, points_of, refined_frame, running, until, view
 from cloud_pictures import show as shown
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -40,6 +40,24 @@ def test_without_a_floor_the_ground_lies_below_everything():
     ground = Ground.of(points_of(np.full((120, 160), 2.0)))
     np.testing.assert_allclose(ground.up, [0, -1, 0])
     assert ground.centre_m[1] == pytest.approx(0.8, abs=0.03)
+
+
+def test_from_above_is_above_the_ground_however_the_camera_is_held(painter):
+    down = np.radians(25)  # it looks down on the floor
+    up, ahead = np.array([[0, -np.cos(down), -np.sin(down)], [0, -np.sin(down), np.cos(down)]])
+    y, x = (np.mgrid[:120, :160] - np.array([59.5, 79.5])[:, None, None]) / 150
+    rays = np.stack([x, y, np.ones_like(x)], -1)
+    below = -(rays @ up)
+    floor = np.where(below > 0, 1 / np.maximum(below, 1e-6), np.inf)
+    depth = np.minimum(floor, 3 / (rays @ ahead)).astype(np.float32)
+    for orbit, row, along in ((TOP, 2, -up), (SIDE, 1, -up), (FRONT, 1, [0, 1, 0])):
+        shown(painter, refined_frame(depth, depth), orbit=orbit)
+        home = painter.status.home
+        found = home.extrinsic(view(orbit=orbit))[row, :3]  # an axis of the picture in the scene
+        np.testing.assert_allclose(found, along, atol=0.02)
+        place = np.array([0.3, 0.5, 2.0])
+        centred = view(orbit=Orbit(offset=home.offset_of(place), is_level=orbit.is_level))
+        np.testing.assert_allclose((home.extrinsic(centred) @ [*place, 1])[:2], 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("guide", list(Guide))

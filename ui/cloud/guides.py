@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lingbot_live.frame import Intrinsics, Matrix
+from lingbot_live.quality.ruler import Vector
 from ui.cloud.scene import Guide, Home, Layer, Rgb, ViewSettings
 
 _AXES_RGB = ((230, 60, 60), (60, 200, 60), (80, 120, 255))  # x, y, z
@@ -61,6 +62,12 @@ class Ground:
             return cls(middle - (middle @ up - height) * up, up)
         lowest = float(np.percentile(some[:, 1], 99))
         return cls(np.array([*np.median(some, 0)]) * [1, 0, 1] + [0, lowest, 0], _upwards(_DOWN))
+
+    @property
+    def way_up(self) -> Vector:
+        """The same as ``up``, as plain numbers."""
+        x, y, z = (float(part) for part in self.up)
+        return x, y, z
 
 
 _DOWN = np.array([0.0, 1.0, 0.0])

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
 from ui.cloud.scene import FRONT, SIDE, TOP, Guide
+from ui.shell.actions import ACTIONS
 from ui.shell.language import phrase, tr
 
 GUIDES = {  # by the keys of `Actions`
@@ -22,6 +23,9 @@ VIEWPOINTS = {
     "cloud_top": (phrase("From above"), TOP),
     "cloud_side": (phrase("From the side"), SIDE),
 }
+
+
+_TIPS = {info.key: info.tip for info in ACTIONS if info.key in VIEWPOINTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,10 @@ class CloudMenu(QMenu):
         }
         self.strides = self._radio(tr("Points"), strides, 1)
         self.addSeparator()
-        for text, orbit in VIEWPOINTS.values():
-            self.addAction(tr(text), partial(self.viewed.emit, orbit))
+        for key, (text, orbit) in VIEWPOINTS.items():
+            action = self.addAction(tr(text), partial(self.viewed.emit, orbit))
+            action.setToolTip(tr(_TIPS[key]))
+        self.setToolTipsVisible(True)
         self.flat = self._switch(tr("Orthographic"))
         self.addSeparator()
         self.guides = {key: self._switch(tr(text)) for key, (text, _) in GUIDES.items()}

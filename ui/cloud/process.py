@@ -13,6 +13,7 @@ import queue
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -268,11 +269,13 @@ class CloudRenderer:
     def _update_home(self, view: ViewSettings) -> None:
         """Fit the view once per camera, reset and size; one that follows the data would shake."""
         cameras = tuple(part.scene.camera for part in self._parts.values() if part.scene)
-        key = (cameras, view.home, view.width, view.height, view.shows_scene)
+        is_level = view.orbit.is_level
+        key = (cameras, view.home, view.width, view.height, view.shows_scene, is_level)
         points = [found for found in self._points(view).values() if len(found)]
         if key != self._home_key and points:
             every = points[0] if len(points) == 1 else np.concatenate(points)
-            self._home, self._home_key = Home.of(every, view), key
+            home, self._home_key = Home.of(every, view), key
+            self._home = replace(home, up=Ground.of(every).way_up) if is_level else home
 
     def _update_guides(self, window: CloudWindow, view: ViewSettings) -> None:
         """Draw the guides anew where something they depend on changed."""

@@ -55,13 +55,15 @@ class Orbit:
     """A viewpoint relative to the home view, so that it fits a scene of any size.
 
     ``yaw_deg`` moves the eye to the left, ``pitch_deg`` up; ``offset`` moves the centre of the
-    orbit, in units of the home view's distance.
+    orbit, in units of the home view's distance. Level orbits turn about the scene's own up where it
+    is known (`Home.up`), others about the camera's.
     """
 
     yaw_deg: float = 0.0
     pitch_deg: float = 0.0
     zoom: float = 1.0
     offset: Vector = (0.0, 0.0, 0.0)
+    is_level: bool = False
 
     @property
     def rotation(self) -> Matrix:
@@ -99,8 +101,8 @@ class Orbit:
 FRONT = Orbit()
 # From farther away than home, whose distance leaves the camera itself out of the picture.
 _BACK = (0.0, 0.0, -0.2)
-TOP = Orbit(pitch_deg=90.0, zoom=0.33, offset=_BACK)
-SIDE = Orbit(yaw_deg=270.0, zoom=0.4, offset=_BACK)  # from the right
+TOP = Orbit(pitch_deg=90.0, zoom=0.33, offset=_BACK, is_level=True)
+SIDE = Orbit(yaw_deg=270.0, zoom=0.4, offset=_BACK, is_level=True)  # from the right
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +171,14 @@ _NEAREST_HOME_M = 0.2  # cameras that face each other have points behind the ref
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The view that shows the whole scene from nearly where the camera stands, metres."""
+    """The view that shows the whole scene from nearly where the camera stands, metres.
+
+    ``up``, of length 1, is what orbits turn about.
+    """
 
     target_m: Vector = (0.0, 0.0, 1.5)
     distance_m: float = 1.8
+    up: Vector = (0.0, -1.0, 0.0)
 
     @classmethod
     def of(cls, points_m: Matrix, view: ViewSettings) -> Home:
@@ -200,9 +206,9 @@ class Home:
 
     def extrinsic(self, view: ViewSettings) -> Matrix:
         """Return the 4x4 matrix from the scene into the viewing camera, metres."""
-        orbit = view.orbit
-        to_scene = orbit.rotation
-        centre = np.array(self.target_m) + np.array(orbit.offset) * self.distance_m
+        orbit, level = view.orbit, self._level
+        to_scene = level @ orbit.rotation
+        centre = np.array(self.target_m) + level @ np.array(orbit.offset) * self.distance_m
         eye = centre - to_scene[:, 2] * self.eye_m(view)
         matrix = np.eye(4)
         matrix[:3, :3] = to_scene.T
@@ -211,7 +217,15 @@ class Home:
 
     def offset_of(self, point_m: Matrix) -> Vector:
         """Return the orbit offset that puts its centre on a point."""
-        return _vector((point_m - np.array(self.target_m)) / self.distance_m)
+        return _vector(self._level.T @ (point_m - np.array(self.target_m)) / self.distance_m)
+
+    @property
+    def _level(self) -> Matrix:
+        """The smallest turn that brings the camera's up to the scene's, 3x3 (after Rodrigues)."""
+        x, y, z = self.up
+        across = np.array([[0, -x, 0], [x, 0, z], [0, -z, 0]])  # of (0, -1, 0) x up
+        turn: Matrix = np.eye(3) + across + across @ across / (1 - y)
+        return turn
 
 
 def on_picture(points_m: Matrix, extrinsic: Matrix, view: ViewSettings) -> tuple[Matrix, Matrix]:
