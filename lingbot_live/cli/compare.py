@@ -6,11 +6,13 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.clustered import Cluster, CpusOption, GpusOption, RayOption, gather
 from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import RigOption, SizeOption, parse_size, progress_bar
 from lingbot_live.errors import ConfigError
@@ -94,6 +96,9 @@ def compare(
         bool, typer.Option("--clock-offset", help="Pair by the clocks' offset that the rig knows.")
     ] = False,
     size: SizeOption = None,
+    ray: RayOption = None,
+    ray_cpus: CpusOption = 1.0,
+    ray_gpus: GpusOption = 0.0,
 ) -> None:
     """Compare cameras and refiners; writes report.html, metrics.csv and metrics.json.
 
@@ -118,7 +123,8 @@ def compare(
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: it is a file; name a folder")
     check_report_place(output, registry.files_of([*addresses, reference or ""]))
-    runs = _run_all(addresses, refiner or ["none", "guided"], settings)
+    cluster = None if ray is None else Cluster(ray, ray_cpus, ray_gpus)
+    runs = _run_all(addresses, refiner or ["none", "guided"], settings, cluster)
     paths = write_report(output, runs, settings)
     print(paths[0])
     missed: Counter[str] = Counter()
@@ -140,8 +146,12 @@ def evaluate(
     frames: Annotated[int, typer.Option(min=1, help="At most so many examples.")] = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    ray: RayOption = None,
+    ray_cpus: CpusOption = 1.0,
+    ray_gpus: GpusOption = 0.0,
 ) -> None:
     """Hide part of the depth of RGB-D examples, fill it again, and compare: a table of errors."""
+    from lingbot_live.cameras import registry
     from lingbot_live.quality import evaluation
     from lingbot_live.quality.evaluation import EvalSettings
     from lingbot_live.refiners.baselines import BASELINES
@@ -153,8 +163,16 @@ def evaluate(
         evaluation.create(name).close()
     examples, missed = evaluation.examples(folder, settings)
     masks = evaluation.read_masks(folder, examples)
-    with progress_bar("pictures refined") as show:
-        rows = list(evaluation.evaluate(examples, names, settings, show, masks))
+    if ray is None:
+        with progress_bar("pictures refined") as show:
+            rows = list(evaluation.evaluate(examples, names, settings, show, masks))
+    else:
+        todo = evaluation.trials(examples, names, settings, masks)
+        trier = evaluation.Trier(registry.absolute(folder), settings)
+        found = gather(todo, trier, Cluster(ray, ray_cpus, ray_gpus), "refining examples")
+        if len(found) < len(todo):
+            raise KeyboardInterrupt
+        rows = list(evaluation.rows_of(todo, map(found.__getitem__, todo)))
     if not rows:
         raise ConfigError(f"eval {folder}: {protocol} needs a mask.png beside the images")
     if as_json:
@@ -168,16 +186,32 @@ def evaluate(
 
 
 def _run_all(
-    addresses: list[str], refiners: list[str], settings: ComparisonSettings
+    addresses: list[str],
+    refiners: list[str],
+    settings: ComparisonSettings,
+    cluster: Cluster | None,
 ) -> list[SensorRun]:
     from lingbot_live.cameras import registry
     from lingbot_live.config import RefinerConfig
-    from lingbot_live.quality.comparison import measure_camera
 
     # A slip in the last address must not show after minutes of work on the first.
     addresses = [member for address in addresses for member in _members(address)]
     for text in refiners:
         registry.check_refiner_name(RefinerConfig.parse(text).name)
+    if cluster is None:
+        runs = _in_turn(addresses, refiners, settings)
+    else:
+        runs = _on_ray(addresses, refiners, settings, cluster)
+    if not runs:
+        raise KeyboardInterrupt
+    return runs
+
+
+def _in_turn(
+    addresses: list[str], refiners: list[str], settings: ComparisonSettings
+) -> list[SensorRun]:
+    from lingbot_live.quality.comparison import measure_camera
+
     runs: list[SensorRun] = []
     with stoppable() as stop:
         for address in addresses:
@@ -190,9 +224,42 @@ def _run_all(
                     runs.append(measure_camera(address, refiners, settings, show, first, stop))
             except KeyboardInterrupt:
                 print(f"{address}: not measured", file=sys.stderr)
-    if not runs:
-        raise KeyboardInterrupt
     return runs
+
+
+def _on_ray(
+    addresses: list[str], refiners: list[str], settings: ComparisonSettings, cluster: Cluster
+) -> list[SensorRun]:
+    """Measure recordings on a cluster; with a rig the first goes first, as others look there."""
+    from lingbot_live.cameras import registry
+    from lingbot_live.quality.comparison import Measurer
+    from lingbot_live.quality.comparison_frames import TRUTH
+
+    for address in addresses:
+        info = registry.find_camera(address)
+        if not (info.is_recording or info.is_simulated):
+            raise ConfigError(
+                f"compare --ray: {address} is attached to this machine alone; record it first"
+            )
+    known = list(map(registry.absolute, addresses))
+    if settings.reference not in (None, TRUTH):
+        settings = replace(settings, reference=registry.absolute(settings.reference))
+    first: SensorRun | None = None
+    runs: dict[str, SensorRun] = {}
+    if settings.rig is not None:
+        runs = gather(known[:1], Measurer(refiners, settings), cluster, "comparing")
+        first = runs.get(known[0])
+    if settings.rig is None or first is not None:
+        rest = list(dict.fromkeys(address for address in known if address not in runs))
+        runs |= gather(rest, Measurer(refiners, settings, first), cluster, "comparing")
+    for address, place in zip(addresses, known, strict=True):
+        if place not in runs:
+            print(f"{address}: not measured", file=sys.stderr)
+    return [
+        replace(runs[place], address=address)
+        for address, place in zip(addresses, known, strict=True)
+        if place in runs
+    ]
 
 
 def _members(address: str) -> list[str]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli.clustered import CpusOption, RayOption, export_sessions
+from lingbot_live.cli.clustered import (
+    Cluster,
+    CpusOption,
+    Outcome,
+    RayOption,
+    do_jobs,
+    named,
+    sole,
+)
 from lingbot_live.cli.options import NoFlyingOption, key_value, progress_bar
 from lingbot_live.errors import ConfigError
 from lingbot_live.system.outputs import local_path
@@ -81,42 +89,61 @@ def export(
         no_flying, rig,
     )  # fmt: skip
     if ray is not None:
-        export_sessions(list(_each(request, sources)), ray, ray_cpus)
+        do_jobs(list(_each(request, sources)), Cluster(ray, ray_cpus), "exporting")
         return
-    if len(sources) > 1:
-        raise ConfigError("export: several inputs need --ray; `--ray local` takes this machine")
+    sole(sources, "export")
     try:
         with progress_bar(f"exporting to {to}") as on_progress:
-            report = run_export(request, on_progress)
+            outcome = _told(run_export(request, on_progress))
     except KeyboardInterrupt:
         typer.echo(f"{output}: stopped; nothing was written", err=True)
         raise typer.Exit(130) from None
-    _tell(report)
-    if report.is_damaged:
+    for remark in outcome.remarks:
+        typer.echo(remark, err=True)
+    print(outcome.words)
+    if not outcome.is_whole:
         raise typer.Exit(1)
 
 
-def _each(request: ExportRequest, sources: list[str]) -> Iterator[ExportRequest]:
-    """Yield a request for each input, into a folder of its name; workers stand elsewhere."""
-    from lingbot_live.cameras import registry
-    from lingbot_live.recording.format import slug
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """An export in a worker of a cluster."""
 
+    request: ExportRequest
+
+    @property
+    def outputs(self) -> Sequence[Path]:
+        """The folder."""
+        return [self.request.output]
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it was forced."""
+        return self.request.force
+
+    def do(self) -> Outcome:
+        """Do it; raises as `lingbot_live.export.job.run_export`."""
+        from lingbot_live.export.job import run_export
+        from lingbot_live.system.remote import local_address
+
+        address = local_address(self.request.address)
+        return _told(run_export(replace(self.request, address=address)))
+
+
+def _each(request: ExportRequest, sources: list[str]) -> Iterator[ExportJob]:
+    """Yield the job of each input, into a folder of its name; workers stand elsewhere."""
     folder = local_path(request.output).absolute()
+    rig = None if request.rig is None else local_path(request.rig).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    names: list[str] = []
-    for source in sources:
-        names.append(slug(Path(source).stem, names))
-        rig = None if request.rig is None else local_path(request.rig).absolute()
-        address = registry.absolute(source)
-        yield replace(request, address=address, output=folder / names[-1], rig=rig)
+    for source, name in named(sources):
+        yield ExportJob(replace(request, address=source, output=folder / name, rig=rig))
 
 
-def _tell(report: ExportReport) -> None:
-    for remark in report.remarks:
-        typer.echo(remark, err=True)
+def _told(report: ExportReport) -> Outcome:
     left_out = f", {report.left_out} left out" if report.left_out else ""
     size = f"{report.bytes / 1e6:.1f} MB in {duration(report.seconds, 1)}"
-    print(f"{report.output}: {report.frames} frames{left_out}, {size}")
+    words = f"{report.output}: {report.frames} frames{left_out}, {size}"
+    return Outcome(words, tuple(report.remarks), not report.is_damaged)
 
 
 def _table() -> Iterator[str]:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lingbot_live.cli.clustered import (
+    Cluster,
+    CpusOption,
+    GpusOption,
+    Outcome,
+    RayOption,
+    do_jobs,
+    inside,
+    named,
+    sole,
+)
 from lingbot_live.cli.options import (
     DeviceOption,
     NoFlyingOption,
@@ -22,9 +33,10 @@ from lingbot_live.cli.options import (
     refiner_config,
 )
 from lingbot_live.errors import ConfigError
-from lingbot_live.system.outputs import MARK, check_apart, check_replaceable
+from lingbot_live.system.outputs import MARK, check_apart, check_replaceable, local_path
 
 if TYPE_CHECKING:
+    from lingbot_live.config import RefinerConfig
     from lingbot_live.frame import Extrinsics, Frame, Mask, RefinedFrame
     from lingbot_live.perception.grasps import GraspScene, GraspSettings, Thing
 
@@ -32,11 +44,20 @@ _SUFFIXES = (".json", ".mcap", ".png")
 
 
 def grasps(
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A session, a recording, a folder, a camera.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="A session, a recording, a folder, a camera; with --ray several recordings.",
+        ),
     ],
     output: Annotated[
-        list[Path], typer.Option("-o", "--output", help="FILE.json, .mcap or .png; again.")
+        list[Path],
+        typer.Option(
+            "-o",
+            "--output",
+            help="FILE.json, .mcap or .png; again. With --ray DIR/FILE is DIR/INPUT/FILE.",
+        ),
     ],
     frame: Annotated[int, typer.Option("--frame", min=0, help="The first frame to look at.")] = 0,
     frames: Annotated[int, typer.Option("--frames", min=1, help="How many, from there on.")] = 1,
@@ -62,35 +83,84 @@ def grasps(
     tokens: TokensOption = None,
     device: DeviceOption = None,
     seed: SeedOption = 0,
+    ray: RayOption = None,
+    ray_cpus: CpusOption = 1.0,
+    ray_gpus: GpusOption = 0.0,
 ) -> None:
     """Find things on a table and antipodal grasps of them, by refined depth."""
-    from lingbot_live.cameras import registry
     from lingbot_live.perception.grasps import GraspSettings, Gripper
 
-    _check_outputs(output, source)
     gripper = Gripper(opening_m=opening / 1000, depth_m=depth / 1000, friction=friction)
-    settings = GraspSettings(gripper, most)
-    axes = _axes(rig, robot_pose, source)
     config = refiner_config(
         refiner, tokens=tokens, device=device, steady=steady, no_flying=no_flying
     )
-    engine = registry.create_refiner(config)
-    try:
-        with progress_bar(f"grasps with {engine.info}") as on_progress, ExitStack() as stack:
-            found = list(
-                _found(
-                    _Look(source, frame, frames, region, seed, settings, axes, looks_down),
-                    engine.refine, output, stack, on_progress,
-                )
-            )  # fmt: skip
-    finally:
-        engine.close()
-    if notes := [one["note"] for one in found if "note" in one]:
-        typer.echo(f"{len(notes)} of {len(found)} frames: {notes[0]}", err=True)
-    _write_json(output, source, settings, axes, found)
-    things = sum(len(one["things"]) for one in found)
-    ways = sum(len(thing["grasps"]) for one in found for thing in one["things"])
-    print(f"{', '.join(map(str, output))}: {things} things, {ways} grasps, in {axes.name}'s axes")
+    search = GraspSearch(
+        sources[0], tuple(output), frame, frames, region, GraspSettings(gripper, most), rig,
+        robot_pose, looks_down, config, seed,
+    )  # fmt: skip
+    if ray is not None:
+        _check_kinds(search.outputs)
+        do_jobs(list(_each(search, sources)), Cluster(ray, ray_cpus, ray_gpus), "grasps")
+        return
+    sole(sources, "grasps")
+    _check_outputs(search)
+    outcome = search.run(search.outputs)
+    for remark in outcome.remarks:
+        typer.echo(remark, err=True)
+    print(outcome.words)
+
+
+@dataclass(frozen=True, slots=True)
+class GraspSearch:
+    """What to look at, for what, and where to write what is found."""
+
+    source: str
+    outputs: tuple[Path, ...]
+    first: int
+    count: int
+    region: str | None
+    settings: GraspSettings
+    rig: Path | None
+    robot_pose: str | None
+    looks_down: bool
+    refiner: RefinerConfig
+    seed: int
+    replaces: bool = False
+
+    def run(self, files: Sequence[Path]) -> Outcome:
+        """Look, and write into ``files``, one for each output."""
+        from lingbot_live.cameras import registry
+
+        axes = _axes(self.rig, self.robot_pose, self.source)
+        engine = registry.create_refiner(self.refiner)
+        try:
+            with progress_bar(f"grasps with {engine.info}") as on_progress, ExitStack() as stack:
+                found = list(_found(self, axes, engine.refine, files, stack, on_progress))
+        finally:
+            engine.close()
+        notes = [one["note"] for one in found if "note" in one]
+        remarks = (f"{len(notes)} of {len(found)} frames: {notes[0]}",) if notes else ()
+        _write_json(files, self, axes, found)
+        things = sum(len(one["things"]) for one in found)
+        ways = sum(len(thing["grasps"]) for one in found for thing in one["things"])
+        told = f"{things} things, {ways} grasps, in {axes.name}'s axes"
+        return Outcome(f"{', '.join(map(str, self.outputs))}: {told}", remarks)
+
+    def do(self) -> Outcome:
+        """Look, in a worker of a cluster; the outputs appear when they are whole."""
+        from lingbot_live.export.folder import new_file
+
+        _check_outputs(self)
+        with ExitStack() as stack:
+            return self.run([stack.enter_context(new_file(path)) for path in self.outputs])
+
+
+def _each(search: GraspSearch, sources: list[str]) -> Iterator[GraspSearch]:
+    """Yield the search of each input, with its files in a folder of the input's name."""
+    rig = None if search.rig is None else local_path(search.rig).absolute()
+    for source, name in named(sources):
+        outputs = tuple(inside(path, name) for path in search.outputs)
+        yield replace(search, source=source, outputs=outputs, rig=rig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +171,22 @@ class _Axes:
     from_camera: Extrinsics | None  # None: the camera's own
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    source: str
-    first: int
-    count: int
-    region: str | None
-    seed: int
-    settings: GraspSettings
-    axes: _Axes
-    looks_down: bool
-
-
-def _check_outputs(outputs: list[Path], source: str) -> None:
-    from lingbot_live.cameras import registry
-
+def _check_kinds(outputs: Sequence[Path]) -> None:
     kinds = [path.suffix.lower() for path in outputs]
     if any(kind not in _SUFFIXES for kind in kinds) or len(set(kinds)) != len(kinds):
         names = ", ".join(map(str, outputs))
         raise ConfigError(
             f"grasps: -o {names}: name a FILE.json, a FILE.mcap, a FILE.png, or several"
         )
-    inputs = registry.files_of([source])
-    for path, kind in zip(outputs, kinds, strict=True):
-        if kind != ".mcap":
+
+
+def _check_outputs(search: GraspSearch) -> None:
+    from lingbot_live.cameras import registry
+
+    _check_kinds(search.outputs)
+    inputs = registry.files_of([search.source])
+    for path in search.outputs:
+        if path.suffix.lower() != ".mcap":
             check_replaceable(path, inputs)
             continue
         check_apart(path, inputs)
@@ -151,9 +213,10 @@ def _axes(rig: Path | None, robot_pose: str | None, source: str) -> _Axes:
 
 
 def _found(
-    look: _Look,
+    look: GraspSearch,
+    axes: _Axes,
     refine: Callable[[Frame], RefinedFrame],
-    outputs: list[Path],
+    outputs: Sequence[Path],
     stack: ExitStack,
     on_progress: Callable[[int, int | None], None],
 ) -> Iterator[dict[str, Any]]:
@@ -164,12 +227,13 @@ def _found(
     from lingbot_live.perception.grasps import NoSupportError, find_grasps
     from lingbot_live.perception.support import TOWARDS, UP
     from lingbot_live.recording.results import Results
+    from lingbot_live.system.remote import local_address
 
     config = CameraConfig(loop=False, realtime=False, seed=look.seed)
     session = next((path for path in outputs if path.suffix.lower() == ".mcap"), None)
     picture = next((path for path in outputs if path.suffix.lower() == ".png"), None)
     done = 0
-    with registry.create_camera(look.source, config) as camera:
+    with registry.create_camera(local_address(look.source), config) as camera:
         results = stack.enter_context(Results(session, camera.info)) if session else None
         for shot in islice(every_frame(camera), look.first, look.first + look.count):
             refined = refine(shot)
@@ -186,10 +250,10 @@ def _found(
                 done += 1
                 on_progress(done, look.count)
             if results is not None:
-                _record(results, refined, scene, look.axes)
+                _record(results, refined, scene, axes)
             if picture is not None:
                 _draw(picture, shot, scene, look.settings)
-            yield _as_data(shot, scene, look.axes)
+            yield _as_data(shot, scene, axes)
     if not done:
         raise ConfigError(f"{look.source}: has no frame {look.first}; the first is 0")
 
@@ -286,9 +350,8 @@ def _thing(scene: GraspScene, number: int, thing: Thing, axes: _Axes) -> dict[st
 
 
 def _write_json(
-    outputs: list[Path],
-    source: str,
-    settings: GraspSettings,
+    outputs: Sequence[Path],
+    search: GraspSearch,
     axes: _Axes,
     found: list[dict[str, Any]],
 ) -> None:
@@ -300,9 +363,9 @@ def _write_json(
         if path.suffix.lower() == ".json":
             data = {
                 "made_by": MARK,
-                "input": source,
+                "input": search.source,
                 "axes": axes.name,
-                "gripper": asdict(settings.gripper),
+                "gripper": asdict(search.settings.gripper),
                 "frames": found,
             }
             write_text(path, json.dumps(data, indent=1) + "\n")

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lingbot_live.cli.clustered import (
+    Cluster,
+    CpusOption,
+    GpusOption,
+    Outcome,
+    RayOption,
+    do_jobs,
+    inside,
+    named,
+    sole,
+)
 from lingbot_live.cli.options import (
     NoFlyingOption,
     RefinerOption,
@@ -18,15 +31,26 @@ from lingbot_live.cli.options import (
 from lingbot_live.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lingbot_live.export.scene import SceneReport, SceneRequest
+    from lingbot_live.export.scene import SceneRequest
     from lingbot_live.perception.reconstruction import Depth
 
 
 def reconstruct(
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A session, a recording, a folder, a camera.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="A session, a recording, a folder, a camera; with --ray several recordings.",
+        ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.ply or FILE.glb to make.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="FILE.ply or FILE.glb to make. With --ray DIR/FILE is DIR/INPUT/FILE.",
+        ),
+    ],
     depth: Annotated[
         str, typer.Option("--depth", help="raw, refined (default), or both: two files.")
     ] = "refined",
@@ -53,6 +77,9 @@ def reconstruct(
     force: Annotated[
         bool, typer.Option("--force", help="Replace what an earlier run wrote there.")
     ] = False,
+    ray: RayOption = None,
+    ray_cpus: CpusOption = 1.0,
+    ray_gpus: GpusOption = 0.0,
 ) -> None:
     """Follow the camera through a still scene and fuse its depth into one coloured mesh."""
     from lingbot_live.export.scene import SceneRequest
@@ -62,28 +89,68 @@ def reconstruct(
     config = refiner_config(refiner, tokens=tokens, steady=steady, no_flying=no_flying)
     fusing = Fusing(_depths(depth), voxel_m=voxel_mm / 1000, far_m=far_m, device=device)
     request = SceneRequest(
-        source, output, fusing, config, Span.parse(frames), camera, trajectory, force
+        sources[0], output, fusing, config, Span.parse(frames), camera, trajectory, force
     )
-    report = _run(request)
-    for remark in report.remarks:
+    if ray is not None:
+        do_jobs(list(_each(request, sources)), Cluster(ray, ray_cpus, ray_gpus), "reconstructing")
+        return
+    sole(sources, "reconstruct")
+    outcome = _run(request)
+    for remark in outcome.remarks:
         typer.echo(remark, err=True)
-    for kind, path in request.meshes.items():
-        print(f"{path}: {report.triangles[kind]} triangles of {kind.value} depth")
-    left_out = f", {report.left_out} left out" if report.left_out else ""
-    print(f"{report.frames} frames{left_out} in {report.seconds:.1f} s")
-    if report.is_damaged:
+    print(outcome.words)
+    if not outcome.is_whole:
         raise typer.Exit(1)
 
 
-def _run(request: SceneRequest) -> SceneReport:
+@dataclass(frozen=True, slots=True)
+class SceneJob:
+    """A reconstruction in a worker of a cluster."""
+
+    request: SceneRequest
+
+    @property
+    def outputs(self) -> Sequence[Path]:
+        """The meshes, and the camera's way."""
+        way = self.request.trajectory
+        return [*self.request.meshes.values(), *([way] if way else [])]
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it was forced."""
+        return self.request.force
+
+    def do(self) -> Outcome:
+        """Do it; raises as `lingbot_live.export.scene.reconstruct`."""
+        from lingbot_live.system.remote import local_address
+
+        return _run(replace(self.request, address=local_address(self.request.address)))
+
+
+def _each(request: SceneRequest, sources: list[str]) -> Iterator[SceneJob]:
+    """Yield the job of each input, with its files in a folder of the input's name."""
+    for source, name in named(sources):
+        output, way = request.output, request.trajectory
+        output, way = inside(output, name), None if way is None else inside(way, name)
+        yield SceneJob(replace(request, address=source, output=output, trajectory=way))
+
+
+def _run(request: SceneRequest) -> Outcome:
     from lingbot_live.export.scene import reconstruct as run
 
     try:
         with progress_bar("reconstructing") as on_progress:
-            return run(request, on_progress)
+            report = run(request, on_progress)
     except KeyboardInterrupt:
         typer.echo(f"{request.output}: stopped; nothing was written", err=True)
         raise typer.Exit(130) from None
+    lines = [
+        f"{path}: {report.triangles[kind]} triangles of {kind.value} depth"
+        for kind, path in request.meshes.items()
+    ]
+    left_out = f", {report.left_out} left out" if report.left_out else ""
+    lines.append(f"{report.frames} frames{left_out} in {report.seconds:.1f} s")
+    return Outcome("\n".join(lines), tuple(report.remarks), not report.is_damaged)
 
 
 def _depths(text: str) -> tuple[Depth, ...]:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lingbot_live.cli import session
-from lingbot_live.cli.clustered import CpusOption, GpusOption, RayOption, refine_sessions
+from lingbot_live.cli.clustered import (
+    Cluster,
+    CpusOption,
+    GpusOption,
+    RayOption,
+    refine_sessions,
+    sole,
+)
 from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import (
     DeviceOption,
@@ -110,11 +117,10 @@ def refine(
         keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
     if ray is not None:
-        refine_sessions(sources, output_name, config, lossless, ray, ray_cpus, ray_gpus)
+        cluster = Cluster(ray, ray_cpus, ray_gpus)
+        refine_sessions(sources, output_name, config, lossless, cluster)
         return
-    if len(sources) > 1:
-        raise ConfigError("refine: several inputs need --ray; `--ray local` takes this machine")
-    source, output = sources[0], local_path(output_name)
+    source, output = sole(sources, "refine"), local_path(output_name)
     inputs = files_of([source])
     check_apart(output, inputs)
     if output.suffix.lower() == ".mcap":

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import DepthMap, Mask, Matrix
 from lingbot_live.quality.measures import local_range
-from lingbot_live.quality.plane import fit_plane
+from lingbot_live.quality.plane import fit_plane, largest_plane
 
 Floats = npt.NDArray[np.float64]
 Points: TypeAlias = "npt.NDArray[np.float32] | npt.NDArray[np.float64]"
@@ -20,7 +20,7 @@ Labels = npt.NDArray[np.int32]  # (H, W): 0 = no thing, then 1, 2, ...
 
 UP = np.array([0.0, -1.0, 0.0])  # of a camera held upright, in its own axes
 TOWARDS = np.array([0.0, 0.0, -1.0])  # of one that looks straight down
-_MOST_PLANES, _DRAWS = 4, 200
+_MOST_PLANES = 4
 _LEAST_SHARE = 0.06  # of the valid pixels, to be a plane that things may stand on
 _UPWARD = 0.3  # cosine to what is up
 _NOISE, _LEAST_NOISE_M = 0.008, 0.006  # of the distance: how far a plane's own pixels lie from it
@@ -90,13 +90,8 @@ class _Plane:
 
 def _plane(points_m: Floats) -> _Plane:
     """Return the largest plane of points (N, 3)."""
-    import open3d as o3d
-
     near_m = max(_LEAST_NOISE_M, _NOISE * float(np.median(points_m[:, 2])))
-    cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(points_m))
-    o3d.utility.random.seed(0)
-    model, _ = cloud.segment_plane(near_m, 3, _DRAWS)
-    normal, offset_m = np.array(model[:3]), float(model[3])
+    normal, offset_m = largest_plane(points_m, near_m) or (TOWARDS, 0.0)
     close = np.flatnonzero(np.abs(points_m @ normal + offset_m) < near_m)
     fit = fit_plane(points_m[close])
     if fit is not None:

@@ -217,6 +217,21 @@ def measure_camera(
             engine.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Measurer:
+    """Makes in another process what measures a camera there, as `measure_camera` does."""
+
+    refiners: Sequence[str]
+    settings: ComparisonSettings
+    first: SensorRun | None = None
+
+    def __call__(self) -> Callable[[str], SensorRun]:
+        """Return what measures the camera of an address."""
+        return lambda address: measure_camera(
+            address, self.refiners, self.settings, first=self.first
+        )
+
+
 def _until(stop: threading.Event, frames: Iterator[Frame]) -> Iterator[Frame]:
     """Yield frames until ``stop`` is set; a signal ends the wait for the next one, too."""
     while not stop.is_set():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,44 @@ class EvalRow:
         pairs = [(self.by_example[name], value) for name, value in other.by_example.items()]
         ratios = [mine / value for mine, value in pairs if mine > 0 and value > 0]
         return float(np.exp(np.mean(np.log(ratios)))) if ratios else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One example under one protocol, for one refiner."""
+
+    row: tuple[int, int]  # which it counts for
+    refiner: str
+    protocol: str
+    example: int  # among all
+    place: int  # among those of the protocol
+    label: str
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trier:
+    """Makes in another process what does trials on examples that it reads there."""
+
+    address: str
+    settings: EvalSettings
+
+    def __call__(self) -> Callable[[Trial], tuple[RefinerInfo, Numbers]]:
+        """Return what does a trial; it holds the refiner of the one before."""
+        frames, _ = examples(self.address, self.settings)
+        masks = read_masks(self.address, frames)
+        held: dict[str, Refiner] = {}
+
+        def do(trial: Trial) -> tuple[RefinerInfo, Numbers]:
+            if trial.refiner not in held:
+                for engine in held.values():
+                    engine.close()
+                held.clear()
+                held[trial.refiner] = create(trial.refiner)
+            engine = held[trial.refiner]
+            return engine.info, attempt(engine, trial, frames, masks)
+
+        return do
 
 
 def create(text: str) -> Refiner:
@@ -160,54 +198,84 @@ def evaluate(
         ConfigError: an unknown refiner.
         RefinerError: a refiner fails.
     """
-    tables = _tables(frames, settings, masks)
-    total = len(refiners) * sum(len(some) * seeds for _, some, seeds in tables)
+    todo = trials(frames, refiners, settings, masks)
+    total = sum(trial.seeds for trial in todo)
     done = itertools.count(1)
-    for text in refiners:
-        engine = create(text)
-        try:
-            for protocol, some, seeds in tables:
-                tick = lambda: progress(next(done), total)  # noqa: E731
-                yield _row(engine, protocol, some, seeds, tick, masks)
-        finally:
-            engine.close()
+
+    def attempts() -> Iterator[tuple[RefinerInfo, Numbers]]:
+        for _, some in itertools.groupby(todo, lambda trial: trial.row[0]):
+            engine = None
+            try:
+                for trial in some:
+                    engine = engine or create(trial.refiner)
+                    numbers = attempt(
+                        engine, trial, frames, masks, lambda: progress(next(done), total)
+                    )
+                    yield engine.info, numbers
+            finally:
+                if engine is not None:
+                    engine.close()
+
+    yield from rows_of(todo, attempts())
+
+
+def trials(
+    frames: Sequence[Frame],
+    refiners: Sequence[str],
+    settings: EvalSettings,
+    masks: Mapping[str, Mask] = _NO_MASKS,
+) -> list[Trial]:
+    """Return what is to be done, example by example; the trials of a row are neighbours."""
+    return [
+        Trial((number, table), text, protocol, example, place, frames[example].label, seeds)
+        for number, text in enumerate(refiners)
+        for table, (protocol, some, seeds) in enumerate(_tables(frames, settings, masks))
+        for place, example in enumerate(some)
+    ]
+
+
+def rows_of(
+    todo: Sequence[Trial], results: Iterable[tuple[RefinerInfo, Numbers]]
+) -> Iterator[EvalRow]:
+    """Yield the rows of trials from what came of each, in their order."""
+    for _, some in itertools.groupby(zip(todo, results), lambda pair: pair[0].row):  # noqa: B905
+        done, results_of = zip(*some, strict=True)
+        numbers = [each for _, each in results_of]
+        names = [trial.label or str(trial.place) for trial in done]
+        by_example = {n: each["absrel_all"] for n, each in zip(names, numbers, strict=True)}
+        yield EvalRow(results_of[-1][0], done[0].protocol, mean_numbers(numbers), by_example)
 
 
 def _tables(
     frames: Sequence[Frame], settings: EvalSettings, masks: Mapping[str, Mask]
-) -> list[tuple[str, Sequence[Frame], int]]:
+) -> list[tuple[str, Sequence[int], int]]:
     """Return the protocols that these examples allow, the examples of each, and how many masks."""
-    masked = [frame for frame in frames if frame.label in masks]
-    known = [frame for frame in frames if frame.reference_m is not None]
-    allowed = {
-        **dict.fromkeys(PROTOCOLS, (frames, settings.seeds)),
-        OBJECTS: ([frame for frame in masked if frame.reference_m is None], settings.seeds),
-        GLASS: ([frame for frame in masked if frame.reference_m is not None], 1),
+    masked = [n for n, frame in enumerate(frames) if frame.label in masks]
+    known = [n for n, frame in enumerate(frames) if frame.reference_m is not None]
+    allowed: dict[str, tuple[Sequence[int], int]] = {
+        **dict.fromkeys(PROTOCOLS, (range(len(frames)), settings.seeds)),
+        OBJECTS: ([n for n in masked if n not in known], settings.seeds),
+        GLASS: ([n for n in masked if n in known], 1),
     }
     tables = [(protocol, *allowed[protocol]) for protocol in settings.protocols]
-    tables.append((REFERENCE, [frame for frame in known if frame.label not in masks], 1))
+    tables.append((REFERENCE, [n for n in known if n not in masked], 1))
     return [(protocol, some, seeds) for protocol, some, seeds in tables if some]
 
 
-def _row(
+def attempt(
     engine: Refiner,
-    protocol: str,
+    trial: Trial,
     frames: Sequence[Frame],
-    seeds: int,
-    tick: Callable[[], None],
-    masks: Mapping[str, Mask],
-) -> EvalRow:
-    by_example: dict[str, float] = {}
-    rows: list[Numbers] = []
-    for number, frame in enumerate(frames):
-        some = []
-        for seed in range(seeds):
-            shown, truth_m = _masked(protocol, frame, number, seed, masks.get(frame.label))
-            some.append(_one(engine, shown, truth_m))
-            tick()
-        by_example[frame.label or str(number)] = mean_numbers(some)["absrel_all"]
-        rows.append(mean_numbers(some))
-    return EvalRow(engine.info, protocol, mean_numbers(rows), by_example)
+    masks: Mapping[str, Mask] = _NO_MASKS,
+    tick: Callable[[], None] = lambda: None,
+) -> Numbers:
+    """Return the means of one trial's masks; ``tick`` is called after each."""
+    frame, some = frames[trial.example], []
+    for seed in range(trial.seeds):
+        hidden = _masked(trial.protocol, frame, trial.place, seed, masks.get(frame.label))
+        some.append(_one(engine, *hidden))
+        tick()
+    return mean_numbers(some)
 
 
 def _one(engine: Refiner, shown: Frame, truth_m: DepthMap) -> Numbers:

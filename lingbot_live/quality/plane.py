@@ -15,6 +15,7 @@ from lingbot_live.roi import Roi
 _MAD = 1.4826  # median absolute deviation to standard deviation of a normal distribution
 _TRIM = 4.0  # standard deviations; cutting there lowers an RMS of normal noise by 0.05 % only
 _DRAWS, _JURY = 64, 500  # planes tried, points that judge each
+_MANY_DRAWS, _LARGE_JURY = 200, 2000  # for a plane that may hold a small share of the points
 _ROUNDS = 12  # of inliers and least squares; four or five are usual
 _EXACT_M = 1e-6  # residuals below this are arithmetic, not noise
 _SETTLED = 1e-7  # a step of normal and offset so small changes no number that is shown
@@ -91,20 +92,43 @@ def _better(
     return turned / length, shifted_m / length, float(np.abs(step).max())
 
 
-def _least_median_plane(points_m: Floats) -> tuple[Floats, float] | None:
-    rng = np.random.default_rng(0)
-    a, b, c = (points_m[rng.integers(len(points_m), size=_DRAWS)] for _ in range(3))
-    normals = np.cross(b - a, c - a)
-    length = np.linalg.norm(normals, axis=1)
-    usable = length > 1e-12
-    if not usable.any():
+def largest_plane(points_m: Floats, near_m: float) -> tuple[Floats, float] | None:
+    """Return the plane, as unit normal (3,) and offset, that most of (N, 3) points lie close to.
+
+    Of many planes through three points each the one with the most within ``near_m`` (RANSAC,
+    Fischler and Bolles, Comm. ACM 1981); None where no three points span one. The draw is fixed,
+    so equal points give equal planes.
+    """
+    if len(points_m) < 3:
         return None
-    normals = normals[usable] / length[usable, None]
-    offsets = -(normals * a[usable]).sum(1)
+    normals, offsets = _drawn_planes(points_m, _MANY_DRAWS)
+    if not len(normals):
+        return None
+    jury = points_m[:: -(-len(points_m) // _LARGE_JURY)]
+    close = np.abs(jury @ normals.T + offsets) < near_m
+    best = int(np.count_nonzero(close, axis=0).argmax())
+    return normals[best], float(offsets[best])
+
+
+def _least_median_plane(points_m: Floats) -> tuple[Floats, float] | None:
+    normals, offsets = _drawn_planes(points_m, _DRAWS)
+    if not len(normals):
+        return None
     jury = points_m[:: -(-len(points_m) // _JURY)]
     medians = np.median(np.abs(normals @ jury.T + offsets[:, None]), axis=1)
     best = int(medians.argmin())
     return normals[best], float(offsets[best])
+
+
+def _drawn_planes(points_m: Floats, draws: int) -> tuple[Floats, Floats]:
+    """Return the unit normals (K, 3) and offsets (K,) of planes through three points each."""
+    rng = np.random.default_rng(0)
+    a, b, c = (points_m[rng.integers(len(points_m), size=draws)] for _ in range(3))
+    normals = np.cross(b - a, c - a)
+    length = np.linalg.norm(normals, axis=1)
+    usable = length > 1e-12
+    normals = normals[usable] / length[usable, None]
+    return normals, -(normals * a[usable]).sum(1)
 
 
 def plane_quality(

@@ -25,7 +25,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 INSTALL = 'pip install "lingbot-live[cluster]"'
-LOCAL = "local"  # an address: a cluster of this machine alone, for as long as it is needed
 _TICK_S = 0.5
 _MOST_TRIES = 4  # of an item whose workers die
 
@@ -55,7 +54,8 @@ def spread(
     Items and results travel by pickle; ``on_done`` is called here, in any order.
 
     Raises:
-        ClusterError: no cluster at ``address``, or an item's workers die again and again.
+        ClusterError: no cluster at ``address``, no machine in it with room for a worker, or workers
+            that do not start, or die over an item, again and again.
         KeyboardInterrupt: ``stop`` was set.
         Exception: what an item raised; the others' results stay.
     """
@@ -89,16 +89,22 @@ def _connected(address: str) -> Iterator[Any]:
     os.environ.setdefault("RAY_worker_niceness", "0")  # else a busy machine starves them
     import ray
 
-    where = None if address == LOCAL else address
-    try:
-        ray.init(address=where, log_to_driver=False, logging_level=logging.WARNING)
+    try:  # "local" is Ray's own word as well; without one it takes what cluster was here last
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     except (ConnectionError, ValueError, RuntimeError) as error:
         words = " ".join(str(error).split())
-        raise ClusterError(f"--ray {address}: no cluster there ({words})") from error
+        raise ClusterError(f"--ray {address}: no cluster there ({words}){_hint()}") from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _hint() -> str:
+    """Return what newer Rays want besides an address."""
+    if os.environ.get("RAY_AUTH_MODE"):
+        return ""
+    return "; where it has a token, set RAY_AUTH_MODE=token and have the token in ~/.ray/auth_token"
 
 
 class _Holder(Generic[T, R]):
@@ -127,11 +133,21 @@ class _Crew(Generic[T, R]):
     idle: list[Any] = field(default_factory=list)
     busy: dict[Any, tuple[Any, T]] = field(default_factory=dict)  # by the promise of a result
     starting: dict[Any, Any] = field(default_factory=dict)
+    failed: int = 0  # starts, since the last worker that did
 
     def grow(self, wanted: int) -> None:
-        """Start workers up to what is wanted and what there is room for."""
-        there = len(self.idle) + len(self.busy) + len(self.starting)
-        for _ in range(min(wanted, self._room()) - there):
+        """Start workers up to what is wanted and what there is room for.
+
+        Raises:
+            ClusterError: there is room for none.
+        """
+        there, room = len(self.idle) + len(self.busy) + len(self.starting), self._room()
+        if not room and not there:
+            raise ClusterError(
+                f"no machine of the cluster has {self.share.cpus:g} processors and "
+                f"{self.share.gpus:g} GPUs for a worker; lower --ray-cpus, or --ray-gpus"
+            )
+        for _ in range(min(wanted, room) - there):
             kind = self.ray.remote(
                 num_cpus=self.share.cpus, num_gpus=self.share.gpus, max_restarts=0
             )(_Holder)
@@ -146,11 +162,7 @@ class _Crew(Generic[T, R]):
     def finished(self) -> Iterator[tuple[T, Any, bool]]:
         """Wait a little; yield items with their result, or lost with their worker."""
         promises = [*self.busy, *self.starting]
-        done, _ = (
-            self.ray.wait(promises, num_returns=len(promises), timeout=_TICK_S)
-            if (promises)
-            else ([], [])
-        )
+        done, _ = self.ray.wait(promises, num_returns=1, timeout=_TICK_S)
         for promise in done:
             if promise in self.starting:
                 self._note_started(promise)
@@ -173,19 +185,27 @@ class _Crew(Generic[T, R]):
             self.ray.kill(actor)
 
     def _room(self) -> int:
-        there, share = self.ray.cluster_resources(), self.share
-        rooms = [there.get("CPU", 0) // share.cpus if share.cpus else float("inf")]
-        if share.gpus:
-            rooms.append(there.get("GPU", 0) / share.gpus)
-        return int(min(rooms))
+        """Return how many workers the machines have room for that are there now."""
+        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        needs = {"CPU": self.share.cpus, "GPU": self.share.gpus}
+        return sum(
+            min(int(node.get(kind, 0) / need) for kind, need in needs.items() if need)
+            for node in nodes
+        )
 
     def _note_started(self, promise: Any) -> None:
         actor = self.starting.pop(promise)
         try:
             self.ray.get(promise)
         except self.ray.exceptions.RayActorError as error:
+            self.failed += 1
+            if self.failed >= _MOST_TRIES:
+                raise ClusterError(
+                    f"no worker starts on the cluster: {_first_line(error)}"
+                ) from error
             log.warning("a worker did not start: %s", _first_line(error))
             return
+        self.failed = 0
         self.idle.append(actor)
 
 

@@ -57,6 +57,15 @@ def local_copy(path: str) -> Path:
     return copy
 
 
+def local_address(address: str) -> str:
+    """Return a camera's address as it is, or that of a copy where it is a file in a store.
+
+    Raises:
+        RemoteError: it cannot be fetched.
+    """
+    return str(local_copy(address)) if is_remote(address) else address
+
+
 def put(local: Path, path: str) -> None:
     """Give a whole local file its place, here or in a store, where it appears whole.
 

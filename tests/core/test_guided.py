@@ -330,3 +330,20 @@ def test_few_pixels_are_solved_to_where_sweeps_lead(shape):
     swept = membrane._relax(start, fixed, links, 3000)
     assert membrane._solve(start, fixed, links) == pytest.approx(swept, abs=1e-4)
     assert (membrane._solve(start, fixed, links)[fixed] == start[fixed]).all()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_the_number_of_threads_changes_no_bit(threads):
+    rng = np.random.default_rng(0)
+    truth, color = two_sides(300, 402)
+    depth = raw(truth + rng.normal(0, 0.004, truth.shape)) * (rng.random(truth.shape) > 0.3)
+    depth[100:180, 120:260] = 0
+    frame, before, found = make_frame(depth, color), cv2.getNumThreads(), []
+    try:
+        for number in (1, threads):
+            cv2.setNumThreads(number)
+            found.append(refine(frame))
+            assert cv2.getNumThreads() == number
+    finally:
+        cv2.setNumThreads(before)
+    assert np.array_equal(found[0].depth_m, found[1].depth_m)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from dataclasses import replace
 
@@ -130,13 +131,20 @@ def _make_frail():
     return do
 
 
-def test_a_workers_death_costs_nothing(tmp_path):
+@pytest.fixture
+def on_ray(monkeypatch):
+    """Workers import this file, and what it imports."""
     pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+@pytest.mark.usefixtures("on_ray")
+def test_a_workers_death_costs_nothing(tmp_path):
     done = {}
     items = [(number, str(tmp_path / "flag")) for number in range(8)]
     share = cluster.Share(1.0)
     cluster.spread(
-        items, _make_frail, cluster.LOCAL, share,
+        items, _make_frail, "local", share,
         lambda item, result: done.setdefault(item[0], []).append(result), threading.Event(),
     )  # fmt: skip
     assert {number: [r[0] for r in results] for number, results in done.items()} == {
@@ -144,6 +152,29 @@ def test_a_workers_death_costs_nothing(tmp_path):
     }
     assert (tmp_path / "flag").exists()
     assert os.getpid() not in {results[0][1] for results in done.values()}
+
+
+class _Unknown:
+    """What a machine without lingbot-live makes of our work."""
+
+    def __call__(self):
+        raise AssertionError
+
+    def __reduce__(self):
+        return __import__, ("no_such_module",)
+
+
+@pytest.mark.usefixtures("on_ray")
+@pytest.mark.parametrize(
+    ("make", "share", "text"),
+    [
+        (_Unknown(), cluster.Share(1.0), "no worker starts on the cluster: .*no_such_module"),
+        (_make_frail, cluster.Share(1000.0), "no machine of the cluster has 1000 processors"),
+    ],
+)
+def test_a_cluster_that_cannot_work_is_said(make, share, text):
+    with pytest.raises(cluster.ClusterError, match=text):
+        cluster.spread([1], make, "local", share, print, threading.Event())
 
 
 def test_the_command_refines_sessions_on_a_cluster_and_says_what_is_there(take, tmp_path):

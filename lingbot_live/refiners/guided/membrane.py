@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lingbot_live.frame import ColorImage, Mask
 from lingbot_live.refiners.guided.windows import extremes
+from lingbot_live.system.cores import one_thread
 
 Plane: TypeAlias = npt.NDArray[np.float32]  # (H, W)
 
@@ -86,7 +87,8 @@ def _trends(levels: list[Level]) -> list[Plane]:
     """Return the surface around which the membrane is stretched, one per level."""
     sizes = [max(level.share.shape) for level in levels]
     base = next((i for i, size in enumerate(sizes) if size <= _TREND_PX), len(levels) - 1)
-    trend = _planes(levels[base])
+    with one_thread():  # the smoother's last bits hang on their number
+        trend = _planes(levels[base])
     return [_resize(trend, level.share) for level in levels]
 
 
