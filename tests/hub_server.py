@@ -121,6 +121,7 @@ class Hub:
         if start:
             request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         request.send_header("Content-Length", str(len(content) - start))
+        request.send_header("Connection", "close")
         request.end_headers()
         self._send_body(request, content[start:])
 
@@ -145,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def do_GET(self) -> None:
-        self.close_connection = True  # a kept line would hold up `close`
+        self.close_connection = True  # a kept line would hold up `close`; each answer says so
         try:
             self.handle_request()
         except (BrokenPipeError, ConnectionResetError):
@@ -156,7 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
-        for key, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+        ends = {"Content-Length": str(len(body)), "Connection": "close"}
+        for key, value in {**(headers or {}), **ends}.items():
             self.send_header(key, value)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
@@ -165,6 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
     def send_page(self, page: str) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(page)))
+        self.send_header("Connection", "close")
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.end_headers()
         self.wfile.write(page.encode())

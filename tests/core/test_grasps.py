@@ -241,7 +241,7 @@ def test_in_the_robots_axes(tmp_path):
             [t["grasps"][0]["position_m"] for t in data["frames"][0]["things"] if t["grasps"]]
         )
     assert data["axes"] == "the robot"
-    np.testing.assert_allclose(pose.apply(places[0]), places[1], atol=1e-4)
+    np.testing.assert_allclose(pose.apply(places[0]), places[1], atol=2e-3)
 
 
 def test_a_camera_on_the_hand_needs_its_pose(tmp_path):

@@ -34,7 +34,7 @@ def test_a_surface_is_drawn_in_its_colours_and_measured_in():
         process.start()
         process.set_view(ViewSettings(width=320, height=240, shows_scene=True))
         process.show_surface(plane(1.5, GREEN))
-        wait_for(lambda: process.status.points == 4)
+        wait_for(lambda: process.status.points == 4, 90)  # Open3D may have to be read first
         middle = process.latest_image()[120, 160]
         np.testing.assert_allclose(middle, 255 * np.array(GREEN), atol=3)
         process.ask(Ask("point", (160.0, 120.0)))
