@@ -3,15 +3,17 @@
     python -m bench.publishing [SECONDS]
 
 Raw and refined depth and JPEGs are subscribed to. Processor time of the publisher's thread and the
-SDK's own, as a share of one core, less what encoding JPEGs takes.
+SDK's own, as a share of one core, less what encoding JPEGs takes; then the same while the viewer
+does not read.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -21,6 +23,7 @@ from lingbot_live.publish import foxglove
 from lingbot_live.publish.publisher import Publisher
 from lingbot_live.publish.table import parse_place
 
+TASKS = Path("/proc/self/task")  # of Linux; the SDK runs on tokio's threads
 VIEWER = """
 import json, sys
 from websockets.sync.client import connect
@@ -34,45 +37,64 @@ with connect(sys.argv[1], subprotocols=["foxglove.sdk.v1"], max_size=1 << 26) as
 """
 
 
-def main(seconds: float = 20.0) -> None:
-    encoding_s, encode = [0.0], foxglove.encode_jpeg
+class Costs:
+    """Processor time of the publisher's thread and of the SDK's, and what was sent for it."""
 
-    def timed(*arguments: object) -> bytes:
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._own = {t.native_id for t in threading.enumerate() if t.name.startswith("publish")}
+        self._own |= {int(p.parent.name) for p in TASKS.glob("*/comm") if "tokio" in p.read_text()}
+        self._encode, self._jpeg_s = foxglove.encode_jpeg, 0.0
+        foxglove.encode_jpeg = self._timed
+
+    def over(self, seconds: float) -> tuple[float, float, float]:
+        """Return frames a second, and of a core the share of JPEG and of all else."""
+        begun, spent, jpeg, sent = time.monotonic(), self._spent_s(), self._jpeg_s, self._sent()
+        time.sleep(seconds)
+        took = time.monotonic() - begun
+        jpeg = (self._jpeg_s - jpeg) / took
+        return (self._sent() - sent) / took, jpeg, (self._spent_s() - spent) / took - jpeg
+
+    def _sent(self) -> int:
+        return self._publisher.stats().frames
+
+    def _spent_s(self) -> float:
+        threads = psutil.Process().threads()
+        return sum(t.user_time + t.system_time for t in threads if t.id in self._own)
+
+    def _timed(self, *arguments: Any) -> bytes:
         before = time.thread_time()
-        made = encode(*arguments)  # type: ignore[arg-type]
-        encoding_s[0] += time.thread_time() - before
+        made = self._encode(*arguments)
+        self._jpeg_s += time.thread_time() - before
         return made
 
-    foxglove.encode_jpeg = timed
+
+def main(seconds: float = 20.0) -> None:
     cameras = ["synthetic:stereo", "synthetic:tof"]
     with Session.of(cameras, RefinerConfig("none"), CameraConfig()) as session:
-        before = {t.id for t in psutil.Process().threads()}
         publisher = Publisher(parse_place("foxglove:0"))
         publisher.start(session)
         while not publisher.stats().where:
             time.sleep(0.05)
-        viewer = subprocess.Popen([sys.executable, "-c", VIEWER, publisher.stats().where])
+        viewer = psutil.Popen([sys.executable, "-c", VIEWER, publisher.stats().where])
         while not publisher.stats().viewers:
             time.sleep(0.05)
+        costs = Costs(publisher)
         time.sleep(5)
-        python = {t.native_id for t in threading.enumerate() if not t.name.startswith("publish")}
-        ours = lambda: sum(  # noqa: E731
-            t.user_time + t.system_time
-            for t in psutil.Process().threads()
-            if t.id not in python and t.id not in before
+        fps, jpeg, rest = costs.over(seconds)
+        print(
+            f"{fps:.1f} frames a second sent; JPEG {jpeg:.1%} of a core, all else {rest:.1%}: "
+            f"{1e3 * rest / fps:.2f} ms a frame, {60 * rest / fps:.1%} at 60 frames a second; "
+            f"drops {publisher.stats().drops}"
         )
-        begun, spent, jpeg, sent = time.monotonic(), ours(), encoding_s[0], publisher.stats().frames
-        time.sleep(seconds)
-        took = time.monotonic() - begun
-        spent, jpeg = ours() - spent, encoding_s[0] - jpeg
-        fps = (publisher.stats().frames - sent) / took
+        viewer.suspend()
+        time.sleep(2)  # until it is noticed
+        _, jpeg, rest = costs.over(10)
+        print(f"a viewer that stopped reading: JPEG {jpeg:.1%}, all else {rest:.1%} of a core")
+        viewer.resume()
         viewer.kill()
         viewer.wait()
         publisher.stop()
-    print(
-        f"{fps:.1f} frames a second sent; JPEG {jpeg / took:.1%} of a core, all else "
-        f"{(spent - jpeg) / took:.1%}; drops {publisher.stats().drops}"
-    )
 
 
 if __name__ == "__main__":
