@@ -57,7 +57,7 @@ from ui.shell.desk import Desk
 from ui.shell.files import short_name
 from ui.shell.language import tr
 from ui.shell.notice import Notice
-from ui.shell.reach import make_reachable, press, wants_key
+from ui.shell.reach import Reach, make_reachable, press, wants_key
 from ui.shell.scrolling import scrolled
 from ui.shell.settings import Settings
 from ui.shell.stage import Stage
@@ -91,6 +91,7 @@ class MainWindow(QMainWindow):
         self._build_controllers()
         self._build_bars()
         make_reachable(self)
+        Reach(self)
         self._connect()
         self._restore()
 

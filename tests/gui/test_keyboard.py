@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from gui_wait import wait_for
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QDialog,
+    QFocusFrame,
+    QToolButton,
+    QWidget,
+)
 
-from ui.shell.reach import controls_of
+from ui.shell.reach import controls_of, fields_of, spoken_name
 from ui.shell.view_link import CROSS_STEP
 
 
@@ -78,3 +86,29 @@ def test_the_cross_hair_moves_by_key_and_stays_in_the_picture(window):
         window.link.step_cursor(-CROSS_STEP, CROSS_STEP)
     assert window.link.cursor is not None
     assert 0 <= window.link.cursor.x() < CROSS_STEP
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["add_camera", "models", "record_options", "export", "calibrate", "palette",
+     "sessions", "log"],
+)  # fmt: skip
+def test_tab_goes_round_in_every_dialog_and_a_ring_shows_where_it_is(window, key):
+    window.actions_[key].trigger()
+    wait_for(lambda: any(dialog.isVisible() for dialog in window.findChildren(QDialog)))
+    dialog = next(dialog for dialog in window.findChildren(QDialog) if dialog.isVisible())
+    dialog.activateWindow()
+    wait_for(lambda: QApplication.focusWidget() in dialog.findChildren(QWidget))
+    seen = set()
+    for _ in range(60):
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        focused = QApplication.focusWidget()
+        rings = [ring.widget() for ring in dialog.findChildren(QFocusFrame) if ring.isVisible()]
+        assert rings == [focused] or isinstance(focused, QToolButton), focused
+        seen |= {focused, focused.parentWidget()}  # a combo box whose line has the focus
+    for control in (*controls_of(dialog), *fields_of(dialog)):
+        where = f"{type(control).__name__} {control.objectName()} {control.toolTip()!r}"
+        assert spoken_name(control), where
+        can_be_used = control.isVisibleTo(dialog) and control.isEnabled()
+        assert control in seen or not can_be_used or not control.focusPolicy(), where
+    dialog.close()

@@ -37,6 +37,7 @@ class AddCamera(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.box = QComboBox()
         self.box.setEditable(True)
+        self.box.setAccessibleName(tr("Camera, recording or address"))
         self.box.setMinimumWidth(420)
         for info in found:
             self.box.addItem(f"{info.name}  {info.serial}".strip(), info.address)

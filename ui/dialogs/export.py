@@ -83,6 +83,7 @@ class ExportDialog(QDialog):
     def _make_fields(self) -> None:
         proposal = self._proposal
         self.input = QLineEdit(proposal.address)
+        self.input.setAccessibleName(tr("Recording"))
         self.input.setPlaceholderText(tr("a recording, a folder, or any camera address"))
         self.input.textChanged.connect(self._show_name)
         self.camera = QComboBox()
@@ -106,6 +107,7 @@ class ExportDialog(QDialog):
         self.depth_box.addItem(tr("refined, as it was recorded"), DepthSource.REFINED)
         self.depth_box.setCurrentIndex(int(proposal.has_refined))
         self.frames = QLineEdit()
+        self.frames.setAccessibleName(tr("Frames"))
         self.frames.setPlaceholderText(tr("all; or such as 0:300, 0:300:10, 42"))
         self.this_frame = QPushButton(tr("This frame"))
         self.this_frame.setEnabled(proposal.frame is not None)

@@ -69,6 +69,7 @@ class ReportDialog(QDialog):
         name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S_report")
         self.folder = QLineEdit(str(folder_or_default("") / name))
         self.folder.setMinimumWidth(380)
+        self.folder.setAccessibleName(tr("Folder of the report"))
         self.duration = QSpinBox()
         self.duration.setRange(1, 600)
         self.duration.setValue(10)

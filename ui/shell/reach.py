@@ -2,29 +2,87 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QAccessible, QColor, QKeyEvent, QPalette
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QAbstractItemView,
+    QAbstractScrollArea,
     QAbstractSlider,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QDockWidget,
+    QFocusFrame,
+    QHeaderView,
+    QLineEdit,
     QMenu,
+    QPlainTextEdit,
+    QTextEdit,
+    QToolButton,
     QWidget,
 )
 
+from ui.shell import theme
 from ui.shell.language import tr
 
 _PRESS = (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _MOVE = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
 _CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox)
+# To write in, to choose from, to read.
+_FIELDS = (QLineEdit, QAbstractItemView, QPlainTextEdit, QTextEdit)
+
+
+class Reach(QObject):
+    """Makes every window reachable that the focus comes to, and shows by a ring where it is.
+
+    The ring is there from the first Tab on: who uses a mouse sees none.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            app.focusChanged.connect(self._on_focus)
+
+    def _on_focus(self, old: QWidget | None, new: QWidget | None) -> None:
+        for ring in _rings(old):
+            ring.setWidget(None)  # type: ignore[arg-type]  # Qt's word for none, unknown to the stubs
+        if new is None:
+            return
+        if old is None or old.window() is not new.window():
+            make_reachable(new.window())
+        if _wants_ring(new):
+            ring = next(iter(_rings(new)), None) or QFocusFrame(new.window())
+            palette = ring.palette()
+            palette.setColor(QPalette.ColorRole.WindowText, QColor(theme.current().accent))
+            ring.setPalette(palette)
+            ring.setWidget(new)
 
 
 def controls_of(root: QWidget) -> list[QWidget]:
     """Return what a user works inside a widget."""
     found = [child for kind in _CONTROLS for child in root.findChildren(kind)]
     return [child for child in found if isinstance(child, QWidget) and _is_for_users(child)]
+
+
+def fields_of(root: QWidget) -> list[QWidget]:
+    """Return where a user writes, chooses or reads inside a widget, but for parts of controls."""
+    found = [child for kind in _FIELDS for child in root.findChildren(kind)]
+    return [
+        child
+        for child in found
+        if isinstance(child, QWidget)
+        and not isinstance(child, QHeaderView)
+        and not isinstance(child.parentWidget(), (QAbstractSpinBox, QComboBox))
+        and child.window() is root.window()  # a combo box lists in a window of its own
+    ]
+
+
+def spoken_name(control: QWidget) -> str:
+    """Return what a screen reader calls it: its own name, or the label before it."""
+    told = QAccessible.queryAccessibleInterface(control)
+    return told.text(QAccessible.Text.Name) if told is not None else ""
 
 
 def make_reachable(root: QWidget) -> None:
@@ -39,6 +97,12 @@ def make_reachable(root: QWidget) -> None:
             control.setAccessibleName(name.format(title=dock.windowTitle()))
         elif not control.accessibleName():
             control.setAccessibleName(_words_of(control))
+    for field in fields_of(root):
+        if isinstance(field, QAbstractItemView):
+            field.setTabKeyNavigation(False)  # arrows go from cell to cell, Tab goes on
+        if not spoken_name(field):
+            hint = field.placeholderText() if isinstance(field, QLineEdit) else ""
+            field.setAccessibleName(field.toolTip() or hint or field.window().windowTitle())
 
 
 def wants_key(focused: QWidget | None, event: QEvent) -> bool:
@@ -80,3 +144,14 @@ def _is_in_menu(control: QWidget) -> bool:
     while around is not None and not isinstance(around, QMenu):
         around = around.parentWidget()
     return around is not None
+
+
+def _rings(inside: QWidget | None) -> list[QFocusFrame]:
+    return [] if inside is None else inside.window().findChildren(QFocusFrame)
+
+
+def _wants_ring(focused: QWidget) -> bool:
+    """Whether Tab was used, and the control does not show its focus itself."""
+    by_key = focused.window().testAttribute(Qt.WidgetAttribute.WA_KeyboardFocusChange)
+    shows = isinstance(focused, QToolButton) and not isinstance(focused.parent(), QDockWidget)
+    return by_key and not shows and isinstance(focused, (*_CONTROLS, *_FIELDS, QAbstractScrollArea))

@@ -170,7 +170,7 @@ QToolBar {{ background: {theme.panel}; border: 0; padding: 4px 8px; spacing: 8px
 QStatusBar {{ background: {theme.panel}; color: {theme.dim}; }}
 QStatusBar::item {{ border: 0; }}
 QSplitter::handle, QMainWindow::separator {{ background: {theme.window}; width: 4px; height: 4px; }}
-QDockWidget::title {{ background: {theme.panel}; padding: 4px 8px; }}
+QDockWidget::title {{ background: {theme.panel}; padding: 4px 8px 0 8px; text-align: top left; }}
 QToolButton {{ padding: 4px 8px; border: 1px solid transparent; border-radius: 4px; }}
 QToolButton#qt_toolbar_ext_button {{ background: {theme.accent}; padding: 0; }}
 QToolButton[popupMode="2"] {{ padding-right: 20px; }}
