@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QDialog,
-    QDockWidget,
     QLabel,
     QMainWindow,
-    QMessageBox,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
-from lingbot_live import __version__
 from ui.cloud.view import CloudView, cloud_commands
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.cloud_saving import CloudSaving
@@ -37,7 +34,7 @@ from ui.controllers.scenes import Scenes
 from ui.controllers.tuning import Tuning
 from ui.dialogs.help import Help
 from ui.dialogs.keys import KeysDialog
-from ui.dialogs.opener import Dialogs
+from ui.dialogs.opener import Dialogs, may_lose
 from ui.dialogs.palette import CommandPalette
 from ui.panels.camera_bar import CameraBar
 from ui.panels.compare_view import CompareView
@@ -58,7 +55,7 @@ from ui.shell.files import short_name
 from ui.shell.language import tr
 from ui.shell.notice import Notice
 from ui.shell.reach import Reach, make_reachable, press, wants_key
-from ui.shell.scrolling import scrolled
+from ui.shell.scrolling import docked
 from ui.shell.settings import Settings
 from ui.shell.stage import Stage
 from ui.shell.status import refiner_text, status_line
@@ -118,11 +115,11 @@ class MainWindow(QMainWindow):
         self.controls = ControlsPanel(self.stage, self.desk, self.rows)
         self.sensor = SensorPanel(self.stage, self.desk, self.rows)
         self.docks = Docks(
-            self._dock(tr("Point cloud (Open3D)"), "cloud_dock", self.cloud),
-            self._dock(tr("Compare"), "compare_dock", self.compare),
-            self._dock(tr("Quality"), "quality_dock", self.quality, 392),
-            self._dock(tr("Camera settings"), "controls_dock", self.controls, 340),
-            self._dock(tr("Infrared and motion"), "sensor_dock", self.sensor, 280),
+            docked(self, tr("Point cloud (Open3D)"), "cloud_dock", self.cloud),
+            docked(self, tr("Compare"), "compare_dock", self.compare),
+            docked(self, tr("Quality"), "quality_dock", self.quality, 392),
+            docked(self, tr("Camera settings"), "controls_dock", self.controls, 340),
+            docked(self, tr("Infrared and motion"), "sensor_dock", self.sensor, 280),
         )
         self.docks.quality.hide()
         for dock in (self.docks.controls, self.docks.sensor):
@@ -178,13 +175,6 @@ class MainWindow(QMainWindow):
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
-
-    def _dock(self, title: str, name: str, content: QWidget, least_px: int = 240) -> QDockWidget:
-        dock = QDockWidget(title, self)
-        dock.setObjectName(name)
-        dock.setWidget(scrolled(content, QSize(least_px, 96)))
-        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
-        return dock
 
     def _connect(self) -> None:
         stage = self.stage
@@ -246,7 +236,6 @@ class MainWindow(QMainWindow):
             "full_screen": self.demo.toggle,
             "palette": lambda: CommandPalette(self.actions_, self).open(),
             "keys": lambda: KeysDialog(self.actions_, self).open(),
-            "about": self._show_about,
         }
 
     def toggle_streaming(self) -> None:
@@ -278,17 +267,6 @@ class MainWindow(QMainWindow):
 
     def _make_report(self) -> None:
         self.dialogs.make_report(self.quality.regions.percent, self.quality.distance_box.value())
-
-    def _show_about(self) -> None:
-        QMessageBox.about(
-            self,
-            tr("About lingbot-live"),
-            tr(
-                "lingbot-live {version}\n\nStream RGB-D cameras, refine their depth "
-                "live, record and compare. Apache-2.0.",
-                version=__version__,
-            ),
-        )
 
     # ---- following the session ---------------------------------------------------------------
 
@@ -377,19 +355,7 @@ class MainWindow(QMainWindow):
 
     def _may_close(self) -> bool:
         works = self.dialogs.works()
-        if not works or self._closing:
-            return True
-        question = QMessageBox(
-            QMessageBox.Icon.Question,
-            "lingbot-live",
-            tr("{works}. Close nevertheless?", works=tr("; ").join(works)),
-        )
-        close = question.addButton(tr("Close"), QMessageBox.ButtonRole.DestructiveRole)
-        stay = question.addButton(tr("Go on"), QMessageBox.ButtonRole.RejectRole)
-        question.setDefaultButton(stay)
-        question.setEscapeButton(stay)
-        question.exec()
-        return question.clickedButton() is close
+        return not works or self._closing or may_lose(works)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802, D102
         if event.spontaneous() and not self._may_close():

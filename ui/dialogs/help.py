@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QUrl
+from PySide6.QtWidgets import QMessageBox
 
+from lingbot_live import __version__
 from lingbot_live.cameras.controls import Control
 from lingbot_live.pipeline.session import Feed
 from lingbot_live.system.children import Child
@@ -46,11 +48,24 @@ class Help:
             "doctor": self.examine,
             "log": self.show_log,
             "device": self.show_device,
+            "about": self.show_about,
         }
 
     def close(self) -> None:
         """Listen to the log no more."""
         self.log.close()
+
+    def show_about(self) -> None:
+        """Show what this is, and its version."""
+        QMessageBox.about(
+            self._desk.widget,
+            tr("About lingbot-live"),
+            tr(
+                "lingbot-live {version}\n\nStream RGB-D cameras, refine their depth "
+                "live, record and compare. Apache-2.0.",
+                version=__version__,
+            ),
+        )
 
     def show_docs(self) -> None:
         """Open the docs at the page on the window."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from lingbot_live.cameras.discovery import Listing
 from lingbot_live.cameras.places import split_target
@@ -189,3 +190,18 @@ class Dialogs:
             lead.frame,
             self._replay.range,
         )
+
+
+def may_lose(works: Sequence[str]) -> bool:
+    """Ask whether to close although these go on; True where the user agrees."""
+    question = QMessageBox(
+        QMessageBox.Icon.Question,
+        "lingbot-live",
+        tr("{works}. Close nevertheless?", works=tr("; ").join(works)),
+    )
+    close = question.addButton(tr("Close"), QMessageBox.ButtonRole.DestructiveRole)
+    stay = question.addButton(tr("Go on"), QMessageBox.ButtonRole.RejectRole)
+    question.setDefaultButton(stay)
+    question.setEscapeButton(stay)
+    question.exec()
+    return question.clickedButton() is close

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
 
 def scrolled(content: QWidget, least: QSize) -> QScrollArea:
@@ -15,3 +15,14 @@ def scrolled(content: QWidget, least: QSize) -> QScrollArea:
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     area.setMinimumSize(least)
     return area
+
+
+def docked(
+    window: QMainWindow, title: str, name: str, content: QWidget, least_px: int = 240
+) -> QDockWidget:
+    """Return a dock at the window's bottom with content that scrolls; `name` is remembered."""
+    dock = QDockWidget(title, window)
+    dock.setObjectName(name)
+    dock.setWidget(scrolled(content, QSize(least_px, 96)))
+    window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+    return dock
