@@ -12,7 +12,8 @@ from pathlib import Path
 import bench
 
 Row = tuple[str, float, str, float]  # what, our ms (or as it says), peer, the peer's
-_ALONE = {"window", "perception_grasps", "perception_tracks"}  # take minutes: where named
+# They take minutes: where named.
+_ALONE = {"window", "perception_grasps", "perception_reconstruction", "perception_tracks"}
 
 
 def main() -> None:

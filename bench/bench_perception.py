@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from bench import reconstruction
 from bench.timing import interleaved_ms
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from lingbot_live.perception.tracks import LucasKanade
@@ -19,8 +18,7 @@ Row = tuple[str, float, str, float]
 
 
 def run() -> list[Row]:
-    own = [_steady("still", 1), _steady("moving", 20), _trust(), _tracks()]
-    return [*own, *reconstruction.rows()]
+    return [_steady("still", 1), _steady("moving", 20), _trust(), _tracks()]
 
 
 def _walk(count: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -24,6 +24,7 @@ DepthMap = npt.NDArray[np.float32]  # (H, W) metres, 0 = invalid
 Mask = npt.NDArray[np.bool_]  # (H, W)
 ExtraPicture = npt.NDArray[np.generic]  # (H, W) uint8 or uint16, in a size of its own
 OriginMap = npt.NDArray[np.uint8]  # (H, W) of `Origin`
+TrustMap = npt.NDArray[np.float32]  # (H, W) 0 to 1
 Matrix = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
 
@@ -241,6 +242,7 @@ class RecordedDepth:
     depth_m: DepthMap  # (H, W) float32 metres, 0 = invalid
     mask: Mask  # (H, W)
     refiner: RefinerInfo
+    trust: TrustMap | None = None  # (H, W) where it was recorded, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +339,7 @@ class RefinedFrame:
     origin: OriginMap | None = None  # (H, W) of `Origin`, where the refiner tells
     age: npt.NDArray[np.uint8] | None = None  # (H, W) frames that steadied depth rests on
     flying: int | None = None  # pixels removed as flying points; None = not asked for
+    trust: TrustMap | None = None  # (H, W) as it was recorded; else `perception.trust` tells
 
     def __post_init__(self) -> None:
         who = f"refiner {self.refiner.name}"
@@ -347,6 +350,12 @@ class RefinedFrame:
                 f"{who}: depth is {_size(self.depth_m)}, mask {_size(self.mask)}, their frame "
                 f"{_size(self.frame.depth_raw)}"
             )
+        if self.trust is not None:
+            _check_image(who, "trust", self.trust, np.float32, 2, RefinerError)
+            if self.trust.shape != self.depth_m.shape:
+                raise RefinerError(
+                    f"{who}: trust is {_size(self.trust)}, depth {_size(self.depth_m)}"
+                )
         least, most = self.depth_m.min(initial=0), self.depth_m.max(initial=0)
         if not np.isfinite(least + most):  # nan is the least of any
             raise RefinerError(f"{who}: depth holds inf or nan; invalid pixels must be 0")

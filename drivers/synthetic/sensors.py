@@ -77,13 +77,22 @@ def _blobs(rng: np.random.Generator, shape: tuple[int, ...], size_px: float) -> 
     return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def _nearest_in_window(depth_m: DepthMap, size_px: int) -> DepthMap:
-    """Return the least depth around each pixel; pixels without depth stay so."""
+def _fattened(depth_m: DepthMap, size_px: int) -> DepthMap:
+    """Return the depth of what is nearer around the far side of an edge; elsewhere as it is.
+
+    A matching window takes the nearer of two surfaces, but a single one as it lies, at a slant too:
+    a plane's disparity changes evenly, so that in a window it rises by as much as it falls.
+    Pixels without depth stay so.
+    """
     import cv2
 
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size_px, size_px))
-    near = cv2.erode(np.where(depth_m > 0, depth_m, np.float32(1e3)), kernel)
-    return np.asarray(np.where(depth_m > 0, near, 0), np.float32)
+    known = depth_m > 0
+    inverse = np.divide(1, depth_m, out=np.zeros_like(depth_m), where=known)
+    most = cv2.dilate(inverse, kernel)
+    least = cv2.erode(np.where(known, inverse, np.float32(1e3)), kernel)
+    nearer = np.maximum(inverse, most + least - inverse)
+    return np.divide(1, nearer, out=np.zeros_like(depth_m), where=known)
 
 
 def _fine_depths_m() -> npt.NDArray[np.float64]:
@@ -136,7 +145,7 @@ class Stereo(Sensor):
     def observe(self, view: View, rng: np.random.Generator) -> Observation:
         """See `Sensor`."""
         shape = view.depth_m.shape
-        seen = _nearest_in_window(view.through_m, 5)
+        seen = _fattened(view.through_m, 5)
         texture = contrast(view)
         lost = self._unmatched(view, seen, texture, rng) | view.hidden_from(self.baseline_m or 0)
         per_px = seen * seen / np.float32(self._focal_baseline)

@@ -71,6 +71,10 @@ def reconstruct(
     far_m: Annotated[
         float, typer.Option("--far-m", min=0.1, max=13, help="Depth beyond is left out.")
     ] = 4.0,
+    least_trust: Annotated[
+        float,
+        typer.Option("--least-trust", min=0, max=1, help="Refined depth trusted less is left out."),
+    ] = 0.65,
     device: Annotated[
         str, typer.Option("--device", help="Where depth is fused: cpu, cuda or cuda:1.")
     ] = "cpu",
@@ -87,7 +91,7 @@ def reconstruct(
     from lingbot_live.perception.reconstruction import Fusing
 
     config = refiner_config(refiner, tokens=tokens, steady=steady, no_flying=no_flying)
-    fusing = Fusing(_depths(depth), voxel_m=voxel_mm / 1000, far_m=far_m, device=device)
+    fusing = Fusing(_depths(depth), voxel_mm / 1000, far_m, device, least_trust)
     request = SceneRequest(
         sources[0], output, fusing, config, Span.parse(frames), camera, trajectory, force
     )

@@ -84,6 +84,9 @@ def record(
     provider: ProviderOption = None,
     steady: SteadyOption = False,
     no_flying: NoFlyingOption = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="With refined depth how sure each pixel is.")
+    ] = False,
     publish: PublishOption = None,
     bind: BindOption = None,
     token: TokenOption = None,
@@ -106,7 +109,7 @@ def record(
     )
     path = local_path(expand_name(output, addresses[0], datetime.now()))
     check_apart(path, files_of(addresses))
-    options = _options(raw_only, lossless, quality, split, pre_trigger, color)
+    options = _options(raw_only, lossless, quality, split, pre_trigger, color, trust)
     session = Session.of(with_members(addresses), config, camera)
     recorder = Recorder(path, options, _settings(addresses, config, controls))
     failures = None
@@ -167,6 +170,7 @@ def _options(
     split: str | None,
     pre_trigger_s: float,
     color: str,
+    trust: bool,
 ) -> RecorderOptions:
     from lingbot_live.recording.state import RecorderOptions, parse_split
 
@@ -179,6 +183,7 @@ def _options(
         split_s=seconds,
         pre_trigger_s=pre_trigger_s,
         color=color,
+        trust=trust and not raw_only,
     )
 
 

@@ -23,6 +23,7 @@ from lingbot_live.export.live_memory import LiveJob, LiveMemory, LiveNews, SaveO
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.perception.reconstruction import Depth, Fusing
 from lingbot_live.perception.surface import SceneSurface
+from lingbot_live.quality.ruler import Box
 from lingbot_live.recording.state import TapSource
 from lingbot_live.system.children import Child
 from lingbot_live.system.worker import Worker
@@ -118,9 +119,12 @@ class LiveReconstruction:
             self._status = replace(self._status, shown=depth)
         self._order(wants_surface=True)
 
-    def save(self, path: Path) -> None:
-        """Write the surface of the depth that is shown; ``.ply`` or ``.glb``."""
-        self._order(save=SaveOrder(path))
+    def save(self, path: Path, box: Box | None = None) -> None:
+        """Write the surface of the depth that is shown, or what of it lies in a box.
+
+        The file is a ``.ply`` or a ``.glb``.
+        """
+        self._order(save=SaveOrder(path, box=box))
 
     def save_way(self, path: Path) -> None:
         """Write the camera's way as TUM has it."""
@@ -222,7 +226,10 @@ class LiveReconstruction:
                 return self._orders.popleft()
             frame, self._newest = self._newest, None
             shown = self._status.shown
-        return None if frame is None else LiveJob(self._fusing, shown, memory.write_frame(frame))
+        if frame is None:
+            return None
+        header = memory.write_frame(frame, self._fusing.least_trust)
+        return LiveJob(self._fusing, shown, header)
 
     def _take(self, memory: LiveMemory, job: LiveJob, news: LiveNews) -> None:
         surface = None if news.surface is None else memory.read_surface(news.surface)

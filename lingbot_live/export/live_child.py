@@ -11,9 +11,10 @@ import pickle
 import sys
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lingbot_live.cameras.readings import DeviceClock
-from lingbot_live.errors import LingbotLiveError
+from lingbot_live.errors import ExportError, LingbotLiveError
 from lingbot_live.export.folder import new_file
 from lingbot_live.export.live_memory import (
     FrameHeader,
@@ -25,8 +26,12 @@ from lingbot_live.export.live_memory import (
 )
 from lingbot_live.export.mesh import write_mesh, write_way
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
+from lingbot_live.quality.ruler import Box
 from lingbot_live.system.cores import share_cores
 from lingbot_live.system.serving import jobs_of_parent, own_stdout
+
+if TYPE_CHECKING:
+    import open3d as o3d
 
 _SURFACE_S, _SURFACE_SHARE = 1.0, 0.2  # between two surfaces; of all time for taking them
 
@@ -79,7 +84,7 @@ class LiveScene:
             if order.is_way:
                 write_way(path, self._scene)
             else:
-                write_mesh(path, self._scene.mesh(shown))
+                write_mesh(path, _cropped(self._scene.mesh(shown), order.box))
 
     def _surface(self, shown: Depth) -> SurfaceHeader | None:
         volume = None if self._scene is None else self._scene.volume(shown)
@@ -99,6 +104,17 @@ class LiveScene:
             scene.state, scene.frames, scene.left_out, scene.found_again, scene.loops,
             scene.length_m, self._busy_ms,
         )  # fmt: skip
+
+
+def _cropped(mesh: o3d.geometry.TriangleMesh, box: Box | None) -> o3d.geometry.TriangleMesh:
+    if box is None:
+        return mesh
+    import open3d as o3d
+
+    inside = mesh.crop(o3d.geometry.AxisAlignedBoundingBox(box.low_m, box.high_m))
+    if not inside.has_triangles():
+        raise ExportError("nothing of the scene lies in the crop box; press Esc to see it all")
+    return inside
 
 
 def main() -> None:

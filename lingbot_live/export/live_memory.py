@@ -21,6 +21,8 @@ from lingbot_live.geometry import subsampled
 from lingbot_live.perception.odometry import TrackState
 from lingbot_live.perception.reconstruction import Depth, Fusing
 from lingbot_live.perception.surface import SceneSurface
+from lingbot_live.perception.trust import trusted
+from lingbot_live.quality.ruler import Box
 from lingbot_live.system.shared import SharedMemory
 
 Floats = npt.NDArray[np.float32]
@@ -62,6 +64,7 @@ class SaveOrder:
 
     path: Path  # that the result is to have; a file beside it becomes it
     is_way: bool = False
+    box: Box | None = None  # of the mesh, what lies in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,8 @@ class LiveMemory(SharedMemory):
         """Map the parent's memory, in the child."""
         return cls.attached(handle, _SIZE)
 
-    def write_frame(self, refined: RefinedFrame) -> FrameHeader:
-        """Copy a frame in: 1 ms at 640x480."""
+    def write_frame(self, refined: RefinedFrame, least_trust: float) -> FrameHeader:
+        """Copy a frame in, of refined depth what is trusted: 15 ms at 640x480."""
         frame, step = refined.frame, 1
         while frame.depth_raw[::step, ::step].size > MAX_FRAME_PX:
             step += 1
@@ -112,7 +115,7 @@ class LiveMemory(SharedMemory):
         color, raw, depth_m = self._frame(intrinsics)
         color[:] = frame.color[::step, ::step]
         raw[:] = frame.depth_raw[::step, ::step]
-        depth_m[:] = refined.depth_m[::step, ::step]
+        depth_m[:] = trusted(refined, least_trust)[::step, ::step]
         return FrameHeader(
             frame.camera, frame.index, frame.device_timestamp_us, intrinsics, frame.depth_scale_m
         )

@@ -16,6 +16,7 @@ from lingbot_live.export.images import TRAJECTORY
 from lingbot_live.export.shot import OneCalibration, Shot, Target
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
 from lingbot_live.perception.trajectory import tum_lines
+from lingbot_live.perception.trust import trusted
 from lingbot_live.system.outputs import MARK
 from lingbot_live.system.quiet import muted_stderr
 
@@ -31,13 +32,16 @@ class MeshWriter:
         self._calibration = OneCalibration("mesh")
         self._depth = Depth(target.source.value)
         voxel_m, far_m = target.number("voxel_mm") / 1000, target.number("far_m")
-        fusing = Fusing((self._depth,), voxel_m, far_m)
-        self._scene = Reconstruction(fusing, folder=target.path.parent)
+        self._fusing = Fusing((self._depth,), voxel_m, far_m)
+        self._scene = Reconstruction(self._fusing, folder=target.path.parent)
 
     def add(self, shot: Shot) -> None:
         """Find where the camera was, and fuse its depth; a frame that fits nowhere is left out."""
         self._calibration.of(shot)
-        self._scene.add(shot.frame, {self._depth: shot.depth_m}, shot.time_s)
+        depth_m = shot.depth_m
+        if self._depth is Depth.REFINED:
+            depth_m = trusted(shot.as_refined(), self._fusing.least_trust)
+        self._scene.add(shot.frame, {self._depth: depth_m}, shot.time_s)
 
     def finish(self) -> list[str]:
         """Take the surface and write it, and the way beside it."""

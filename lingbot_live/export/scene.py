@@ -15,8 +15,9 @@ from lingbot_live.errors import ConfigError, ExportError, LingbotLiveError
 from lingbot_live.export.folder import check_free, new_file
 from lingbot_live.export.mesh import write_mesh, write_way
 from lingbot_live.export.source import FrameSource, Span, open_sources
-from lingbot_live.frame import DepthMap, Frame
+from lingbot_live.frame import DepthMap, Frame, RefinedFrame
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
+from lingbot_live.perception.trust import trusted
 from lingbot_live.perception.volume import open3d_device
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.system.outputs import check_apart, local_path
@@ -123,7 +124,7 @@ class _Depths:
     """Hands out the depths of a frame; the refiner starts where a frame brings none refined."""
 
     def __init__(self, request: SceneRequest) -> None:
-        self._wanted, self._config = request.fusing.depths, request.refiner
+        self._fusing, self._config = request.fusing, request.refiner
         self._engine: Refiner | None = None
 
     def __enter__(self) -> _Depths:
@@ -140,15 +141,18 @@ class _Depths:
 
     def of(self, frame: Frame) -> Mapping[Depth, DepthMap]:
         found = {Depth.RAW: frame.depth_m}
-        if Depth.REFINED in self._wanted:
-            found[Depth.REFINED] = self._refined(frame)
+        if Depth.REFINED in self._fusing.depths:
+            found[Depth.REFINED] = trusted(self._refined(frame), self._fusing.least_trust)
         return found
 
-    def _refined(self, frame: Frame) -> DepthMap:
-        if frame.recorded is not None:
-            return frame.recorded.depth_m
+    def _refined(self, frame: Frame) -> RefinedFrame:
+        known = frame.recorded
+        if known is not None:
+            return RefinedFrame(
+                frame, known.depth_m, known.mask, known.refiner, 0, 0, trust=known.trust
+            )
         self._engine = self._engine or registry.create_refiner(self._config)
-        return self._engine.refine(frame).depth_m
+        return self._engine.refine(frame)
 
 
 def _add_all(

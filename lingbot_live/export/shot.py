@@ -43,7 +43,8 @@ class Shot:
         known = self.frame.recorded if self.source is DepthSource.REFINED else None
         mask = self.depth_m > 0 if known is None else known.mask
         info = RefinerInfo("none") if known is None else known.refiner
-        return RefinedFrame(self.frame, self.depth_m, mask, info, 0, 0)
+        trust = None if known is None else known.trust
+        return RefinedFrame(self.frame, self.depth_m, mask, info, 0, 0, trust=trust)
 
     @property
     def name(self) -> str:

@@ -163,4 +163,5 @@ def _with_refined(track: Track, row: int) -> Frame:
         return frame
     if refined is None:
         return frame
-    return replace(frame, recorded=RecordedDepth(refined.depth_m, refined.mask, refined.refiner))
+    known = RecordedDepth(refined.depth_m, refined.mask, refined.refiner, refined.trust)
+    return replace(frame, recorded=known)

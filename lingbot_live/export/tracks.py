@@ -12,14 +12,13 @@ import numpy as np
 
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import ConfigError, ExportError
-from lingbot_live.frame import Extrinsics, RefinedFrame
+from lingbot_live.frame import Extrinsics, RefinedFrame, TrustMap
 from lingbot_live.perception.tracks import Lifted, Tracked
-from lingbot_live.perception.trust import TrustMap
-from lingbot_live.recording.encode import optical_frame
+from lingbot_live.recording.encode import optical_frame, trust_message
 from lingbot_live.recording.format import Role, slug
 from lingbot_live.recording.mcap.cdr import encode_points
 from lingbot_live.recording.rerun_log import RerunLog, imported
-from lingbot_live.recording.results import Results, trust_message
+from lingbot_live.recording.results import Results
 from lingbot_live.system.outputs import MARK
 from lingbot_live.system.writing import write_bytes, write_text
 

@@ -20,7 +20,7 @@ class CameraWay:
     def add(self, shot: Shot) -> None:
         """Take the next frame."""
         self._seen += 1
-        place = self._odometry.follow(View.of(shot.frame, shot.depth_m))
+        place = self._odometry.follow(View.to_follow(shot.frame, shot.depth_m))
         if place is not None:
             self._places.append((shot.time_s, place))
 

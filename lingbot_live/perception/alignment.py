@@ -16,6 +16,9 @@ _REACH_PX = 3  # over which a normal is taken
 _STEP, _STEP_PER_M = 0.05, 0.1  # of the depth across that reach, and per m; more is an edge
 _ROUNDS = 8
 _MAD, _TRIM = 1.4826, 3.0
+# Landmarks count as so much less exact than they scatter: reflections, rims and patterns that slide
+# over a body move many of them alike, and what they have in common does not average out.
+_ALIKE = 6.0
 _LEAST_PX, _LEAST_NOISE = 0.1, 2e-4  # what corners and depth are exact to at best; the latter per m
 _FAR = 0.1  # of the depth; a sample farther off belongs to something else
 _LEAST, _FITNESS = 100, 0.5  # depth samples behind a pose; share of them that must agree
@@ -74,7 +77,7 @@ def fitted(surface: Surface, now: View, T_key_now: Matrix, seen: Sighting | None
     Gauss-Newton over the landmarks' distances in the picture and the depth samples' distances from
     their partners' planes (projective data association: Blais and Levine, PAMI 1995). Both are
     weighed by their own robust scatter, depth's growing with the distance squared as stereo's does;
-    so exact depth decides, and noisy depth gives way to the picture.
+    so exact depth decides, and very noisy depth gives way to the picture.
     """
     T, depth_m = np.linalg.inv(T_key_now), smooth(now.depth_m)
     found = None
@@ -138,7 +141,7 @@ def _landmark_terms(seen: Sighting, now: View, T_now_key: Matrix) -> tuple[Matri
     v_rows = np.column_stack([-z - y * y / z, x * y / z, x, none, none + 1, -y / z])
     rows = np.concatenate([u_rows * (k.fx / z)[:, None], v_rows * (k.fy / z)[:, None]])
     off = np.concatenate([u_off, v_off])
-    scatter = max(_MAD * float(np.median(np.abs(off))), _LEAST_PX)
+    scatter = _ALIKE * max(_MAD * float(np.median(np.abs(off))), _LEAST_PX)
     return rows / scatter, off / scatter
 
 

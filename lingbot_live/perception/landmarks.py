@@ -18,6 +18,7 @@ from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Mask, Ma
 Pixels = npt.NDArray[np.float32]  # (N, 2) u, v
 Gray = npt.NDArray[np.uint8]  # (H, W)
 
+_MEASURED = 0.2  # of the picture; less is sparse, and no landmark has a surface around it
 _MOST, _QUALITY, _APART_PX = 1000, 0.005, 8  # of corners, as OpenCV's goodFeaturesToTrack has them
 _STEP = 0.1  # of the depth around a corner; more is an edge, whose depth is either side's
 _WINDOW_PX, _LEVELS, _BACK_PX = 21, 3, 0.5  # of Lucas and Kanade; how exactly the way back must hit
@@ -36,6 +37,17 @@ class View:
     gray: Gray
     depth_m: DepthMap  # (H, W) metres, 0 = no measurement
     intrinsics: Intrinsics
+
+    @classmethod
+    def to_follow(cls, frame: Frame, depth_m: DepthMap) -> View:
+        """Take a frame as a camera is followed by it: with the depth that was measured.
+
+        What a refiner fills or smooths is wrong alike in neighbours, and that does not average out
+        of a pose; ``depth_m`` counts only where too little was measured.
+        """
+        measured_m = frame.depth_m
+        is_enough = np.count_nonzero(measured_m) > _MEASURED * measured_m.size
+        return cls.of(frame, measured_m if is_enough else depth_m)
 
     @classmethod
     def of(cls, frame: Frame, depth_m: DepthMap) -> View:

@@ -1,9 +1,10 @@
 """A still scene out of a moving camera's frames: where the camera was, and what stands there.
 
 One way for everybody: the command, the export of a mesh, the live view. The camera is followed by
-`Odometry` on one depth; every depth that is asked for is fused at the same poses into a surface of
-its own, so that raw and refined can be compared. Where a place seen again moves the way, frames are
-fused anew: all of them at the end, or a few with each new frame, until they have caught up.
+`Odometry` on measured depth; every depth that is asked for is fused at the same poses into a
+surface of its own, so that raw and refined can be compared. Where a place seen again moves the
+way, frames are fused anew: all of them at the end, or a few with each new frame, until they have
+caught up.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ class Depth(str, Enum):
 class Fusing:
     """How frames become a surface."""
 
-    depths: tuple[Depth, ...] = (Depth.RAW,)  # the last one is what the camera is followed by
+    depths: tuple[Depth, ...] = (Depth.RAW,)
     voxel_m: float = 0.01
     far_m: float = 4.0  # depth beyond is left out
     device: str = "cpu"
+    least_trust: float = 0.65  # refined depth that is trusted less is not to be handed in
 
 
 class Reconstruction:
@@ -79,7 +81,7 @@ class Reconstruction:
         """
         self._check(frame)
         views = {depth: View.of(frame, depths_m[depth]) for depth in self.fusing.depths}
-        place = self._odometry.follow(views[self.fusing.depths[-1]])
+        place = self._odometry.follow(View.to_follow(frame, depths_m[self.fusing.depths[-1]]))
         if place is None:
             self.left_out += 1
             return False

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Mask
-from lingbot_live.perception.trust import TrustMap
+from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Mask, TrustMap
 
 Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 2): u, v
 Points: TypeAlias = npt.NDArray[np.float32]  # (N, 3) metres, in the camera's axes

@@ -6,10 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lingbot_live.frame import DepthMap, Mask, Origin, RefinedFrame
+from lingbot_live.frame import DepthMap, Mask, Origin, RefinedFrame, TrustMap
 from lingbot_live.quality.measures import local_range
-
-TrustMap = npt.NDArray[np.float32]  # (H, W) 0 to 1
 
 HALF = 0.05  # expected relative error at which trust is one half
 # Of relative error, fitted by least squares to the simulated sensors' true errors.
@@ -27,11 +25,20 @@ def trust_map(refined: RefinedFrame) -> TrustMap:
 
     It is ``1 / (1 + e / 0.05)`` with the relative error e that is to be expected (see
     `expected_error`), halved where the refiner does not vouch: an order, from the least to the
-    most sure, near to but not measured as a probability.
+    most sure, near to but not measured as a probability. Where trust was recorded, it is that.
     """
+    if refined.trust is not None:
+        return refined.trust
     trust = 1 / (1 + expected_error(refined) / np.float32(HALF))
     trust *= np.where(refined.mask, np.float32(1), np.float32(0.5))
     return np.asarray(trust * (refined.depth_m > 0), np.float32)
+
+
+def trusted(refined: RefinedFrame, least: float) -> DepthMap:
+    """Return refined depth (H, W) where its trust is at least ``least``, 0 elsewhere."""
+    if least <= 0:
+        return refined.depth_m
+    return np.where(trust_map(refined) >= least, refined.depth_m, np.float32(0))
 
 
 def expected_error(refined: RefinedFrame) -> DepthMap:

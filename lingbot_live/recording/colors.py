@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from lingbot_live.cameras.pictures import decode_picture
 from lingbot_live.errors import CorruptRecordingError
-from lingbot_live.frame import ColorImage, Mask
+from lingbot_live.frame import ColorImage, Mask, TrustMap
 
 
 def decode_color(data: memoryview, reading: int = cv2.IMREAD_COLOR) -> ColorImage:
@@ -29,9 +31,21 @@ def decode_mask(data: memoryview) -> Mask:
     Raises:
         CorruptRecordingError: it is none, or damaged.
     """
-    try:
-        levels = decode_picture(data, cv2.IMREAD_GRAYSCALE)
-    except ValueError as error:
-        raise CorruptRecordingError(f"a mask: {error}") from error
-    mask: Mask = levels > 0
+    mask: Mask = _levels(data, "a mask") > 0
     return mask
+
+
+def decode_trust(data: memoryview) -> TrustMap:
+    """Decode a PNG of 8 bits to (H, W) from 0 to 1.
+
+    Raises:
+        CorruptRecordingError: it is none, or damaged.
+    """
+    return np.multiply(_levels(data, "trust"), np.float32(1 / 255), dtype=np.float32)
+
+
+def _levels(data: memoryview, what: str) -> npt.NDArray[np.uint8]:
+    try:
+        return decode_picture(data, cv2.IMREAD_GRAYSCALE)
+    except ValueError as error:
+        raise CorruptRecordingError(f"{what}: {error}") from error

@@ -15,7 +15,9 @@ from lingbot_live.frame import (
     Frame,
     Mask,
     RefinedFrame,
+    TrustMap,
 )
+from lingbot_live.perception.trust import trust_map
 from lingbot_live.recording import compressed_depth
 from lingbot_live.recording.format import (
     Event,
@@ -92,7 +94,16 @@ def _extras(frame: Frame, name: str, stamp_ns: int) -> Messages:
     return found
 
 
-def encode_refined(refined: RefinedFrame, name: str, stamp_ns: int, exact: bool) -> Messages:
+def trust_message(header: cdr.Header, trust: TrustMap) -> tuple[Role, bytes]:
+    """Return how far each pixel (H, W) can be trusted, 0 to 1, as 8 bits in a PNG."""
+    levels = np.rint(255 * trust).astype(np.uint8)
+    png = cv2.imencode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    return Role.TRUST, cdr.encode_compressed(header, "png", png)
+
+
+def encode_refined(
+    refined: RefinedFrame, name: str, stamp_ns: int, exact: bool, with_trust: bool = False
+) -> Messages:
     """Return a result's messages, its note last; depth is rounded unless ``exact``.
 
     The mask is left out where it says no more than that depth is not 0.
@@ -107,6 +118,8 @@ def encode_refined(refined: RefinedFrame, name: str, stamp_ns: int, exact: bool)
     if not np.array_equal(refined.mask, refined.depth_m > 0):
         png = _bilevel_png(refined.mask)
         messages.append((Role.REFINED_MASK, cdr.encode_compressed(header, "png", png)))
+    if with_trust:
+        messages.append(trust_message(header, trust_map(refined)))
     messages.append((Role.REFINED, cdr.encode_text(to_json(RefinedNote.of(refined)))))
     return messages
 

@@ -69,8 +69,9 @@ class Intake:
             self.refiner = str(refined.refiner)
             items.append(self.event("refiner", camera, self.refiner))
         messages = encode(
-            encode_refined, refined, self.names[camera], moment.stamp_ns, self._options.lossless
-        )
+            encode_refined, refined, self.names[camera], moment.stamp_ns, self._options.lossless,
+            self._options.trust,
+        )  # fmt: skip
         publish_ns = self.clock.epoch_ns(refined.finished_ns)
         index, size = refined.frame.index, self.size(refined)
         items.append(

@@ -28,6 +28,7 @@ _REFINED_ROLES = (
     Role.REFINED_RVL,
     Role.REFINED_MASK,
     Role.REFINED,
+    Role.TRUST,
 )
 
 Progress = Callable[[int, int], None]  # frames done, frames in all

@@ -172,4 +172,4 @@ def _recorded(track: Track, index: int, frame: Frame) -> RecordedDepth | None:
         return None
     if refined is None:
         return None
-    return RecordedDepth(refined.depth_m, refined.mask, refined.refiner)
+    return RecordedDepth(refined.depth_m, refined.mask, refined.refiner, refined.trust)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import NothingRecordedError
@@ -28,7 +29,9 @@ class RecordedRefiner(Refiner):
         refined = RefinedFrame(
             frame, recorded.depth_m, recorded.mask, self.info, started_ns, time.monotonic_ns()
         )
-        return refined if self.finish is None else self.finish(refined)
+        if self.finish is not None:  # another depth than the one whose trust was recorded
+            return self.finish(refined)
+        return replace(refined, trust=recorded.trust)
 
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
         recorded = _recorded(frame)

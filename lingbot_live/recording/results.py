@@ -6,9 +6,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-import numpy.typing as npt
-
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import RecordingError
 from lingbot_live.frame import Frame, RefinedFrame
@@ -19,23 +16,13 @@ from lingbot_live.recording.encode import (
     encode_frame,
     encode_refined,
 )
-from lingbot_live.recording.format import Event, Role, slug
-from lingbot_live.recording.mcap.cdr import Header, encode_compressed
+from lingbot_live.recording.format import Event, slug
+from lingbot_live.recording.mcap.cdr import Header
 from lingbot_live.recording.parts import Parts
 from lingbot_live.recording.state import RecorderOptions
 from lingbot_live.system.writing import writing
 
 _QUALITY = 95  # of JPEG
-
-
-def trust_message(header: Header, trust: npt.NDArray[np.float32]) -> tuple[Role, bytes]:
-    """Return how far each pixel (H, W) can be trusted, 0 to 1, as 8 bits in a PNG."""
-    import cv2
-
-    levels = np.rint(255 * trust).astype(np.uint8)
-    quick = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-    png = cv2.imencode(".png", levels, quick)[1].tobytes()
-    return Role.TRUST, encode_compressed(header, "png", png)
 
 
 class Results:

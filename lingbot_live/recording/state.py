@@ -71,6 +71,7 @@ class RecorderOptions:
     """How a session is recorded."""
 
     refined: bool = True  # False: raw only
+    trust: bool = False  # with refined depth how far each pixel can be trusted
     lossless: bool = False  # colour as it is in place of JPEG, refined depth unrounded
     quality: int = 95  # of JPEG, 1 to 100
     color: str = "jpeg"  # or a codec of video.py: a tenth as large, its pictures not independent

@@ -25,9 +25,10 @@ from lingbot_live.frame import (
     Intrinsics,
     RawDepth,
     RefinedFrame,
+    TrustMap,
 )
 from lingbot_live.recording import compressed_depth
-from lingbot_live.recording.colors import decode_color, decode_mask
+from lingbot_live.recording.colors import decode_color, decode_mask, decode_trust
 from lingbot_live.recording.encode import Messages, encode_frame
 from lingbot_live.recording.format import (
     EXTRA_ROLES,
@@ -53,7 +54,7 @@ Described = tuple[CameraInfo | None, Calibration]
 _OF_FRAMES = (
     Role.COLOR, Role.COLOR_EXACT, Role.COLOR_VIDEO, Role.DEPTH, Role.DEPTH_RVL, Role.CAMERA_INFO,
     Role.FRAME, Role.IMU, Role.REFINED_DEPTH, Role.REFINED_FRACTION, Role.REFINED_RVL,
-    Role.REFINED_MASK, Role.REFINED, *EXTRA_ROLES,
+    Role.REFINED_MASK, Role.REFINED, Role.TRUST, *EXTRA_ROLES,
 )  # fmt: skip
 
 
@@ -215,8 +216,9 @@ class OwnTrack(Track):
             mask = decode_mask(cdr.decode_compressed(self._need(Role.REFINED_MASK, time_ns))[2])
         try:
             return RefinedFrame(
-                frame, depth_m, mask, note.refiner, note.started_ns, note.finished_ns
-            )
+                frame, depth_m, mask, note.refiner, note.started_ns, note.finished_ns,
+                trust=self._trust(time_ns),
+            )  # fmt: skip
         except RefinerError as error:
             raise CorruptRecordingError(f"{self.name}: frame {index}: {error}") from error
 
@@ -308,6 +310,11 @@ class OwnTrack(Track):
             return compressed_depth.decode(self._need(Role.DEPTH_RVL, time_ns))[0]
         plain: RawDepth = cdr.pixels(cdr.decode_image(self._need(Role.DEPTH, time_ns)), np.uint16)
         return plain
+
+    def _trust(self, time_ns: int) -> TrustMap | None:
+        if self._find(Role.TRUST, time_ns) is None:
+            return None
+        return decode_trust(cdr.decode_compressed(self._need(Role.TRUST, time_ns))[2])
 
     def _refined_depth(self, time_ns: int) -> DepthMap:
         if self._find(Role.REFINED_RVL, time_ns) is not None:

@@ -324,6 +324,18 @@ def test_stereo_is_as_good_as_its_formula() -> None:
     assert np.median(np.diff(near)) == pytest.approx(2.05**2 / (520 * 0.05 * 32), rel=0.3)
 
 
+def test_stereo_is_as_near_on_a_slant_as_straight_ahead(
+    view: View, seen: dict[str, Observation]
+) -> None:
+    """Only the far side of an edge is shown nearer, as a matching window does."""
+    mean_m, true_m = seen["stereo"].mean_m, view.through_m
+    close = (mean_m > 0) & (np.abs(mean_m - true_m) < 0.05 * true_m)
+    for slant in ((0.2, 0.5), (0.5, 0.8), (0.8, 1.0)):
+        here = close & (view.facing > slant[0]) & (view.facing <= slant[1])
+        assert here.sum() > 500
+        assert abs(np.median(mean_m[here] / true_m[here] - 1)) < 0.002, slant
+
+
 def test_structured_light_has_the_steps_of_the_first_kinect() -> None:
     sensor = StructuredLight()
     levels = np.unique(sensor.raw_table()) * sensor.depth_scale_m

@@ -17,6 +17,7 @@ from lingbot_live.export.live import LiveReconstruction, LiveState
 from lingbot_live.frame import Calibration, Frame, RefinedFrame, RefinerInfo
 from lingbot_live.perception.odometry import TrackState
 from lingbot_live.perception.reconstruction import Depth, Fusing
+from lingbot_live.quality.ruler import Box
 
 FUSING = Fusing(tuple(Depth), voxel_m=0.03, far_m=5.0)
 
@@ -116,6 +117,22 @@ def test_both_depths_become_surfaces_that_are_switched_and_saved(scene, source, 
     assert median_off_mm(made) > 40  # refined depth is off by 0.1 m here
     assert len(np.loadtxt(tmp_path / "way.txt")) == 6
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_the_crop_box_crops_what_is_saved(scene, source, shots, tmp_path):
+    show(scene, source, shots[:3])
+    scene.save(tmp_path / "part.ply", Box((-0.5, -1.0, 0.5), (0.5, 1.0, 3.0)))
+    until(lambda: scene.status.saves == 1)
+    points = np.asarray(o3d.io.read_triangle_mesh(tmp_path / "part.ply").vertices)
+    assert len(points) > 100
+    assert (np.abs(points) <= (0.5, 1.0, 3.0)).all()
+    cropped = scene.surface.cropped(Box((-0.5, -1.0, 0.5), (0.5, 1.0, 3.0)))
+    assert 0 < len(cropped.triangles) < len(scene.surface.triangles)
+    assert (np.abs(cropped.points_m[cropped.triangles]) <= (0.5, 1.0, 3.0)).all()
+    scene.save(tmp_path / "none.ply", Box((50.0, 50.0, 50.0), (51.0, 51.0, 51.0)))
+    until(lambda: scene.status.error)
+    assert "nothing of the scene lies in the crop box" in scene.status.error
+    assert [path.name for path in tmp_path.iterdir()] == ["part.ply"]
 
 
 def test_newer_frames_replace_those_that_wait(scene, source, shots):

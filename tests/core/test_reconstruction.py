@@ -127,6 +127,25 @@ def test_no_frame_and_no_depth_are_said(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["walk"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("reconstruct", "-o", "room.ply"),
+        ("track", "--points", "9,9", "-o", "way.csv"),
+        ("grasps", "-o", "g.json"),
+    ],
+)
+def test_a_recording_without_intrinsics_ends_with_a_word(tmp_path, words):
+    folder = moving_room.walk(tmp_path / "walk", 2)
+    (folder / "intrinsics.json").unlink()
+    name, *options, file = words
+    done = command(name, folder, *options, tmp_path / file)
+    assert done.returncode == 2
+    assert "intrinsics" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["walk"]
+
+
 def test_a_first_frame_without_depth_does_not_end_the_scene(tmp_path):
     folder = moving_room.walk(tmp_path / "walk", 8)
     nothing = np.zeros((moving_room.HEIGHT, moving_room.WIDTH), np.uint16)

@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from command import command
 
 from lingbot_live.cameras import registry
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.export.job import ExportRequest, run_export
+from lingbot_live.export.shot import DepthSource
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from lingbot_live.perception.trust import trust_map
+from lingbot_live.recording.info import describe
+from lingbot_live.recording.recording import Recording
 
 HEIGHT, WIDTH = 240, 320
 
@@ -117,3 +121,38 @@ def test_the_window_paints_it():
     assert (answer.single[5, 5] == colors[0]).all()
     assert np.abs(answer.single[120, 160].astype(int) - colors[-1]).max() < 30
     assert np.array_equal(answer.trust, trust_map(made))
+
+
+def test_trust_is_recorded_and_known_to_replay_export_and_info(tmp_path):
+    import open3d as o3d
+
+    path = tmp_path / "a.mcap"
+    options = ("--size", "96x72", "--refiner", "guided", "--steady", "--frames", 3, "--trust")
+    done = command("record", "synthetic:tof", *options, "-o", path)
+    assert done.returncode == 0, done.stderr
+    about = describe(path)
+    assert about["options"]["trust"]
+    assert any("/refined/trust/" in topic["name"] for topic in about["topics"])
+    with Recording(path) as recording:
+        (track,) = recording.tracks.values()
+        refined = track.refined(0)
+    assert trust_map(refined) is refined.trust, "not told anew: what it rested on is not recorded"
+    with registry.create_camera(str(path), CameraConfig(realtime=False)) as camera:
+        shown = registry.create_refiner(RefinerConfig("recorded")).refine(camera.read(20.0))
+    np.testing.assert_array_equal(shown.trust, refined.trust)
+    request = ExportRequest(str(path), "ply", tmp_path / "out", options={"trust": True})
+    request = replace(request, source=DepthSource.REFINED)
+    run_export(replace(request, span=replace(request.span, end=1)))
+    (cloud,) = (tmp_path / "out").glob("*.ply")
+    trust = o3d.t.io.read_point_cloud(str(cloud)).point["trust"].numpy().ravel()
+    np.testing.assert_allclose(trust, refined.trust[refined.depth_m > 0], atol=1e-6)
+
+
+def test_refining_anew_forgets_the_trust_in_what_was(tmp_path):
+    options = ("--size", "96x72", "--refiner", "guided", "--frames", 2, "--trust")
+    assert command("record", "synthetic:tof", *options, "-o", tmp_path / "a.mcap").returncode == 0
+    done = command("refine", tmp_path / "a.mcap", "--refiner", "none", "-o", tmp_path / "b.mcap")
+    assert done.returncode == 0, done.stderr
+    with Recording(tmp_path / "b.mcap") as recording:
+        (track,) = recording.tracks.values()
+        assert track.refined(0).trust is None

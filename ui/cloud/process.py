@@ -150,7 +150,8 @@ class CloudRenderer:
         self._window: CloudWindow | None = None
         self._parts: dict[int, _Part] = {}  # by slot
         self._surface: SceneSurface | None = None
-        self._shown: SceneSurface | None = None  # the surface that the window has
+        self._shown: tuple[SceneSurface, Box | None] | None = None  # that the window has
+        self._cropped: SceneSurface | None = None  # what of it lies in the box
         self._home, self._home_key = Home(), object()
         self._guides_key: object = None
         self._full_ms, self._full_points = 0.0, 0
@@ -210,14 +211,16 @@ class CloudRenderer:
         for slot, part in self._parts.items():
             window.remove(slot)
             part.key = None
-        if self._surface is not None and self._shown is not self._surface:
-            window.set_surface(self._surface)
-            self._shown = self._surface
+        if self._surface is None or self._shown == (self._surface, view.box):
+            return
+        self._shown = self._surface, view.box
+        self._cropped = self._surface.cropped(view.box)
+        window.set_surface(self._cropped)
 
     def _points(self, view: ViewSettings) -> dict[int, Matrix]:
         """Return what is to be seen, (N, 3) metres by slot; a scene counts as the first."""
         if view.shows_scene:
-            return {} if self._surface is None else {0: self._surface.points_m.astype(np.float64)}
+            return {} if self._cropped is None else {0: self._cropped.points_m.astype(np.float64)}
         return {slot: part.cloud.points_m for slot, part in sorted(self._parts.items())}
 
     def _take(self, job: Job, window: CloudWindow) -> None:

@@ -92,7 +92,7 @@ class Reconstructing(QObject):
         path = self._asked(tr("Save scene"), "scene.ply", tr(_MESHES))
         if path is not None and self.scene is not None:
             is_mesh = path.suffix.lower() in (".ply", ".glb")
-            self.scene.save(path if is_mesh else path.with_suffix(".ply"))
+            self.scene.save(path if is_mesh else path.with_suffix(".ply"), self._cloud.tools.box)
 
     def ask_and_save_way(self) -> None:
         """Ask for a file and write the camera's way."""

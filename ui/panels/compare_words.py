@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from lingbot_live.frame import RefinedFrame
-from lingbot_live.perception.trust import TrustMap
+from lingbot_live.frame import RefinedFrame, TrustMap
 from lingbot_live.quality.depth_errors import CHANGE_RGB, Change
 from ui.shell.language import told, tr
 from ui.shell.readout import FIGURE_SPACE, millimetres, percent

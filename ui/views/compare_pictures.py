@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from lingbot_live.calibration.views import register_into_view
 from lingbot_live.colormap import DepthRange, colorize_rgb32, colorize_signed, table
-from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, RefinedFrame
-from lingbot_live.perception.trust import TrustMap, trust_map
+from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, RefinedFrame, TrustMap
+from lingbot_live.perception.trust import trust_map
 from lingbot_live.quality.depth_errors import Change, change_map, change_picture, change_shares
 from ui.shell.language import phrase
 

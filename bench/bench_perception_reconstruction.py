@@ -6,9 +6,9 @@ Rows of errors are in millimetres. The walk is rendered on the first run, which 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 
 import numpy as np
 import open3d as o3d
@@ -17,17 +17,22 @@ from bench.walk import TrueWalk, trajectory_mm
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.readings import every_frame
 from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Matrix
+from lingbot_live.export.live import LiveReconstruction
+from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Matrix, RefinedFrame
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
+from lingbot_live.perception.trust import trusted
+from lingbot_live.recording.state import FeedLike
 
 Row = tuple[str, float, str, float]
 Seen = tuple[Frame, dict[Depth, DepthMap]]
+Tap = Callable[[str, Frame | RefinedFrame], None]
 
 _PEER = "open3d t.pipelines.slam"
 # Open3D's own settings of dense_slam, but for the voxels, which are ours.
 _DEPTH_SCALE, _DEPTH_MIN_M, _DEPTH_MAX_M, _DISTANCE_M, _TRUNC = 1000.0, 0.1, 3.0, 0.07, 8.0
 _VOXEL_M, _BLOCKS = 0.01, 40_000
 _STILL_FRAMES = 100  # 10 s at 10 frames a second
+_LIVE_S, _LIVE_FPS, _LEAST_HZ = 15.0, 30.0, 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +42,32 @@ class _Outcome:
     ms: float  # a frame
 
 
-def rows() -> list[Row]:
-    return [*_of_the_walk(TrueWalk()), _still()]
+def run() -> list[Row]:
+    """All figures; the walk is rendered first."""
+    return [*_of_the_walk(TrueWalk()), _still(), _live(TrueWalk())]
 
 
 def _of_the_walk(walk: TrueWalk) -> Iterator[Row]:
     seen = list(_refined(walk.frames(), "guided+steady"))
-    ours = {
-        Depth.REFINED: _ours(seen, _VOXEL_M, tuple(Depth)),
-        Depth.RAW: _ours(seen, 0.05, (Depth.RAW,)),
-    }
+    ours = _ours(seen, _VOXEL_M)
     peers = {depth: _peer(seen, depth, walk.intrinsics) for depth in Depth}
     for depth in Depth:
-        errors = [trajectory_mm(found[depth].poses, walk.poses) for found in (ours, peers)]
+        errors = [trajectory_mm(found.poses, walk.poses) for found in (ours, peers[depth])]
         yield f"walk, {depth.value}: trajectory error, mm", errors[0], _PEER, errors[1]
     for depth in Depth:
-        both = (ours[Depth.REFINED], peers[depth])  # ours has fused both at the same poses
+        both = (ours, peers[depth])
         off = [float(np.median(walk.off_mm(found.surfaces[depth]))) for found in both]
         yield f"walk, {depth.value}: surface, median mm", off[0], _PEER, off[1]
-    ms = [found.ms for found in (ours[Depth.REFINED], peers[Depth.RAW])]
-    yield "walk, followed and both depths fused, a frame", ms[0], _PEER, ms[1]
+    ms = [found.ms for found in (ours, peers[Depth.RAW])]
+    yield "walk, followed and both depths fused, a frame", ms[0], f"{_PEER}, raw alone", ms[1]
 
 
 def _refined(frames: Iterator[Frame], refiner: str) -> Iterator[Seen]:
-    engine = registry.create_refiner(RefinerConfig.parse(refiner))
+    engine, least = registry.create_refiner(RefinerConfig.parse(refiner)), Fusing().least_trust
     try:
         for frame in frames:
-            yield frame, {Depth.RAW: frame.depth_m, Depth.REFINED: engine.refine(frame).depth_m}
+            refined_m = trusted(engine.refine(frame), least)
+            yield frame, {Depth.RAW: frame.depth_m, Depth.REFINED: refined_m}
     finally:
         engine.close()
 
@@ -129,3 +133,45 @@ def _still() -> Row:
         for found in (_ours(seen, 0.05, (Depth.RAW,)), _peer(seen, Depth.RAW, intrinsics))
     ]
     return "still for 10 s: farthest from its place, mm", off[0], _PEER, off[1]
+
+
+class _Results:
+    """Hands results to taps, as a session does."""
+
+    def __init__(self) -> None:
+        self._taps: list[Tap] = []
+        self.feeds: list[FeedLike] = []
+
+    def add_tap(self, tap: Tap) -> None:
+        self._taps.append(tap)
+
+    def remove_tap(self, tap: Tap) -> None:
+        self._taps.remove(tap)
+
+    def give(self, refined: RefinedFrame) -> None:
+        for tap in self._taps:
+            tap(refined.frame.camera, refined)
+
+
+def _live(walk: TrueWalk) -> Row:
+    """Frames a second followed and fused, raw and refined, while `guided` refines at 640x480."""
+    frames = list(islice(walk.frames(), 20))
+    source, scene = _Results(), LiveReconstruction("walk")
+    engine = registry.create_refiner(RefinerConfig.parse("guided"))
+    scene.start(source)
+    try:
+        began_s, fused = 0.0, 0
+        for frame in cycle([*frames, *reversed(frames)]):  # there and back, so that none is lost
+            due_s = time.monotonic() + 1 / _LIVE_FPS
+            source.give(engine.refine(frame))
+            if not began_s and scene.status.news.frames:  # the process is up
+                began_s, fused = time.monotonic(), scene.status.news.frames
+            if began_s and time.monotonic() - began_s > _LIVE_S:
+                break
+            time.sleep(max(0.0, due_s - time.monotonic()))
+        news = scene.status.news
+        rate_hz = (news.frames + news.left_out - fused) / (time.monotonic() - began_s)
+    finally:
+        scene.close()
+        engine.close()
+    return "live beside guided: frames a second", rate_hz, "least", _LEAST_HZ
