@@ -162,8 +162,8 @@ class LucasKanade(Tracker):
     def _find_again(self, gray: Gray, depth_m: DepthMap | None, places: Pixels, index: int) -> bool:
         """Look for a hidden point around its place, which is moved to where it is found."""
         frames = int(self._hidden[index])
-        if frames > _MOST_HIDDEN:
-            return False
+        if frames > _MOST_HIDDEN or not _is_inside(gray, places[index]):
+            return False  # what looks like it inside the picture is another
         reach = min(_REACH_PX + _REACH_GROWTH_PX * frames, _MOST_REACH_PX)
         spin = _SPINS[frames % len(_SPINS)]
         turn = self._turn[index] * spin

@@ -121,6 +121,7 @@ def test_both_depths_become_surfaces_that_are_switched_and_saved(scene, source, 
 
 def test_the_crop_box_crops_what_is_saved(scene, source, shots, tmp_path):
     show(scene, source, shots[:3])
+    scene.show(Depth.RAW)
     scene.save(tmp_path / "part.ply", Box((-0.5, -1.0, 0.5), (0.5, 1.0, 3.0)))
     until(lambda: scene.status.saves == 1)
     points = np.asarray(o3d.io.read_triangle_mesh(tmp_path / "part.ply").vertices)

@@ -118,6 +118,27 @@ def test_a_blank_wall_and_a_cut_do_not_break_it():
         assert np.isfinite(tracker.follow(color, None).pixels).all()
 
 
+def test_what_left_the_picture_is_not_taken_for_its_likes():
+    """Even rows of equal dots; those that leave below are followed by others just above."""
+    dots = np.full((400, 160, 3), 40, np.uint8)
+    for y in range(12, 400, 16):
+        for x in range(12, 160, 16):
+            cv2.circle(dots, (x, y), 4, (230, 200, 90), -1, cv2.LINE_AA)
+    u, v = (c.ravel() for c in np.meshgrid(np.arange(28, 150, 16), np.arange(28, 112, 16)))
+    points = np.stack([u, v], -1).astype(np.float32)
+    tracker = LucasKanade()
+    tracker.start(dots[200:320], points)
+    for step in range(1, 21):
+        begin = 200 - 2 * step
+        tracked = tracker.follow(np.ascontiguousarray(dots[begin : begin + 120]), None)
+        left = points[:, 1] + 2 * step > 121
+        assert not tracked.visible[left].any()
+    assert left.sum() == 16
+    stays = points[:, 1] + 40 < 100
+    assert tracked.visible[stays].all()
+    assert np.abs(tracked.pixels[stays] - points[stays] - (0, 40)).max() < 2
+
+
 def test_a_grid_is_even_and_bounded():
     calibration = Calibration(K)
     raw = np.zeros((HEIGHT, WIDTH), np.uint16)

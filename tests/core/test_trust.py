@@ -132,7 +132,7 @@ def test_trust_is_recorded_and_known_to_replay_export_and_info(tmp_path):
     assert done.returncode == 0, done.stderr
     about = describe(path)
     assert about["options"]["trust"]
-    assert any("/refined/trust/" in topic["name"] for topic in about["topics"])
+    assert any("/refined/trust/" in topic["topic"] for topic in about["topics"])
     with Recording(path) as recording:
         (track,) = recording.tracks.values()
         refined = track.refined(0)
