@@ -22,7 +22,7 @@ class SceneSurface:
         """Return the triangles that lie in the box whole; without one, all."""
         if box is None:
             return self
-        inside = box.holds(self.points_m)
+        inside = box.holds(self.points_m.astype(np.float64))
         kept = self.triangles[inside[self.triangles].all(axis=1)]
         used, numbers = np.unique(kept, return_inverse=True)
         triangles = numbers.reshape(kept.shape).astype(np.int32)
