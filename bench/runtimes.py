@@ -22,25 +22,35 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lingbot_live.errors import ConfigError
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.onnx_export import FixedNetwork, apart, export, sample
 from lingbot_live.model.onnx_run import OnnxSession
 from lingbot_live.model.preprocess import token_grid
+from lingbot_live.system.compiler import check_compiler
 
 Depth = npt.NDArray[Any]
 Run = Callable[[], Depth]
 ROUNDS = 5
 
 
-def torch_run(path: Path, tokens: int) -> Run:
+def compiled_run(path: Path, tokens: int) -> Run | str:
+    try:
+        check_compiler(on_gpu=False)
+    except ConfigError as error:
+        return str(error)
+    return torch_run(path, tokens, compiled=True)
+
+
+def torch_run(path: Path, tokens: int, compiled: bool = False) -> Run:
     network = LingBotDepth.load(path)
     grid = token_grid(640, 480, tokens)
     fixed = FixedNetwork(network, network.tables(grid, 640 / 480), torch.float32).eval()
-    inputs = sample(grid)
+    inputs, call = sample(grid), torch.compile(fixed) if compiled else fixed
 
     @torch.inference_mode()
     def run() -> Depth:
-        return fixed(*inputs)[0].numpy()
+        return call(*inputs)[0].numpy()
 
     return run
 
@@ -86,6 +96,7 @@ def main(model: str, tokens: int = 300) -> None:
         session, scene = OnnxSession(file, "cpu"), sample(token_grid(640, 480, tokens))
         runs: dict[str, Run | str] = {
             "PyTorch fp32": torch_run(path, tokens),
+            "torch.compile fp32": compiled_run(path, tokens),
             "onnxruntime fp32": lambda: session.run(*scene).depth.numpy(),
             **openvino_runs(file, tokens),
         }

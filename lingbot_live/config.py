@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from lingbot_live.errors import ConfigError
@@ -61,6 +62,9 @@ class CameraConfig:
                 raise ConfigError("camera: give both width and height, or neither")
 
 
+_LOADED = attrgetter("name", "model", "precision", "device", "provider", "compiled")
+
+
 @dataclass(frozen=True, slots=True)
 class RefinerConfig:
     """Which refiner runs and how; ``model`` is what follows the colon in ``lingbot:MODEL``."""
@@ -72,6 +76,7 @@ class RefinerConfig:
     precision: str = "auto"  # fp16 on a GPU, fp32 on a CPU
     device: str = "auto"
     provider: str = ""  # of onnxruntime, for lingbot:FILE.onnx; empty for the fastest that is here
+    compiled: bool = False  # the network by torch.compile
     keep_raw: bool = False  # blend: raw depth where it is valid
     apply_mask: bool = True  # pixels the refiner does not vouch for become invalid
     steady: bool = False  # results are steadied over time
@@ -93,11 +98,7 @@ class RefinerConfig:
 
     def loads_like(self, other: RefinerConfig) -> bool:
         """Whether the same refiner is made for both, however fine it computes and what it shows."""
-        mine, theirs = (
-            (config.name, config.model, config.precision, config.device, config.provider)
-            for config in (self, other)
-        )
-        return mine == theirs
+        return _LOADED(self) == _LOADED(other)
 
     @classmethod
     def parse(cls, text: str) -> RefinerConfig:

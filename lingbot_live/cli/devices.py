@@ -11,6 +11,7 @@ import typer
 
 from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import (
+    CompileOption,
     DepthSizeOption,
     DeviceOption,
     FpsOption,
@@ -108,6 +109,7 @@ def snapshot(
     precision: PrecisionOption = None,
     device: DeviceOption = None,
     provider: ProviderOption = None,
+    compiled: CompileOption = False,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
     no_flying: NoFlyingOption = False,
@@ -128,7 +130,7 @@ def snapshot(
     )
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
-        provider=provider,
+        provider=provider, compiled=compiled,
         keep_raw=keep_raw, no_mask=no_mask, no_flying=no_flying,
     )  # fmt: skip
     check_apart(output, registry.files_of([address]))

@@ -35,6 +35,7 @@ from lingbot_live.cli import (
 from lingbot_live.cli.lazy import command_names, only
 from lingbot_live.cli.options import (
     BindOption,
+    CompileOption,
     DepthSizeOption,
     DeviceOption,
     DurationOption,
@@ -134,6 +135,7 @@ def run(
     precision: PrecisionOption = None,
     device: DeviceOption = None,
     provider: ProviderOption = None,
+    compiled: CompileOption = False,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
     steady: SteadyOption = False,
@@ -178,7 +180,7 @@ def run(
     camera = replace(camera, speed=speed, start_s=start)
     refining = refiner_config(
         refiner, tokens=tokens, level=level, precision=precision, device=device,
-        provider=provider,
+        provider=provider, compiled=compiled,
         keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
     if rig is not None:

@@ -78,6 +78,10 @@ ProviderOption = Annotated[
     str | None,
     typer.Option("--provider", help="Of onnxruntime, for lingbot:FILE.onnx: cpu, cuda, coreml..."),
 ]
+CompileOption = Annotated[
+    bool,
+    typer.Option("--compile", help="LingBot-Depth by torch.compile; minutes to start."),
+]
 KeepRawOption = Annotated[
     bool, typer.Option("--keep-raw", help="Leave raw depth as it is, wherever there is any.")
 ]
@@ -122,6 +126,7 @@ def refiner_config(
     precision: str | None = None,
     device: str | None = None,
     provider: str | None = None,
+    compiled: bool = False,
     keep_raw: bool = False,
     no_mask: bool = False,
     steady: bool = False,
@@ -147,6 +152,7 @@ def refiner_config(
         precision=precision or "auto",
         device=device or "auto",
         provider=provider or "",
+        compiled=compiled,
         keep_raw=keep_raw,
         apply_mask=not no_mask,
         steady=steady or named.steady,

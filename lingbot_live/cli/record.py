@@ -13,6 +13,7 @@ import typer
 
 from lingbot_live.cli.options import (
     BindOption,
+    CompileOption,
     DepthSizeOption,
     DeviceOption,
     ExtrasOption,
@@ -82,6 +83,7 @@ def record(
     precision: PrecisionOption = None,
     device: DeviceOption = None,
     provider: ProviderOption = None,
+    compiled: CompileOption = False,
     steady: SteadyOption = False,
     no_flying: NoFlyingOption = False,
     trust: Annotated[
@@ -101,7 +103,7 @@ def record(
 
     config = refiner_config(
         "none" if raw_only else refiner, tokens=tokens, precision=precision, device=device,
-        provider=provider,
+        provider=provider, compiled=compiled,
         steady=steady and not raw_only, no_flying=no_flying and not raw_only,
     )  # fmt: skip
     camera = camera_config(

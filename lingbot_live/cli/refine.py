@@ -25,6 +25,7 @@ from lingbot_live.cli.clustered import (
 )
 from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import (
+    CompileOption,
     DeviceOption,
     KeepRawOption,
     LevelOption,
@@ -95,6 +96,7 @@ def refine(
     precision: PrecisionOption = None,
     device: DeviceOption = None,
     provider: ProviderOption = None,
+    compiled: CompileOption = False,
     keep_raw: KeepRawOption = False,
     no_mask: NoMaskOption = False,
     steady: SteadyOption = False,
@@ -113,7 +115,7 @@ def refine(
 
     config = refiner_config(
         refiner, model=model, tokens=tokens, level=level, precision=precision, device=device,
-        provider=provider,
+        provider=provider, compiled=compiled,
         keep_raw=keep_raw, no_mask=no_mask, steady=steady, no_flying=no_flying,
     )  # fmt: skip
     if ray is not None:

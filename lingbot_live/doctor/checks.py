@@ -27,6 +27,7 @@ from lingbot_live.doctor.doctor import (
 )
 from lingbot_live.system import releases, usb
 from lingbot_live.system.children import ChildError, ChildSlowError
+from lingbot_live.system.compiler import missing_compiler
 from lingbot_live.system.graphics import OpenGl, drawn_by_cpu
 
 WRITE_BYTES = 64 << 20
@@ -111,9 +112,13 @@ def check_torch() -> list[Finding]:
         return [fail("torch", f"cannot be imported: {error}", fix), _gpu(driver, {})]
     build = f"CUDA {told['cuda']}" if told["cuda"] else "CPU build"
     return [
-        ok("torch", f"{told['version']}, {build}, {told['threads']} threads"),
+        ok("torch", f"{told['version']}, {build}, {told['threads']} threads; {_compiling(told)}"),
         _gpu(driver, told),
     ]
+
+
+def _compiling(told: dict[str, Any]) -> str:
+    return missing_compiler(bool(told.get("works"))) or "run --compile has what it needs"
 
 
 def _gpu(driver: str, told: dict[str, Any]) -> Finding:

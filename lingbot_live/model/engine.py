@@ -99,6 +99,8 @@ class Engine:
         precision: Precision,
         policy: OutputPolicy | None = None,
         packing: TokenPacking | None = None,
+        *,
+        compiled: bool = False,
     ) -> None:
         self.network = network
         self.device = device
@@ -106,6 +108,10 @@ class Engine:
         self.policy = policy or OutputPolicy()
         self._packing = packing or device.packing
         self._plans: dict[tuple[int, int, float, Grid], Plan] = {}
+        self._encode, self._decode = network.encode, network.decode
+        if compiled:
+            self._encode = torch.compile(network.encode)
+            self._decode = torch.compile(network.decode)
 
     @torch.inference_mode()
     def run(
@@ -187,11 +193,11 @@ class Engine:
     def encode(self, held: Buffers, length: int) -> Tensor:
         """Return the feature map (1, C, h, w) of the prepared frame."""
         kept, dtype = self.kept(held, length), self.precision.dtype
-        return self.network.encode(held.image, held.prepared, kept, held.tables, dtype)
+        return self._encode(held.image, held.prepared, kept, held.tables, dtype)
 
     def decode(self, held: Buffers, features: Tensor) -> Logits:
         """Return the logits of a feature map."""
-        return self.network.decode(features, held.tables, self.precision.dtype)
+        return self._decode(features, held.tables, self.precision.dtype)
 
     def answer(self, held: Buffers, logits: Logits) -> tuple[Tensor, Tensor]:
         """Return depth (H, W) metres and mask (H, W) by the policy."""

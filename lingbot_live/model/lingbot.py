@@ -21,12 +21,14 @@ from lingbot_live.model.engine import Engine, OutputPolicy
 from lingbot_live.model.network import LingBotDepth
 from lingbot_live.model.onnx_run import SUFFIX, create_onnx
 from lingbot_live.model.precision import Precision
+from lingbot_live.model.tokens import TokenPacking
 from lingbot_live.model.torch_registration import TorchRegistration
 from lingbot_live.model.weights import store
 from lingbot_live.model.weights.trusted import trusted
 from lingbot_live.refiners.attended import Attended
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.registration import announce
+from lingbot_live.system.compiler import check_compiler
 
 log = logging.getLogger(__name__)
 
@@ -139,11 +141,15 @@ def create_lingbot(config: RefinerConfig) -> Refiner:
         OutOfMemoryError: the weights alone are too large for the device.
     """
     if config.model.lower().endswith(SUFFIX):
+        if config.compiled:
+            raise ConfigError(f"--compile: {config.model} is run by onnxruntime; leave it out")
         return create_onnx(config)
     if config.provider:
         raise ConfigError(f"--provider {config.provider}: it is of lingbot:FILE.onnx alone")
     path = trusted(config.model)
     device = pick_device(config.device)
+    if config.compiled:
+        check_compiler(device.where.type == "cuda")
     try:
         refiner = _create(config, path, device)
     except (RuntimeError, MemoryError) as error:
@@ -161,9 +167,13 @@ def create_lingbot(config: RefinerConfig) -> Refiner:
 def _create(config: RefinerConfig, path: Path, device: Device) -> Refiner:
     asked = device.precision if config.precision == "auto" else Precision(config.precision)
     network, precision, loaded = _load(path, device, asked)
-    engine = Engine(network, device, precision, OutputPolicy(config.apply_mask, config.keep_raw))
+    policy = OutputPolicy(config.apply_mask, config.keep_raw)
+    # Compiled code is of fixed shapes; with other numbers of tokens it would be made again.
+    packing = TokenPacking.BUCKET if config.compiled else None
+    engine = Engine(network, device, precision, policy, packing, compiled=config.compiled)
     tokens, timed = _tokens(config, engine)
-    note = "; ".join(text for text in (loaded, timed) if text)
+    form = "compiled" if config.compiled else ""
+    note = "; ".join(text for text in (loaded, timed, form) if text)
     return LingBotRefiner(engine, _title(config.model, path), tokens, note)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import weakref
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from made_network import made_config, made_weights, save_made
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError, OutOfMemoryError, RefinerError, WeightsError
 from lingbot_live.frame import Calibration, Frame, Intrinsics
-from lingbot_live.model import LingBotDepth, Precision
+from lingbot_live.model import LingBotDepth, Precision, lingbot
 from lingbot_live.model.device import CpuDevice
 from lingbot_live.model.engine import Engine
 from lingbot_live.model.half_cache import half_cache_path
@@ -307,3 +308,32 @@ def test_models_in_the_cache_folder_go_by_name(checkpoint, monkeypatch):
     refiner = create_lingbot(RefinerConfig("lingbot", tokens=48, device="cpu"))
     assert refiner.info.checkpoint == store.RECOMMENDED
     np.testing.assert_array_equal(refiner.refine(frame()).depth_m, depth_of(checkpoint))
+
+
+def test_compiled_parts_are_run_and_depth_is_the_same(checkpoint, monkeypatch):
+    """Compiling takes minutes: `bench runtimes` does it. Here is what it is given, and used for."""
+    used: list[str] = []
+
+    def compiled(call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            used.append(call.__name__)
+            return call(*arguments)
+
+        return run
+
+    monkeypatch.setattr(lingbot, "check_compiler", lambda on_gpu: None)
+    monkeypatch.setattr(torch, "compile", compiled)
+    refiner = create_lingbot(config(checkpoint, compiled=True, apply_mask=False))
+    assert "compiled" in refiner.info.note
+    ours = refiner.refine(frame()).depth_m
+    refiner.close()
+    assert used == ["encode", "decode"]
+    np.testing.assert_allclose(ours, depth_of(checkpoint, apply_mask=False), rtol=1e-4)
+
+
+def test_compiling_without_a_compiler_is_refused(checkpoint, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler.*apt install g\+\+"):
+        create_lingbot(config(checkpoint, compiled=True))
+    with pytest.raises(ConfigError, match="run by onnxruntime"):
+        create_lingbot(RefinerConfig("lingbot", "a.onnx", compiled=True))
