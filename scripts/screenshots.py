@@ -44,12 +44,14 @@ def take(name: str, theme: str, language: str, path: Path) -> None:
     window.showNormal()
     window.resize(width, height)
     window.layouts.everything()
+    window.firstShown.connect(window.devices.look)  # cameras have their names from then on
     window.stage.open(("synthetic:stereo",))
     for _ in range(10 * _FIRST_S):
         QTest.qWait(100)
         session = window.stage.session
         done = session is not None and session.feeds[0].stats.refined >= _FRAMES
-        if done and window.cloud.process.latest_image() is not None:
+        seen = window.cloud.process.latest_image() is not None
+        if done and seen and window.bar.camera_box.currentText() != "synthetic:stereo":
             break
     QTest.qWait(500)
     if not window.grab().save(str(path)):
