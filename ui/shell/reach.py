@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QToolButton,
     QWidget,
 )
+from shiboken6 import isValid
 
 from ui.shell import theme
 from ui.shell.language import tr
@@ -41,23 +42,27 @@ class Reach(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        self._ring: QFocusFrame | None = None  # that is shown; it ends with its window
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.focusChanged.connect(self._on_focus)
 
-    def _on_focus(self, old: QWidget | None, new: QWidget | None) -> None:
-        for ring in _rings(old):
-            ring.setWidget(None)  # type: ignore[arg-type]  # Qt's word for none, unknown to the stubs
-        if new is None:
+    def _on_focus(self) -> None:
+        # Without the signal's widgets: one that is being deleted cannot be handed to Python.
+        if self._ring is not None and isValid(self._ring):
+            self._ring.setWidget(None)  # type: ignore[arg-type]  # the stubs know no none there
+        self._ring, focused = None, QApplication.focusWidget()
+        if focused is None:
             return
-        if old is None or old.window() is not new.window():
-            make_reachable(new.window())
-        if _wants_ring(new):
-            ring = next(iter(_rings(new)), None) or QFocusFrame(new.window())
+        window = focused.window()
+        if window is not self.parent():  # whose controls are made reachable as they are made
+            make_reachable(window)
+        if _wants_ring(focused):
+            self._ring = ring = window.findChild(QFocusFrame) or QFocusFrame(window)
             palette = ring.palette()
             palette.setColor(QPalette.ColorRole.WindowText, QColor(theme.current().accent))
             ring.setPalette(palette)
-            ring.setWidget(new)
+            ring.setWidget(focused)
 
 
 def controls_of(root: QWidget) -> list[QWidget]:
@@ -144,10 +149,6 @@ def _is_in_menu(control: QWidget) -> bool:
     while around is not None and not isinstance(around, QMenu):
         around = around.parentWidget()
     return around is not None
-
-
-def _rings(inside: QWidget | None) -> list[QFocusFrame]:
-    return [] if inside is None else inside.window().findChildren(QFocusFrame)
 
 
 def _wants_ring(focused: QWidget) -> bool:
