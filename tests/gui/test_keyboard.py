@@ -88,6 +88,10 @@ def test_the_cross_hair_moves_by_key_and_stays_in_the_picture(window):
     assert 0 <= window.link.cursor.x() < CROSS_STEP
 
 
+def can_use(control):
+    return control.isVisible() and control.isEnabled() and control.focusPolicy()
+
+
 @pytest.mark.parametrize(
     "key",
     ["add_camera", "models", "record_options", "export", "calibrate", "palette",
@@ -99,6 +103,7 @@ def test_tab_goes_round_in_every_dialog_and_a_ring_shows_where_it_is(window, key
     dialog = next(dialog for dialog in window.findChildren(QDialog) if dialog.isVisible())
     dialog.activateWindow()
     wait_for(lambda: QApplication.focusWidget() in dialog.findChildren(QWidget))
+    usable = [control for control in (*controls_of(dialog), *fields_of(dialog)) if can_use(control)]
     seen = set()
     for _ in range(60):
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
@@ -106,9 +111,8 @@ def test_tab_goes_round_in_every_dialog_and_a_ring_shows_where_it_is(window, key
         rings = [ring.widget() for ring in dialog.findChildren(QFocusFrame) if ring.isVisible()]
         assert rings == [focused] or isinstance(focused, QToolButton), focused
         seen |= {focused, focused.parentWidget()}  # a combo box whose line has the focus
-    for control in (*controls_of(dialog), *fields_of(dialog)):
+    for control in filter(can_use, usable):  # what was there all along
         where = f"{type(control).__name__} {control.objectName()} {control.toolTip()!r}"
         assert spoken_name(control), where
-        can_be_used = control.isVisibleTo(dialog) and control.isEnabled()
-        assert control in seen or not can_be_used or not control.focusPolicy(), where
+        assert control in seen, where
     dialog.close()

@@ -68,7 +68,7 @@ class ModelsDialog(QDialog):
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.hide()
-        self.get_button = QPushButton()
+        self.get_button = QPushButton(tr("Download"))
         self.get_button.clicked.connect(self._get_or_cancel)
         self.hub_box = QComboBox()
         self.hub_box.addItems(list(_HUBS))
