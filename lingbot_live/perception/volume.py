@@ -17,7 +17,7 @@ from lingbot_live.perception.surface import SceneSurface
 if TYPE_CHECKING:
     import open3d as o3d
 
-_BLOCK, _BLOCKS = 16, 2000  # voxels along a block's edge; blocks to begin with
+_BLOCK, _BLOCKS = 8, 16_000  # voxels along a block's edge; blocks to begin with
 UNIT_M = 2e-4  # of depth as it is fused and kept: 16 bits reach 13.1 m
 _BAND = 8.0  # voxels to either side of a surface that a frame says something of
 _SEEN = 3  # by so many frames, or it is noise; fewer in a short recording
