@@ -86,7 +86,7 @@ def test_a_session_that_cannot_be_read_costs_itself_alone(tmp_path):
 
 @pytest.mark.usefixtures("workers")
 def test_grasps(tmp_path):
-    options = ("--refiner", "none")
+    options = ("--refiner", "none", "--region", "240,180,200,160")  # few things, quickly
     files = "-o", tmp_path / "g.json", "-o", tmp_path / "g.mcap"
     done("grasps", "synthetic:table", *files, *options)
     told = done("grasps", "synthetic:table", *files, *options, "--ray", "local")
