@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from lingbot_live.cameras import registry
 from lingbot_live.config import CameraConfig, RefinerConfig
-from lingbot_live.errors import ConfigError, WriteError
+from lingbot_live.errors import ConfigError, ExportError, WriteError
 from lingbot_live.pipeline.session import Session
 from lingbot_live.publish.place import Place
 from lingbot_live.system.outputs import MARK
@@ -192,7 +192,10 @@ class _Runner:
         if feeds and all(feed.state.is_lost for feed in feeds):
             self._error = self._error or feeds[0].error
         if options.snapshot is not None:
-            window.saving.take_snapshot(options.snapshot)
+            try:
+                window.saving.write_shown(options.snapshot)
+            except ExportError as error:
+                self._error = self._error or error
 
     def _shoot(self, path: Path) -> None:
         picture = self._window.grab().toImage()

@@ -236,7 +236,7 @@ class Session:
         ended = False
         while not ended and (deadline is None or time.monotonic() < deadline):
             if self._inference.state is RefinerState.FAILED:
-                raise _as_error(self._inference.error)
+                raise self._inference.error or LingbotLiveError("the refiner failed")
             done = all(feed.capture is not None and feed.capture.is_over for feed in self.feeds)
             if done:
                 self._check_answers()
@@ -244,7 +244,7 @@ class Session:
             if not ended:
                 time.sleep(0.02)
         if self._all_failed():
-            raise _as_error(self.feeds[0].error)
+            raise self.feeds[0].error or LingbotLiveError("the session ended without frames")
         return ended
 
     def __enter__(self) -> Session:
@@ -398,7 +398,3 @@ def _with_unique_names(
         seen[name] = seen.get(name, 0) + 1
         named.append((name if seen[name] == 1 else f"{name}#{seen[name]}", create))
     return named
-
-
-def _as_error(error: BaseException | None) -> BaseException:
-    return error if error is not None else LingbotLiveError("the session ended without frames")

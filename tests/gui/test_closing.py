@@ -190,6 +190,19 @@ def test_a_timed_run_ends_though_something_fails_in_its_start_or_end(tmp_path, w
     assert done.stderr.rstrip().endswith("ValueError: out of paint")
 
 
+def test_a_timed_run_without_a_frame_says_that_no_snapshot_is_written(tmp_path):
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    environment |= plugins(tmp_path / ".plugins", "fine")
+    words = ["run", "fine:silent", "--refiner", "none", "--duration", "0.5", "--snapshot", "snap"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lingbot_live", *words], env=environment, cwd=tmp_path,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.endswith("snap: no snapshot is written, for no frame was refined\n")
+    assert not (tmp_path / "snap").exists()
+
+
 _RECORDING = """
 import sys
 from pathlib import Path

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lingbot_live.colormap import DepthRange
+from lingbot_live.errors import ExportError
 from lingbot_live.export.cloud import write_ply_in_child
 from lingbot_live.export.snapshot import next_folder, write_snapshot
 from lingbot_live.pipeline.session import Session
@@ -73,6 +74,17 @@ class Saving:
             lambda path: desk.say(tr("Snapshot written to {path}", path=path), show_folder(path)),
             lambda error: desk.show_error(str(error)),
         )
+
+    def write_shown(self, folder: Path) -> None:
+        """Write the frame on the screen to a folder before this returns.
+
+        Raises:
+            ExportError: nothing was refined, or it cannot be written.
+        """
+        view = self._rows.view
+        if view is None or view.refined is None:
+            raise ExportError(f"{folder}: no snapshot is written, for no frame was refined")
+        write_snapshot(folder, view.refined, view.feed.info, self._scale(), write_ply_in_child)
 
     def _start(self, session: Session) -> None:
         addresses = self._stage.addresses
