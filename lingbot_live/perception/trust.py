@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lingbot_live.frame import DepthMap, Mask, Origin, RefinedFrame, TrustMap
+from lingbot_live.colormap import table
+from lingbot_live.frame import ColorImage, DepthMap, Mask, Origin, RefinedFrame, TrustMap
 from lingbot_live.quality.measures import local_range
 
 HALF = 0.05  # expected relative error at which trust is one half
@@ -32,6 +33,13 @@ def trust_map(refined: RefinedFrame) -> TrustMap:
     trust = 1 / (1 + expected_error(refined) / np.float32(HALF))
     trust *= np.where(refined.mask, np.float32(1), np.float32(0.5))
     return np.asarray(trust * (refined.depth_m > 0), np.float32)
+
+
+def trust_picture(trust: TrustMap, colormap: str) -> ColorImage:
+    """Return trust (H, W) in colours, (H, W, 3): the far end of the scale is full trust."""
+    colors = table(colormap)
+    picture: ColorImage = colors[np.ceil(trust * np.float32(len(colors) - 1)).astype(np.intp)]
+    return picture
 
 
 def trusted(refined: RefinedFrame, least: float) -> DepthMap:

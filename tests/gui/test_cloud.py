@@ -32,6 +32,7 @@ from cloud_pictures import (
 
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Intrinsics
+from lingbot_live.perception.trust import trust_map, trust_picture
 from ui.cloud.link import CloudProcess, CloudState
 from ui.cloud.memory import MAX_FRAME_PX, Ask, CloudMemory
 from ui.cloud.points import RAW_TINT_RGB, Cloud, Scene, pick
@@ -118,6 +119,20 @@ def test_depth_colours_follow_depth(painter):
     left, right = image[120, 80], image[120, 240]
     assert left[0] == left[1] == left[2]
     assert int(right[0]) > int(left[0])
+
+
+def test_trust_colours_follow_trust_and_go_again(painter):
+    half = np.where(np.arange(160) < 80, 1.0, 0.0) * np.ones((120, 1))  # the rest is filled
+    frame = refined_frame(half)
+    image = show(painter, frame, coloring=Coloring.TRUST, colormap="grey")
+    wanted = trust_picture(trust_map(frame), "grey")
+    for y, x in ((120, 80), (120, 280)):
+        assert tuple(image[y, x]) == tuple(wanted[y // 2, x // 2])
+    assert image[120, 80][0] > image[120, 280][0]
+    again = view(home=0, coloring=Coloring.RGB)
+    painter.set_view(again)
+    until(lambda: painter.status.view == again)
+    assert tuple(painter.latest_image()[60, 60]) == RED
 
 
 def test_stride_thins_the_cloud_and_empty_depth_is_an_empty_scene(painter):

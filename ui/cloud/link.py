@@ -14,10 +14,11 @@ from typing import cast
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import ColorImage, RefinedFrame
 from lingbot_live.perception.surface import SceneSurface
+from lingbot_live.perception.trust import trust_map, trust_picture
 from lingbot_live.system.children import Child
 from lingbot_live.system.worker import Worker
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
-from ui.cloud.scene import Home, ViewSettings
+from ui.cloud.scene import Coloring, Home, ViewSettings
 from ui.shell.language import tr
 
 log = logging.getLogger(__name__)
@@ -174,6 +175,8 @@ class CloudProcess:
         """Draw with these settings from now on."""
         with self._changed:
             if view != self._view:
+                if _painted_with(view) != _painted_with(self._view):
+                    self._fresh = set(self._frames)
                 self._view, self._fresh_view = view, True
                 self._changed.notify_all()
 
@@ -295,7 +298,9 @@ class CloudProcess:
             surface = self._surface if self._fresh_surface else None
             self._fresh, self._fresh_view, self._wanted = set(), False, None
             self._fresh_surface = False
-        headers = tuple(memory.write_frame(frame, slot) for slot, frame in fresh)
+        headers = tuple(
+            memory.write_frame(frame, slot, _paint(frame, view)) for slot, frame in fresh
+        )
         seen = None if surface is None else memory.write_surface(surface)
         return Job(view, headers, slots, ask, seen)
 
@@ -324,3 +329,13 @@ class CloudProcess:
                 answer=picture.answer if asked else self._status.answer,
                 answers=self._status.answers + asked,
             )
+
+
+def _painted_with(view: ViewSettings) -> str | None:
+    """Return the colours that this side paints a frame with; None where the child does."""
+    return view.colormap if view.coloring is Coloring.TRUST else None
+
+
+def _paint(frame: RefinedFrame, view: ViewSettings) -> ColorImage | None:
+    colormap = _painted_with(view)
+    return None if colormap is None else trust_picture(trust_map(frame), colormap)

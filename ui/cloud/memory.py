@@ -115,15 +115,18 @@ class CloudMemory(SharedMemory):
         """Map the parent's memory, in the child."""
         return cls.attached(handle, _SIZE)
 
-    def write_frame(self, refined: RefinedFrame, slot: int = 0) -> FrameHeader:
-        """Copy a frame in: 1 ms at 640x480."""
+    def write_frame(
+        self, refined: RefinedFrame, slot: int = 0, color: ColorImage | None = None
+    ) -> FrameHeader:
+        """Copy a frame in, in its own colours or in ``color``, (H, W, 3): 1 ms at 640x480."""
         frame, step = refined.frame, 1
+        color = frame.color if color is None else color
         while frame.depth_raw[::step, ::step].size > MAX_FRAME_PX:
             step += 1
         intrinsics = subsampled(frame.intrinsics, step)
         size = (intrinsics.height, intrinsics.width)
         begin = slot * _SLOT_SIZE
-        self.array(begin + _COLOR_AT, (*size, 3), np.uint8)[:] = frame.color[::step, ::step]
+        self.array(begin + _COLOR_AT, (*size, 3), np.uint8)[:] = color[::step, ::step]
         self.array(begin + _RAW_AT, size, np.uint16)[:] = frame.depth_raw[::step, ::step]
         self.array(begin + _REFINED_AT, size, np.float32)[:] = refined.depth_m[::step, ::step]
         return FrameHeader(slot, frame.camera, intrinsics, frame.depth_scale_m)

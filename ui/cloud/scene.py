@@ -16,6 +16,7 @@ from lingbot_live.colormap import DepthRange
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Extrinsics, Matrix
 from lingbot_live.quality.ruler import Box, Vector
+from ui.shell.language import phrase
 
 Rgb = tuple[int, int, int]
 Line = tuple[Vector, Vector, Rgb]  # from, to, metres in the common axes; its colour
@@ -37,9 +38,10 @@ class Which(str, Enum):
 class Coloring(str, Enum):
     """Where a point's colour comes from."""
 
-    RGB = "rgb"
-    DEPTH = "depth"
-    CAMERA = "camera"  # a colour for each, brighter and darker as the picture is
+    RGB = "RGB"
+    DEPTH = phrase("depth")
+    TRUST = phrase("trust")  # of refined depth, on the scale of depth's colours
+    CAMERA = phrase("camera")  # a colour for each, brighter and darker as the picture is
 
 
 class Guide(str, Enum):

@@ -209,8 +209,7 @@ class CloudView(QFrame):
         )
         self.which_box.setCurrentText(told(self._view.which.value))
         self.coloring_box = _choice(
-            tr("Colour of the points"),
-            {"RGB": Coloring.RGB, tr("depth"): Coloring.DEPTH, tr("camera"): Coloring.CAMERA},
+            tr("Colour of the points"), {tr(each.value): each for each in Coloring}
         )
         for box in (self.which_box, self.coloring_box):
             box.currentIndexChanged.connect(self._on_choice)

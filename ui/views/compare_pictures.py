@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.calibration.views import register_into_view
-from lingbot_live.colormap import DepthRange, colorize_rgb32, colorize_signed, table
+from lingbot_live.colormap import DepthRange, colorize_rgb32, colorize_signed
 from lingbot_live.frame import ColorImage, DepthMap, Extrinsics, RefinedFrame, TrustMap
-from lingbot_live.perception.trust import trust_map
+from lingbot_live.perception.trust import trust_map, trust_picture
 from lingbot_live.quality.depth_errors import Change, change_map, change_picture, change_shares
 from ui.shell.language import phrase
 
@@ -127,14 +127,13 @@ def _changes(task: Task, base_m: DepthMap, shown_m: DepthMap) -> Comparison:
 
 
 def _trust(task: Task, base_m: DepthMap, shown_m: DepthMap) -> Comparison:
-    """Paint how far ``shown`` can be trusted: the far end of the colour scale is full trust."""
+    """Paint how far ``shown`` can be trusted."""
     result = task.shown.result
     if shown_m is not result.depth_m:
         result = replace(result, depth_m=shown_m, mask=shown_m > 0, origin=None, age=None)
     trust = trust_map(result)
-    colors = table(task.colormap)
-    codes = np.ceil(trust * np.float32(len(colors) - 1)).astype(np.intp)
-    return Comparison(task, base_m, shown_m, single=colors[codes], trust=trust)
+    picture = trust_picture(trust, task.colormap)
+    return Comparison(task, base_m, shown_m, single=picture, trust=trust)
 
 
 def _difference(task: Task, base_m: DepthMap, shown_m: DepthMap) -> Comparison:
