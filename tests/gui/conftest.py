@@ -63,11 +63,11 @@ def lost_exceptions(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_window_left(qapp, lost_exceptions):
-    before = set(map(id, QApplication.topLevelWidgets()))
+    before = QApplication.topLevelWidgets()  # held: a place in memory is given again
     yield
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     qapp.processEvents()
-    left = [w for w in QApplication.topLevelWidgets() if id(w) not in before]
+    left = [w for w in QApplication.topLevelWidgets() if w not in before]
     names = [f"{type(w).__name__} {w.objectName()!r}" for w in left]
     for widget in left:
         widget.close()
