@@ -24,8 +24,11 @@ def published(target: str, cameras=("synthetic:stereo",)) -> Iterator[tuple[Sess
     publisher.start(session)
     session.start()
     try:
-        deadline = time.monotonic() + 15
-        while publisher.state is not PublishState.PUBLISHING:
+        deadline = time.monotonic() + 30
+        # A frame too: what draws the cameras is begun then, and no thread of a test.
+        while publisher.state is not PublishState.PUBLISHING or not all(
+            feed.stats.figures().captured for feed in session.feeds
+        ):
             assert time.monotonic() < deadline, publisher.error
             time.sleep(0.01)
         yield session, publisher

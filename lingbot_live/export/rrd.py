@@ -49,8 +49,15 @@ class RerunWriter:
         return []
 
     def close(self) -> None:
-        """Write what is still held, and let the file go."""
+        """Write what is still held, and let the file go.
+
+        Raises:
+            OSError: it could not be written.
+        """
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.flush()
-            stream.disconnect()
+            try:
+                stream.flush()
+                stream.disconnect()
+            except RuntimeError as error:  # newer releases tell that their writer gave up
+                raise OSError(str(error)) from error

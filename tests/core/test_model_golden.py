@@ -156,4 +156,4 @@ def test_full_size_needs_little_more_memory_than_its_weights(testdata):
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=True
     )
-    assert float(done.stdout) < 1.3
+    assert float(done.stdout) < 1.35

@@ -132,8 +132,9 @@ def _noise(log: Plane, known: Mask) -> float:
 
 def _vouched(known: Mask) -> Mask:
     """Return the pixels within half the image's shorter side of a measurement."""
-    some = _distance_px(known[::_COARSE, ::_COARSE]).max() * _COARSE + 2 * _COARSE
-    if some <= min(known.shape) / 2:  # no pixel is farther from one than from one of some
+    some = float(_distance_px(known[::_COARSE, ::_COARSE]).max())  # where none is, float32's end
+    # No pixel is farther from one than from one of some.
+    if (some + 2) * _COARSE <= min(known.shape) / 2:
         return np.ones(known.shape, bool)
     return np.asarray(_distance_px(known) <= min(known.shape) / 2)
 
