@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -381,11 +380,15 @@ def until_shown(condition):
     until(lambda: QTest.qWait(10) or condition())
 
 
-def center_color(pane, dx, dy):
-    """Return the pane's colour at a place of its canvas, in fractions of its size."""
+def colors_near(pane, dx, dy):
+    """Return the pane's colours about a place of its canvas, in fractions of its size.
+
+    One pixel may lie between two points: fonts of a system decide how large the canvas is.
+    """
     image = pane.canvas.grab().toImage()
-    color = image.pixelColor(int(image.width() * dx), int(image.height() * dy))
-    return (color.red(), color.green(), color.blue())
+    x, y = int(image.width() * dx), int(image.height() * dy)
+    near = [image.pixelColor(x + i, y + j) for i in range(-4, 5) for j in range(-4, 5)]
+    return {(color.red(), color.green(), color.blue()) for color in near}
 
 
 def test_the_pane_says_what_it_waits_for_then_shows_the_frame(pane):
@@ -394,10 +397,8 @@ def test_the_pane_says_what_it_waits_for_then_shows_the_frame(pane):
     pane.show_frame(refined_frame())
     assert pane.process.status.state is CloudState.STARTING
     until_shown(lambda: pane.canvas.text == "")
-    with contextlib.suppress(AssertionError):
-        until_shown(lambda: center_color(pane, 0.4, 0.4) == RED)
-    assert center_color(pane, 0.4, 0.4) == RED, (pane.canvas.orbit, pane.process.status)
-    assert center_color(pane, 0.6, 0.6) == YELLOW
+    until_shown(lambda: RED in colors_near(pane, 0.4, 0.4))
+    assert YELLOW in colors_near(pane, 0.6, 0.6)
     assert "19,200 points" in pane.stat_label.text()
     pane.show_frame(refined_frame(0.0, 0.0))
     until_shown(lambda: pane.canvas.text == "no valid depth in this frame")
