@@ -265,7 +265,7 @@ def test_recorded_depth_is_compared_where_there_is_some(tmp_path):
     assert math.isnan(recorded.numbers["refine_ms"]), "reading it is not refining"
     assert result.title == "session:take.mcap"
     raw_m = result.picture.depth_m
-    both = (raw_m > 1) & (recorded.picture_m > 0)
+    both = (raw_m > 1) & (raw_m < 30) & (recorded.picture_m > 0)
     ratio = recorded.picture_m[both] / raw_m[both]
     # Depth is in whole millimetres, refined depth in steps that grow with its square.
     np.testing.assert_allclose(ratio, 0.9371, atol=5e-3, err_msg="pictures of one frame")
