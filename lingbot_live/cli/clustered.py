@@ -27,6 +27,13 @@ RayOption = Annotated[
     str | None,
     typer.Option("--ray", metavar="ADDRESS", help="Spread it over a Ray cluster: local, auto, IP."),
 ]
+InputsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="A session, a recording, a folder, a camera; with --ray several recordings.",
+    ),
+]
 CpusOption = Annotated[
     float, typer.Option("--ray-cpus", min=0.1, help="Of --ray: processors for a worker.")
 ]

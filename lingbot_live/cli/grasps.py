@@ -15,6 +15,7 @@ from lingbot_live.cli.clustered import (
     Cluster,
     CpusOption,
     GpusOption,
+    InputsArgument,
     Outcome,
     RayOption,
     do_jobs,
@@ -44,13 +45,7 @@ _SUFFIXES = (".json", ".mcap", ".png")
 
 
 def grasps(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="A session, a recording, a folder, a camera; with --ray several recordings.",
-        ),
-    ],
+    sources: InputsArgument,
     output: Annotated[
         list[Path],
         typer.Option(

@@ -13,6 +13,7 @@ from lingbot_live.cli.clustered import (
     Cluster,
     CpusOption,
     GpusOption,
+    InputsArgument,
     Outcome,
     RayOption,
     do_jobs,
@@ -36,13 +37,7 @@ if TYPE_CHECKING:
 
 
 def reconstruct(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="A session, a recording, a folder, a camera; with --ray several recordings.",
-        ),
-    ],
+    sources: InputsArgument,
     output: Annotated[
         Path,
         typer.Option(
