@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Generic, Protocol, TypeVar
 
 import typer
 
-from lingbot_live.cli.options import progress_bar
+from lingbot_live.cli.options import interrupted, progress_bar
 from lingbot_live.errors import ConfigError, LingbotLiveError
 from lingbot_live.system.outputs import check_apart, local_path
 from lingbot_live.system.signals import stoppable
@@ -154,7 +154,7 @@ def do_jobs(jobs: Sequence[Job], cluster: Cluster, what: str) -> None:
             print(outcome.words, flush=True)
 
     if not share_out(jobs, _doer, cluster, what, note):
-        _end_interrupted()
+        raise interrupted()
     if not whole:
         raise typer.Exit(1)
 
@@ -172,11 +172,6 @@ def do_job(job: Job) -> Outcome:
         return job.do()
     except LingbotLiveError as error:
         return Outcome("", (f"{names}: not made: {error}",), is_whole=False)
-
-
-def _end_interrupted() -> None:
-    typer.echo("interrupted; the same command goes on from here", err=True)
-    raise typer.Exit(130)
 
 
 def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -270,7 +265,7 @@ def _refine_all(
     done = sum(map(_size, every)) - sum(map(_size, todo))
     what = f"refining with {config}"
     if todo and not share_out(todo, RefinerMaker(config), cluster, what, joiner.note, _size, done):
-        _end_interrupted()
+        raise interrupted()
 
 
 def _size(work: FrameRange) -> int:

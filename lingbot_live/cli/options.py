@@ -277,3 +277,9 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(plain(what), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def interrupted() -> typer.Exit:
+    """Say that the work was stopped and can go on; returns what to raise."""
+    typer.echo("interrupted; the same command goes on from here", err=True)
+    return typer.Exit(130)

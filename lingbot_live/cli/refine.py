@@ -36,6 +36,7 @@ from lingbot_live.cli.options import (
     RefinerOption,
     SteadyOption,
     TokensOption,
+    interrupted,
     progress_bar,
     refiner_config,
 )
@@ -144,8 +145,7 @@ def refine(
         is_stopped = stop.is_set()
     print(f"{output}: {tally.written} refined, {tally.skipped} were there, {tally.failed} failed")
     if is_stopped:
-        typer.echo("interrupted; the same command goes on from here", err=True)
-        raise typer.Exit(130)
+        raise interrupted()
     end_with_damage([source])
     if tally.failed:
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lingbot_live.cli.damage import LOOK_S, tell_damage
-from lingbot_live.cli.options import progress_bar
+from lingbot_live.cli.options import interrupted, progress_bar
 from lingbot_live.errors import NoCameraError, RecordingError
 from lingbot_live.system.outputs import check_apart, local_path
 from lingbot_live.system.signals import stoppable
@@ -98,8 +98,7 @@ def refine_session(file: Path, output: Path, config: RefinerConfig, lossless: bo
 
             failed = refine_file(file.expanduser(), output.expanduser(), engine, lossless, note)
     except KeyboardInterrupt:
-        typer.echo("interrupted; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
+        raise interrupted() from None
     finally:
         engine.close()
     print(output)
