@@ -86,6 +86,9 @@ class FoxgloveClient:
             self.services |= {s["name"]: s["id"] for s in told["services"]}
         elif told["op"] == "status":
             self.statuses.append(told["message"])
+            if "nknown channel" in told["message"]:  # announced a moment before it was known
+                time.sleep(0.2)
+                self._subscribe([n for n in self._types if not self._heard(n)])
         if told["op"] == "advertise":
             found = [c for c in told["channels"] if c["encoding"] == "protobuf"]
             new = [c for c in found if self._wanted(c["topic"])]
@@ -93,9 +96,15 @@ class FoxgloveClient:
                 self.channels[channel["id"]] = channel
             for channel in new:
                 self._types[channel["id"]] = _message_type(channel)
-            subscriptions = [{"id": c["id"], "channelId": c["id"]} for c in new]
-            if subscriptions:
-                self.socket.send(json.dumps({"op": "subscribe", "subscriptions": subscriptions}))
+            self._subscribe([c["id"] for c in new])
+
+    def _heard(self, number: int) -> bool:
+        return self.channels[number]["topic"] in self.messages
+
+    def _subscribe(self, numbers: list[int]) -> None:
+        if numbers:
+            asked = [{"id": number, "channelId": number} for number in numbers]
+            self.socket.send(json.dumps({"op": "subscribe", "subscriptions": asked}))
 
 
 def _message_type(channel: dict[str, Any]) -> type:

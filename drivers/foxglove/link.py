@@ -6,8 +6,10 @@ import base64
 import binascii
 import json
 import logging
+import math
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -31,6 +33,8 @@ _MOST_BYTES = 1 << 28
 _CONNECT_S = 4.0
 _POLL_S = 0.2
 _ALIVE_S = 2.0  # between pings, and for an answer
+_AGAIN_S, _MOST_AGAIN = 0.3, 5  # from a server's error to asking again, and how often
+_ERROR = 2  # level of a status
 _BINARY = ("protobuf",)  # schemas that are sent as base64
 _REFINED = "/refined/"  # what lingbot-live makes of depth, and we make ourselves
 
@@ -41,6 +45,7 @@ class FoxgloveLink:
     def __init__(self, who: str, url: str, heard: Heard, is_wanted: Callable[[str], bool]) -> None:
         self._heard, self._is_wanted = heard, is_wanted
         self._numbers: dict[int, int] = {}  # channel by subscription
+        self._again_s, self._again = math.inf, 0  # when to ask again, and how often that was done
         self._stack = ExitStack()
         self._socket = _connected(self._stack, who, url)
         self._worker = Worker(f"hear {who}", self._run, self._fail)
@@ -49,6 +54,7 @@ class FoxgloveLink:
     def keep(self, channels: set[int]) -> None:
         """Ask for no others from now on."""
         others = [number for number, channel in self._numbers.items() if channel not in channels]
+        self._numbers = {n: channel for n, channel in self._numbers.items() if channel in channels}
         self._send({"op": "unsubscribe", "subscriptionIds": others})
 
     def round_trip_s(self) -> float:
@@ -65,6 +71,8 @@ class FoxgloveLink:
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
+            if time.monotonic() > self._again_s:
+                self._ask_again()
             try:
                 data = self._socket.recv(timeout=_POLL_S)
             except TimeoutError:
@@ -86,6 +94,8 @@ class FoxgloveLink:
             self._heard.put(self._numbers[subscription], log_ns, data[_HEAD.size :])
 
     def _obey(self, told: dict[str, Any]) -> None:
+        if told.get("op") == "status" and told.get("level") == _ERROR:
+            self._again_s = min(self._again_s, time.monotonic() + _AGAIN_S)
         if told.get("op") != "advertise":
             return
         asked = []
@@ -94,9 +104,20 @@ class FoxgloveLink:
             if channel is not None and self._is_wanted(channel.topic):
                 self._heard.announce(channel)
                 self._numbers[channel.number] = channel.number
-                asked.append({"id": channel.number, "channelId": channel.number})
-        if asked:
+                asked.append(channel.number)
+        self._ask(asked)
+
+    def _ask(self, channels: list[int]) -> None:
+        if channels:
+            asked = [{"id": number, "channelId": number} for number in channels]
             self._send({"op": "subscribe", "subscriptions": asked})
+
+    def _ask_again(self) -> None:
+        """Ask for what is silent: servers announce a channel a moment before they know it."""
+        self._again_s = math.inf
+        self._again += 1
+        if self._again <= _MOST_AGAIN:
+            self._ask([number for number in self._numbers if self._heard.newest(number) is None])
 
     def _send(self, told: dict[str, Any]) -> None:
         from websockets.exceptions import ConnectionClosed
