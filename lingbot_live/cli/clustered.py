@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Generic, Protocol, TypeVar
 
 import typer
@@ -126,8 +126,8 @@ class Job(Protocol):
     """Work on one input, done by any process. Its files appear when they are whole."""
 
     @property
-    def outputs(self) -> Sequence[Path]:
-        """Its files and folders."""
+    def outputs(self) -> Sequence[str]:
+        """Its files and folders, here or in a store."""
 
     @property
     def replaces(self) -> bool:
@@ -165,8 +165,10 @@ def _doer() -> Callable[[Job], Outcome]:
 
 def do_job(job: Job) -> Outcome:
     """Do a job unless it is done; an error is its outcome."""
-    names = ", ".join(map(str, job.outputs))
-    if not job.replaces and all(path.exists() for path in job.outputs):
+    from lingbot_live.system import remote
+
+    names = ", ".join(job.outputs)
+    if not job.replaces and all(map(remote.exists, job.outputs)):
         return Outcome(f"{names}: it is there already")
     try:
         return job.do()
@@ -186,10 +188,12 @@ def named(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield source if remote.is_remote(source) else registry.absolute(source), names[-1]
 
 
-def inside(path: Path, name: str) -> Path:
+def inside(output: str, name: str) -> str:
     """Return where a file goes for one of several inputs: into a folder of the input's name."""
-    whole = local_path(path).absolute()
-    return whole.parent / name / whole.name
+    from lingbot_live.system import remote
+
+    whole = remote.absolute(output)
+    return remote.beside(whole, f"{name}/{PurePosixPath(whole.replace(chr(92), '/')).name}")
 
 
 def sole(sources: Sequence[str], command: str) -> str:

@@ -39,7 +39,7 @@ def export(
     ] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="FORMAT", help=f"{NAMES}.")] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-o", "--output", help="A new folder; for mp4, mesh and rrd also a file."),
     ] = None,
     frames: Annotated[
@@ -70,7 +70,7 @@ def export(
     ] = False,
 ) -> None:
     """Write frames as point clouds, images, arrays, video or a mesh, for other programs."""
-    from lingbot_live.export.job import ExportRequest, run_export
+    from lingbot_live.export.job import ExportRequest
     from lingbot_live.export.shot import DepthSource
     from lingbot_live.export.source import Span
 
@@ -85,16 +85,16 @@ def export(
     if depth_unit is not None:
         chosen["depth_unit_m"] = depth_unit
     request = ExportRequest(
-        sources[0], to, output, Span.parse(frames), camera, DepthSource(depth), chosen, force,
+        sources[0], to, Path(output), Span.parse(frames), camera, DepthSource(depth), chosen, force,
         no_flying, rig,
     )  # fmt: skip
     if ray is not None:
-        do_jobs(list(_each(request, sources)), Cluster(ray, ray_cpus), "exporting")
+        jobs = list(_each(request, sources, output))
+        do_jobs(jobs, Cluster(ray, ray_cpus), "exporting")
         return
     sole(sources, "export")
     try:
-        with progress_bar(f"exporting to {to}") as on_progress:
-            outcome = _told(run_export(request, on_progress))
+        outcome = ExportJob(request, output).do()
     except KeyboardInterrupt:
         typer.echo(f"{output}: stopped; nothing was written", err=True)
         raise typer.Exit(130) from None
@@ -110,11 +110,15 @@ class ExportJob:
     """An export in a worker of a cluster."""
 
     request: ExportRequest
+    output: str  # here or in a store
 
     @property
-    def outputs(self) -> Sequence[Path]:
-        """The folder."""
-        return [self.request.output]
+    def outputs(self) -> Sequence[str]:
+        """The folder; in a store the note that is put into it last."""
+        from lingbot_live.export.folder import NOTE
+        from lingbot_live.system.remote import is_remote
+
+        return [f"{self.output}/{NOTE}" if is_remote(self.output) else self.output]
 
     @property
     def replaces(self) -> bool:
@@ -124,25 +128,33 @@ class ExportJob:
     def do(self) -> Outcome:
         """Do it; raises as `lingbot_live.export.job.run_export`."""
         from lingbot_live.export.job import run_export
-        from lingbot_live.system.remote import local_address
+        from lingbot_live.system.remote import Delivery, local_address
 
         address = local_address(self.request.address)
-        return _told(run_export(replace(self.request, address=address)))
+        with Delivery() as delivery, progress_bar(self._words) as on_progress:
+            request = replace(self.request, address=address, output=delivery.place(self.output))
+            report = run_export(request, on_progress)
+        return _told(report, self.output)
+
+    @property
+    def _words(self) -> str:
+        return f"exporting to {self.request.format}"
 
 
-def _each(request: ExportRequest, sources: list[str]) -> Iterator[ExportJob]:
+def _each(request: ExportRequest, sources: list[str], output: str) -> Iterator[ExportJob]:
     """Yield the job of each input, into a folder of its name; workers stand elsewhere."""
-    folder = local_path(request.output).absolute()
+    from lingbot_live.system.remote import absolute, beside
+
+    folder = absolute(output)
     rig = None if request.rig is None else local_path(request.rig).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     for source, name in named(sources):
-        yield ExportJob(replace(request, address=source, output=folder / name, rig=rig))
+        yield ExportJob(replace(request, address=source, rig=rig), beside(f"{folder}/_", name))
 
 
-def _told(report: ExportReport) -> Outcome:
+def _told(report: ExportReport, output: str) -> Outcome:
     left_out = f", {report.left_out} left out" if report.left_out else ""
     size = f"{report.bytes / 1e6:.1f} MB in {duration(report.seconds, 1)}"
-    words = f"{report.output}: {report.frames} frames{left_out}, {size}"
+    words = f"{output}: {report.frames} frames{left_out}, {size}"
     return Outcome(words, tuple(report.remarks), not report.is_damaged)
 
 

@@ -47,7 +47,7 @@ _SUFFIXES = (".json", ".mcap", ".png")
 def grasps(
     sources: InputsArgument,
     output: Annotated[
-        list[Path],
+        list[str],
         typer.Option(
             "-o",
             "--output",
@@ -98,8 +98,8 @@ def grasps(
         do_jobs(list(_each(search, sources)), Cluster(ray, ray_cpus, ray_gpus), "grasps")
         return
     sole(sources, "grasps")
-    _check_outputs(search)
-    outcome = search.run(search.outputs)
+    _check_kinds(search.outputs)
+    outcome = search.do_here()
     for remark in outcome.remarks:
         typer.echo(remark, err=True)
     print(outcome.words)
@@ -110,7 +110,7 @@ class GraspSearch:
     """What to look at, for what, and where to write what is found."""
 
     source: str
-    outputs: tuple[Path, ...]
+    outputs: tuple[str, ...]  # here or in a store
     first: int
     count: int
     region: str | None
@@ -139,15 +139,26 @@ class GraspSearch:
         things = sum(len(one["things"]) for one in found)
         ways = sum(len(thing["grasps"]) for one in found for thing in one["things"])
         told = f"{things} things, {ways} grasps, in {axes.name}'s axes"
-        return Outcome(f"{', '.join(map(str, self.outputs))}: {told}", remarks)
+        return Outcome(f"{', '.join(self.outputs)}: {told}", remarks)
+
+    def do_here(self) -> Outcome:
+        """Look; a session that is interrupted keeps what is in it."""
+        from lingbot_live.system.remote import Delivery
+
+        with Delivery() as delivery:
+            files = [delivery.place(name) for name in self.outputs]
+            _check_outputs(files, self.source)
+            return self.run(files)
 
     def do(self) -> Outcome:
         """Look, in a worker of a cluster; the outputs appear when they are whole."""
         from lingbot_live.export.folder import new_file
+        from lingbot_live.system.remote import Delivery
 
-        _check_outputs(self)
-        with ExitStack() as stack:
-            return self.run([stack.enter_context(new_file(path)) for path in self.outputs])
+        with Delivery() as delivery, ExitStack() as stack:
+            files = [delivery.place(name) for name in self.outputs]
+            _check_outputs(files, self.source)
+            return self.run([stack.enter_context(new_file(path)) for path in files])
 
 
 def _each(search: GraspSearch, sources: list[str]) -> Iterator[GraspSearch]:
@@ -166,21 +177,20 @@ class _Axes:
     from_camera: Extrinsics | None  # None: the camera's own
 
 
-def _check_kinds(outputs: Sequence[Path]) -> None:
-    kinds = [path.suffix.lower() for path in outputs]
+def _check_kinds(outputs: Sequence[str]) -> None:
+    kinds = [Path(name).suffix.lower() for name in outputs]
     if any(kind not in _SUFFIXES for kind in kinds) or len(set(kinds)) != len(kinds):
-        names = ", ".join(map(str, outputs))
+        names = ", ".join(outputs)
         raise ConfigError(
             f"grasps: -o {names}: name a FILE.json, a FILE.mcap, a FILE.png, or several"
         )
 
 
-def _check_outputs(search: GraspSearch) -> None:
+def _check_outputs(files: Sequence[Path], source: str) -> None:
     from lingbot_live.cameras import registry
 
-    _check_kinds(search.outputs)
-    inputs = registry.files_of([search.source])
-    for path in search.outputs:
+    inputs = registry.files_of([source])
+    for path in files:
         if path.suffix.lower() != ".mcap":
             check_replaceable(path, inputs)
             continue

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lingbot_live.cli.options import progress_bar
+from lingbot_live.system.outputs import check_apart
 
 
 def index(
@@ -19,6 +20,8 @@ def index(
     """Make a table (Parquet) of all sessions below a folder, or bring it up to date."""
     from lingbot_live.recording.catalog import update
 
+    if output is not None:
+        check_apart(output, [])
     with progress_bar("reading sessions") as on_progress:
         found = update(folder, output, on_progress)
     for text in found.unreadable:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def reconstruct(
     sources: InputsArgument,
     output: Annotated[
-        Path,
+        str,
         typer.Option(
             "-o",
             "--output",
@@ -50,7 +50,7 @@ def reconstruct(
         str, typer.Option("--depth", help="raw, refined (default), or both: two files.")
     ] = "refined",
     trajectory: Annotated[
-        Path | None, typer.Option("--trajectory", help="FILE.txt for the camera's way (TUM).")
+        str | None, typer.Option("--trajectory", help="FILE.txt for the camera's way (TUM).")
     ] = None,
     refiner: RefinerOption = None,
     steady: SteadyOption = False,
@@ -88,13 +88,18 @@ def reconstruct(
     config = refiner_config(refiner, tokens=tokens, steady=steady, no_flying=no_flying)
     fusing = Fusing(_depths(depth), voxel_mm / 1000, far_m, device, least_trust)
     request = SceneRequest(
-        sources[0], output, fusing, config, Span.parse(frames), camera, trajectory, force
+        sources[0], Path(output), fusing, config, Span.parse(frames), camera, force=force
     )
+    job = SceneJob(request, output, trajectory)
     if ray is not None:
-        do_jobs(list(_each(request, sources)), Cluster(ray, ray_cpus, ray_gpus), "reconstructing")
+        do_jobs(list(_each(job, sources)), Cluster(ray, ray_cpus, ray_gpus), "reconstructing")
         return
     sole(sources, "reconstruct")
-    outcome = _run(request)
+    try:
+        outcome = job.do()
+    except KeyboardInterrupt:
+        typer.echo(f"{output}: stopped; nothing was written", err=True)
+        raise typer.Exit(130) from None
     for remark in outcome.remarks:
         typer.echo(remark, err=True)
     print(outcome.words)
@@ -104,15 +109,24 @@ def reconstruct(
 
 @dataclass(frozen=True, slots=True)
 class SceneJob:
-    """A reconstruction in a worker of a cluster."""
+    """A reconstruction, here or in a worker of a cluster."""
 
     request: SceneRequest
+    output: str  # here or in a store, as the camera's way
+    trajectory: str | None
 
     @property
-    def outputs(self) -> Sequence[Path]:
+    def meshes(self) -> dict[Depth, str]:
+        """The file of each depth."""
+        from lingbot_live.system.remote import beside
+
+        local = replace(self.request, output=Path(self.output)).meshes
+        return {depth: beside(self.output, path.name) for depth, path in local.items()}
+
+    @property
+    def outputs(self) -> Sequence[str]:
         """The meshes, and the camera's way."""
-        way = self.request.trajectory
-        return [*self.request.meshes.values(), *([way] if way else [])]
+        return [*self.meshes.values(), *([self.trajectory] if self.trajectory else [])]
 
     @property
     def replaces(self) -> bool:
@@ -121,35 +135,30 @@ class SceneJob:
 
     def do(self) -> Outcome:
         """Do it; raises as `lingbot_live.export.scene.reconstruct`."""
-        from lingbot_live.system.remote import local_address
+        from lingbot_live.export.scene import reconstruct as run
+        from lingbot_live.system.remote import Delivery, local_address
 
-        return _run(replace(self.request, address=local_address(self.request.address)))
+        address = local_address(self.request.address)
+        with Delivery() as delivery, progress_bar("reconstructing") as on_progress:
+            place = delivery.place(self.output, [*self.meshes.values()])
+            way = None if self.trajectory is None else delivery.place(self.trajectory)
+            request = replace(self.request, address=address, output=place, trajectory=way)
+            report = run(request, on_progress)
+        lines = [
+            f"{path}: {report.triangles[kind]} triangles of {kind.value} depth"
+            for kind, path in self.meshes.items()
+        ]
+        left_out = f", {report.left_out} left out" if report.left_out else ""
+        lines.append(f"{report.frames} frames{left_out} in {report.seconds:.1f} s")
+        return Outcome("\n".join(lines), tuple(report.remarks), not report.is_damaged)
 
 
-def _each(request: SceneRequest, sources: list[str]) -> Iterator[SceneJob]:
+def _each(job: SceneJob, sources: list[str]) -> Iterator[SceneJob]:
     """Yield the job of each input, with its files in a folder of the input's name."""
     for source, name in named(sources):
-        output, way = request.output, request.trajectory
-        output, way = inside(output, name), None if way is None else inside(way, name)
-        yield SceneJob(replace(request, address=source, output=output, trajectory=way))
-
-
-def _run(request: SceneRequest) -> Outcome:
-    from lingbot_live.export.scene import reconstruct as run
-
-    try:
-        with progress_bar("reconstructing") as on_progress:
-            report = run(request, on_progress)
-    except KeyboardInterrupt:
-        typer.echo(f"{request.output}: stopped; nothing was written", err=True)
-        raise typer.Exit(130) from None
-    lines = [
-        f"{path}: {report.triangles[kind]} triangles of {kind.value} depth"
-        for kind, path in request.meshes.items()
-    ]
-    left_out = f", {report.left_out} left out" if report.left_out else ""
-    lines.append(f"{report.frames} frames{left_out} in {report.seconds:.1f} s")
-    return Outcome("\n".join(lines), tuple(report.remarks), not report.is_damaged)
+        way = None if job.trajectory is None else inside(job.trajectory, name)
+        request = replace(job.request, address=source)
+        yield SceneJob(request, inside(job.output, name), way)
 
 
 def _depths(text: str) -> tuple[Depth, ...]:

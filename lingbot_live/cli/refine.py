@@ -41,7 +41,7 @@ from lingbot_live.cli.options import (
     refiner_config,
 )
 from lingbot_live.errors import ConfigError, ExportError, LingbotLiveError
-from lingbot_live.system.outputs import check_apart, is_ours, local_path
+from lingbot_live.system.outputs import check_apart, is_in_store, is_ours, local_path
 from lingbot_live.system.signals import at_once, stoppable
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ def refine(
         refine_sessions(sources, output_name, config, lossless, cluster)
         return
     source, output = sole(sources, "refine"), local_path(output_name)
+    if is_in_store(output_name):
+        raise ConfigError(f"{output_name}: refine writes to a store with --ray; `local` is enough")
     inputs = files_of([source])
     check_apart(output, inputs)
     if output.suffix.lower() == ".mcap":

@@ -42,7 +42,7 @@ def track(
         str, typer.Argument(metavar="INPUT", help="A session, a recording, a folder, a camera.")
     ],
     output: Annotated[
-        list[Path], typer.Option("-o", "--output", help="FILE.csv, .npz, .mcap or .rrd; again.")
+        list[str], typer.Option("-o", "--output", help="FILE.csv, .npz, .mcap or .rrd; again.")
     ],
     points: Annotated[
         list[str] | None, typer.Option("--points", metavar="U,V", help="A pixel; again for more.")
@@ -67,25 +67,28 @@ def track(
     from lingbot_live.cameras import registry
     from lingbot_live.cameras.readings import OFFLINE
     from lingbot_live.export.tracks import KINDS, check_track_files
+    from lingbot_live.system.remote import Delivery, local_address
 
     if (points is None) == (grid is None):
         raise ConfigError("track: say which points: --points U,V (again for more), or --grid N")
     config = refiner_config(
         refiner, tokens=tokens, device=device, steady=steady, no_flying=no_flying
     )
-    inputs = registry.files_of([source])
-    for path in output:
-        check_apart(path, inputs)
-    check_track_files(output)
     pose, follower = _pose(rig, source), _tracker(tracker)
+    source = local_address(source)
+    inputs = registry.files_of([source])
     count = 0
-    with ExitStack() as stack:
+    with Delivery() as delivery, ExitStack() as stack:
+        paths = [delivery.place(name) for name in output]
+        for path in paths:
+            check_apart(path, inputs)
+        check_track_files(paths)
         engine = stack.enter_context(closing(registry.create_refiner(config)))
         camera = stack.enter_context(registry.create_camera(source, OFFLINE))
         on_progress = stack.enter_context(progress_bar(f"tracking with {engine.info}"))
         files = [
             stack.enter_context(closing(KINDS[path.suffix.lower()](path, camera.info, pose)))
-            for path in output
+            for path in paths
         ]
         total = _total(camera, source, frames)
         for moment in _moments(camera, frames, points or [], grid, engine, follower):
@@ -98,7 +101,7 @@ def track(
         for file in files:
             file.finish()
         missed = Counter(camera.missed)
-    print(f"{', '.join(map(str, output))}: {count * len(moment.tracked.pixels)} rows")
+    print(f"{', '.join(output)}: {count * len(moment.tracked.pixels)} rows")
     end_with_damage([source], missed)
 
 

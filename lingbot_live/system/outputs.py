@@ -19,6 +19,7 @@ MARK = f"lingbot-live {__version__}"
 _OURS = re.compile(rb"lingbot-live")
 _LOOK = 1 << 16  # bytes at either end
 _FILE = re.compile(r"file:(?://[^/]*)?(?=/)", re.IGNORECASE)
+_STORE = re.compile(r"(s3|gs|gcs|abfs|abfss|az|hf|memory):/")
 
 
 def local_path(text: str | Path) -> Path:
@@ -32,6 +33,11 @@ def local_path(text: str | Path) -> Path:
         return path
 
 
+def is_in_store(path: str | Path) -> bool:
+    """Whether a path names a file in some store that fsspec knows, and not one here."""
+    return _STORE.match(path.as_posix() if isinstance(path, Path) else path) is not None
+
+
 def understood(word: str) -> str:
     """Return a word of a command line with the path in it as `local_path` reads it."""
     option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
@@ -41,7 +47,15 @@ def understood(word: str) -> str:
 
 
 def check_apart(output: Path, inputs: Iterable[Path]) -> None:
-    """Raise ConfigError where ``output`` is an input by whatever name, or lies in or around one."""
+    """Raise ConfigError where ``output`` is an input by whatever name, or lies in or around one.
+
+    Or where it lies in a store: what is written there goes by `lingbot_live.system.remote`.
+    """
+    if is_in_store(output):
+        raise ConfigError(
+            f"{output}: export, grasps, reconstruct, track and refine --ray write to a store, this "
+            "does not; name a file or folder here"
+        )
     out = _real(output)
     for given in inputs:
         read = _real(given)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import re
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import platformdirs
 from filelock import FileLock
 
 from lingbot_live.errors import ConfigError, LingbotLiveError
-from lingbot_live.system.outputs import local_path
+from lingbot_live.system.outputs import is_in_store, local_path
+from lingbot_live.system.scratch import temporary_folder
 
 INSTALL = 'pip install "lingbot-live[cluster]"'
-_REMOTE = re.compile(r"(s3|gs|gcs|abfs|abfss|az|hf|memory)://")
 
 
 class RemoteError(LingbotLiveError):
@@ -24,7 +26,7 @@ class RemoteError(LingbotLiveError):
 
 def is_remote(path: str) -> bool:
     """Whether a path names a file in some store, and not one here."""
-    return _REMOTE.match(path) is not None
+    return "://" in path and is_in_store(path)
 
 
 def exists(path: str) -> bool:
@@ -86,6 +88,85 @@ def remove(path: str) -> None:
             _store(path).rm(path)
     else:
         local_path(path).unlink()
+
+
+class Delivery:
+    """Local places for what a command writes; what is meant for a store goes there at the end.
+
+    Files go in the order in which they were written, none after an error, and none stays where not
+    all could go.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._places: list[tuple[Path, str]] = []  # a folder here, and where its content goes
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def place(self, name: str, made: Sequence[str] = ()) -> Path:
+        """Return the path here that stands for ``name``, a file or folder that is to be written.
+
+        ``made`` are all names that come of it, where it is not itself.
+
+        Raises:
+            ConfigError: one of them is in the store already.
+            RemoteError: the store does not answer.
+        """
+        if not is_remote(name):
+            return local_path(name)
+        for one in made or [name]:
+            if exists(one):
+                raise ConfigError(f"{one}: it is there already; remove it or choose another name")
+        folder = self._stack.enter_context(temporary_folder("lingbot-live-store"))
+        base, _, last = name.rstrip("/").rpartition("/")
+        self._places.append((folder, base))
+        return folder / last
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._stack:
+            if error is None:
+                self._put_all()
+            elif isinstance(error, LingbotLiveError):
+                error.args = tuple(self._named(arg) for arg in error.args)
+
+    def _put_all(self) -> None:
+        done: list[str] = []
+        try:
+            for folder, base in self._places:
+                files = (path for path in folder.rglob("*") if path.is_file())
+                for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
+                    done.append(f"{base}/{path.relative_to(folder).as_posix()}")
+                    put(path, done[-1])
+        except BaseException:
+            for name in done:
+                with suppress(RemoteError):
+                    remove(name)
+            raise
+
+    def _named(self, text: object) -> object:
+        """Return an error's words with the names that people gave."""
+        if isinstance(text, str):
+            for folder, base in self._places:
+                text = text.replace(str(folder), base)
+        return text
+
+
+def beside(name: str, other: str) -> str:
+    """Return a file or folder ``other`` where ``name`` lies."""
+    if is_remote(name):
+        return f"{name.rstrip('/').rpartition('/')[0]}/{other}"
+    return str(local_path(name).parent / other)
+
+
+def absolute(name: str) -> str:
+    """Return a file's or folder's name as any process knows it."""
+    return name if is_remote(name) else str(local_path(name).absolute())
 
 
 _IDENTITY = ("size", "ETag", "etag", "LastModified", "mtime", "updated", "created")

@@ -16,12 +16,13 @@ server = pytest.importorskip("moto.server")
 
 # A process of its own: what fsspec begins (a thread, a loop, connections) ends with the process.
 WORK = """
-import json, sys
+import contextlib, io, json, sys
 from pathlib import Path
 
 import s3fs
 
 from lingbot_live.cameras import registry
+from lingbot_live.cli.main import obey
 from lingbot_live.config import RefinerConfig
 from lingbot_live.recording.ranges import join_ranges, refine_range, split
 from lingbot_live.recording.recording import Recording
@@ -45,6 +46,18 @@ try:
     remote.local_copy("s3://takes/raw/b.mcap")
 except remote.RemoteError as error:
     found["missing"] = str(error)
+said = io.StringIO()
+with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    for command in (
+        "export --to npz -o s3://takes/for/npz",
+        "export --to mp4 -o s3://takes/for/a.mp4",
+        "track --grid 2 --refiner none -o s3://takes/for/t.csv",
+    ):
+        name, *words = command.split()
+        assert obey([name, "s3://takes/out/a.mcap", *words]) == 0
+found["said"] = said.getvalue()
+found["written"] = store.find("takes/for")
+found["rows"] = store.cat("takes/for/t.csv").count(b"\\n")
 print(json.dumps(found))
 """
 
@@ -66,7 +79,7 @@ def store(monkeypatch):
 
 
 @pytest.mark.usefixtures("store")
-def test_a_session_is_refined_from_a_store_into_it(tmp_path):
+def test_sessions_are_read_from_a_store_and_results_go_into_it(tmp_path):
     record(tmp_path / "a.mcap", NoisyCamera(count=9), options=RecorderOptions(refined=False))
     command = [sys.executable, "-c", WORK, tmp_path / "a.mcap", tmp_path / "cache"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -78,3 +91,8 @@ def test_a_session_is_refined_from_a_store_into_it(tmp_path):
     assert found["frames"] == [9, 9]
     assert found["missing"].startswith("s3://takes/raw/b.mcap: ")
     assert "check the address" in found["missing"]
+    assert "s3://takes/for/npz: 9 frames" in found["said"]
+    others = [name for name in found["written"] if not name.startswith("takes/for/npz/")]
+    assert others == ["takes/for/a.mp4", "takes/for/t.csv"]
+    assert len(found["written"]) == 9 + 1 + len(others), "a file a frame, and a note"
+    assert found["rows"] == 1 + 9 * 4
