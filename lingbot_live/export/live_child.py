@@ -33,7 +33,7 @@ from lingbot_live.system.serving import jobs_of_parent, own_stdout
 if TYPE_CHECKING:
     import open3d as o3d
 
-_SURFACE_S, _SURFACE_SHARE = 1.0, 0.2  # between two surfaces; of all time for taking them
+_SURFACE_S, _SURFACE_SHARE = 1.0, 0.1  # between two surfaces; of all time for taking them
 
 
 class LiveScene:

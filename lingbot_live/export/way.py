@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lingbot_live.export.shot import Shot
 from lingbot_live.frame import Matrix
-from lingbot_live.perception.landmarks import View
+from lingbot_live.perception.landmarks import to_follow
 from lingbot_live.perception.odometry import Odometry, Place
 from lingbot_live.perception.trajectory import drift_words
 
@@ -20,7 +20,7 @@ class CameraWay:
     def add(self, shot: Shot) -> None:
         """Take the next frame."""
         self._seen += 1
-        place = self._odometry.follow(View.to_follow(shot.frame, shot.depth_m))
+        place = self._odometry.follow(to_follow(shot.frame, shot.depth_m))
         if place is not None:
             self._places.append((shot.time_s, place))
 

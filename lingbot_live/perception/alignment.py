@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lingbot_live.frame import DepthMap, Intrinsics, Matrix
 from lingbot_live.geometry import rays
-from lingbot_live.perception.landmarks import Sighting, View, projected
+from lingbot_live.perception.landmarks import REACH_PX, Looked, Sighting, View, pictured
 
 _STRIDE_PX = 8  # between the depth samples; farther apart than a sensor's noise is correlated
-_REACH_PX = 3  # over which a normal is taken
-_STEP, _STEP_PER_M = 0.05, 0.1  # of the depth across that reach, and per m; more is an edge
-_ROUNDS = 8
+_ROUNDS = 5
 _MAD, _TRIM = 1.4826, 3.0
 # Landmarks count as so much less exact than they scatter: reflections, rims and patterns that slide
 # over a body move many of them alike, and what they have in common does not average out.
@@ -22,7 +21,7 @@ _ALIKE = 6.0
 _LEAST_PX, _LEAST_NOISE = 0.1, 2e-4  # what corners and depth are exact to at best; the latter per m
 _FAR = 0.1  # of the depth; a sample farther off belongs to something else
 _LEAST, _FITNESS = 100, 0.5  # depth samples behind a pose; share of them that must agree
-_SETTLED = 1e-6  # radians and metres
+_SETTLED = 3e-5  # radians and metres
 _ODOMETRY_M = 8.0  # depth that Open3D's odometry uses
 _ITERATIONS = (20, 10, 5)  # coarse to fine
 _OUTLIER_M, _HUBER, _HUBER_M = 0.07, 0.05, 0.05  # Open3D's own defaults
@@ -45,33 +44,27 @@ class Fit:
     share: float  # of the depth samples in sight that agree
 
 
-def smooth(depth_m: DepthMap) -> DepthMap:
-    """Return depth (H, W) averaged over 5x5 pixels where it is a surface, 0 elsewhere."""
-    import cv2
-
-    reach = _REACH_PX
-    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    near, far = cv2.erode(depth_m, kernel), cv2.dilate(depth_m, kernel)
-    flat = (near > 0) & (far - near < near * (_STEP + _STEP_PER_M * near))
-    out: DepthMap = np.where(flat, cv2.blur(depth_m, (5, 5)), np.float32(0))
-    return out
-
-
-def surface_of(view: View) -> Surface:
+def surface_of(looked: Looked) -> Surface:
     """Return samples of a view's depth, every 8 pixels, where it is smooth enough for a normal."""
-    depth = smooth(view.depth_m)
-    points = np.dstack([rays(view.intrinsics) * depth[..., None], depth]).astype(np.float64)
-    v, u = np.mgrid[_REACH_PX : depth.shape[0] - _REACH_PX : _STRIDE_PX,
-                    _REACH_PX : depth.shape[1] - _REACH_PX : _STRIDE_PX]  # fmt: skip
-    centre, right, left = (points[v, u + n] for n in (0, _REACH_PX, -_REACH_PX))
-    below, above = (points[v + n, u] for n in (_REACH_PX, -_REACH_PX))
+    depth, ways, reach = looked.flat_m, rays(looked.view.intrinsics), REACH_PX
+    height, width = depth.shape
+    v, u = np.mgrid[reach : height - reach : _STRIDE_PX, reach : width - reach : _STRIDE_PX]
+
+    def points(v: npt.NDArray[np.intp], u: npt.NDArray[np.intp]) -> Matrix:
+        z = depth[v, u].astype(np.float64)
+        return np.dstack([ways[v, u] * z[..., None], z])
+
+    centre, right, left = (points(v, u + n) for n in (0, reach, -reach))
+    below, above = (points(v + n, u) for n in (reach, -reach))
     known = np.all([p[..., 2] > 0 for p in (centre, right, left, below, above)], axis=0)
     normals = np.cross(right - left, below - above)[known]
     length = np.linalg.norm(normals, axis=-1)
     return Surface(centre[known][length > 0], normals[length > 0] / length[length > 0, None])
 
 
-def fitted(surface: Surface, now: View, T_key_now: Matrix, seen: Sighting | None) -> Fit | None:
+def fitted(
+    surface: Surface, looked: Looked, T_key_now: Matrix, seen: Sighting | None
+) -> Fit | None:
     """Improve a pose by the depth of both views and by landmarks; None if too little fits.
 
     Gauss-Newton over the landmarks' distances in the picture and the depth samples' distances from
@@ -79,10 +72,9 @@ def fitted(surface: Surface, now: View, T_key_now: Matrix, seen: Sighting | None
     weighed by their own robust scatter, depth's growing with the distance squared as stereo's does;
     so exact depth decides, and very noisy depth gives way to the picture.
     """
-    T, depth_m = np.linalg.inv(T_key_now), smooth(now.depth_m)
-    found = None
+    T, now, found = np.linalg.inv(T_key_now), looked.view, None
     for _ in range(_ROUNDS):
-        depth = _depth_terms(surface, depth_m, now.intrinsics, T)
+        depth = _depth_terms(surface, looked.flat_m, now.intrinsics, T)
         if depth is None or (seen is None and depth.share < _FITNESS):
             return None
         rows, off = depth.rows, depth.off
@@ -108,26 +100,25 @@ class _DepthTerms:
 def _depth_terms(
     surface: Surface, depth_m: DepthMap, intrinsics: Intrinsics, T_now_key: Matrix
 ) -> _DepthTerms | None:
-    points = surface.points_m @ T_now_key[:3, :3].T + T_now_key[:3, 3]
-    normals = surface.normals @ T_now_key[:3, :3].T
-    pixels = np.rint(projected(surface.points_m, np.linalg.inv(T_now_key), intrinsics))
+    points = T_now_key[:3, :3] @ surface.points_m.T + T_now_key[:3, 3:]
+    normals = T_now_key[:3, :3] @ surface.normals.T
     height, width = depth_m.shape
-    u, v = np.clip(pixels, -1, [width, height]).astype(int).T
-    seen = (points[:, 2] > 0) & (u >= 0) & (v >= 0) & (u < width) & (v < height)
-    u, v, points, normals = u[seen], v[seen], points[seen], normals[seen]
+    u, v = np.rint(np.clip(pictured(points.T, intrinsics).T, -1, [[width], [height]])).astype(int)
+    seen = (points[2] > 0) & (u >= 0) & (v >= 0) & (u < width) & (v < height)
+    u, v, points, normals = u[seen], v[seen], points[:, seen], normals[:, seen]
     z = depth_m[v, u].astype(np.float64)
-    partners = np.column_stack([rays(intrinsics)[v, u] * z[:, None], z])
-    off = np.einsum("nc,nc->n", normals, points - partners)
-    measured = (z > 0) & (np.abs(off) < _FAR * points[:, 2])
+    off = np.einsum("cn,cn->n", normals, points)
+    off -= z * (np.einsum("cn,nc->n", normals[:2], rays(intrinsics)[v, u]) + normals[2])
+    measured = (z > 0) & (np.abs(off) < _FAR * points[2])
     if np.count_nonzero(measured) < _LEAST:
         return None
-    off, points, normals = off[measured], points[measured], normals[measured]
-    per_m = 1 / points[:, 2] ** 2
+    off, (x, y, z), (a, b, c) = off[measured], points[:, measured], normals[:, measured]
+    per_m = 1 / z**2
     scatter = max(_MAD * float(np.median(np.abs(off * per_m))), _LEAST_NOISE)
     weight = per_m / scatter
     agree = np.abs(off * weight) < _TRIM
-    rows = np.column_stack([np.cross(points, normals), normals]) * weight[:, None]
-    return _DepthTerms(rows[agree], (off * weight)[agree], agree.sum() / max(seen.sum(), 1))
+    rows = np.stack([y * c - z * b, z * a - x * c, x * b - y * a, a, b, c]) * weight
+    return _DepthTerms(rows.T[agree], (off * weight)[agree], agree.sum() / max(seen.sum(), 1))
 
 
 def _landmark_terms(seen: Sighting, now: View, T_now_key: Matrix) -> tuple[Matrix, Matrix]:

@@ -19,14 +19,17 @@ Pixels = npt.NDArray[np.float32]  # (N, 2) u, v
 Gray = npt.NDArray[np.uint8]  # (H, W)
 
 _MEASURED = 0.2  # of the picture; less is sparse, and no landmark has a surface around it
-_MOST, _QUALITY, _APART_PX = 1000, 0.005, 8  # of corners, as OpenCV's goodFeaturesToTrack has them
+_MOST, _QUALITY, _APART_PX = 500, 0.005, 10  # of corners, as OpenCV's goodFeaturesToTrack has them
+REACH_PX = 3  # over which a surface must be flat, and a normal is taken
+_SLOPE, _SLOPE_PER_M = 0.05, 0.1  # of the depth across that reach, and per m; more is an edge
 _STEP = 0.1  # of the depth around a corner; more is an edge, whose depth is either side's
-_WINDOW_PX, _LEVELS, _BACK_PX = 21, 3, 0.5  # of Lucas and Kanade; how exactly the way back must hit
+_WINDOW_PX, _LEVELS, _BACK_PX = 15, 3, 0.5  # of Lucas and Kanade; how exactly the way back must hit
 _RANSAC_PX, _DRAWS, _SURE = 1.5, 200, 0.999
-_TRIM, _LEAST_TRIM_PX, _ROUNDS = 2.5, 0.1, 6  # of medians; what moves by itself goes
+_TRIM, _LEAST_TRIM_PX, _ROUNDS = 2.5, 0.1, 4  # of medians; what moves by itself goes
 _LEAST = 30  # landmarks behind a pose
 _LEAST_SPREAD = 0.05  # standard deviation in picture widths; a small patch tells no pose
-_MATCH_MOST, _MATCH_RATIO = 1500, 0.8  # descriptors; the second best must be worse by that
+_MATCH_MOST, _MATCH_RATIO = 1000, 0.8  # descriptors; the second best must be worse by that
+_MATCH_WIDTH = 320  # pixels of the picture that they are taken of; finer ones are noise's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,26 +42,16 @@ class View:
     intrinsics: Intrinsics
 
     @classmethod
-    def to_follow(cls, frame: Frame, depth_m: DepthMap) -> View:
-        """Take a frame as a camera is followed by it: with the depth that was measured.
-
-        What a refiner fills or smooths is wrong alike in neighbours, and that does not average out
-        of a pose; ``depth_m`` counts only where too little was measured.
-        """
-        measured_m = frame.depth_m
-        is_enough = np.count_nonzero(measured_m) > _MEASURED * measured_m.size
-        return cls.of(frame, measured_m if is_enough else depth_m)
-
-    @classmethod
     def of(cls, frame: Frame, depth_m: DepthMap) -> View:
         """Take a frame's colour and one of its depths, both as a lens without distortion sees."""
         import cv2
 
-        color, depth_m = undistorted(frame, depth_m)
-        plain = Intrinsics.from_matrix(
-            frame.intrinsics.matrix, frame.intrinsics.width, frame.intrinsics.height
-        )
-        return cls(color, cv2.cvtColor(color, cv2.COLOR_RGB2GRAY), depth_m, plain)
+        k = frame.intrinsics
+        color, plain = frame.color, Intrinsics.from_matrix(k.matrix, k.width, k.height)
+        if k.is_distorted:
+            color = cv2.remap(color, *_lens(k), cv2.INTER_LINEAR)
+        gray = cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
+        return cls(color, gray, seen_plain(depth_m, k), plain)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,21 +73,36 @@ class Sighting:
     error_px: float  # median distance from where they should be
 
 
-def undistorted(frame: Frame, depth_m: DepthMap) -> tuple[ColorImage, DepthMap]:
-    """Return colour and depth as a lens without distortion would show them, same matrix."""
-    if not frame.intrinsics.is_distorted:
-        return frame.color, depth_m
+def to_follow(frame: Frame, depth_m: DepthMap) -> View:
+    """Return a frame as a camera is followed by it: with the depth that was measured.
+
+    What a refiner fills or smooths is wrong alike in neighbours, and that does not average out of a
+    pose; ``depth_m`` counts only where too little was measured.
+    """
+    measured_m = frame.depth_m
+    is_enough = np.count_nonzero(measured_m) > _MEASURED * measured_m.size
+    return View.of(frame, measured_m if is_enough else depth_m)
+
+
+def seen_plain(depth_m: DepthMap, intrinsics: Intrinsics) -> DepthMap:
+    """Return depth (H, W) as a lens without distortion would show it, same matrix."""
+    if not intrinsics.is_distorted:
+        return depth_m
     import cv2
 
-    intrinsics = frame.intrinsics
-    size = (intrinsics.width, intrinsics.height)
-    maps = cv2.initUndistortRectifyMap(
-        intrinsics.matrix, np.array(intrinsics.distortion), np.eye(3), intrinsics.matrix, size,
-        cv2.CV_32FC1,
-    )  # fmt: skip
-    color: ColorImage = cv2.remap(frame.color, *maps, cv2.INTER_LINEAR)
-    depth: DepthMap = cv2.remap(depth_m, *maps, cv2.INTER_NEAREST)
-    return color, depth
+    out: DepthMap = cv2.remap(depth_m, *_lens(intrinsics), cv2.INTER_NEAREST)
+    return out
+
+
+@functools.lru_cache(maxsize=2)
+def _lens(intrinsics: Intrinsics) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Where each pixel of a picture without distortion is in the one with it, x and y."""
+    import cv2
+
+    matrix, size = intrinsics.matrix, (intrinsics.width, intrinsics.height)
+    lens = np.array(intrinsics.distortion)
+    x, y = cv2.initUndistortRectifyMap(matrix, lens, np.eye(3), matrix, size, cv2.CV_32FC1)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
 
 
 def landmarks_of(view: View) -> Landmarks:
@@ -108,17 +116,16 @@ def landmarks_of(view: View) -> Landmarks:
 
 def _with_depth(view: View, pixels: Pixels) -> tuple[Landmarks, Mask]:
     """Return those of (N, 2) pixels that lie on a measured surface, and which they are, (N,)."""
-    import cv2
-
-    depth, kernel = view.depth_m, np.ones((5, 5), np.uint8)
-    smooth = cv2.medianBlur(np.ascontiguousarray(depth, np.float32), 5)
-    near, far = cv2.erode(depth, kernel), cv2.dilate(depth, kernel)
-    flat = (near > 0) & (far - near < _STEP * near)
-    height, width = depth.shape
+    height, width = view.depth_m.shape
     u, v = np.rint(pixels).astype(int).T
-    inside = (u >= 0) & (v >= 0) & (u < width) & (v < height)
-    good = inside & flat[np.clip(v, 0, height - 1), np.clip(u, 0, width - 1)]
-    z = smooth[v[good], u[good]].astype(np.float64)
+    rows, columns = (np.add.outer(at, np.arange(-2, 3)) for at in (v, u))
+    around = view.depth_m[
+        np.clip(rows, 0, height - 1)[:, :, None], np.clip(columns, 0, width - 1)[:, None]
+    ].reshape(-1, 25)  # the nearest 5x5 pixels
+    near, far = around.min(1), around.max(1)
+    good = (u >= 0) & (v >= 0) & (u < width) & (v < height)
+    good &= (near > 0) & (far - near < _STEP * near)
+    z = np.median(around[good], axis=1).astype(np.float64)
     k = view.intrinsics
     kept = pixels[good]
     x, y = (kept[:, 0] - k.cx) / k.fx, (kept[:, 1] - k.cy) / k.fy
@@ -143,7 +150,7 @@ def track(key: View, landmarks: Landmarks, now: View, T_key_start: Matrix) -> Si
     )  # fmt: skip
     back, found_back, _ = cv2.calcOpticalFlowPyrLK(
         now.gray, key.gray, there, landmarks.pixels.copy(),
-        winSize=size, maxLevel=_LEVELS, flags=flag,
+        winSize=size, maxLevel=0, flags=flag,
     )  # fmt: skip
     good = (found.ravel() == 1) & (found_back.ravel() == 1)
     good &= np.abs(back - landmarks.pixels).max(1) < _BACK_PX
@@ -151,18 +158,36 @@ def track(key: View, landmarks: Landmarks, now: View, T_key_start: Matrix) -> Si
 
 
 class Looked:
-    """A view and what it looks like: SIFT descriptors (Lowe, IJCV 2004), found when asked for."""
+    """A view and what is asked of it, found once: its flat depth, and what it looks like."""
 
     def __init__(self, view: View) -> None:
         self.view = view
 
     @functools.cached_property
-    def looks(self) -> tuple[Pixels, npt.NDArray[np.uint8]]:
-        """Where something is to be recognised by, (N, 2), and by what, (N, 128)."""
+    def flat_m(self) -> DepthMap:
+        """Depth (H, W) averaged over 5x5 pixels where it is a surface, 0 elsewhere."""
         import cv2
 
-        found, looks = cv2.SIFT.create(_MATCH_MOST).detectAndCompute(self.view.gray, None)
+        depth_m, kernel = self.view.depth_m, np.ones((2 * REACH_PX + 1, 2 * REACH_PX + 1), np.uint8)
+        near, far = cv2.erode(depth_m, kernel), cv2.dilate(depth_m, kernel)
+        flat = (near > 0) & (far - near < near * (_SLOPE + _SLOPE_PER_M * near))
+        out: DepthMap = np.where(flat, cv2.blur(depth_m, (5, 5)), np.float32(0))
+        return out
+
+    @functools.cached_property
+    def looks(self) -> tuple[Pixels, npt.NDArray[np.uint8]]:
+        """Where something is to be recognised by, (N, 2), and by what, (N, 128).
+
+        SIFT descriptors (Lowe, IJCV 2004).
+        """
+        import cv2
+
+        gray, scale = self.view.gray, max(1.0, self.view.gray.shape[1] / _MATCH_WIDTH)
+        if scale > 1:
+            gray = cv2.resize(gray, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
+        found, looks = cv2.SIFT.create(_MATCH_MOST).detectAndCompute(gray, None)
         pixels = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
+        pixels = (pixels + 0.5) * np.float32(scale) - 0.5  # of the picture as it is
         none = np.zeros((0, 128), np.uint8)
         return pixels, none if looks is None else looks.astype(np.uint8)  # whole numbers already
 
@@ -190,10 +215,14 @@ def recognise(key: Looked, now: Looked) -> Sighting | None:
 def projected(points_m: Matrix, T_key_now: Matrix, intrinsics: Intrinsics) -> Pixels:
     """Return where a camera at ``T_key_now`` sees (N, 3) points of the key view, (N, 2)."""
     T_now_key = np.linalg.inv(T_key_now)
-    local = points_m @ T_now_key[:3, :3].T + T_now_key[:3, 3]
-    z = np.maximum(local[:, 2], 1e-3)
-    u = intrinsics.fx * local[:, 0] / z + intrinsics.cx
-    v = intrinsics.fy * local[:, 1] / z + intrinsics.cy
+    return pictured(points_m @ T_now_key[:3, :3].T + T_now_key[:3, 3], intrinsics)
+
+
+def pictured(points_m: Matrix, intrinsics: Intrinsics) -> Pixels:
+    """Return where a camera sees (N, 3) points in its own axes, (N, 2)."""
+    z = np.maximum(points_m[:, 2], 1e-3)
+    u = intrinsics.fx * points_m[:, 0] / z + intrinsics.cx
+    v = intrinsics.fy * points_m[:, 1] / z + intrinsics.cy
     return np.column_stack([u, v]).astype(np.float32)
 
 

@@ -62,7 +62,7 @@ class KeyView:
     @classmethod
     def of(cls, looked: Looked, T_first_key: Matrix) -> KeyView:
         """Prepare a view for being tracked against."""
-        return cls(looked, landmarks_of(looked.view), surface_of(looked.view), T_first_key)
+        return cls(looked, landmarks_of(looked.view), surface_of(looked), T_first_key)
 
     @property
     def view(self) -> View:
@@ -98,12 +98,12 @@ class Odometry:
     """Follows one camera, view by view; all views must have the same intrinsics.
 
     ``length_m`` is how far it went. Memory grows by one key view for about every 0.15 m or 9
-    degrees (3 MB at 640x480). With ``loops`` every new key view is compared with older ones near.
+    degrees (3 MB at 640x480). Every ``look_every``th key view is compared with older ones near.
     """
 
-    def __init__(self, *, loops: bool = True) -> None:
+    def __init__(self, look_every: int = 1) -> None:
         self.length_m = 0.0
-        self._loops = loops
+        self._look_every = look_every
         self._keys: list[KeyView] = []
         self._edges: list[Edge] = []
         self._gaps_m: list[float] = []
@@ -162,7 +162,7 @@ class Odometry:
         self._T_key_last = T_key_now
         place = Place(number, T_key_now, key.T_first_key @ T_key_now)
         share = found.share if seen is None else seen.share
-        if _is_beyond(T_key_now, _KEY_M, _KEY_DEGREES) or share < _KEY_SHARE:
+        if is_beyond(T_key_now, _KEY_M, _KEY_DEGREES) or share < _KEY_SHARE:
             self._new_key(looked, place, found)
         return place
 
@@ -198,13 +198,13 @@ class Odometry:
         for start in starts:
             seen = track(key.view, key.landmarks, view, start)
             if seen is not None:
-                return fitted(key.surface, view, seen.T_key_now, seen), seen
+                return fitted(key.surface, looked, seen.T_key_now, seen), seen
         seen = recognise(key.looked, looked)
         if seen is not None:
-            return fitted(key.surface, view, seen.T_key_now, seen), seen
+            return fitted(key.surface, looked, seen.T_key_now, seen), seen
         for start in starts:
             T_key_now = by_depth(key.view, view, start)
-            found = None if T_key_now is None else fitted(key.surface, view, T_key_now, None)
+            found = None if T_key_now is None else fitted(key.surface, looked, T_key_now, None)
             if found is not None and _is_sure(found):
                 return found, None
         return None, None
@@ -218,7 +218,7 @@ class Odometry:
             seen = recognise(key.looked, looked)
             if seen is None:
                 continue
-            found = fitted(key.surface, looked.view, seen.T_key_now, seen)
+            found = fitted(key.surface, looked, seen.T_key_now, seen)
             if found is not None:
                 self._stand_at(number, found.T_key_now)
                 return found, seen
@@ -255,11 +255,11 @@ class Odometry:
         key = KeyView.of(looked, place.T_first_now)
         self._keys.append(key)
         self._current, self._T_key_last = number, np.eye(4)
-        for old in self._near(number) if self._loops else ():
+        for old in self._near(number) if number % self._look_every == 0 else ():
             seen = recognise(self._keys[old].looked, looked)
             if seen is None or len(seen.points_m) < _LEAST_SEEN_AGAIN:
                 continue
-            again = fitted(self._keys[old].surface, looked.view, seen.T_key_now, seen)
+            again = fitted(self._keys[old].surface, looked, seen.T_key_now, seen)
             if again is not None:
                 self._close(old, number, again)
 
@@ -269,7 +269,8 @@ class Odometry:
         apart = {
             old: float(np.linalg.norm((np.linalg.inv(key.T_first_key) @ here)[:3, 3]))
             for old, key in enumerate(self._keys[: number - _APART_KEYS])
-            if not _is_beyond(np.linalg.inv(key.T_first_key) @ here, _SAME_M, _SAME_DEGREES)
+            if old % self._look_every == 0  # what it looks like was asked for then
+            and not is_beyond(np.linalg.inv(key.T_first_key) @ here, _SAME_M, _SAME_DEGREES)
         }
         return [min(apart, key=apart.__getitem__)] if apart else []
 
@@ -280,7 +281,8 @@ class Odometry:
         self._gaps_m.append(float(np.linalg.norm(gap)))
 
 
-def _is_beyond(motion: Matrix, most_m: float, most_degrees: float) -> bool:
+def is_beyond(motion: Matrix, most_m: float, most_degrees: float) -> bool:
+    """Whether a motion (4, 4) goes farther or turns more than that."""
     turn = np.degrees(np.linalg.norm(step_of(motion)[:3]))
     return bool(np.linalg.norm(motion[:3, 3]) > most_m or turn > most_degrees)
 

@@ -15,19 +15,24 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lingbot_live.errors import ReconstructionError
 from lingbot_live.frame import DepthMap, Frame, Intrinsics, Matrix
 from lingbot_live.perception.kept import KeptFrames
-from lingbot_live.perception.landmarks import View
-from lingbot_live.perception.odometry import Odometry, Place, TrackState
+from lingbot_live.perception.landmarks import View, seen_plain, to_follow
+from lingbot_live.perception.odometry import Odometry, Place, TrackState, is_beyond
 from lingbot_live.perception.trajectory import Stamped, drift_words
-from lingbot_live.perception.volume import Volume
+from lingbot_live.perception.volume import EXACT, QUICK, Volume
 
 if TYPE_CHECKING:
     import open3d as o3d
 
 _CATCH_UP = 2  # frames fused anew with each new one
-_MOVED_M = 0.01  # by which a key view must move before frames are fused anew
+_LOOK_EVERY = 3  # key views of a live scene until one is compared with older ones
+# A live scene leaves out what says nothing new: views as near as that to so many fused ones.
+_NEAR_M, _NEAR_DEGREES, _ENOUGH = 0.02, 1.0, 10
+_MOVED = 1.0  # voxels by which a key view must move before frames are fused anew
 
 
 class Depth(str, Enum):
@@ -51,8 +56,10 @@ class Fusing:
 class Reconstruction:
     """Takes frames in order; `finish` once none comes any more, `close` in any case.
 
-    With ``is_live`` a few frames are fused anew with every new one where the way moved; without,
-    all are at the end. Frames wait in a file in ``folder``.
+    With ``is_live`` time is short: places are compared more seldom, depth reaches less far into
+    space around a surface, of several depths each takes its turn, a camera that stands still has
+    enough of what it sees after some frames, and where the way moved a few frames are fused anew
+    with every new one; without, all are at the end. Frames wait in a file in ``folder``.
     """
 
     def __init__(
@@ -60,9 +67,11 @@ class Reconstruction:
     ) -> None:
         self.fusing = fusing or Fusing()
         self._is_live = is_live
-        self._odometry = Odometry()
+        self._odometry = Odometry(_LOOK_EVERY if is_live else 1)
         self._kept = KeptFrames(folder)
         self._places: list[tuple[float, Place]] = []
+        self._fused: list[Place] = []  # of the frames that are kept
+        self._alike = 0  # of the last of them, as near to each other as not to count
         self._intrinsics: Intrinsics | None = None
         self._volumes: dict[Depth, Volume] = {}
         self._anew: dict[Depth, Volume] = {}  # what is to take their place
@@ -80,19 +89,16 @@ class Reconstruction:
             ReconstructionError: it has other intrinsics than the first.
         """
         self._check(frame)
-        views = {depth: View.of(frame, depths_m[depth]) for depth in self.fusing.depths}
-        place = self._odometry.follow(View.to_follow(frame, depths_m[self.fusing.depths[-1]]))
+        view = to_follow(frame, depths_m[self.fusing.depths[-1]])
+        place = self._odometry.follow(view)
         if place is None:
             self.left_out += 1
             return False
-        color = next(iter(views.values())).color
-        matrix = views[self.fusing.depths[-1]].intrinsics.matrix
-        self._volumes = self._volumes or self._new_volumes(matrix)
-        self._kept.add(color, [view.depth_m for view in views.values()])
         self._places.append((time_s, place))
-        pose = self._odometry.pose(place)
-        for depth, view in views.items():
-            self._volumes[depth].fuse(color, view.depth_m, pose)
+        if not self._is_live or self._says_more(place):
+            turn = self._turn(len(self._fused))
+            plain = {d: seen_plain(depths_m[d], frame.intrinsics) for d in turn}
+            self._fuse(view, plain, place)
         if self._is_live:
             self._catch_up()
         return True
@@ -105,11 +111,11 @@ class Reconstruction:
         """
         if not self._places:
             raise ReconstructionError("no frame has depth enough to begin a scene with")
-        if self._odometry.settle() > _MOVED_M:
+        if self._odometry.settle() > _MOVED * self.fusing.voxel_m:
             self._begin_anew()
         while self._anew:
             self._fuse_one_anew()
-            on_progress(self._done_anew, len(self._places))
+            on_progress(self._done_anew, len(self._fused))
 
     def close(self) -> None:
         """Let memory and disk go; safe more than once."""
@@ -125,7 +131,7 @@ class Reconstruction:
 
     @property
     def frames(self) -> int:
-        """How many were fused."""
+        """How many were placed; a live scene fuses those of them that say more."""
         return len(self._places)
 
     @property
@@ -180,6 +186,28 @@ class Reconstruction:
 
     # ---- private -----------------------------------------------------------------------------
 
+    def _says_more(self, place: Place) -> bool:
+        """Whether a view was not fused often enough from where it is."""
+        if not self._fused:
+            return True
+        step = np.linalg.inv(self._odometry.pose(self._fused[-1])) @ self._odometry.pose(place)
+        is_near = not is_beyond(step, _NEAR_M, _NEAR_DEGREES)
+        self._alike = self._alike + 1 if is_near else 0
+        return self._alike < _ENOUGH
+
+    def _turn(self, number: int) -> tuple[Depth, ...]:
+        """The depths that are fused of a frame."""
+        depths = self.fusing.depths
+        return (depths[number % len(depths)],) if self._is_live else depths
+
+    def _fuse(self, view: View, depths_m: dict[Depth, DepthMap], place: Place) -> None:
+        self._volumes = self._volumes or self._new_volumes(view.intrinsics.matrix)
+        self._kept.add(view.color, list(depths_m.values()))
+        self._fused.append(place)
+        pose = self._odometry.pose(place)
+        for depth, depth_m in depths_m.items():
+            self._volumes[depth].fuse(view.color, depth_m, pose)
+
     def _check(self, frame: Frame) -> None:
         self._intrinsics = self._intrinsics or frame.intrinsics
         if frame.intrinsics != self._intrinsics:
@@ -189,13 +217,14 @@ class Reconstruction:
 
     def _new_volumes(self, matrix: Matrix) -> dict[Depth, Volume]:
         of, self._matrix = self.fusing, matrix
-        return {d: Volume(of.voxel_m, of.far_m, matrix, of.device) for d in of.depths}
+        reach = QUICK if self._is_live else EXACT
+        return {d: Volume(of.voxel_m, of.far_m, matrix, of.device, reach) for d in of.depths}
 
     def _catch_up(self) -> None:
         """Fuse a few frames anew; begin where a place was seen again and that moved the way."""
         if not self._anew and self._odometry.loops != self._seen_loops:
             self._seen_loops = self._odometry.loops
-            if self._odometry.settle() > _MOVED_M:
+            if self._odometry.settle() > _MOVED * self.fusing.voxel_m:
                 self._begin_anew()
         for _ in range(_CATCH_UP if self._anew else 0):
             self._fuse_one_anew()
@@ -205,13 +234,13 @@ class Reconstruction:
             self._anew, self._done_anew = self._new_volumes(self._matrix), 0
 
     def _fuse_one_anew(self) -> None:
-        if self._done_anew < len(self._places):
+        if self._done_anew < len(self._fused):
             color, depths_m = self._kept.frame(self._done_anew)
-            pose = self._odometry.pose(self._places[self._done_anew][1])
-            for volume, depth_m in zip(self._anew.values(), depths_m, strict=True):
-                volume.fuse(color, depth_m, pose)
+            pose = self._odometry.pose(self._fused[self._done_anew])
+            for depth, depth_m in zip(self._turn(self._done_anew), depths_m, strict=True):
+                self._anew[depth].fuse(color, depth_m, pose)
             self._done_anew += 1
-        if self._done_anew == len(self._places) and self._anew:
+        if self._done_anew == len(self._fused) and self._anew:
             self._volumes, self._anew = self._anew, {}
 
 

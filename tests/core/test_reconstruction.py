@@ -27,7 +27,7 @@ from lingbot_live.errors import ConfigError, ReconstructionError
 from lingbot_live.perception.kept import KeptFrames
 from lingbot_live.perception.odometry import Odometry, TrackState
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
-from lingbot_live.perception.volume import open3d_device
+from lingbot_live.perception.volume import Volume, open3d_device
 
 
 def off_mm(path_or_mesh, phase=0.0):
@@ -111,6 +111,31 @@ def test_live_frames_are_fused_anew_while_others_come(tmp_path):
     assert not scene._anew
     assert np.asarray(scene.mesh(Depth.RAW).vertices)[:, 0].mean() > 1.5
     scene.close()
+
+
+def test_a_live_camera_that_stands_still_has_enough_of_what_it_sees(tmp_path):
+    folder = moving_room.walk(tmp_path / "walk", 6)
+    scene = Reconstruction(Fusing(tuple(Depth), 0.03, 5.0), is_live=True)
+    with create_camera(f"folder:{folder}", CameraConfig(loop=False, realtime=False)) as camera:
+        first, second = itertools.islice(every_frame(camera), 2)
+    depths = [{Depth.RAW: f.depth_m, Depth.REFINED: f.depth_m} for f in (first, second)]
+    for number in range(20):
+        assert scene.add(first, depths[0], number / 30)
+    assert scene.frames == 20
+    fused = [scene.volume(depth).frames for depth in Depth]
+    assert fused == [5, 5]  # in turns
+    assert scene.add(second, depths[1], 1.0)  # from 7 cm away
+    assert [scene.volume(depth).frames for depth in Depth] == [6, 5]
+    assert len(scene.trajectory()) == 21
+    scene.close()
+
+
+def test_measurements_that_no_block_is_asked_for_are_left_out():
+    lone = np.zeros((moving_room.HEIGHT, moving_room.WIDTH), np.float32)
+    lone[121, 161] = 1.0
+    volume = Volume(0.02, 4.0, moving_room.K)
+    volume.fuse(np.zeros((*lone.shape, 3), np.uint8), lone, np.eye(4))
+    assert len(volume.surface().points_m) == 0
 
 
 def test_no_frame_and_no_depth_are_said(tmp_path):
