@@ -93,15 +93,18 @@ def _rectangle(points_m: Floats, top_m: float) -> Rectangle:
     far = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
     kept = flat[far <= np.percentile(far, 98) + 0.003]
     start = np.radians(cv2.minAreaRect(kept.astype(np.float32))[2])
-    tried = []
-    for yaw in start + np.radians(_TURNS_DEG):
-        c, s = np.cos(yaw), np.sin(yaw)
-        turn = np.array([[c, -s], [s, c]])
-        local = flat @ turn
-        for outside in _OUTSIDE_PERCENT:
-            low, high = np.percentile(local, (outside, 100 - outside), axis=0)
-            size = np.maximum(high - low, 0.004)
-            tried.append((turn @ ((low + high) / 2), size, float(yaw)))
+    yaws = start + np.radians(_TURNS_DEG)
+    turns = np.array([[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in yaws])
+    outside = np.array(_OUTSIDE_PERCENT)
+    sides = np.percentile(flat @ turns, np.concatenate([outside, 100 - outside]), axis=1)
+    low, high = sides.reshape(2, len(outside), len(turns), 2)
+    centers = np.einsum("tij,otj->oti", turns, (low + high) / 2)
+    sizes = np.maximum(high - low, 0.004)
+    tried = [
+        (centers[o, t], sizes[o, t], float(yaws[t]))
+        for t in range(len(yaws))
+        for o in range(len(outside))
+    ]
     off_m = [np.minimum(np.abs(_box_distance(points_m, one, top_m)), 0.03).mean() for one in tried]
     return tried[int(np.argmin(off_m))]
 
@@ -110,10 +113,10 @@ def _box_distance(points_m: Floats, rectangle: Rectangle, top_m: float) -> Float
     """Return how far points (N, 3) lie from a box's surface; negative inside."""
     (center, size, yaw) = rectangle
     c, s = np.cos(yaw), np.sin(yaw)
-    local = (points_m[:, :2] - center) @ np.array([[c, -s], [s, c]])
-    beyond = np.column_stack([np.abs(local) - size / 2, points_m[:, 2] - top_m])
-    outside = np.linalg.norm(np.maximum(beyond, 0), axis=1)
-    return np.asarray(outside + np.minimum(beyond.max(1), 0))
+    x, y = ((points_m[:, :2] - center) @ np.array([[c, -s], [s, c]])).T
+    beyond = np.stack([np.abs(x) - size[0] / 2, np.abs(y) - size[1] / 2, points_m[:, 2] - top_m])
+    outside = np.sqrt((np.maximum(beyond, 0) ** 2).sum(0))
+    return np.asarray(outside + np.minimum(beyond.max(0), 0))
 
 
 def _box(rectangle: Rectangle, top_m: float) -> Shape:

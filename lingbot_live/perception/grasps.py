@@ -19,7 +19,15 @@ from lingbot_live.errors import ConfigError, LingbotLiveError
 from lingbot_live.frame import DepthMap, Intrinsics, Mask, Matrix
 from lingbot_live.geometry import deproject
 from lingbot_live.perception.bodies import Body, complete
-from lingbot_live.perception.support import UP, Floats, Labels, Support, find_support, things_on
+from lingbot_live.perception.support import (
+    UP,
+    Floats,
+    Labels,
+    Support,
+    find_support,
+    pixels_of,
+    things_on,
+)
 
 _TILTS_DEG = (0, -30, 30, -60, 60, -80, 80)  # of the approach, about the line between the fingers
 _MOST_PAIRS = 24  # of a thing, taken on to the checks
@@ -152,17 +160,15 @@ def find_grasps(
     local_m = support.to_plane(points_m)
     labels = things_on(support, depth_m, local_m, region)
     eye_m = support.to_plane(np.zeros(3, np.float32)).astype(np.float64)
-    things = tuple(
-        _thing(label, local_m[labels == label].astype(np.float64), eye_m, support)
-        for label in range(1, int(labels.max()) + 1)
-    )
+    flat_m = local_m.reshape(-1, 3)
+    seen_m = [flat_m[pixels].astype(np.float64) for pixels in pixels_of(labels)]
+    things = tuple(_thing(label, points, eye_m, support) for label, points in enumerate(seen_m, 1))
     obstacles = _obstacles(depth_m, local_m, support)
     grasps: list[Grasp] = []
     for number, thing in enumerate(things):
-        seen = local_m[labels == thing.label][::3].astype(np.float64)
         others = [other.body.points_m for other in things if other is not thing]
         around = np.concatenate([obstacles, *others])
-        for grasp in _grasps(thing.body, seen, around, settings):
+        for grasp in _grasps(thing.body, seen_m[number][::3], around, settings):
             grasps.append(_in_camera(replace(grasp, thing=number), support))
     grasps.sort(key=lambda grasp: -grasp.score)
     return GraspScene(support, labels, things, tuple(grasps))
@@ -202,6 +208,24 @@ class _Pairs:
     seen: Floats  # (K,) how near measured points are to both: 1 right there, 0 where none is
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tried:
+    """M grasps to be checked, the best first."""
+
+    T: Floats  # (M, 4, 4)
+    contacts_m: Floats  # (M, 2, 3)
+    score: Floats  # (M,)
+
+    def part(self, start: int, stop: int) -> _Tried:
+        return _Tried(self.T[start:stop], self.contacts_m[start:stop], self.score[start:stop])
+
+    def grasp(self, number: int, opened_m: float, cost: float) -> Grasp:
+        contacts = self.contacts_m[number]
+        width_m = float(np.linalg.norm(contacts[1] - contacts[0]))
+        score = float(self.score[number]) - cost
+        return Grasp(-1, self.T[number], width_m, opened_m, contacts, score)
+
+
 def _grasps(body: Body, seen_m: Floats, around_m: Floats, settings: GraspSettings) -> list[Grasp]:
     """Return a thing's best grasps that meet nothing; all in the plane's axes."""
     gripper = settings.gripper
@@ -217,9 +241,8 @@ def _grasps(body: Body, seen_m: Floats, around_m: Floats, settings: GraspSetting
     near = np.linalg.norm(around_m[:, :2] - body.center_m[:2], axis=1) < _AROUND_M
     solid = np.concatenate([around_m[near], body.points_m]).astype(np.float32)
     kept: list[Grasp] = []
-    for start in range(0, len(tried), _BATCH):
-        some = tried[start : start + _BATCH]
-        for grasp in _that_fit(some, solid, gripper):
+    for start in range(0, len(tried.score), _BATCH):
+        for grasp in _that_fit(tried.part(start, start + _BATCH), solid, gripper):
             if len(kept) < settings.most and _is_new(grasp, kept):
                 kept.append(grasp)
         if len(kept) == settings.most:
@@ -230,11 +253,12 @@ def _grasps(body: Body, seen_m: Floats, around_m: Floats, settings: GraspSetting
 def _pairs(body: Body, seen_m: Floats, gripper: Gripper) -> _Pairs:
     """Return all pairs of surface samples whose line lies in both friction cones."""
     points, normals = body.points_m, body.normals
-    way = points[None] - points[:, None]  # (N, N, 3) from i to j
-    width = np.linalg.norm(way, axis=-1)
-    unit = way / np.maximum(width, 1e-9)[..., None]
-    leaving = -np.einsum("ijk,ik->ij", unit, normals)  # into the thing at i
-    arriving = np.einsum("ijk,jk->ij", unit, normals)  # out of it at j
+    towards = normals @ points.T  # (N, N) of point j along the normal at i
+    at_home = np.diagonal(towards)
+    square = (points**2).sum(1)
+    width = np.sqrt(np.maximum(square[:, None] + square - 2 * points @ points.T, 1e-12))
+    leaving = (at_home[:, None] - towards) / width  # cosine of the way from i to j, into it at i
+    arriving = (at_home - towards.T) / width  # and out of it at j
     worse = np.minimum(leaving, arriving)
     most = gripper.opening_m - gripper.clearance_m
     fits = (worse > np.cos(np.arctan(gripper.friction))) & (width < most) & (width > 0.004)
@@ -263,18 +287,17 @@ def _spread(pairs: _Pairs, value: Floats) -> list[int]:
     middle = ((pairs.first_m + pairs.second_m) / 2)[order]
     way = (pairs.second_m - pairs.first_m)[order]
     way /= np.linalg.norm(way, axis=1, keepdims=True)
-    left = np.ones(len(order), bool)
     chosen: list[int] = []
-    while left.any() and len(chosen) < _MOST_PAIRS:
-        k = int(np.argmax(left))
-        chosen.append(int(order[k]))
-        alike = np.linalg.norm(middle - middle[k], axis=1) < _APART_M
-        left &= ~(alike & (np.abs(way @ way[k]) > _APART_COS))
+    while len(order) and len(chosen) < _MOST_PAIRS:
+        chosen.append(int(order[0]))
+        apart = ((middle - middle[0]) ** 2).sum(1) >= _APART_M**2
+        left = apart | (np.abs(way @ way[0]) <= _APART_COS)
+        order, middle, way = order[left], middle[left], way[left]
     return chosen
 
 
-def _approaches(pairs: _Pairs, chosen: list[int], value: Floats, gripper: Gripper) -> list[Grasp]:
-    """Return grasps of the chosen pairs, wide open, the best first.
+def _approaches(pairs: _Pairs, chosen: list[int], value: Floats, gripper: Gripper) -> _Tried:
+    """Return grasps of the chosen pairs, the best first.
 
     From all sides from which the gripper stays above the plane; straight down is the best.
     """
@@ -296,37 +319,45 @@ def _approaches(pairs: _Pairs, chosen: list[int], value: Floats, gripper: Grippe
     score = value[chosen][:, None] + _OF_DOWN * np.maximum(-z[..., 2], 0)
     possible = (lowest > _FLOOR_M) & (across > _LEAST_ACROSS)
     places = np.argwhere(possible)
-    places = places[np.argsort(-score[possible], kind="stable")][:_MOST_TRIED].tolist()
-    opened = gripper.opening_m
-    return [
-        Grasp(-1, T[i, j], float(width[i]), opened, np.stack([first[i], second[i]]), score[i, j])
-        for i, j in places
-    ]
+    i, j = places[np.argsort(-score[possible], kind="stable")][:_MOST_TRIED].T
+    return _Tried(T[i, j], np.stack([first[i], second[i]], axis=1), score[i, j])
 
 
 _CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 
 
-def _that_fit(
-    grasps: list[Grasp], solid_m: npt.NDArray[np.float32], gripper: Gripper
-) -> list[Grasp]:
+def _that_fit(tried: _Tried, solid_m: npt.NDArray[np.float32], gripper: Gripper) -> list[Grasp]:
     """Return those whose fingers and palm hold no more points (N, 3) than may be noise.
 
     Where a gripper that is wide open meets something, one that is just open enough may not.
     """
-    T = np.stack([grasp.T_camera_gripper for grasp in grasps]).astype(np.float32)
-    local = (solid_m[None] - T[:, None, :3, 3]) @ T[:, :3, :3]  # (M, N, 3)
+    T = tried.T.astype(np.float32)
+    across, along, ahead = ((solid_m[None] - T[:, None, :3, 3]) @ T[:, :3, :3]).transpose(2, 0, 1)
+    across, along = np.abs(across), np.abs(along)  # (M, N), as fingers and palm are symmetric
+    low = gripper.boxes(0)[:, 0, 2]
+    palm = (ahead > low[2]) & (ahead < low[0]) & (along < gripper.palm_m[1] / 2)
+    palm &= across < gripper.opening_m / 2 + gripper.finger_m
+    reach = (ahead > low[0]) & (ahead < gripper.tip_m) & (along < gripper.breadth_m / 2)
+    width = np.linalg.norm(tried.contacts_m[:, 1] - tried.contacts_m[:, 0], axis=1)
+    narrow = np.minimum(width + 2 * gripper.clearance_m, gripper.opening_m)
+    wide = np.full(len(width), gripper.opening_m)
+    met = [
+        np.count_nonzero(palm | (reach & _between(across, opened, gripper)), axis=1)
+        for opened in (wide, narrow)
+    ]
     fit = []
-    for grasp, points in zip(grasps, local, strict=True):
-        close = points[(np.abs(points[:, 1]) < gripper.palm_m[1]) & (points[:, 2] < gripper.tip_m)]
-        narrow = min(grasp.width_m + 2 * gripper.clearance_m, gripper.opening_m)
-        for opened, cost in ((gripper.opening_m, 0.0), (narrow, _OF_NARROW)):
-            boxes = gripper.boxes(opened)
-            inside = ((close[:, None] > boxes[:, 0]) & (close[:, None] < boxes[:, 1])).all(-1)
-            if np.count_nonzero(inside) <= _TOUCHES:
-                fit.append(replace(grasp, opened_m=opened, score=grasp.score - cost))
-                break
+    for number in range(len(width)):
+        if met[0][number] <= _TOUCHES:
+            fit.append(tried.grasp(number, gripper.opening_m, 0.0))
+        elif met[1][number] <= _TOUCHES:
+            fit.append(tried.grasp(number, float(narrow[number]), _OF_NARROW))
     return fit
+
+
+def _between(across: Floats, opened: Floats, gripper: Gripper) -> Mask:
+    """Which distances (M, N) from a gripper's middle lie in its fingers, opened (M,)."""
+    inner = opened[:, None].astype(np.float32) / 2
+    return (across > inner) & (across < inner + np.float32(gripper.finger_m))
 
 
 def _is_new(grasp: Grasp, kept: list[Grasp]) -> bool:

@@ -179,17 +179,25 @@ def _kept(
     labels: Labels, local_m: npt.NDArray[np.float32], eye_m: npt.NDArray[np.float32]
 ) -> Labels:
     """Number those of a thing's size anew, the one with most pixels first."""
-    count = np.bincount(labels.ravel())
-    order = [int(k) for k in np.argsort(-count) if k > 0 and count[k] >= _LEAST_PIXELS]
-    table = np.zeros(len(count), np.int32)
+    parts, flat_m = pixels_of(labels), local_m.reshape(-1, 3)
+    table = np.zeros(len(parts) + 1, np.int32)
     number = 0
-    for part in order:
-        points = local_m[labels == part]
-        low, high = np.percentile(points, (2, 98), axis=0)
+    for part in np.argsort([-len(pixels) for pixels in parts], kind="stable").tolist():
+        if len(parts[part]) < _LEAST_PIXELS:
+            break
+        low, high = np.percentile(flat_m[parts[part]], (2, 98), axis=0)
         span = high - low
         far_m = float(np.linalg.norm((low + high) / 2 - eye_m))
         rises = high[2] >= max(_LEAST_RISE_M, _RISE_SHARE * far_m)
         if rises and far_m < _FARTHEST_M and span[:2].max() <= _LARGEST_M:
             number += 1
-            table[part] = number
+            table[part + 1] = number
     return table[labels]
+
+
+def pixels_of(labels: Labels) -> list[npt.NDArray[np.intp]]:
+    """Return the places in the flat picture of each label from 1 on, in their order."""
+    used = np.flatnonzero(labels)
+    which = labels.ravel()[used]
+    stops = np.cumsum(np.bincount(which))  # nothing bears the label 0, so the first stop is 0
+    return np.split(used[np.argsort(which, kind="stable")], stops[:-1])[1:]
