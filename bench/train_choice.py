@@ -24,6 +24,7 @@ from lingbot_live.refiners.guided import choice, refiner
 from lingbot_live.refiners.guided import holes as grid
 from lingbot_live.refiners.guided.choice import HYPOTHESES, Choice
 from lingbot_live.refiners.guided.holes import Holes, Table
+from lingbot_live.refiners.guided.membrane import pyramid
 
 SCENES = 180
 _HIDDEN = 8
@@ -62,19 +63,20 @@ def _scene(number: int) -> list[tuple[Table, Table, Table]]:
 def measured(example: Example) -> tuple[Table, Table, Table]:
     """Return features, errors by hypothesis and pixels of an example's holes."""
     log, known, sparse = refiner.completed(example.color, example.depth_raw, 0.001)
-    holes = None if sparse else grid.find(example.color, log, known)
-    if holes is None:
+    found = None if sparse else grid.find(pyramid(example.color), pyramid(known.astype(np.float32)))
+    if found is None:
         return np.zeros((0, grid.FEATURES)), np.zeros((0, len(HYPOTHESES))), np.zeros(0)
+    holes = grid.guess(found, log, known)
     truth = example.truth_m
     size = truth.shape[::-1]
-    labels = cv2.resize(holes.labels.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    labels = cv2.resize(found.labels.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     labels *= ~known & (truth > 0)
-    pixels = np.bincount(labels.ravel(), minlength=holes.count + 1)[1:].astype(np.float64)
+    pixels = np.bincount(labels.ravel(), minlength=found.count + 1)[1:].astype(np.float64)
     errors = []
     for kind in range(len(HYPOTHESES)):
         guess_m = np.exp(-filled(holes, log, known, kind))
         error = np.minimum(np.abs(guess_m - truth) / np.maximum(truth, 1e-3), _MOST_ERROR)
-        total = np.bincount(labels.ravel(), error.ravel(), holes.count + 1)[1:]
+        total = np.bincount(labels.ravel(), error.ravel(), found.count + 1)[1:]
         errors.append(total / np.maximum(pixels, 1))
     some = pixels > 0
     return grid.features(holes)[some], np.stack(errors, -1)[some], pixels[some]
@@ -86,7 +88,7 @@ def filled(
     """Return the log of inverse depth with one hypothesis in all holes."""
     guess = log.copy()
     origin = np.where(known, np.uint8(Origin.MEASURED), np.uint8(Origin.COMPLETED))
-    certain = np.zeros((holes.count, len(HYPOTHESES)))
+    certain = np.zeros((holes.outlines.count, len(HYPOTHESES)))
     certain[:, kind] = 1
     choice.fill(holes, certain, guess, origin)
     return guess

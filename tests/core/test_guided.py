@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Calibration, Frame, Intrinsics
 from lingbot_live.quality.depth_errors import hide, mask_blocks, mask_sparse, rel_error
-from lingbot_live.refiners.guided import create_guided, membrane
+from lingbot_live.refiners.guided import create_guided, measured, membrane
+from lingbot_live.refiners.guided.refiner import refine_depth
+from lingbot_live.refiners.guided.windows import Band
+from lingbot_live.system.helper import ALONE, Helper
 
 SATURATED = 64_880  # raw values from here on, the last percent of 16 bits, are no measurements
 
@@ -347,3 +351,53 @@ def test_the_number_of_threads_changes_no_bit(threads):
     finally:
         cv2.setNumThreads(before)
     assert np.array_equal(found[0].depth_m, found[1].depth_m)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (9, 2), (60, 64), (241, 320)])
+def test_a_second_thread_changes_no_bit(size):
+    rng = np.random.default_rng(1)
+    depth = rng.integers(500, 4000, size).astype(np.uint16)
+    depth = cv2.GaussianBlur(depth, (0, 0), 3) * (rng.random(size) > 0.2).astype(np.uint16)
+    depth[: size[0] // 5] += np.uint16(900)
+    color = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+    helper = Helper(cores=2)
+    try:
+        parts = [refine_depth(color, depth, 0.001, True, other) for other in (ALONE, helper)]
+    finally:
+        helper.close()
+    for alone, beside in zip(*parts, strict=True):
+        np.testing.assert_array_equal(alone, beside)
+
+
+def test_what_is_no_measurement_is_found_in_halves_as_in_the_whole(monkeypatch):
+    """Islands, company and flying pixels across the cut, at every place of it."""
+    rng = np.random.default_rng(2)
+    depth = (1500 + 9 * rng.standard_normal((120, 90))).astype(np.uint16)
+    depth[rng.random(depth.shape) < 0.3] = 0
+    depth[61:90, 20:60], depth[60, 20:60] = 3000, 2100  # the latter fly
+    depth[50:72, 30:33], depth[30:100, 70], depth[57:100, 77] = 900, 5000, 1750
+
+    def trusted():
+        among = measured.candidates(depth)
+        return measured.reliable(depth, among, measured.islands(among))[0]
+
+    found = trusted()
+
+    def whole(work, rows, reach_px, helper):
+        return (work(Band(slice(0, rows), slice(0, rows))),)
+
+    monkeypatch.setattr(measured, "in_bands", whole)
+    np.testing.assert_array_equal(found, trusted())
+    assert found[depth == 1750].all()
+    assert 0.01 < 1 - found[depth > 0].mean() < 0.5
+
+
+def test_closing_ends_the_second_thread():
+    refiner = create_guided(RefinerConfig("guided"))
+    frame = make_frame(raw(plane()))
+    before = set(threading.enumerate())
+    depth_m = refiner.refine(frame).depth_m
+    refiner.close()
+    refiner.close()
+    assert set(threading.enumerate()) <= before
+    np.testing.assert_array_equal(refiner.refine(frame).depth_m, depth_m)

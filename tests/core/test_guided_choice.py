@@ -18,7 +18,8 @@ from lingbot_live.quality.depth_errors import hide, mask_blocks, mask_sparse, re
 from lingbot_live.refiners.guided import create_guided
 from lingbot_live.refiners.guided import holes as grid
 from lingbot_live.refiners.guided.choice import HYPOTHESES, SURE, learned
-from lingbot_live.refiners.guided.refiner import completed, denoise
+from lingbot_live.refiners.guided.membrane import pyramid
+from lingbot_live.refiners.guided.refiner import completed, noise_of, smoothed
 
 ROOT = Path(__file__).parents[2]
 BODIES = [  # left, top, right, foot (pixels of 320x240) and colour
@@ -66,7 +67,7 @@ def membrane(frame):
     """What the membrane alone makes of a frame, metres."""
     log, known, sparse = completed(frame.color, frame.depth_raw, frame.depth_scale_m)
     assert not sparse
-    return np.exp(-denoise(log, known))
+    return smoothed(log, noise_of(log, known))
 
 
 @pytest.mark.parametrize(("box", "paint"), BODIES)
@@ -137,9 +138,9 @@ def test_any_size_has_its_grid(size):
     color = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
     known = cv2.resize((rng.random((6, 6)) < 0.5).astype(np.uint8), size[::-1]) > 0
     log = rng.random(size, np.float32)
-    found = grid.find(color, log, known)
+    found = grid.find(pyramid(color), pyramid(known.astype(np.float32)))
     if found is not None:
-        table = grid.features(found)
+        table = grid.features(grid.guess(found, log, known))
         assert table.shape == (found.count, grid.FEATURES)
         assert np.isfinite(table).all()
 

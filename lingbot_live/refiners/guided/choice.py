@@ -14,9 +14,9 @@ from importlib import resources
 import cv2
 import numpy as np
 
-from lingbot_live.frame import ColorImage, Mask, Origin, OriginMap
+from lingbot_live.frame import Mask, Origin, OriginMap
 from lingbot_live.refiners.guided import holes as grid
-from lingbot_live.refiners.guided.holes import Holes, Table
+from lingbot_live.refiners.guided.holes import Holes, Outlines, Table
 from lingbot_live.refiners.guided.membrane import Plane
 
 HYPOTHESES = (Origin.COMPLETED, Origin.STANDING, Origin.CONTINUED)
@@ -51,18 +51,18 @@ def learned() -> Choice:
     return Choice(**{name: np.array(values) for name, values in json.loads(text).items()})
 
 
-def choose(color: ColorImage, log: Plane, known: Mask, through: bool = False) -> OriginMap:
+def choose(outlines: Outlines | None, log: Plane, known: Mask, through: bool = False) -> OriginMap:
     """Fill holes by what the network prefers, in place; return what filled each pixel, (H, W).
 
     Args:
-        color: (H, W, 3) uint8.
+        outlines: the holes.
         log: (H, W) log of inverse depth, completed.
         known: (H, W) where it was measured.
         through: whether glass is looked for, through which the background was measured.
     """
     origin = origin_of(known)
-    holes = grid.find(color, log, known, through)
-    if holes is not None:
+    if outlines is not None:
+        holes = grid.guess(outlines, log, known)
         fill(holes, learned().probabilities(grid.features(holes)), log, origin, through)
     return origin
 
@@ -88,8 +88,8 @@ def fill(
     sure = np.clip((probabilities.max(1) - UNSURE) / (SURE - UNSURE), 0, 1) * (best > 0)
     if not sure.any():
         return
-    weight = np.append(0, sure).astype(np.float32)[holes.labels]
-    kind = np.append(0, best).astype(np.uint8)[holes.labels] * (weight > 0)
+    weight = np.append(0, sure).astype(np.float32)[holes.outlines.labels]
+    kind = np.append(0, best).astype(np.uint8)[holes.outlines.labels] * (weight > 0)
     guess = np.where(kind == 1, holes.standing, holes.continued)
     # A hole's edge runs through cells that count as measured.
     guess, weight = _outwards(guess, weight > 0), cv2.dilate(weight, _NEIGHBOURS)

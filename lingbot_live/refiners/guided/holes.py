@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.frame import ColorImage, Mask
-from lingbot_live.refiners.guided.membrane import Plane
+from lingbot_live.refiners.guided.membrane import Picture, Plane
 
 Labels: TypeAlias = npt.NDArray[np.int32]  # (h, w), 0 = no hole
 Colors: TypeAlias = npt.NDArray[np.float32]  # (h, w, 3)
@@ -59,63 +59,92 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class Holes:
-    """N holes and the hypotheses of what lies in them, on the grid (h, w)."""
+class Outlines:
+    """N holes on the grid (h, w), and what colour and the place of measurements tell of them."""
 
     labels: Labels  # 1 to N
+    open: Mask  # (h, w) what was not measured
+    share: Plane  # (h, w) how much of each cell was
     inside: Cells  # those of the holes
     ring: Cells  # those around each; between two holes, of the latter
-    near: Table  # how little was measured around each, (N, 3), see `_surroundings`
+    told: Table  # those of their features that are known before depth is, (N, ...)
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return len(self.told)
+
+
+@dataclass(frozen=True)
+class Holes:
+    """The hypotheses of what lies in N holes, on the grid (h, w)."""
+
+    outlines: Outlines
     completed: Plane  # as the membrane has it; the measurement where there is one
     standing: Plane  # a body, upright on what lies below; as completed where nothing does
     continued: Plane  # the plane around the hole, continued
     supported: Mask  # whether anything lies below
     behind: Plane  # how much farther than below it is above the hole, log depth
     ground: Plane  # by how much log depth falls within `_GROUND_CELLS` below the hole
-    color: Colors  # (h, w, 3)
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return len(self.near)
 
 
-def find(color: ColorImage, log: Plane, known: Mask, through: bool = False) -> Holes | None:
+def find(colors: list[ColorImage], share: list[Plane], through: bool = False) -> Outlines | None:
     """Return the holes that are large enough to hold a body; None without any.
 
     Args:
-        color: (H, W, 3) uint8.
-        log: (H, W) log of inverse depth, completed.
-        known: (H, W) where it was measured.
+        colors: pyramid of the picture, each (H, W, 3) uint8.
+        share: pyramid of the share of measured pixels, each (H, W).
         through: whether a body may be glass: what was measured between shreds of a hole may then
             lie behind the body.
     """
-    size = _grid(known)
-    share = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    hole = share < 0.5
+    small, shares = _on_grid(colors).astype(np.float32), _on_grid(share)
+    hole = shares < 0.5
     if through:
         hole = cv2.morphologyEx(hole.view(np.uint8), cv2.MORPH_CLOSE, _SHREDS) > 0
     if not hole.any():
         return None
-    small = cv2.resize(color, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     labels, near = _known(_label(_foreign(small, hole)), hole)
     if not len(near):
         return None
+    inside, ring = Cells(labels, len(near)), Cells(_ring(labels), len(near))
+    sides = [inside.means(part) - ring.means(part) for part in cv2.split(small)]
+    open_share, away_cells, below_cells = near.T
+    told = [
+        open_share,
+        np.log1p(away_cells),
+        np.log1p(below_cells),
+        np.log1p(np.abs(sides).mean(0)),
+        *_contrast(labels, len(near), small),
+    ]
+    return Outlines(labels, hole, shares, inside, ring, np.stack(told, -1))
+
+
+def guess(outlines: Outlines, log: Plane, known: Mask) -> Holes:
+    """Return what may lie in holes.
+
+    Args:
+        outlines: the holes.
+        log: (H, W) log of inverse depth, completed.
+        known: (H, W) where it was measured.
+    """
+    size = outlines.open.shape[::-1]
+    share = outlines.share
     completed = cv2.resize(log, size, interpolation=cv2.INTER_AREA)
     measured = cv2.resize(log * known, size, interpolation=cv2.INTER_AREA)
-    np.divide(measured, share, out=completed, where=~hole & (share > 0))
-    inside, ring = Cells(labels, len(near)), Cells(_ring(labels), len(near))
-    standing, supported, behind, ground = _stand(completed, labels)
-    continued = _continue(completed, inside, ring)
-    return Holes(
-        labels, inside, ring, near, completed, standing, continued, supported, behind, ground, small
-    )
+    np.divide(measured, share, out=completed, where=~outlines.open & (share > 0))
+    standing, supported, behind, ground = _stand(completed, outlines.labels)
+    continued = _continue(completed, outlines.inside, outlines.ring)
+    return Holes(outlines, completed, standing, continued, supported, behind, ground)
 
 
-def _grid(known: Mask) -> tuple[int, int]:
-    height, width = known.shape
-    shrink = max(1.0, max(known.shape) / _GRID_PX)
-    return max(1, round(width / shrink)), max(1, round(height / shrink))
+def _on_grid(levels: list[Picture]) -> Picture:
+    """Return a pyramid's picture at the size of the grid."""
+    height, width = levels[0].shape[:2]
+    shrink = max(1.0, max(height, width) / _GRID_PX)
+    size = max(1, round(width / shrink)), max(1, round(height / shrink))
+    source = [level for level in levels if min(np.subtract(level.shape[1::-1], size)) >= 0][-1]
+    found: Picture = cv2.resize(source, size, interpolation=cv2.INTER_AREA)
+    return found
 
 
 def _foreign(color: Colors, hole: Mask) -> Mask:
@@ -282,9 +311,7 @@ def features(holes: Holes) -> Table:
     What lies below, above and around it; how far the hypotheses are apart; how near something was
     measured; and how its colour differs from that around it, since a body has an outline.
     """
-    inside, ring = holes.inside, holes.ring
-    sides = [inside.means(part) - ring.means(part) for part in cv2.split(holes.color)]
-    open_share, away_cells, below_cells = holes.near.T
+    inside, ring = holes.outlines.inside, holes.outlines.ring
     columns = [
         inside.means(holes.supported),
         inside.means(holes.behind),
@@ -292,23 +319,18 @@ def features(holes: Holes) -> Table:
         inside.means(holes.standing - holes.completed),
         inside.means(np.abs(holes.continued - holes.completed)),
         inside.means(holes.standing) - ring.means(holes.completed),
-        open_share,
-        np.log1p(away_cells),
-        np.log1p(below_cells),
-        np.log1p(np.abs(sides).mean(0)),
-        *_contrast(holes),
     ]
-    return np.stack(columns, -1)
+    return np.concatenate([np.stack(columns, -1), holes.outlines.told], -1)
 
 
-def _contrast(holes: Holes) -> tuple[Table, Table]:
+def _contrast(labels: Labels, count: int, color: Colors) -> tuple[Table, Table]:
     """Return the log of how much colour differs across each outline, and on what share of it."""
-    body = holes.labels > 0
-    edge = Cells(np.where(_outline(body), holes.labels, 0), holes.count)
+    body = labels > 0
+    edge = Cells(np.where(_outline(body), labels, 0), count)
     inner = body.astype(np.float32)
     share = cv2.blur(inner, _SIDE).ravel()[edge.at]
-    within = cv2.blur(holes.color * inner[..., None], _SIDE).reshape(-1, 3).T[:, edge.at]
-    everything = cv2.blur(holes.color, _SIDE).reshape(-1, 3).T[:, edge.at]
+    within = cv2.blur(color * inner[..., None], _SIDE).reshape(-1, 3).T[:, edge.at]
+    everything = cv2.blur(color, _SIDE).reshape(-1, 3).T[:, edge.at]
     without = (everything - within) / np.maximum(1 - share, np.float32(1e-3))
     difference = np.abs(within / share - without).mean(0)
     return np.log1p(edge.means(difference)), edge.means(difference > _DIFFERENT)

@@ -3,43 +3,88 @@
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.frame import Mask, RawDepth
-from lingbot_live.refiners.guided.windows import extremes
+from lingbot_live.refiners.guided.windows import Band, extremes, in_bands
+from lingbot_live.system.helper import ALONE, Helper
 
 _HOLE = -32_768
 # The last percent of the 16-bit range is where sensors write "too far to tell", 65535 "nothing".
 SATURATED_RAW = 64_880
 _FLYING_STEP = 12  # a depth edge is a step by more than this part of the depth
-# Outliers are islands up to a size, cut off by a step in thousandths of log depth.
-_ISLANDS = ((24, 40), (400, 1100))
+# Outliers are islands up to so many pixels, cut off by a step in thousandths of log depth.
+_SPECK = (24, 40)
+_ISLAND = (400, 1100)
+# An island that reaches farther is too large, whatever lies there; two more rows fill gaps.
+_SPECK_REACH_PX = _SPECK[0] + 2
+_FLYING_REACH_PX = 6  # how far around a pixel `flying` looks: three windows of 5
 _COMPANY_PX = (31, 31)
 _COMPANY = 0.3 * _COMPANY_PX[0] * _COMPANY_PX[1]  # known there, for a measurement to be dense
 
 
-def reliable(depth_raw: RawDepth) -> tuple[Mask, bool]:
+class Candidates(NamedTuple):
+    """What could be trusted at first sight, each (H, W)."""
+
+    known: Mask  # whether anything was measured
+    dense: Mask  # whether enough around it was
+    steps: npt.NDArray[np.int16]  # thousandths of log depth, `_HOLE` in holes and small islands
+
+
+def candidates(depth_raw: RawDepth, helper: Helper = ALONE) -> Candidates:
+    """Return what `reliable` looks at."""
+    largest_px = min(_SPECK[0], depth_raw.size // 50)
+
+    def within(band: Band) -> Candidates:
+        steps = np.take(_log_steps(), depth_raw[band.wide], mode="clip")
+        known = np.asarray(steps != _HOLE)
+        company = cv2.boxFilter(known.view(np.uint8), cv2.CV_16U, _COMPANY_PX, normalize=False)
+        # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
+        islands = cv2.dilate(steps, np.ones((3, 3), np.uint8))
+        cv2.copyTo(steps, known.view(np.uint8), islands)
+        cv2.filterSpeckles(islands, _HOLE, largest_px, _SPECK[1])
+        return Candidates(*(a[band.own] for a in (known, known & (company > _COMPANY), islands)))
+
+    parts = in_bands(within, len(depth_raw), _SPECK_REACH_PX, helper)
+    return Candidates(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def islands(among: Candidates) -> Mask | None:
+    """Return what are islands (H, W), too small to be trusted; None where measurements are sparse.
+
+    Sparse measurements stand alone by nature.
+    """
+    if 2 * np.count_nonzero(among.dense) < np.count_nonzero(among.known):
+        return None
+    steps = among.steps.copy()
+    cv2.filterSpeckles(steps, _HOLE, min(_ISLAND[0], steps.size // 50), _ISLAND[1])
+    return np.asarray(steps == _HOLE)
+
+
+def reliable(
+    depth_raw: RawDepth, among: Candidates, small: Mask | None, helper: Helper = ALONE
+) -> tuple[Mask, bool]:
     """Return where a measurement (H, W) can be trusted, and whether those are sparse.
 
-    Dropped are flying pixels and islands at a depth of their own, unless nothing else is there.
-    Sparse measurements stand alone by nature; none of them is dropped.
+    Dropped are flying pixels and islands at a depth of their own, unless nothing else is there. Of
+    sparse measurements none is.
     """
-    steps = np.take(_log_steps(), depth_raw)
-    known = np.asarray(steps != _HOLE)
-    company = cv2.boxFilter(known.view(np.uint8), cv2.CV_16U, _COMPANY_PX, normalize=False)
-    dense = known & (company > _COMPANY)
-    if 2 * np.count_nonzero(dense) < np.count_nonzero(known):
+    known, dense, _ = among
+    if small is None:
         return known, True
-    # Gaps of a pixel or two must not make islands of a thinned-out but sound measurement.
-    islands = np.where(known, steps, cv2.dilate(steps, np.ones((3, 3), np.uint8)))
-    for largest_px, step in _ISLANDS:
-        cv2.filterSpeckles(islands, _HOLE, min(largest_px, known.size // 50), step)
-    outliers = (islands == _HOLE) | _glints(depth_raw)
-    sound = known & ~(outliers & dense)
-    sound.ravel()[flying(depth_raw, sound)] = False
+    sound = known & ~((small | _glints(depth_raw)) & dense)
+
+    def settled(band: Band) -> Mask:
+        hanging = flying(depth_raw[band.wide], sound[band.wide])
+        left = sound[band.wide].copy()
+        left.ravel()[hanging] = False
+        return left[band.own]
+
+    sound = np.concatenate(in_bands(settled, len(known), _FLYING_REACH_PX, helper))
     return (sound if (sound & (depth_raw < SATURATED_RAW)).any() else known), False
 
 

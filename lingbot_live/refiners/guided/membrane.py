@@ -8,7 +8,7 @@ Levin et al., "Colorization using optimization", 2004), found coarse to fine on 
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -19,11 +19,15 @@ from lingbot_live.refiners.guided.windows import extremes
 from lingbot_live.system.cores import one_thread
 
 Plane: TypeAlias = npt.NDArray[np.float32]  # (H, W)
+Links: TypeAlias = tuple[Plane, Plane]  # of each pixel to the one below, and on its right
+Range: TypeAlias = tuple[float, float]  # least and greatest
+Picture = TypeVar("Picture", ColorImage, Plane)
 
 REACH = 1.5  # how much farther or nearer than any measurement a guess may be
 _TREND_PX = 100  # longest side of the level at which planes are fitted
 _TREND_SPREAD = 30.0  # lambda of the smoother: about the squared reach in pixels of that level
 _TREND_STIFFNESS = np.float32(1e-3)  # squared share of the image below which slopes are damped
+_LEAST_SHARE = np.float32(1e-20)  # of known pixels, so that none is divided by
 _TRACE = np.float32(1e-5)
 _STEP = 1 / 12  # of log depth, from which it is an edge
 _SOLVED_PX = 480  # longest side, from which on a picture is solved at less than half its size
@@ -33,6 +37,7 @@ _LEAP = 1.0  # log depth by which a guess may lie beyond the nearest of sparse m
 _COLOR_SCALE = 8.0  # colour difference (mean of channels, 0 to 255) that weakens a link to 1/e
 _LEAST_LINK = 0.05  # so that texture alone never cuts a surface apart
 _DEPTH_SCALE = np.float32(0.02)  # step of log depth that halves a link
+_NEXT = (np.s_[1:, :-1], np.s_[:-1, 1:])  # of a widened picture: one below, and on the right
 _CHANNEL_MEAN = np.full((1, 3), 1 / 3)
 _FINEST_SWEEPS, _SWEEPS, _COARSEST_SWEEPS = 4, 12, 60  # what is left at a level is local
 _SOLVABLE = 500  # pixels, up to which that many sweeps cost more than solving the equations
@@ -40,59 +45,87 @@ _MOMENTUM = 1.5  # of the second-order Richardson iteration, 1 = plain Jacobi
 
 
 class Level(NamedTuple):
-    """One floor of the pyramid: colour, sum of known inverse depth, share of known pixels."""
+    """One floor of the pyramid: sum of known inverse depth, share of known pixels."""
 
-    color: ColorImage
     inverse: Plane
     share: Plane
 
 
-def complete(color: ColorImage, inverse: Plane, known: Mask) -> Plane:
-    """Return the log of inverse depth (H, W), filled where it is not known; one pixel must be."""
-    levels = _pyramid(Level(color, inverse, known.astype(np.float32)))
-    finest = _finest(levels)
-    finer, levels = levels[max(finest - 1, 0)].share.shape, levels[finest:]
-    farthest, nearest, *_ = cv2.minMaxLoc(inverse, known.view(np.uint8))
-    trends = [
-        np.log(np.clip(trend, farthest / REACH, nearest * REACH)) for trend in _trends(levels)
-    ]
-    filled = np.zeros((1, 1), np.float32)  # less the trend, until the end
-    for depth, (level, trend) in reversed(list(enumerate(zip(levels, trends, strict=True)))):
-        filled = _resize(filled, trend)
+class Guide:
+    """What colour (H, W, 3) uint8 alone tells the membrane, before any depth is known.
+
+    ``colors`` is its pyramid. ``finest`` is the level down to which is solved: half size, less for
+    large pictures. One floor more costs as much as all others and gains nothing. ``links`` are
+    those of the levels from there on. On the level ``base`` planes are fitted, smoothed by
+    ``smoother``.
+    """
+
+    def __init__(self, color: ColorImage) -> None:
+        self.colors = levels = pyramid(color)
+        sizes = [max(level.shape) for level in levels]
+        last = len(levels) - 1
+        self.finest = next((i for i in range(1, last) if sizes[i] <= _SOLVED_PX), last)
+        self.base = next((i for i in range(self.finest, last) if sizes[i] <= _TREND_PX), last)
+        self.links = [_color_links(level) for level in levels[self.finest :]]
+        self.smoother = cv2.ximgproc.createFastGlobalSmootherFilter(
+            levels[self.base], _TREND_SPREAD, 8.0
+        )
+
+
+def complete(guide: Guide, inverse: Plane, share: list[Plane], range_: Range) -> Plane:
+    """Return the log of inverse depth (H, W), filled where it is not known; one pixel must be.
+
+    Args:
+        guide: what colour tells.
+        inverse: (H, W) inverse depth, 0 where it is not known.
+        share: the `pyramid` of what is known.
+        range_: the least and the greatest inverse depth that is.
+    """
+    known = (share[0] > 0).view(np.uint8)
+    # The log of 0 is slow.
+    measured = cv2.log(np.maximum(inverse, np.float32(range_[0])))
+    levels = [Level(*pair) for pair in zip(pyramid(inverse), share, strict=True)]
+    half = share[min(len(levels) - 1, max(guide.finest - 1, 1))].shape
+    solved = _stretched(levels, guide, (range_[0] / REACH, range_[1] * REACH))
+    filled = _snapped(solved, half, known)
+    return np.asarray(cv2.copyTo(measured, known, filled))
+
+
+def _stretched(levels: list[Level], guide: Guide, range_: Range) -> Plane:
+    """Return the log of inverse depth on the finest level that is solved."""
+    trend = np.clip(_trend(levels[guide.base], guide), *range_)
+    around = filled = np.zeros((1, 1), np.float32)  # filled: less what lies around, until the end
+    for number in reversed(range(guide.finest, len(levels))):
+        level, links = levels[number], guide.links[number - guide.finest]
+        around = cv2.log(_resize(trend, level.share))
+        filled = _resize(filled, around)
         fixed = level.share > 0
-        value = np.divide(level.inverse, level.share, out=np.ones_like(trend), where=fixed)
-        np.subtract(np.log(value), trend, out=filled, where=fixed)
-        coarsest = level is levels[-1]
-        links = _links(level.color, None if coarsest else filled + trend)
-        if coarsest and filled.size <= _SOLVABLE:
+        cv2.copyTo(_log_mean(level) - around, fixed.view(np.uint8), filled)
+        if number < len(levels) - 1:
+            links = _cut(links, filled + around)
+            filled = _relax(
+                filled, fixed, links, _SWEEPS if number > guide.finest else _FINEST_SWEEPS
+            )
+        elif filled.size <= _SOLVABLE:
             filled = _solve(filled, fixed, links)
         else:
-            sweeps = _COARSEST_SWEEPS if coarsest else _SWEEPS if depth else _FINEST_SWEEPS
-            filled = _relax(filled, fixed, links, sweeps)
-    filled = _snapped(filled + trends[0], finer, known)
-    log = cv2.log(np.maximum(inverse, np.float32(farthest)))  # the log of 0 is slow
-    return np.asarray(cv2.copyTo(log, known.view(np.uint8), filled))
+            filled = _relax(filled, fixed, links, _COARSEST_SWEEPS)
+    return np.asarray(filled + around)
 
 
-def _finest(levels: list[Level]) -> int:
-    """Return the level down to which is solved: half size, less for large pictures.
-
-    One floor more costs as much as all others and gains nothing.
-    """
-    last = len(levels) - 1
-    return next((i for i in range(1, last) if max(levels[i].share.shape) <= _SOLVED_PX), last)
+def _log_mean(level: Level) -> Plane:
+    """Return the log of the mean of what is known below each pixel; of any where nothing is."""
+    share = np.maximum(level.share, _LEAST_SHARE)
+    return np.asarray(cv2.log(np.maximum(level.inverse, _LEAST_SHARE) / share))
 
 
-def _trends(levels: list[Level]) -> list[Plane]:
-    """Return the surface around which the membrane is stretched, one per level."""
-    sizes = [max(level.share.shape) for level in levels]
-    base = next((i for i, size in enumerate(sizes) if size <= _TREND_PX), len(levels) - 1)
+def _trend(level: Level, guide: Guide) -> Plane:
+    """Return the inverse depth of the surface around which the membrane is stretched."""
     with one_thread():  # the smoother's last bits hang on their number
-        trend = _planes(levels[base])
-    return [_resize(trend, level.share) for level in levels]
+        return _planes(level, guide.smoother)
 
 
-def _planes(level: Level) -> Plane:
+def _planes(level: Level, smoother: cv2.ximgproc.FastGlobalSmootherFilter) -> Plane:
     """Fit a plane to the inverse depth around each pixel and return its height there.
 
     Weighted least squares on local moments. The weights fall with the distance and across colour
@@ -106,7 +139,6 @@ def _planes(level: Level) -> Plane:
     value += _TRACE * around
     height, width = weight.shape
     y, x = np.indices(weight.shape, np.float32) / np.float32(max(height, width))
-    smoother = cv2.ximgproc.createFastGlobalSmootherFilter(level.color, _TREND_SPREAD, 8.0)
     total: Plane = smoother.filter(weight)
 
     def local_mean(moment: Plane) -> Plane:
@@ -126,37 +158,32 @@ def _planes(level: Level) -> Plane:
 
 def _around(level: Level) -> Plane:
     """Return the geometric mean of what is known within some pixels, else within the image."""
-    known = level.share > 0
-    log = np.log(np.divide(level.inverse, level.share, out=np.ones_like(level.share), where=known))
-    log *= level.share
+    log = _log_mean(level) * level.share
     share = level.share + _TRACE
     log += _TRACE * (log.sum() / level.share.sum())
-    mean = cv2.GaussianBlur(log, (0, 0), 8.0) / cv2.GaussianBlur(share, (0, 0), 8.0)
-    return np.asarray(np.exp(mean))
+    return np.asarray(
+        cv2.exp(cv2.GaussianBlur(log, (0, 0), 8.0) / cv2.GaussianBlur(share, (0, 0), 8.0))
+    )
 
 
-def _snapped(solved: Plane, finer: tuple[int, ...], known: Mask) -> Plane:
+def _snapped(solved: Plane, half: tuple[int, ...], known: npt.NDArray[np.uint8]) -> Plane:
     """Return a picture at full size, with steps in holes in place of ramps between two depths.
 
-    What is a ramp is decided at the size ``finer``, where its step lies at full size.
+    What is a ramp is decided at half the size, where its step lies at full size.
     """
-    log = np.asarray(cv2.resize(solved, known.shape[::-1], interpolation=cv2.INTER_LINEAR))
-    shown, at_all = log, finer == known.shape
-    if not at_all:
-        shown = np.asarray(cv2.resize(solved, finer[::-1], interpolation=cv2.INTER_LINEAR))
+    size = known.shape[::-1]
+    log = np.asarray(cv2.resize(solved, size, interpolation=cv2.INTER_LINEAR))
+    shown = np.asarray(cv2.resize(solved, half[::-1], interpolation=cv2.INTER_LINEAR))
     ramp_px = round(_RAMP_PX * len(shown) / len(log)) | 1
-    least, greatest = extremes(shown, shown, ramp_px)
-    steps = greatest - least > _STEP
-    if not at_all:
-        size = known.shape[::-1]
-        steps = cv2.resize(steps.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    at = np.flatnonzero(steps & ~known)
-    cell = at if at_all else _cells(at, known.shape, finer)
-    wide_least, wide_greatest = extremes(least, greatest, ramp_px)
-    low, high, value = least.ravel()[cell], greatest.ravel()[cell], log.ravel()[at]
-    wide = wide_greatest.ravel()[cell] - wide_least.ravel()[cell]
-    snapped = np.where(value - low > high - value, high, low)
-    log.ravel()[at] = np.where(wide < 1.5 * (high - low), snapped, value)
+    low, high = extremes(shown, shown, ramp_px)
+    least, greatest = extremes(low, high, ramp_px)
+    range_ = high - low
+    steps = ((range_ > _STEP) & (greatest - least < np.float32(1.5) * range_)).view(np.uint8)
+    steps = cv2.resize(steps, size, interpolation=cv2.INTER_NEAREST)
+    at = np.flatnonzero(steps > known)
+    cell, value = _cells(at, known.shape, half), log.ravel()[at]
+    below, above = low.ravel()[cell], high.ravel()[cell]
+    log.ravel()[at] = np.where(value - below > above - value, above, below)
     return log
 
 
@@ -192,30 +219,36 @@ def _resize(image: Plane, like: Plane) -> Plane:
     return np.asarray(cv2.resize(image, like.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def _pyramid(finest: Level) -> list[Level]:
+def pyramid(finest: Picture) -> list[Picture]:
+    """Return a picture and ever smaller ones, each half the size of the one before."""
     levels = [finest]
-    while min(levels[-1].share.shape) > 8:
-        height, width = levels[-1].share.shape
+    while min(levels[-1].shape[:2]) > 8:
+        height, width = levels[-1].shape[:2]
         size = ((width + 1) // 2, (height + 1) // 2)
-        smaller = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in levels[-1])
-        levels.append(Level(*smaller))
+        levels.append(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA))
     return levels
 
 
-def _links(color: ColorImage, log: Plane | None) -> tuple[Plane, Plane]:
+def _color_links(color: ColorImage) -> Links:
     """Return how strongly each pixel holds to the one below and to the one on its right.
 
-    Links are weaker across edges of colour and, where it is given, of log depth.
+    Links are weaker across edges of colour.
     """
     ramp = (np.exp(-np.arange(256) / _COLOR_SCALE) + _LEAST_LINK).astype(np.float32)[None]
-    links = []
-    for area in (np.s_[1:, :-1], np.s_[:-1, 1:]):
-        difference = cv2.transform(cv2.absdiff(_widened(color)[area], color), _CHANNEL_MEAN)
-        link = cv2.LUT(difference, ramp)
-        if log is not None:
-            link *= _DEPTH_SCALE / (cv2.absdiff(_widened(log)[area], log) + _DEPTH_SCALE)
-        links.append(link)
-    return links[0], links[1]
+    wide = _widened(color)
+    differences = (cv2.transform(cv2.absdiff(wide[a], color), _CHANNEL_MEAN) for a in _NEXT)
+    down, right = (cv2.LUT(difference, ramp) for difference in differences)
+    return down, right
+
+
+def _cut(links: Links, log: Plane) -> Links:
+    """Return links that are weaker across edges of log depth as well."""
+    wide = _widened(log)
+    down, right = (
+        link * (_DEPTH_SCALE / (cv2.absdiff(wide[area], log) + _DEPTH_SCALE))
+        for link, area in zip(links, _NEXT, strict=True)
+    )
+    return down, right
 
 
 def _widened(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -223,7 +256,7 @@ def _widened(image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return np.asarray(cv2.copyMakeBorder(image, 0, 1, 0, 1, cv2.BORDER_REPLICATE))
 
 
-def _solve(start: Plane, fixed: Mask, links: tuple[Plane, Plane]) -> Plane:
+def _solve(start: Plane, fixed: Mask, links: Links) -> Plane:
     """Return what `_relax` comes to in the end, for few pixels.
 
     It is one call where the sweeps are hundreds, after each of which another thread has its turn.
@@ -245,7 +278,7 @@ def _solve(start: Plane, fixed: Mask, links: tuple[Plane, Plane]) -> Plane:
     return np.asarray(found.reshape(height, width), np.float32)
 
 
-def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -> Plane:
+def _relax(start: Plane, fixed: Mask, links: Links, sweeps: int) -> Plane:
     """Move free pixels towards the weighted mean of their neighbours, some sweeps long.
 
     Second-order Richardson iteration (Golub and Varga, 1961):
@@ -255,7 +288,7 @@ def _relax(start: Plane, fixed: Mask, links: tuple[Plane, Plane], sweeps: int) -
     weights = np.zeros((4, *start.shape), np.float32)
     weights[0, 1:], weights[1, :-1] = down[:-1], down[:-1]
     weights[2, :, 1:], weights[3, :, :-1] = right[:, :-1], right[:, :-1]
-    weights *= np.where(fixed, 0, np.float32(_MOMENTUM) / np.maximum(weights.sum(0), 1e-9))
+    weights *= np.float32(_MOMENTUM) * ~fixed / np.maximum(weights.sum(0), np.float32(1e-9))
     constant = start * fixed
     this = cv2.copyMakeBorder(start, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     last = this.copy()

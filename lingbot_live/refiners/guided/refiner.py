@@ -6,6 +6,8 @@ likelier (`choice`), noise is smoothed.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -22,12 +24,17 @@ from lingbot_live.frame import (
     RefinerInfo,
 )
 from lingbot_live.refiners.base import Refiner
+from lingbot_live.refiners.guided import holes as grid
 from lingbot_live.refiners.guided.choice import choose, origin_of
-from lingbot_live.refiners.guided.measured import SATURATED_RAW, reliable
-from lingbot_live.refiners.guided.membrane import REACH, Plane, complete, hold
+from lingbot_live.refiners.guided.measured import SATURATED_RAW, candidates, islands, reliable
+from lingbot_live.refiners.guided.membrane import REACH, Guide, Plane, complete, hold, pyramid
+from lingbot_live.refiners.guided.windows import Band, in_bands
+from lingbot_live.system.helper import ALONE, Helper
 
 GLASS = "glass"  # the model that looks for bodies which the sensor sees through
 _COARSE = 8  # every so many pixels in both directions
+_SMOOTH_REACH_PX = 2  # of a filter 5 pixels wide
+_NOISE_ROWS = 4  # one in so many is looked at for noise
 _NOISE_MOST = 0.01  # relative; more than this is structure, not noise
 
 
@@ -45,6 +52,7 @@ class GuidedRefiner(Refiner):
         name = f"guided:{GLASS}" if config.model == GLASS else "guided"
         super().__init__(RefinerInfo(name, device="CPU", note=note))
         self._config = config
+        self._helper = Helper()
         # Once a block of this size was freed, glibc keeps freed ones for reuse (mallopt(3), dynamic
         # threshold); giving them back would cost 2500 page faults a frame, a third of the time.
         np.empty(16 << 20, np.uint8)
@@ -56,7 +64,11 @@ class GuidedRefiner(Refiner):
 
     def _refine(self, frame: Frame) -> tuple[DepthMap, Mask]:
         depth_m, mask, self.origin = refine_depth(
-            frame.color, frame.depth_raw, frame.depth_scale_m, self._config.model == GLASS
+            frame.color,
+            frame.depth_raw,
+            frame.depth_scale_m,
+            self._config.model == GLASS,
+            self._helper,
         )
         if self._config.keep_raw:
             measured = frame.depth_raw > 0
@@ -66,6 +78,10 @@ class GuidedRefiner(Refiner):
             depth_m *= mask
         return depth_m, mask
 
+    def close(self) -> None:
+        """End the second thread."""
+        self._helper.close()
+
 
 def create_guided(config: RefinerConfig) -> Refiner:
     """Entry point of ``guided``."""
@@ -73,7 +89,11 @@ def create_guided(config: RefinerConfig) -> Refiner:
 
 
 def refine_depth(
-    color: ColorImage, depth_raw: RawDepth, scale_m: float, through: bool = False
+    color: ColorImage,
+    depth_raw: RawDepth,
+    scale_m: float,
+    through: bool = False,
+    helper: Helper = ALONE,
 ) -> tuple[DepthMap, Mask, OriginMap]:
     """Return completed and smoothed depth (H, W) float32 metres, where it is vouched for, and how.
 
@@ -84,45 +104,86 @@ def refine_depth(
         depth_raw: (H, W) uint16 sensor units, 0 = no measurement.
         scale_m: metres per sensor unit.
         through: whether glass is looked for, through which the background was measured.
+        helper: who does a part of it; nothing hangs on that.
     """
     if not ((depth_raw > 0) & (depth_raw < SATURATED_RAW)).any():
         shape = depth_raw.shape
         nothing = np.full(shape, Origin.COMPLETED, np.uint8)
         return np.zeros(shape, np.float32), np.zeros(shape, bool), nothing
-    log, known, sparse = completed(color, depth_raw, scale_m)
-    if sparse:
+    sound = _sound(color, depth_raw, helper)
+    known, log = sound.known, _filled(sound, depth_raw, scale_m)
+    noise = noise_of(log, known)
+    if sound.sparse:
         hold(log, known)
         origin = origin_of(known)
     else:
-        origin = choose(color, log, known, through)
-    smooth = denoise(log, known)
-    return np.exp(np.negative(smooth, out=smooth), out=smooth), _vouched(known), origin
+        origin = choose(grid.find(sound.guide.colors, sound.share, through), log, known, through)
+    depth_m = smoothed(log, noise, helper)
+    return depth_m, _vouched(known), origin
 
 
 def completed(color: ColorImage, depth_raw: RawDepth, scale_m: float) -> tuple[Plane, Mask, bool]:
     """Return the completed log of inverse depth (H, W), what of it is measured, and if sparsely."""
-    known, sparse = reliable(depth_raw)
-    within = known & (depth_raw < SATURATED_RAW)
-    # What lies beyond the range is far, nobody knows how far. Where little is measured, though,
-    # the number is all there is.
-    farthest_m = cv2.minMaxLoc(depth_raw, within.view(np.uint8))[1] * scale_m * REACH
+    sound = _sound(color, depth_raw, ALONE)
+    return _filled(sound, depth_raw, scale_m), sound.known, sound.sparse
+
+
+class _Sound(NamedTuple):
+    """What is to be completed."""
+
+    guide: Guide  # what colour tells
+    known: Mask  # (H, W) where a measurement can be trusted
+    share: list[Plane]  # pyramid of that
+    sparse: bool  # whether those stand alone
+
+
+def _sound(color: ColorImage, depth_raw: RawDepth, helper: Helper) -> _Sound:
+    among = candidates(depth_raw, helper)
+    # One long call, beside which there is time for many short ones. The other way round, or with
+    # short ones on both sides, the threads would wait for the interpreter's lock in turns.
+    found = helper.begin(lambda: islands(among))
+    guide = Guide(color)
+    known, sparse = reliable(depth_raw, among, found.result(), helper)
+    return _Sound(guide, known, pyramid(known.astype(np.float32)), sparse)
+
+
+def _filled(sound: _Sound, depth_raw: RawDepth, scale_m: float) -> Plane:
+    """Return the completed log of inverse depth (H, W)."""
+    beyond = sound.known & (depth_raw >= SATURATED_RAW)
+    within = (sound.known & ~beyond).view(np.uint8)
+    nearest, farthest, *_ = cv2.minMaxLoc(depth_raw, within)
     depth = depth_raw.astype(np.float32)
-    if not sparse:
-        depth[known & ~within] = farthest_m / scale_m
-    inverse = np.divide(np.float32(1 / scale_m), depth, out=np.zeros_like(depth), where=known)
-    return complete(color, inverse, known), known, sparse
+    if beyond.any() and sound.sparse:  # where little is measured the number is all there is
+        farthest = float(depth[beyond].max())
+    elif beyond.any():  # what lies beyond the range is far, nobody knows how far
+        farthest *= REACH
+        depth[beyond] = farthest
+    inverse = cv2.copyTo(cv2.divide(1 / scale_m, depth), sound.known.view(np.uint8))
+    range_ = (1 / (farthest * scale_m), 1 / (nearest * scale_m))
+    return complete(sound.guide, inverse, sound.share, range_)
 
 
-def denoise(log: Plane, known: Mask) -> Plane:
-    """Smooth log depth (H, W) within its own noise, keeping steps larger than that."""
-    noise = min(_noise(log[::4], known[::4]), _NOISE_MOST)
+def smoothed(log: Plane, noise: float, helper: Helper = ALONE) -> DepthMap:
+    """Return depth in metres of the log of inverse depth (H, W), smoothed within its own noise."""
+
+    def within(band: Band) -> DepthMap:
+        return np.asarray(cv2.exp(np.negative(_denoised(log[band.wide], noise)[band.own])))
+
+    # Whoever does them, the parts are the same: the filter's last bits hang on its whole picture.
+    return np.concatenate(in_bands(within, len(log), _SMOOTH_REACH_PX, helper))
+
+
+def _denoised(log: Plane, noise: float) -> Plane:
+    """Smooth log depth (H, W), keeping steps larger than its noise."""
+    noise = min(noise, _NOISE_MOST)
     if noise == 0:
         return log
     return np.asarray(cv2.bilateralFilter(log, 5, 3 * noise, 2.0))
 
 
-def _noise(log: Plane, known: Mask) -> float:
+def noise_of(log: Plane, known: Mask) -> float:
     """Return the standard deviation that white noise would need to be as rough along rows."""
+    log, known = log[::_NOISE_ROWS], known[::_NOISE_ROWS]
     rough = np.abs(log[:, 1:-1] - (log[:, :-2] + log[:, 2:]) / 2)
     rough = rough[known[:, 1:-1] & known[:, :-2] & known[:, 2:]]
     # Clipped, so that edges count little; a median would be 0 on coarsely quantised depth.
