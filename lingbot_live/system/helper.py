@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Generic, TypeVar
 
 A = TypeVar("A")
@@ -41,11 +42,12 @@ class Helper:
         """Have this done meanwhile."""
         return Begun(work, self._pool)
 
-    def both(self, other: Callable[[], A], own: Callable[[], B]) -> tuple[A, B]:
-        """Have the first done beside the second; return what came of each."""
-        begun = self.begin(other)
-        result = own()
-        return begun.result(), result
+    def each(self, work: Callable[[B], A], parts: Sequence[B]) -> list[A]:
+        """Have all parts done, from the first on by the thread, from the last on by its owner."""
+        begun = [self.begin(partial(work, part)) for part in parts[:-1]]
+        done = [work(part) for part in parts[-1:]]
+        done += [part.result() for part in reversed(begun)]
+        return done[::-1]
 
     def close(self) -> None:
         """End the thread; safe more than once."""

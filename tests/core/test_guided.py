@@ -16,7 +16,7 @@ from lingbot_live.frame import Calibration, Frame, Intrinsics
 from lingbot_live.quality.depth_errors import hide, mask_blocks, mask_sparse, rel_error
 from lingbot_live.refiners.guided import create_guided, measured, membrane
 from lingbot_live.refiners.guided.refiner import refine_depth
-from lingbot_live.refiners.guided.windows import Band
+from lingbot_live.refiners.guided.windows import Band, in_bands
 from lingbot_live.system.helper import ALONE, Helper
 
 SATURATED = 64_880  # raw values from here on, the last percent of 16 bits, are no measurements
@@ -353,7 +353,7 @@ def test_the_number_of_threads_changes_no_bit(threads):
     assert np.array_equal(found[0].depth_m, found[1].depth_m)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 9), (9, 2), (60, 64), (241, 320)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (9, 2), (60, 64), (330, 320)])
 def test_a_second_thread_changes_no_bit(size):
     rng = np.random.default_rng(1)
     depth = rng.integers(500, 4000, size).astype(np.uint16)
@@ -369,27 +369,29 @@ def test_a_second_thread_changes_no_bit(size):
         np.testing.assert_array_equal(alone, beside)
 
 
-def test_what_is_no_measurement_is_found_in_halves_as_in_the_whole(monkeypatch):
-    """Islands, company and flying pixels across the cut, at every place of it."""
+def test_what_is_no_measurement_is_found_in_bands_as_in_the_whole(monkeypatch):
+    """Islands, company and flying pixels across a cut, which is at half the height."""
     rng = np.random.default_rng(2)
-    depth = (1500 + 9 * rng.standard_normal((120, 90))).astype(np.uint16)
+    depth = (1500 + 9 * rng.standard_normal((320, 90))).astype(np.uint16)
     depth[rng.random(depth.shape) < 0.3] = 0
-    depth[61:90, 20:60], depth[60, 20:60] = 3000, 2100  # the latter fly
-    depth[50:72, 30:33], depth[30:100, 70], depth[57:100, 77] = 900, 5000, 1750
+    depth[161:190, 20:60], depth[159:161, 20:60] = 3000, 2100  # the latter fly
+    depth[150:172, 5:8], depth[130:200, 70], depth[157:200, 77] = 900, 5000, 1750
 
     def trusted():
         among = measured.candidates(depth)
-        return measured.reliable(depth, among, measured.islands(among))[0]
+        return measured.reliable(depth, among, lambda: measured.islands(among))[0]
 
-    found = trusted()
+    found, cut = trusted(), []
 
     def whole(work, rows, reach_px, helper):
-        return (work(Band(slice(0, rows), slice(0, rows))),)
+        cut.append(len(in_bands(lambda band: None, rows, reach_px, helper)))
+        return [work(Band(slice(0, rows), slice(0, rows)))]
 
     monkeypatch.setattr(measured, "in_bands", whole)
     np.testing.assert_array_equal(found, trusted())
+    assert cut == [2, 4]
     assert found[depth == 1750].all()
-    assert 0.01 < 1 - found[depth > 0].mean() < 0.5
+    assert 0.003 < 1 - found[depth > 0].mean() < 0.5
 
 
 def test_closing_ends_the_second_thread():

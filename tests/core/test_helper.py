@@ -17,16 +17,24 @@ def name() -> str:
 
 def test_two_things_are_done_side_by_side():
     helper, meeting = Helper(cores=2), threading.Barrier(2, timeout=30)
-    try:
-        meetings = helper.both(meeting.wait, meeting.wait)  # neither ends before the other began
+    try:  # neither ends before the other began
+        assert sorted(helper.each(lambda part: (meeting.wait(), part)[1], [5, 7])) == [5, 7]
     finally:
         helper.close()
-    assert sorted(meetings) == [0, 1]
 
 
-@pytest.mark.parametrize("helper", [ALONE, Helper(cores=1)])
-def test_on_one_core_its_owner_does_all(helper):
-    assert helper.both(name, name) == (name(), name())
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("parts", [[], [3], [4, 1, 3, 2, 5]])
+def test_parts_come_back_in_their_order(cores, parts):
+    helper = Helper(cores)
+    try:
+        assert helper.each(lambda part: -part, parts) == [-part for part in parts]
+    finally:
+        helper.close()
+
+
+def test_on_one_core_its_owner_does_all():
+    assert ALONE.each(lambda part: name(), [1, 2]) == 2 * [name()]
 
 
 def test_what_nobody_has_begun_its_owner_does():
@@ -60,7 +68,7 @@ def test_what_is_raised_beside_reaches_the_owner():
 def test_the_thread_ends_with_its_owner():
     before = set(threading.enumerate())
     helper = Helper(cores=2)
-    helper.both(name, name)
+    helper.each(lambda part: name(), [1, 2])
     del helper
     gc.collect()
     until_s = time.monotonic() + 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -54,7 +55,7 @@ def candidates(depth_raw: RawDepth, helper: Helper = ALONE) -> Candidates:
 
 
 def islands(among: Candidates) -> Mask | None:
-    """Return what are islands (H, W), too small to be trusted; None where measurements are sparse.
+    """Return what belongs to larger islands (H, W); None where measurements are sparse.
 
     Sparse measurements stand alone by nature.
     """
@@ -66,25 +67,28 @@ def islands(among: Candidates) -> Mask | None:
 
 
 def reliable(
-    depth_raw: RawDepth, among: Candidates, small: Mask | None, helper: Helper = ALONE
+    depth_raw: RawDepth,
+    among: Candidates,
+    larger: Callable[[], Mask | None],
+    helper: Helper = ALONE,
 ) -> tuple[Mask, bool]:
     """Return where a measurement (H, W) can be trusted, and whether those are sparse.
 
     Dropped are flying pixels and islands at a depth of their own, unless nothing else is there. Of
-    sparse measurements none is.
+    sparse measurements none is. The larger islands are asked for at the end.
     """
-    known, dense, _ = among
-    if small is None:
-        return known, True
-    sound = known & ~((small | _glints(depth_raw)) & dense)
+    known, dense, steps = among
+    sound = known & ~(((steps == _HOLE) | _glints(depth_raw)) & dense)
 
     def settled(band: Band) -> Mask:
-        hanging = flying(depth_raw[band.wide], sound[band.wide])
         left = sound[band.wide].copy()
-        left.ravel()[hanging] = False
-        return left[band.own]
+        left.ravel()[flying(depth_raw[band.wide], left)] = False
+        return np.asarray(left[band.own])
 
-    sound = np.concatenate(in_bands(settled, len(known), _FLYING_REACH_PX, helper))
+    parts, adrift = in_bands(settled, len(known), _FLYING_REACH_PX, helper), larger()
+    if adrift is None:
+        return known, True
+    sound = np.concatenate(parts) & ~(adrift & dense)
     return (sound if (sound & (depth_raw < SATURATED_RAW)).any() else known), False
 
 

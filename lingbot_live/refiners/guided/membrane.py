@@ -85,9 +85,9 @@ def complete(guide: Guide, inverse: Plane, share: list[Plane], range_: Range) ->
     # The log of 0 is slow.
     measured = cv2.log(np.maximum(inverse, np.float32(range_[0])))
     levels = [Level(*pair) for pair in zip(pyramid(inverse), share, strict=True)]
-    half = share[min(len(levels) - 1, max(guide.finest - 1, 1))].shape
+    finer = share[max(guide.finest - 1, 0)].shape
     solved = _stretched(levels, guide, (range_[0] / REACH, range_[1] * REACH))
-    filled = _snapped(solved, half, known)
+    filled = _snapped(solved, finer, known)
     return np.asarray(cv2.copyTo(measured, known, filled))
 
 
@@ -166,14 +166,14 @@ def _around(level: Level) -> Plane:
     )
 
 
-def _snapped(solved: Plane, half: tuple[int, ...], known: npt.NDArray[np.uint8]) -> Plane:
+def _snapped(solved: Plane, finer: tuple[int, ...], known: npt.NDArray[np.uint8]) -> Plane:
     """Return a picture at full size, with steps in holes in place of ramps between two depths.
 
-    What is a ramp is decided at half the size, where its step lies at full size.
+    What is a ramp is decided at the size ``finer``, where its step lies at full size.
     """
     size = known.shape[::-1]
     log = np.asarray(cv2.resize(solved, size, interpolation=cv2.INTER_LINEAR))
-    shown = np.asarray(cv2.resize(solved, half[::-1], interpolation=cv2.INTER_LINEAR))
+    shown = np.asarray(cv2.resize(solved, finer[::-1], interpolation=cv2.INTER_LINEAR))
     ramp_px = round(_RAMP_PX * len(shown) / len(log)) | 1
     low, high = extremes(shown, shown, ramp_px)
     least, greatest = extremes(low, high, ramp_px)
@@ -181,7 +181,7 @@ def _snapped(solved: Plane, half: tuple[int, ...], known: npt.NDArray[np.uint8])
     steps = ((range_ > _STEP) & (greatest - least < np.float32(1.5) * range_)).view(np.uint8)
     steps = cv2.resize(steps, size, interpolation=cv2.INTER_NEAREST)
     at = np.flatnonzero(steps > known)
-    cell, value = _cells(at, known.shape, half), log.ravel()[at]
+    cell, value = _cells(at, known.shape, finer), log.ravel()[at]
     below, above = low.ravel()[cell], high.ravel()[cell]
     log.ravel()[at] = np.where(value - below > above - value, above, below)
     return log

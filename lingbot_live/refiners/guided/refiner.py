@@ -143,7 +143,7 @@ def _sound(color: ColorImage, depth_raw: RawDepth, helper: Helper) -> _Sound:
     # short ones on both sides, the threads would wait for the interpreter's lock in turns.
     found = helper.begin(lambda: islands(among))
     guide = Guide(color)
-    known, sparse = reliable(depth_raw, among, found.result(), helper)
+    known, sparse = reliable(depth_raw, among, found.result, helper)
     return _Sound(guide, known, pyramid(known.astype(np.float32)), sparse)
 
 
@@ -170,7 +170,8 @@ def smoothed(log: Plane, noise: float, helper: Helper = ALONE) -> DepthMap:
         return np.asarray(cv2.exp(np.negative(_denoised(log[band.wide], noise)[band.own])))
 
     # Whoever does them, the parts are the same: the filter's last bits hang on its whole picture.
-    return np.concatenate(in_bands(within, len(log), _SMOOTH_REACH_PX, helper))
+    depth_m: DepthMap = np.concatenate(in_bands(within, len(log), _SMOOTH_REACH_PX, helper))
+    return depth_m
 
 
 def _denoised(log: Plane, noise: float) -> Plane:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 import cv2
@@ -14,6 +15,9 @@ from lingbot_live.system.helper import Helper
 Image = TypeVar("Image", RawDepth, DepthMap)
 Part = TypeVar("Part")
 
+_MOST_BANDS = 4  # so that neither thread waits long for the other
+_LEAST_REACHES = 6  # of rows in a band, so that little is looked at twice
+
 
 class Band(NamedTuple):
     """Rows of a picture, and of what has to be looked at for them."""
@@ -22,19 +26,19 @@ class Band(NamedTuple):
     own: slice  # of those
 
 
-def in_bands(
-    work: Callable[[Band], Part], rows: int, reach_px: int, helper: Helper
-) -> Sequence[Part]:
-    """Have the upper and the lower half of a picture done side by side; a small one as a whole.
+def in_bands(work: Callable[[Band], Part], rows: int, reach_px: int, helper: Helper) -> list[Part]:
+    """Have the bands of a picture done side by side; a small picture is one.
 
-    They are those of the whole where no pixel's hangs on others more than ``reach_px`` away.
+    The results are those of the whole where none hangs on pixels more than ``reach_px`` away.
     """
-    middle = rows // 2
-    if middle < reach_px:
-        return [work(Band(slice(0, rows), slice(0, rows)))]
-    upper = Band(slice(0, middle + reach_px), slice(0, middle))
-    lower = Band(slice(middle - reach_px, rows), slice(reach_px, rows - middle + reach_px))
-    return helper.both(lambda: work(upper), lambda: work(lower))
+    number = min(_MOST_BANDS, max(1, rows // (_LEAST_REACHES * reach_px)))
+    cuts = [rows * i // number for i in range(number + 1)]
+    return helper.each(work, [_band(*cut, reach_px, rows) for cut in pairwise(cuts)])
+
+
+def _band(start: int, stop: int, reach_px: int, rows: int) -> Band:
+    first = max(start - reach_px, 0)
+    return Band(slice(first, min(stop + reach_px, rows)), slice(start - first, stop - first))
 
 
 def extremes(near: Image, far: Image, width_px: int) -> tuple[Image, Image]:
