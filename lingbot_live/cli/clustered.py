@@ -16,6 +16,7 @@ import typer
 
 from lingbot_live.cli.options import interrupted, progress_bar
 from lingbot_live.errors import ConfigError, LingbotLiveError
+from lingbot_live.system.cluster import Cluster
 from lingbot_live.system.outputs import check_apart, local_path
 from lingbot_live.system.signals import stoppable
 
@@ -46,15 +47,6 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """Where workers are, and what each needs of a machine."""
-
-    address: str
-    cpus: float = 1.0
-    gpus: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class _Maker(Generic[T, R]):
     """Makes in a worker what does an item there, with the threads that it may use."""
 
@@ -82,7 +74,7 @@ def share_out(
     ``make`` is called in each worker, for what does one item. Of the bar, an item is as much as
     ``weigh`` says, and ``done`` was there before. Raises as `lingbot_live.system.cluster.spread`.
     """
-    from lingbot_live.system.cluster import Share, spread
+    from lingbot_live.system.cluster import spread
 
     total = done + sum(map(weigh, items))
     with progress_bar(f"{what} on Ray") as on_progress, stoppable() as stop:
@@ -95,7 +87,7 @@ def share_out(
 
         maker = _Maker(make, max(1, int(cluster.cpus)))
         try:
-            spread(items, maker, cluster.address, Share(cluster.cpus, cluster.gpus), note, stop)
+            spread(items, maker, cluster, note, stop)
         except KeyboardInterrupt:
             return False
     return True

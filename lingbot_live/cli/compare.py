@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lingbot_live.cli.clustered import Cluster, CpusOption, GpusOption, RayOption, gather
+from lingbot_live.cli.clustered import CpusOption, GpusOption, RayOption, gather
 from lingbot_live.cli.damage import end_with_damage
 from lingbot_live.cli.options import RigOption, SizeOption, parse_size, progress_bar
 from lingbot_live.errors import ConfigError
+from lingbot_live.system.cluster import Cluster
 from lingbot_live.system.signals import stoppable
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lingbot_live.cli.clustered import (
-    Cluster,
     CpusOption,
     Outcome,
     RayOption,
@@ -20,6 +19,7 @@ from lingbot_live.cli.clustered import (
 )
 from lingbot_live.cli.options import NoFlyingOption, key_value, progress_bar
 from lingbot_live.errors import ConfigError
+from lingbot_live.system.cluster import Cluster
 from lingbot_live.system.outputs import local_path
 from lingbot_live.system.words import duration
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lingbot_live.cli.clustered import (
-    Cluster,
     CpusOption,
     GpusOption,
     InputsArgument,
@@ -34,6 +33,7 @@ from lingbot_live.cli.options import (
     refiner_config,
 )
 from lingbot_live.errors import ConfigError
+from lingbot_live.system.cluster import Cluster
 from lingbot_live.system.outputs import MARK, check_apart, check_replaceable, local_path
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lingbot_live.cli.clustered import (
-    Cluster,
     CpusOption,
     GpusOption,
     InputsArgument,
@@ -30,6 +29,7 @@ from lingbot_live.cli.options import (
     refiner_config,
 )
 from lingbot_live.errors import ConfigError
+from lingbot_live.system.cluster import Cluster
 
 if TYPE_CHECKING:
     from lingbot_live.export.scene import SceneRequest

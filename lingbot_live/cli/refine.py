@@ -16,7 +16,6 @@ import typer
 
 from lingbot_live.cli import session
 from lingbot_live.cli.clustered import (
-    Cluster,
     CpusOption,
     GpusOption,
     RayOption,
@@ -41,6 +40,7 @@ from lingbot_live.cli.options import (
     refiner_config,
 )
 from lingbot_live.errors import ConfigError, ExportError, LingbotLiveError
+from lingbot_live.system.cluster import Cluster
 from lingbot_live.system.outputs import check_apart, is_in_store, is_ours, local_path
 from lingbot_live.system.signals import at_once, stoppable
 

@@ -34,9 +34,10 @@ class ClusterError(LingbotLiveError):
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What a worker needs of a machine."""
+class Cluster:
+    """Where workers are, and what each needs of a machine: processors, and a share of a GPU."""
 
+    address: str
     cpus: float = 1.0
     gpus: float = 0.0
 
@@ -44,8 +45,7 @@ class Share:
 def spread(
     items: Sequence[T],
     make: Callable[[], Callable[[T], R]],
-    address: str,
-    share: Share,
+    cluster: Cluster,
     on_done: Callable[[T, R], None],
     stop: threading.Event,
 ) -> None:
@@ -54,13 +54,13 @@ def spread(
     Items and results travel by pickle; ``on_done`` is called here, in any order.
 
     Raises:
-        ClusterError: no cluster at ``address``, no machine in it with room for a worker, or workers
+        ClusterError: no cluster at its address, no machine in it with room for a worker, or workers
             that do not start, or die over an item, again and again.
         KeyboardInterrupt: ``stop`` was set.
         Exception: what an item raised; the others' results stay.
     """
-    with _connected(address) as ray:
-        crew: _Crew[T, R] = _Crew(ray, make, share)
+    with _connected(cluster.address) as ray:
+        crew: _Crew[T, R] = _Crew(ray, make, cluster)
         waiting, tries = deque(items), Counter[int]()
         try:
             while waiting or crew.busy:
@@ -129,7 +129,7 @@ class _Crew(Generic[T, R]):
 
     ray: Any
     make: Callable[[], Callable[[T], R]]
-    share: Share
+    cluster: Cluster
     idle: list[Any] = field(default_factory=list)
     busy: dict[Any, tuple[Any, T]] = field(default_factory=dict)  # by the promise of a result
     starting: dict[Any, Any] = field(default_factory=dict)
@@ -144,12 +144,12 @@ class _Crew(Generic[T, R]):
         there, room = len(self.idle) + len(self.busy) + len(self.starting), self._room()
         if not room and not there:
             raise ClusterError(
-                f"no machine of the cluster has {self.share.cpus:g} processors and "
-                f"{self.share.gpus:g} GPUs for a worker; lower --ray-cpus, or --ray-gpus"
+                f"no machine of the cluster has {self.cluster.cpus:g} processors and "
+                f"{self.cluster.gpus:g} GPUs for a worker; lower --ray-cpus, or --ray-gpus"
             )
         for _ in range(min(wanted, room) - there):
             kind = self.ray.remote(
-                num_cpus=self.share.cpus, num_gpus=self.share.gpus, max_restarts=0
+                num_cpus=self.cluster.cpus, num_gpus=self.cluster.gpus, max_restarts=0
             )(_Holder)
             actor = kind.remote(self.make)
             self.starting[actor.ready.remote()] = actor
@@ -187,7 +187,7 @@ class _Crew(Generic[T, R]):
     def _room(self) -> int:
         """Return how many workers the machines have room for that are there now."""
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
-        needs = {"CPU": self.share.cpus, "GPU": self.share.gpus}
+        needs = {"CPU": self.cluster.cpus, "GPU": self.cluster.gpus}
         return sum(
             min(int(node.get(kind, 0) / need) for kind, need in needs.items() if need)
             for node in nodes

@@ -17,7 +17,7 @@ from lingbot_live.recording.state import RecorderOptions
 from lingbot_live.system import cluster
 
 
-def _one_behind_the_other(items, make, address, share, on_done, stop):
+def _one_behind_the_other(items, make, cluster, on_done, stop):
     """Do in this process what workers would: all that travels is pickled, the last comes first."""
     do = pickle.loads(pickle.dumps(make))()
     for item in reversed(items):

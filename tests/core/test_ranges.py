@@ -142,9 +142,8 @@ def on_ray(monkeypatch):
 def test_a_workers_death_costs_nothing(tmp_path):
     done = {}
     items = [(number, str(tmp_path / "flag")) for number in range(8)]
-    share = cluster.Share(1.0)
     cluster.spread(
-        items, _make_frail, "local", share,
+        items, _make_frail, cluster.Cluster("local"),
         lambda item, result: done.setdefault(item[0], []).append(result), threading.Event(),
     )  # fmt: skip
     assert {number: [r[0] for r in results] for number, results in done.items()} == {
@@ -166,15 +165,16 @@ class _Unknown:
 
 @pytest.mark.usefixtures("on_ray")
 @pytest.mark.parametrize(
-    ("make", "share", "text"),
+    ("make", "cpus", "text"),
     [
-        (_Unknown(), cluster.Share(1.0), "no worker starts on the cluster: .*no_such_module"),
-        (_make_frail, cluster.Share(1000.0), "no machine of the cluster has 1000 processors"),
+        (_Unknown(), 1.0, "no worker starts on the cluster: .*no_such_module"),
+        (_make_frail, 1000.0, "no machine of the cluster has 1000 processors"),
     ],
 )
-def test_a_cluster_that_cannot_work_is_said(make, share, text):
+def test_a_cluster_that_cannot_work_is_said(make, cpus, text):
+    where = cluster.Cluster("local", cpus)
     with pytest.raises(cluster.ClusterError, match=text):
-        cluster.spread([1], make, "local", share, print, threading.Event())
+        cluster.spread([1], make, where, print, threading.Event())
 
 
 def test_the_command_refines_sessions_on_a_cluster_and_says_what_is_there(take, tmp_path):
