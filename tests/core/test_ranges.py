@@ -71,6 +71,20 @@ def test_ranges_in_any_order_give_what_one_process_gives(take, tmp_path):
             assert np.array_equal(many.refined(row).depth_m, one.refined(row).depth_m)
 
 
+def test_colour_as_video_may_be_cut_anywhere(tmp_path):
+    refiner, video = registry.create_refiner(GUIDED), RecorderOptions(refined=False, color="h264")
+    record(tmp_path / "v.mcap", NoisyCamera("left", 19), options=video)
+    refine_file(tmp_path / "v.mcap", tmp_path / "one.mcap", refiner)
+    parts = split(str(tmp_path / "v.mcap"), str(tmp_path / "many.mcap"), GUIDED, False, size=7)
+    for work in reversed(parts):
+        refine_range(work, refiner)
+    join_ranges(parts)
+    assert messages(tmp_path / "many.mcap") == messages(tmp_path / "one.mcap")
+    with Recording(tmp_path / "many.mcap") as many, Recording(tmp_path / "v.mcap") as before:
+        for row in range(19):
+            assert np.array_equal(many.track().frame(row).color, before.track().frame(row).color)
+
+
 def test_other_work_is_never_taken_for_this(take, tmp_path):
     out = str(tmp_path / "a.mcap")
     ours = split(str(take), out, GUIDED, False, size=5)[0]
