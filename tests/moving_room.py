@@ -54,11 +54,11 @@ def picture(room: o3d.t.geometry.RaycastingScene, T: np.ndarray) -> tuple[np.nda
     return np.clip(128 + 90 * waves, 0, 255).astype(np.uint8), depth_m
 
 
-def walk(folder: Path, count: int) -> Path:
-    """Write a walk as a folder that `folder:` plays; depth in 0.1 mm."""
+def walk(folder: Path, count: int, of: int | None = None) -> Path:
+    """Write a walk, or the first of so many pictures, as `folder:` plays it; depth in 0.1 mm."""
     room = scene()
     for i in range(count):
-        color, depth_m = picture(room, pose(i / count))
+        color, depth_m = picture(room, pose(i / (of or count)))
         write(folder / "color" / f"{i:04d}.png", color)
         write(folder / "depth" / f"{i:04d}.png", np.rint(depth_m * 1e4).astype(np.uint16))
     values = {"fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "depth_scale_m": 1e-4}

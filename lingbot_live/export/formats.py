@@ -186,7 +186,10 @@ FORMATS: dict[str, ExportFormat] = {
             "A LeRobot dataset (v3.0) of all cameras at a steady rate: colour as video, depth as "
             "exact 16 bit images in millimetres, times and inertial readings.",
             None,
-            (_number("fps", 0.0, 240.0, "", "frames a second; 0: as the first camera's"),),
+            (
+                _number("fps", 0.0, 240.0, "", "frames a second; 0: as the first camera's"),
+                _switch("trajectory", False, "find each camera's way too, as poses"),
+            ),
             module="pyarrow",
             install=LEARNING_INSTALL,
             create_joint=LerobotWriter,
@@ -209,7 +212,10 @@ FORMATS: dict[str, ExportFormat] = {
             "One .rrd file for the Rerun viewer: colour, raw and refined depth under a pinhole, by "
             "frame and by the device's time.",
             RerunWriter,
-            (_number("quality", 95.0, 100.0, "", "of colour's JPEG; 0: without loss", 1),),
+            (
+                _number("quality", 95.0, 100.0, "", "of colour's JPEG; 0: without loss", 1),
+                _switch("trajectory", False, "find the camera's way too: its picture moves along"),
+            ),
             (".rrd",),
             shows_both=True,
             module="rerun",

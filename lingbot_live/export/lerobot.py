@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lingbot_live.errors import ExportError
 from lingbot_live.export.images import in_units, too_far
+from lingbot_live.export.lerobot_poses import NAMES, CameraPoses, append
 from lingbot_live.export.moments import Moment
 from lingbot_live.export.shot import DepthSource, JointTarget
 from lingbot_live.export.statistics import Statistics
@@ -40,7 +41,8 @@ class LerobotWriter:
     Features of camera NAME: ``observation.images.NAME`` (colour), ``observation.images.NAME_depth``
     (raw) and with refined depth asked for ``..._refined``, in millimetres;
     ``observation.NAME.time_s``, the device's clock, and ``observation.NAME.imu``, the mean reading
-    since the frame before: acceleration in m/s^2, turning in rad/s.
+    since the frame before: acceleration in m/s^2, turning in rad/s. With ``trajectory`` asked for
+    ``observation.NAME.pose`` by `CameraPoses`.
     """
 
     def __init__(self, target: JointTarget) -> None:
@@ -53,6 +55,7 @@ class LerobotWriter:
         self._videos: dict[str, _Video] = {}
         self._starts: list[int] = []  # of episodes, in rows
         self._count = self._repeats = self._far = 0
+        self._poses = CameraPoses(target.source) if target.flag("trajectory") else None
         self._writer: Any = None
         self._last: dict[int, int] = {}
 
@@ -69,6 +72,8 @@ class LerobotWriter:
             self._repeats += self._last.get(place) == frame.index
             self._last[place] = frame.index
             self._add_camera(row, self._names[place], frame)
+            if self._poses is not None:
+                self._poses.add(self._count, self._names[place], frame)
         self._add_counters(row)
         self._rows.append(row)
         if len(self._rows) >= _ROWS:
@@ -78,8 +83,9 @@ class LerobotWriter:
         """Write what describes the whole."""
         self._flush()
         self.close()
+        went = self._add_poses(self._poses) if self._poses is not None else []
         self._write_meta()
-        remarks = [f"{len(self._starts)} episodes at {self._fps:g} frames a second"]
+        remarks = [*went, f"{len(self._starts)} episodes at {self._fps:g} frames a second"]
         if self._repeats:
             remarks.append(f"{self._repeats} frames stand twice, to keep that rate")
         if self._far:
@@ -160,10 +166,24 @@ class LerobotWriter:
             return
         table = pa.Table.from_pylist(self._rows, schema=self._schema())
         if self._writer is None:
-            path = _made(self._target.path / "data" / f"{_FILE}.parquet")
-            self._writer = pq.ParquetWriter(path, table.schema, compression="snappy")
+            self._writer = pq.ParquetWriter(_made(self._data), table.schema, compression="snappy")
         self._writer.write_table(table)
         self._rows = []
+
+    @property
+    def _data(self) -> Path:
+        return self._target.path / "data" / f"{_FILE}.parquet"
+
+    def _add_poses(self, poses: CameraPoses) -> list[str]:
+        """Put the cameras' ways into the rows; return what there is to say of them."""
+        columns, remarks = poses.columns(self._count)
+        append(self._data, columns)
+        for key, values in columns.items():
+            self._features[key] = {**_numbers("float32", len(NAMES)), "names": NAMES}
+            self._stats[key] = Statistics((len(NAMES),))
+            for value in values:
+                self._stats[key].add(value)
+        return remarks
 
     def _schema(self) -> pa.Schema:
         import pyarrow as pa

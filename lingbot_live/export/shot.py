@@ -88,6 +88,10 @@ class JointTarget:
     fps: float  # at which moments come, where they come steadily
     task: str = "recorded with lingbot-live"
 
+    def flag(self, name: str) -> bool:
+        """Return an option that is on or off."""
+        return bool(self.settings[name])
+
     def number(self, name: str) -> float:
         """Return an option that is a number."""
         return float(self.settings[name])

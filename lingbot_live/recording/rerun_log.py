@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lingbot_live.errors import LingbotLiveError
-from lingbot_live.frame import ColorImage, DepthMap, Frame, ImuSample, Intrinsics
+from lingbot_live.frame import ColorImage, DepthMap, Frame, ImuSample, Intrinsics, Matrix
 from lingbot_live.recording.encode import encode_jpeg
 from lingbot_live.system.worker import IMPORTS
 
@@ -42,6 +42,11 @@ class RerunLog:
     def refined(self, depth_m: DepthMap) -> None:
         """Log refined depth."""
         self._log("refined", self._sdk.DepthImage(depth_m, meter=1.0))
+
+    def stand(self, T_scene_camera: Matrix) -> None:
+        """Log where the camera was, (4, 4)."""
+        turn, place = T_scene_camera[:3, :3], T_scene_camera[:3, 3]
+        self._stream.log(self._path, self._sdk.Transform3D(translation=place, mat3x3=turn))
 
     def reading(self, sample: ImuSample) -> None:
         """Log a reading of the inertial sensors, at the stream's present time."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 import av
 import cv2
 import export_takes
+import moving_room
 import numpy as np
 import pytest
 from export_takes import ask, names
@@ -110,6 +111,45 @@ def test_lerobot_rows_depth_videos_and_descriptions(take, tmp_path):
     assert stats["index"]["max"] == [table.num_rows - 1]
     assert np.shape(stats["observation.images.noisy_left"]["mean"]) == (3, 1, 1)
     assert len(table["observation.noisy_left.imu"][1].as_py()) == 6
+
+
+def test_lerobot_rows_say_where_each_camera_was(tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    walk = moving_room.walk(tmp_path / "walk", 3, of=60)
+    ask_for = ExportRequest(str(walk), "lerobot", tmp_path / "set", options={"trajectory": True})
+    report = run_export(ask_for)
+    table = pq.read_table(tmp_path / "set" / "data" / "chunk-000" / "file-000.parquet")
+    (key,) = (name for name in table.column_names if name.endswith(".pose"))
+    assert table.num_rows == 3
+    assert table.column_names[-1] == key, "behind those that were written before"
+    info = json.loads((tmp_path / "set" / "meta" / "info.json").read_text())
+    assert info["features"][key]["shape"] == [7]
+    poses = np.array(table[key].to_pylist())
+    assert poses[0] == pytest.approx([0, 0, 0, 0, 0, 0, 1])
+    assert np.linalg.norm(poses[:, 3:], axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+    run_export(replace(ask_for, format="tum", output=tmp_path / "tum"))
+    way = np.loadtxt(tmp_path / "tum" / "trajectory.txt")
+    assert poses == pytest.approx(way[:, 1:], abs=1e-4)
+    stats = json.loads((tmp_path / "set" / "meta" / "stats.json").read_text())[key]
+    assert stats["max"] == pytest.approx(poses.max(axis=0))
+    assert stats["count"] == [3]
+    assert any("the camera went" in remark for remark in report.remarks)
+
+
+def test_a_rerun_recording_shows_where_the_camera_was(tmp_path):
+    pytest.importorskip("rerun")
+    walk = moving_room.walk(tmp_path / "walk", 3, of=60)
+    ask_for = ExportRequest(str(walk), "rrd", tmp_path / "a.rrd", options={"trajectory": True})
+    assert any("the camera went" in remark for remark in run_export(ask_for).remarks)
+    run_export(replace(ask_for, format="tum", output=tmp_path / "tum"))
+    way = np.loadtxt(tmp_path / "tum" / "trajectory.txt")
+    dataframe = pytest.importorskip("rerun.dataframe", reason="rerun-sdk 0.23 reads it back")
+    view = dataframe.load_recording(tmp_path / "a.rrd").view(index="frame", contents="/**")
+    table = view.select().read_all()
+    (column,) = (name for name in table.column_names if "Translation3D" in name)
+    places = table[column].to_pylist()
+    found = [np.reshape(place, 3) for place in places if place is not None]
+    assert np.array(found) == pytest.approx(way[:, 1:4], abs=1e-4)
 
 
 def test_moments_come_steadily_or_with_the_first_camera(take):
