@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.cameras.controls import Control, ControlKind
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError
 from ui.controllers.languages import KEY, Languages
+from ui.dialogs.help import device_text
 from ui.main_window import MainWindow
 from ui.shell import language
 from ui.shell.language import CHINESE, ENGLISH, told, tr
@@ -185,6 +189,19 @@ def test_no_dialog_has_english_left(spoken_window, key):
         text: who for each in [*opened, window.desk.news] for text, who in english(each).items()
     }
     assert not left, "\n".join(f"{who}: {text}" for text, who in left.items())
+
+
+def test_what_a_camera_tells_stands_in_one_column(chinese):
+    class Plugged:
+        info = CameraInfo("realsense", "7/1", "D435", "A1", details={"firmware": "5.16"})
+
+    hot = Control("asic_temperature", 41.5, ControlKind.FLOAT, unit="C", read_only=True)
+    lines = device_text(Plugged(), [hot]).splitlines()
+    starts = set()
+    for line, value in zip(lines, ("D435", "A1", "realsense:7/1", "5.16", "41.5 C"), strict=True):
+        label = line[: line.index(value)]
+        starts.add(sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in label))
+    assert len(starts) == 1
 
 
 def test_what_the_core_says_is_said_in_chinese(chinese):

@@ -174,6 +174,24 @@ def test_the_palette_finds_and_does(window, folder):
     assert window.compare.mode is Mode.DIFFERENCE
 
 
+def test_the_palette_has_all_keys_at_the_right(window):
+    window.actions_["palette"].trigger()
+    palette = window.findChildren(QDialog)[0]
+    QTest.keyClicks(palette.search, "shift+")
+    shown = [item for row in range(palette.list.count())
+             if not (item := palette.list.item(row)).isHidden()]  # fmt: skip
+    assert len(shown) > 5, "keys are searched, too"
+    image = palette.list.viewport().grab().toImage()
+    ends = []
+    for item in shown[1:6]:
+        place = palette.list.visualItemRect(item)
+        row = [[image.pixel(x, y) for y in range(place.top(), place.bottom())]
+               for x in range(place.left(), place.right())]  # fmt: skip
+        ends.append(max(x for x, column in enumerate(row) if len(set(column)) > 1))
+    assert max(ends) - min(ends) <= 4
+    assert min(ends) > palette.list.viewport().width() * 0.9
+
+
 def test_recording_from_the_window(window, folder, tmp_path, monkeypatch):
     from lingbot_live.recording.recording import Recording
 

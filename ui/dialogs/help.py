@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -152,8 +153,13 @@ def device_text(feed: Feed, controls: Sequence[Control]) -> str:
         )
         for p in info.profiles
     ]
-    width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines)
+    width = max(_cells(name) for name, _ in lines)
+    return "\n".join(f"{name}{' ' * (width - _cells(name))}  {text}" for name, text in lines)
+
+
+def _cells(text: str) -> int:
+    """Return the width of a text in cells of a terminal's font, in which Chinese takes two."""
+    return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
 
 
 def _title(name: str) -> str:

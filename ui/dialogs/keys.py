@@ -35,14 +35,15 @@ class KeysDialog(QDialog):
         tables: list[tuple[str, Sequence[tuple[str, str]]]] = []
         for title, keys in MENUS.items():
             infos = [actions.infos[key] for key in keys if key != "-"]
-            rows = [(_key(info.shortcut), tr(info.text)) for info in infos if info.shortcut]
+            rows = [(key_text(info.shortcut), tr(info.text)) for info in infos if info.shortcut]
             tables.append((plain(tr(title)), rows))
         tables.append((tr("Mouse"), [(tr(key), tr(text)) for key, text in _MOUSE]))
         for number, table in enumerate(sorted(tables, key=lambda t: -len(t[1]))):
             grid.addLayout(_table(*table), *divmod(number, _COLUMNS))
 
 
-def _key(shortcut: str) -> str:
+def key_text(shortcut: str) -> str:
+    """Return a key as people of this language and system write it."""
     return QKeySequence(shortcut).toString(QKeySequence.SequenceFormat.NativeText)
 
 

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QKeyEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
     QDialog,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
 
+from ui.dialogs.keys import key_text
+from ui.shell import theme
 from ui.shell.actions import Actions
 from ui.shell.language import tr
+
+_KEYS = Qt.ItemDataRole.UserRole + 1
+
+
+class _WithKeys(QStyledItemDelegate):
+    """Draws an item's keys at the right."""
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
+        """Draw the item, then its keys."""
+        super().paint(painter, option, index)
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        role = QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.Text
+        painter.setPen(option.palette.color(role))
+        place = option.rect.adjusted(0, 0, -2 * theme.GRID_PX, 0)
+        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(place, flags, index.data(_KEYS))
 
 
 class CommandPalette(QDialog):
@@ -29,15 +55,18 @@ class CommandPalette(QDialog):
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
         self.list = QListWidget()
+        self.list.setItemDelegate(_WithKeys(self.list))
         self.list.itemActivated.connect(self._do)
         column = QVBoxLayout(self)
         column.addWidget(self.search)
         column.addWidget(self.list)
         self.resize(480, 560)
         for info in actions.infos.values():
-            text = f"{tr(info.text).rstrip('.')}\t{info.shortcut}".expandtabs(34)
-            item = QListWidgetItem(text.rstrip(), self.list)
+            item = QListWidgetItem(tr(info.text).rstrip("."), self.list)
             item.setData(Qt.ItemDataRole.UserRole, info.key)
+            item.setData(_KEYS, key_text(info.shortcut))
+            said = f"{item.text()} {item.data(_KEYS)}".rstrip()
+            item.setData(Qt.ItemDataRole.AccessibleTextRole, said)
             item.setToolTip(tr(info.tip))
         self.list.setCurrentRow(0)
 
@@ -64,7 +93,7 @@ class CommandPalette(QDialog):
         words = text.lower().split()
         for row in range(self.list.count()):
             item = self.list.item(row)
-            name = item.text().lower() + item.toolTip().lower()
+            name = f"{item.text()} {item.data(_KEYS)} {item.toolTip()}".lower()
             item.setHidden(not all(word in name for word in words))
         if rows := self._shown():
             self.list.setCurrentRow(rows[0])
