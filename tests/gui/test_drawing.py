@@ -18,7 +18,7 @@ from lingbot_live.pipeline.latest import Latest
 from ui.shell import bridge
 from ui.shell.bridge import Bridge, FeedView
 from ui.views import drawing, image_view
-from ui.views.compose import Colors, Plan, compose
+from ui.views.compose import Colors, Depths, Plan, compose
 from ui.views.image_view import ImageView
 
 
@@ -59,6 +59,34 @@ def test_the_main_thread_makes_no_picture_of_a_stream(streaming, monkeypatch):
     wait_for(lambda: shown(streaming) > before + 5)
     assert len(makers) > 10
     assert {name.split()[0] for name in makers} == {"draw"}
+
+
+def test_the_main_thread_makes_no_metres_of_a_stream(streaming, monkeypatch):
+    makers, metres = [], Depths.depth_m
+
+    def noting(self, step=1):
+        makers.append(threading.current_thread())
+        return metres(self, step)
+
+    settle(streaming)
+    monkeypatch.setattr(Depths, "depth_m", noting)
+    pane = streaming.panels[0].raw
+    before = shown(streaming)
+    wait_for(lambda: shown(streaming) > before + 5)
+    assert pane._source.depth.dtype == np.uint16
+    assert len(makers) > 10
+    assert threading.main_thread() not in makers
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_raw_depth_has_the_colours_of_its_metres(step):
+    raw = np.random.default_rng(0).integers(0, 65_536, (31, 40)).astype(np.uint16)
+    metres, scale = raw * np.float32(0.00025), DepthRange(0.3, 12)
+    own, given = (Depths(depth, scale, "turbo", unit)
+                  for depth, unit in ((raw, 0.00025), (metres, 1.0)))  # fmt: skip
+    assert own.size == given.size == (40, 31)
+    np.testing.assert_array_equal(own.depth_m(step), metres[::step, ::step])
+    np.testing.assert_array_equal(own.pixels(step), given.pixels(step))
 
 
 def test_where_a_picture_stands_is_found_once_while_nothing_moves(streaming, monkeypatch):

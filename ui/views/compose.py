@@ -13,7 +13,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from lingbot_live.colormap import DepthRange, colorize_rgb32
-from lingbot_live.frame import ColorImage, DepthMap
+from lingbot_live.frame import ColorImage, DepthMap, RawDepth
 from ui.shell import theme
 
 # (H, W, 3) RGB, or (H, W, 4) premultiplied BGRA, where 0 is nothing of any colour
@@ -49,20 +49,31 @@ class Colors:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Depths:
-    """Depth, (H, W) float32 metres, 0 = invalid, and its colours. The array must not change."""
+    """Depth, (H, W) float32 metres or uint16 of the sensor, 0 = invalid, and its colours.
 
-    depth_m: DepthMap
+    ``unit_m`` is how many metres the sensor's unit is. The array must not change.
+    """
+
+    depth: DepthMap | RawDepth
     scale: DepthRange
     colormap: str
+    unit_m: float = 1.0
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height, pixels."""
-        return self.depth_m.shape[1], self.depth_m.shape[0]
+        return self.depth.shape[1], self.depth.shape[0]
+
+    def depth_m(self, step: int = 1) -> DepthMap:
+        """Return metres of every ``step``-th pixel of a row and column, float32."""
+        part = self.depth[::step, ::step]
+        if part.dtype == np.float32:
+            return np.asarray(part, np.float32)
+        return np.multiply(part, np.float32(self.unit_m), dtype=np.float32)
 
     def pixels(self, step: int) -> Bytes:
         """Return the colours of every ``step``-th pixel."""
-        depth_m = self.depth_m[::step, ::step]
+        depth_m = self.depth_m(step)
         return _bytes(colorize_rgb32(depth_m, self.scale, self.colormap, transparent=True))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QWidget
 
 from lingbot_live.colormap import DepthRange
-from lingbot_live.frame import DepthMap
+from lingbot_live.frame import DepthMap, RawDepth
 from ui.shell import readout
 from ui.shell.view_link import ViewLink
 from ui.views.compose import Depths
@@ -41,9 +41,9 @@ class DepthView(ImageView):
         """Have other colours made by whoever makes the pictures, instead of here and now."""
         self._on_recolor = call
 
-    def source(self, depth_m: DepthMap) -> Depths:
-        """Return depth in the colours of this view."""
-        return Depths(depth_m, self._range, self._colormap)
+    def source(self, depth: DepthMap | RawDepth, unit_m: float = 1.0) -> Depths:
+        """Return depth, as for `Depths`, in the colours of this view."""
+        return Depths(depth, self._range, self._colormap, unit_m)
 
     def set_range(self, scale: DepthRange) -> None:
         """Set the depths of the two ends of the colours."""
@@ -63,11 +63,11 @@ class DepthView(ImageView):
         pixel = self.cursor_pixel()
         if self._readout or pixel is None or not isinstance(self._source, Depths):
             return super().readout_text
-        value = float(self._source.depth_m[pixel[1], pixel[0]])
+        value = float(self._source.depth_m()[pixel[1], pixel[0]])
         return readout.metres(value if value > 0 else None)
 
     def _recolor(self) -> None:
         if self._on_recolor is not None:
             self._on_recolor()
         elif isinstance(self._source, Depths):
-            self._set_source(self.source(self._source.depth_m))
+            self._set_source(self.source(self._source.depth, self._source.unit_m))

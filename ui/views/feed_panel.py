@@ -214,7 +214,7 @@ class FeedPanel(QWidget):
         now_s = time.monotonic()
         sources: list[tuple[ImageView, Source]] = [
             (self.color, Colors(moment.frame.color)),
-            (self.raw, self.raw.source(moment.frame.depth_m)),
+            (self.raw, self.raw.source(moment.frame.depth_raw, moment.frame.depth_scale_m)),
         ]
         if moment.refined is not None:
             sources.append((self.refined, self.refined.source(moment.refined.depth_m)))

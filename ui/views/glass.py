@@ -29,6 +29,7 @@ from ui.shell import renderer
 from ui.views.compose import Colors, Depths, Painted, Plan, Source, edges, hatched, step
 
 Layer = tuple[Source, float, float]  # and from where to where in the pane it is drawn, pixels
+Pixels = Callable[[], npt.NDArray[np.generic]]
 
 # Of OpenGL's registry.
 _BLEND, _SCISSOR_TEST, _DEPTH_TEST = 0x0BE2, 0x0C11, 0x0B71
@@ -106,19 +107,22 @@ class _Held:
         self._like: object = None
         self._what: object = None
 
-    def bind(self, unit: int, what: object, pixels: npt.NDArray[np.generic], form: _Form) -> None:
-        """Have (H, W) or (H, W, 3) pixels read by a texture unit."""
-        like = (pixels.shape[:2], form)
-        if self._texture is None or like != self._like:
+    def bind(self, unit: int, what: object, pixels: Pixels, form: _Form) -> None:
+        """Have (H, W) or (H, W, 3) pixels read by a texture unit; asked for where it lacks them."""
+        texture = self._texture if what == self._what else None
+        (texture or self._load(what, pixels(), form)).bind(unit)
+
+    def _load(self, what: object, pixels: npt.NDArray[np.generic], form: _Form) -> QOpenGLTexture:
+        like, texture = (pixels.shape[:2], form), self._texture
+        if texture is None or like != self._like:
             self.free()
-            self._texture, self._like = _texture(pixels, form), like
-        if what != self._what:
-            packed, options = np.ascontiguousarray(pixels), QOpenGLPixelTransferOptions()
-            options.setAlignment(1)
-            # The stubs call a pointer int; what has a buffer is taken, an int above 2^31 is not.
-            self._texture.setData(form.given, form.kind, packed, options)  # type: ignore[call-overload]
-            self._what = what
-        self._texture.bind(unit)
+            self._texture, self._like = texture, like = _texture(pixels, form), like
+        packed, options = np.ascontiguousarray(pixels), QOpenGLPixelTransferOptions()
+        options.setAlignment(1)
+        # The stubs call a pointer int; what has a buffer is taken, an int above 2^31 is not.
+        texture.setData(form.given, form.kind, packed, options)  # type: ignore[call-overload]
+        self._what = what
+        return texture
 
     def free(self) -> None:
         """Give it back; its context is current."""
@@ -238,12 +242,12 @@ class Glass(QOpenGLWidget):
             self._amount("rate", float(step_rate(scale)))
             self._amount("far_m", float(np.float32(scale.far_m)))
             colors = lookup_rgb32(scale, source.colormap).reshape(256, 256)
-            self._lookup.bind(1, (scale, source.colormap), colors, _ARGB)
+            self._lookup.bind(1, (scale, source.colormap), lambda: colors, _ARGB)
             held.bind(0, source, source.depth_m, _METRES)
         elif isinstance(source, Painted):
-            held.bind(0, source, source.argb, _ARGB)
+            held.bind(0, source, lambda: source.argb, _ARGB)
         elif isinstance(source, Colors):
-            held.bind(0, source, source.rgb, _RGB)
+            held.bind(0, source, lambda: source.rgb, _RGB)
 
     def _blend(self, left: int, low: int, width: int, height: int, plan: Plan) -> None:
         gl = self.context().functions()
