@@ -57,11 +57,10 @@ def test_one_of_two_cameras_failing_is_said_recorded_and_status_1(run, tmp_path,
     assert words in lines[0]
     assert lines[-1] == f"not all went well: 1 of 2 cameras failed ({address})"
     assert "Traceback" not in app.err
-    told = run("info", "a.mcap", "--json")
-    (failure,) = json.loads(told.out)["failures"]
+    (failure,) = json.loads(command("info", tmp_path / "a.mcap", "--json").stdout)["failures"]
     assert failure["camera"] == address
     assert words in failure["text"]
-    assert f"{address} failed at " in run("info", "a.mcap").out
+    assert f"{address} failed at " in command("info", tmp_path / "a.mcap").stdout
 
 
 def test_headless_says_it_too(run):

@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from command import command
 from faults import failing_disk, slow_disk
 
 WORDS = {
@@ -26,11 +27,10 @@ def _replace(path):
     other.replace(path)
 
 
-def told(start, name):
-    app = start("info", name, "--json")
-    status = app.end()
-    found = json.loads(app.out)
-    assert status == (1 if found["damage"] else 0), app.err
+def told(path):
+    said = command("info", path, "--json")
+    found = json.loads(said.stdout)
+    assert said.returncode == (1 if found["damage"] else 0), said.stderr
     return found
 
 
@@ -47,12 +47,13 @@ def test_a_recording_goes_on_in_a_new_file(start, tmp_path, what):
     written = app.out.split()
     assert "a_001.mcap" in written
     for name in written:
-        assert told(start, name)["frames"] > 0
-        assert told(start, name)["damage"] == []
-    (mishap,) = told(start, "a_001.mcap")["mishaps"]
+        found = told(tmp_path / name)
+        assert found["frames"] > 0
+        assert found["damage"] == []
+    (mishap,) = told(tmp_path / "a_001.mcap")["mishaps"]
     assert "a.mcap: it was" in mishap["text"]
     if what == "renamed":
-        assert told(start, "elsewhere.mcap")["damage"] == []
+        assert told(tmp_path / "elsewhere.mcap")["damage"] == []
     else:
         assert "file taken away" in app.err.splitlines()[-1]
     if what == "replaced":
@@ -89,7 +90,7 @@ def test_a_slow_disk_is_waited_for(start, tmp_path):
     assert "saving: " in app.err
     assert "drops: none" in app.err
     frames = int(app.err.splitlines()[-1].split(", ")[1].split()[0])
-    assert told(start, "a.mcap")["frames"] == frames
+    assert told(tmp_path / "a.mcap")["frames"] == frames
 
 
 def test_what_a_slow_disk_does_not_get_is_counted(start, tmp_path):
@@ -102,7 +103,7 @@ def test_what_a_slow_disk_does_not_get_is_counted(start, tmp_path):
     app.signal()
     assert app.end(30) == 1
     assert "given up before it was written" in app.err.splitlines()[-1]
-    found = told(start, "a.mcap")
+    found = told(tmp_path / "a.mcap")
     drops = found["cameras"]["fine:good"]["drops"]
     assert drops["not recorded: given up before it was written"] > 0
     assert found["damage"] == []
@@ -123,6 +124,6 @@ def test_a_disk_that_fails_is_told_with_path_rest_and_remedy(start, tmp_path, nu
     assert "record again" in last
     assert "Traceback" not in app.err
     if after:
-        assert told(start, "a.mcap")["frames"] > 3
+        assert told(tmp_path / "a.mcap")["frames"] > 3
     else:
         assert not (tmp_path / "a.mcap").exists()
