@@ -1,4 +1,4 @@
-"""ROS 2 by Fast DDS, which ROS 2 takes unless told otherwise: it hears what is published."""
+"""ROS 2 by Fast DDS, which ROS 2 takes unless told otherwise: it hears us, and we hear it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lingbot_live.cameras import registry
+from lingbot_live.cameras.base import first_frame
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.pipeline.session import Session
@@ -19,7 +21,7 @@ from lingbot_live.publish.table import parse_place
 pytest.importorskip("cyclonedds", reason="pip install lingbot-live[ros2]")
 rosbags = pytest.importorskip("rosbags.typesys")
 
-SOURCE = Path(__file__).parents[1] / "fast_dds_ear.cpp"
+SOURCE = Path(__file__).parents[1] / "fast_dds_peer.cpp"
 CAM = "/robot/synthetic_stereo"
 WANTED = {
     f"{CAM}/color/image_raw": "sensor_msgs/msg/Image",
@@ -30,22 +32,29 @@ WANTED = {
 }
 
 
-@pytest.fixture
-def ear(tmp_path):
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory):
     """The participant, compiled; it looks where CPATH and its like say, too."""
     if shutil.which("g++") is None:
         pytest.skip("apt install g++ libfastrtps-dev")
-    command = ["g++", "-std=c++17", SOURCE, "-o", tmp_path / "ear", "-lfastrtps", "-lfastcdr"]
+    made = tmp_path_factory.mktemp("fast-dds") / "peer"
+    command = ["g++", "-std=c++17", "-pthread", SOURCE, "-o", made, "-lfastrtps", "-lfastcdr"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     if "No such file or directory" in told.stderr:
         pytest.skip("apt install libfastrtps-dev")
     assert told.returncode == 0, told.stderr
-    return tmp_path / "ear"
+    return made
 
 
-def test_it_hears_every_pixel_stamp_and_lens(ear, tmp_path, monkeypatch):
-    domain = str(100 + os.getpid() % 100)
-    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+@pytest.fixture
+def domain(monkeypatch):
+    """A domain of this test alone."""
+    number = str(100 + os.getpid() % 100)
+    monkeypatch.setenv("ROS_DOMAIN_ID", number)
+    return number
+
+
+def test_it_hears_every_pixel_stamp_and_lens(peer, tmp_path, domain):
     config = CameraConfig(width=160, height=120, fps=15, loop=True)
     session = Session.of(["synthetic:stereo"], RefinerConfig("none"), config)
     frames: dict[bytes, Frame] = {}
@@ -61,7 +70,9 @@ def test_it_hears_every_pixel_stamp_and_lens(ear, tmp_path, monkeypatch):
     publisher = Publisher(parse_place("ros2:/robot"))
     publisher.start(session)
     words = [f"{name}={kind}" for name, kind in WANTED.items()]
-    with subprocess.Popen([ear, domain, tmp_path, *words], stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        [peer, "hear", domain, tmp_path, *words], stdout=subprocess.PIPE
+    ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
         session.start()
@@ -89,4 +100,49 @@ def test_it_hears_every_pixel_stamp_and_lens(ear, tmp_path, monkeypatch):
     assert apart_ns == (device_us[1] - device_us[0]) * 1000, "stamps are the device's"
 
 
+def test_we_hear_every_pixel_stamp_and_lens(peer, tmp_path, domain):
+    rng = np.random.default_rng(0)
+    color = rng.integers(0, 256, (120, 160, 3), np.uint8)
+    depth = rng.integers(300, 5000, (120, 160), np.uint16)
+    head = "/camera/camera"
+    said = {
+        f"{head}/color/image_raw": ("Image", image("rgb8", color)),
+        f"{head}/color/camera_info": ("CameraInfo", LENS),
+        f"{head}/aligned_depth_to_color/image_raw": ("Image", image("16UC1", depth)),
+        f"{head}/aligned_depth_to_color/camera_info": ("CameraInfo", LENS),
+    }
+    for place, (kind, message) in enumerate(said.values()):
+        data = STORE.serialize_cdr(message, f"sensor_msgs/msg/{kind}")
+        (tmp_path / f"{place}.cdr").write_bytes(data)
+    words = [f"{name}=sensor_msgs/msg/{kind}" for name, (kind, _) in said.items()]
+    with subprocess.Popen(
+        [peer, "say", domain, tmp_path, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        with registry.create_camera(f"ros2:{head}") as camera:
+            frames = [first_frame(camera) for _ in range(3)]
+        child.communicate(timeout=30)
+    for frame in frames:
+        np.testing.assert_array_equal(frame.color, color)
+        np.testing.assert_array_equal(frame.depth_raw, depth)
+        np.testing.assert_array_equal(frame.intrinsics.matrix, LENS.k.reshape(3, 3))
+    first, *_, last = (frame.device_timestamp_us for frame in frames)
+    assert 0.1e6 < last - first < 20e6
+
+
 STORE = rosbags.get_typestore(rosbags.Stores.ROS2_HUMBLE)
+TYPES = STORE.types
+HEAD = TYPES["std_msgs/msg/Header"](TYPES["builtin_interfaces/msg/Time"](0, 0), "camera_optical")
+K = np.array([150.0, 0, 80, 0, 151.0, 60, 0, 0, 1])
+LENS = TYPES["sensor_msgs/msg/CameraInfo"](
+    HEAD, 120, 160, "plumb_bob", np.zeros(5), K, np.eye(3).ravel(), np.zeros(12), 0, 0,
+    TYPES["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
+)  # fmt: skip
+
+
+def image(encoding: str, pixels: np.ndarray) -> object:
+    height, width = pixels.shape[:2]
+    data = pixels.view(np.uint8).ravel()
+    step = pixels.nbytes // height
+    return TYPES["sensor_msgs/msg/Image"](HEAD, height, width, encoding, 0, step, data)
