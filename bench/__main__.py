@@ -13,7 +13,7 @@ import bench
 
 Row = tuple[str, float, str, float]  # what, our ms (or as it says), peer, the peer's
 # They take minutes: where named.
-_ALONE = {"window", "perception_grasps", "perception_reconstruction", "perception_tracks"}
+_ALONE = {"window", *(f"perception_{n}" for n in ("grasps", "reconstruction", "tracks", "window"))}
 
 
 def main() -> None:

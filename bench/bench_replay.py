@@ -46,7 +46,7 @@ def _long_file(path: Path) -> None:
         at_ns = number * 1_000_000_000 // FPS
         moment = Moment(at_ns, at_ns)
         if number == 0:
-            parts.describe("bench", "bench", moment, None, frames[0])
+            parts.describe("bench", "bench", moment, None, frames[0].calibration)
         parts.write("bench", moment, at_ns, number, encoded[number % _SHAPES])
     parts.close()
 

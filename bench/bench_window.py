@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,11 +101,23 @@ def _render(size: str) -> None:
 def _headless(size: str, place: Path) -> float:
     """Return the refined frames a second without a window."""
     stats = place / "headless.json"
-    subprocess.run([*_command(size, stats, HEADLESS_S), "--headless"], check=True)
+    asked = ["synthetic:stereo", "--size", size]
+    subprocess.run([*_command(asked, stats, HEADLESS_S), "--headless"], check=True)
     return float(_feed(json.loads(stats.read_text()))["fps_refined"])
 
 
 def _window(size: str, display: XDisplay, place: Path) -> Seen:
+    return watched(["synthetic:stereo", "--size", size], display, place)
+
+
+def watched(
+    asked: list[str],
+    display: XDisplay,
+    place: Path,
+    begin: Callable[[XDisplay], None] = lambda display: None,
+    run_s: float = RUN_S,
+) -> Seen:
+    """Run the window on what is asked for; once it streams, ``begin`` does something in it."""
     stats = place / "window.json"
     environment = {
         **os.environ,
@@ -115,11 +127,13 @@ def _window(size: str, display: XDisplay, place: Path) -> Seen:
         "LINGBOT_LIVE_CONFIG": str(place / "config"),
         "XDG_RUNTIME_DIR": str(place),
     }
-    child = subprocess.Popen([*_command(size, stats, RUN_S), "--reset"], env=environment)
+    child = subprocess.Popen([*_command(asked, stats, run_s), "--reset"], env=environment)
+    end_s = time.monotonic() + run_s - 2
     try:
         time.sleep(WARM_S)
+        begin(display)
         began_s, spent_s = time.monotonic(), _main_thread_s(child.pid)
-        keys_ms = _keys_ms(display, began_s + RUN_S - WARM_S - 2)
+        keys_ms = _keys_ms(display, end_s)
         passed_s, spent_s = time.monotonic() - began_s, _main_thread_s(child.pid) - spent_s
         child.wait(120)
     finally:
@@ -130,9 +144,9 @@ def _window(size: str, display: XDisplay, place: Path) -> Seen:
     return Seen(feed, told["ui"], keys_ms, 1000 * spent_s / (passed_s * feed["fps_shown"]))
 
 
-def _command(size: str, stats: Path, seconds: float) -> list[str]:
-    asked = f"run synthetic:stereo --size {size} --refiner guided --duration {seconds}".split()
-    return [sys.executable, "-m", "lingbot_live", *asked, "--stats", str(stats)]
+def _command(asked: list[str], stats: Path, seconds: float) -> list[str]:
+    options = ["--refiner", "guided", "--duration", str(seconds), "--stats", str(stats)]
+    return [sys.executable, "-m", "lingbot_live", "run", *asked, *options]
 
 
 def _feed(told: dict[str, Any]) -> dict[str, Any]:

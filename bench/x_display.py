@@ -76,12 +76,23 @@ class XDisplay:
             self._x.XSetInputFocus(self._display, child, _REVERT_TO_PARENT, ctypes.c_ulong(0))
         self._x.XSync(self._display, 0)
 
-    def press(self, name: str) -> None:
-        """Press and release a key, such as ``bracketleft``."""
-        symbol = ctypes.c_ulong(self._x.XStringToKeysym(name.encode()))
-        code = ctypes.c_uint(self._x.XKeysymToKeycode(self._display, symbol) & 0xFF)
+    def press(self, name: str, *held: str) -> None:
+        """Press and release a key, such as ``bracketleft``, while others are held."""
+        names = [*held, name]
+        codes = [self._x.XStringToKeysym(one.encode()) for one in names]
+        codes = [self._x.XKeysymToKeycode(self._display, ctypes.c_ulong(one)) for one in codes]
+        for down, order in ((1, codes), (0, codes[::-1])):
+            for code in order:
+                key = ctypes.c_uint(code & 0xFF)
+                self._test.XTestFakeKeyEvent(self._display, key, down, ctypes.c_ulong(0))
+        self._x.XFlush(self._display)
+
+    def click(self, x: int, y: int) -> None:
+        """Click with the left button at a place of the screen."""
+        now = ctypes.c_ulong(0)
+        self._test.XTestFakeMotionEvent(self._display, 0, x, y, now)
         for down in (1, 0):
-            self._test.XTestFakeKeyEvent(self._display, code, down, ctypes.c_ulong(0))
+            self._test.XTestFakeButtonEvent(self._display, ctypes.c_uint(1), down, now)
         self._x.XFlush(self._display)
 
     def look(self, box: Box | None = None) -> Pixels:

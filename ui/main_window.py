@@ -259,10 +259,10 @@ class MainWindow(QMainWindow):
         shown = self.stage.bridge.rate
         rate = {"fps": round(shown.mean_hz, 3), "shown": shown.count}
         drawn_by = {"renderer": renderer.current().name or "software"}
-        metrics = {"metrics": self.quality.stats()}
+        told = {"metrics": self.quality.stats(), "scene": self.reconstructing.stats()}
         return {
             **self.stage.stats(),
-            "ui": {**rate, **drawn_by, **self.stage.stall.as_dict(), **metrics},
+            "ui": {**rate, **drawn_by, **self.stage.stall.as_dict(), **told},
         }
 
     def _make_report(self) -> None:

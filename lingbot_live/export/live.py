@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import threading
 import time
@@ -31,6 +32,9 @@ from lingbot_live.system.worker import Worker
 log = logging.getLogger(__name__)
 
 LIVE = Fusing(tuple(Depth), voxel_m=0.02, far_m=4.0)
+# Between two frames, by the number of cores: a scene needs no more than ten a second where each one
+# is taken from the refiner.
+_PERIOD_S = 0.2
 _RATE_OVER_S = 3.0
 _WAIT_S = 0.5
 # Its least squares are small: threads that wait for them, busily, took a quarter of its time.
@@ -86,6 +90,7 @@ class LiveReconstruction:
         self._surface: SceneSurface | None = None
         self._times_s: deque[float] = deque(maxlen=200)
         self._is_paused = False
+        self._due_s = 0.0  # when the next frame may be taken
         self._source: TapSource | None = None
         self._child: Child | None = None
         self._worker = Worker("scene", self._run, self._fail)
@@ -224,14 +229,16 @@ class LiveReconstruction:
 
     def _next_job(self, memory: LiveMemory) -> LiveJob | None:
         with self._changed:
-            if not self._orders and self._newest is None:
-                self._changed.wait(_WAIT_S)
+            wait_s = self._due_s - time.monotonic() if self._newest is not None else _WAIT_S
+            if not self._orders and wait_s > 0:
+                self._changed.wait(wait_s)
             if self._orders:
                 return self._orders.popleft()
+            if self._newest is None or time.monotonic() < self._due_s:
+                return None
             frame, self._newest = self._newest, None
             shown = self._status.shown
-        if frame is None:
-            return None
+        self._due_s = time.monotonic() + _PERIOD_S / (os.cpu_count() or 1)
         header = memory.write_frame(frame, self._fusing.least_trust)
         return LiveJob(self._fusing, shown, header)
 

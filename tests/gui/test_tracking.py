@@ -9,6 +9,8 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 
 from lingbot_live.config import RefinerConfig
+from lingbot_live.perception.tracks import Lifted, Tracked
+from ui.controllers.tracking import Step, Trails
 
 
 @pytest.fixture
@@ -48,6 +50,17 @@ def test_clicked_points_are_followed(table):
     assert not table.panels[0].color.above
     assert not table.cloud.view.lines
     assert not tracking.trails.steps
+
+
+def test_trails_begin_anew_where_a_recording_does():
+    trails, place = Trails(), np.zeros((1, 3), np.float32)
+    tracked = Tracked(np.zeros((1, 2), np.float32), np.ones(1, bool))
+    for time_s in (4.0, 5.0, 0.5, 0.6):
+        lifted = Lifted(place + np.float32(time_s), place, np.ones(1, np.float32))
+        trails.add(Step(None, time_s, tracked, lifted))
+    assert [step.time_s for step in trails.steps] == [0.5, 0.6]
+    assert [told[0] for told in trails.history] == [0.5, 0.6]
+    assert trails.distance_m[0] == pytest.approx(0.1 * np.sqrt(3), abs=1e-4)
 
 
 def test_stopping_forgets_points(table):

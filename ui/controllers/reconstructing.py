@@ -110,6 +110,20 @@ class Reconstructing(QObject):
             scene.follow(None)
             self._desk.tasks.run("end the reconstruction", scene.close)
 
+    def stats(self) -> dict[str, object]:
+        """Return how the scene goes, for the statistics; empty without one."""
+        if self.scene is None:
+            return {}
+        status = self.scene.status
+        return {
+            "state": status.state.value,
+            "frames": status.news.frames,
+            "left_out": status.news.left_out,
+            "dropped": status.dropped,
+            "fps": round(status.rate_hz, 3),
+            "busy_ms": round(status.news.busy_ms, 3),
+        }
+
     # ---- private ---------------------------------------------------------------------------
 
     def _asked(self, title: str, name: str, kinds: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -37,6 +38,7 @@ _TRAIL = 60  # frames that a trail is long
 _MOST = 64  # points
 _SHOWN_S = 20.0  # of the plot
 _PLOT_PX = 96
+_SLOW_S = 0.25  # between two plots, and trails in 3D: they cost ten times a picture's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +60,11 @@ class Trails:
     history: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=2000))
 
     def add(self, step: Step) -> None:
-        """Go on with a frame's points; another number of them begins anew."""
+        """Go on with a frame's points; another number of them, or an earlier frame, begins anew."""
         count = len(step.tracked.pixels)
+        if self.steps and step.time_s < self.steps[-1].time_s:  # a recording begins again
+            self.history.clear()
+            self.distance_m = np.zeros(0, np.float32)
         if len(self.distance_m) != count:
             self.steps.clear()
             self.distance_m = np.zeros(count, np.float32)
@@ -163,6 +168,7 @@ class Tracking(QObject):
         self.is_on = False
         self.trails = Trails()
         self._follower: _Follower | None = None
+        self._due_s = 0.0  # when what is drawn slowly is drawn again
         self._watched: list[FeedPanel] = []
         self._work = Background("tracks", _followed, self)
         self._work.done.connect(self._show)
@@ -204,7 +210,7 @@ class Tracking(QObject):
     def forget(self) -> None:
         """Follow nothing; safe more than once."""
         self._work.stop()
-        self._follower, self.trails = None, Trails()
+        self._follower, self.trails, self._due_s = None, Trails(), 0.0
         self.bar.words.setText(tr(_HINT))
         self._cloud.set_lines(_KEY, ())
         for panel in self._watched:
@@ -239,6 +245,10 @@ class Tracking(QObject):
         size = view.image_size or (1, 1)
         view.above[_KEY] = lambda painter: _paint(painter, view, steps, size)
         view.update()
+        now_s = time.monotonic()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + _SLOW_S
         self._cloud.set_lines(_KEY, _lines(steps, self._feeds.pose(step.panel.view)))
         self.bar.show_trails(self.trails)
 
@@ -262,19 +272,20 @@ def _color(point: int) -> Rgb:
 
 
 def _paint(painter: QPainter, view: ImageView, steps: list[Step], size: tuple[int, int]) -> None:
+    first, last = (view.position_of(QPointF(at, at)) for at in (0.0, 1.0))
+    low, high = ((at.x(), at.y()) for at in (first, last))
+    places = np.stack([step.tracked.pixels for step in steps], axis=1)  # (N, T, 2)
+    places = low + (places + 0.5) / np.array(size) * np.subtract(high, low)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    places = np.stack([step.tracked.pixels for step in steps])  # (T, N, 2)
-    places = (places + 0.5) / np.array(size)
-    for point in range(places.shape[1]):
-        trail = [view.position_of(QPointF(x, y)) for x, y in places[:, point].tolist()]
+    for point, trail in enumerate(places.tolist()):
         color = QColor(*_color(point))
         if not steps[-1].tracked.visible[point]:
             color.setAlpha(90)
         painter.setPen(QPen(color, 2))
-        painter.drawPolyline(QPolygonF(trail))
+        painter.drawPolyline(QPolygonF([QPointF(x, y) for x, y in trail]))
         painter.setBrush(color)
-        painter.drawEllipse(trail[-1], 4, 4)
+        painter.drawEllipse(QPointF(*trail[-1]), 4, 4)
         painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.restore()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -22,7 +23,7 @@ class Background(QObject):
 
     ``done(object)`` brings each result to the main thread, ``failed(str)`` the reason where there
     is none; inputs that a newer one replaced are never worked on. With ``yields`` everything else
-    gets the processor first.
+    gets the processor first, and the thread rests for as long as it worked.
     """
 
     done = Signal(object)
@@ -65,6 +66,7 @@ class Background(QObject):
             item = self._slot.take(_WAIT_S)
             if item is None:
                 continue
+            begun_s = time.monotonic()
             try:
                 result = self._work(item)
             except LingbotLiveError as error:
@@ -75,3 +77,5 @@ class Background(QObject):
             else:
                 if not stop.is_set():
                     self._result.emit(result)
+            if self._yields:
+                stop.wait(time.monotonic() - begun_s)
