@@ -13,7 +13,10 @@ import bench
 
 Row = tuple[str, float, str, float]  # what, our ms (or as it says), peer, the peer's
 # They take minutes: where named.
-_ALONE = {"window", *(f"perception_{n}" for n in ("grasps", "reconstruction", "tracks", "window"))}
+_ALONE = {
+    "window",
+    *(f"perception_{n}" for n in ("grasps", "reconstruction", "steady", "tracks", "window")),
+}
 
 
 def main() -> None:
