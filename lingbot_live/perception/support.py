@@ -29,6 +29,8 @@ _CELL_M = 0.004  # of the view from above
 _STEP = 0.035  # of depth, to a neighbour: an edge, whose pixels may hang in the air
 _LEAST_PIXELS = 80
 _LEAST_RISE_M, _RISE_SHARE = 0.014, 0.015  # above the plane; of the distance: less may be noise
+_FOOT, _WAVES, _GOES_ON = 4.0, 15.0, 0.95  # of the plane's noise, twice; of the greatest height
+_LEAST_WIDTH = 3  # pixels a row: less is a streak
 _LARGEST_M, _FARTHEST_M = 0.35, 2.5  # across; away: larger is furniture, farther out of reach
 _JURY = 6_000  # points that planes are sought in
 
@@ -141,7 +143,7 @@ def things_on(
         region: (H, W) where to look; None: everywhere.
     """
     height = local_m[..., 2]
-    least_m = max(2.5 * support.noise_m, 0.005)
+    least_m = max(_FOOT * support.noise_m, 0.005)
     near, far = local_range(depth_m, 3)
     above = (depth_m > 0) & (height > least_m) & (height < _HIGHEST_M) & (far - near < _STEP * near)
     if region is not None:
@@ -162,7 +164,7 @@ def things_on(
     parts = _joined(cells, size)
     labels = np.zeros(depth_m.shape, np.int32)
     labels[rows, columns] = parts[cells[:, 1], cells[:, 0]]
-    return _kept(labels, local_m, support.to_plane(np.zeros(3)))
+    return _kept(labels, local_m, support)
 
 
 def _joined(cells: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> Labels:
@@ -175,24 +177,35 @@ def _joined(cells: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> Labels
     return np.asarray(cv2.connectedComponents(closed, connectivity=4)[1], np.int32)
 
 
-def _kept(
-    labels: Labels, local_m: npt.NDArray[np.float32], eye_m: npt.NDArray[np.float32]
-) -> Labels:
+def _kept(labels: Labels, local_m: npt.NDArray[np.float32], support: Support) -> Labels:
     """Number those of a thing's size anew, the one with most pixels first."""
     parts, flat_m = pixels_of(labels), local_m.reshape(-1, 3)
     table = np.zeros(len(parts) + 1, np.int32)
     number = 0
     for part in np.argsort([-len(pixels) for pixels in parts], kind="stable").tolist():
-        if len(parts[part]) < _LEAST_PIXELS:
+        pixels = parts[part]
+        if len(pixels) < _LEAST_PIXELS:
             break
-        low, high = np.percentile(flat_m[parts[part]], (2, 98), axis=0)
-        span = high - low
-        far_m = float(np.linalg.norm((low + high) / 2 - eye_m))
-        rises = high[2] >= max(_LEAST_RISE_M, _RISE_SHARE * far_m)
-        if rises and far_m < _FARTHEST_M and span[:2].max() <= _LARGEST_M:
+        rows = np.unique(pixels // labels.shape[1])
+        if len(pixels) >= _LEAST_WIDTH * len(rows) and _is_thing(flat_m[pixels], support):
             number += 1
             table[part + 1] = number
     return table[labels]
+
+
+def _is_thing(points_m: npt.NDArray[np.float32], support: Support) -> bool:
+    """Whether points (N, 3) on the plane are of a thing's size, and no wave of the plane's depth.
+
+    A plane that waves, wet or shining or far away, lies off itself by more; and what goes on above
+    all things is a wall or furniture.
+    """
+    low, high = np.percentile(points_m, (2, 98), axis=0)
+    span = high - low
+    eye_m = support.to_plane(np.zeros(3))
+    far_m, usual_m = (float(np.linalg.norm(at - eye_m)) for at in ((low + high) / 2, 0 * low))
+    wave_m = _WAVES * support.noise_m * max(1.0, far_m / usual_m)
+    rises = max(_LEAST_RISE_M, _RISE_SHARE * far_m, wave_m) <= high[2] < _GOES_ON * _HIGHEST_M
+    return bool(rises and far_m < _FARTHEST_M and span[:2].max() <= _LARGEST_M)
 
 
 def pixels_of(labels: Labels) -> list[npt.NDArray[np.intp]]:

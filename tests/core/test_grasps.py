@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from command import command
@@ -13,6 +14,8 @@ from bench.grasp_truth import TrueScene
 from drivers.synthetic.tabletop import Tabletop
 from lingbot_live.calibration.hand_eye import HandEye
 from lingbot_live.calibration.rig import Rig, move_of
+from lingbot_live.cameras.readings import OFFLINE
+from lingbot_live.cameras.registry import create_camera
 from lingbot_live.config import RefinerConfig
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Extrinsics, Intrinsics
@@ -77,6 +80,23 @@ def test_an_empty_table_has_nothing_on_it():
     found = find_grasps(plane_depth()[0], K)
     assert found.things == ()
     assert found.grasps == ()
+
+
+def test_a_floor_that_waves_has_nothing_on_it():
+    """As real depth of wet and shining floors does: patches of it rise by a few centimetres."""
+    depth_m = plane_depth(height_m=1.2)[0]
+    waves = cv2.GaussianBlur(np.random.default_rng(1).standard_normal(depth_m.shape), (0, 0), 5)
+    waved_m = depth_m * (1 + 0.008 * waves / waves.std()).astype(np.float32)
+    assert find_grasps(waved_m, K).things == ()
+
+
+@pytest.mark.parametrize(("example", "least", "most"), [("2", 3, 3), ("0", 0, 2), ("3", 0, 4)])
+def test_real_floors_show_what_stands_on_them(testdata, example, least, most):
+    """A bowl, a mug and a dish on a carpet; a shining corridor; a wet skate ground."""
+    address = str(testdata / "data" / "lingbot_examples" / example)
+    with create_camera(address, OFFLINE) as camera:
+        frame = camera.read(60.0)
+    assert least <= len(find_grasps(frame.depth_m, frame.intrinsics).things) <= most
 
 
 @pytest.mark.parametrize("depth", ["nothing", "a wall", "noise"])
