@@ -16,7 +16,7 @@ Image = TypeVar("Image", RawDepth, DepthMap)
 Part = TypeVar("Part")
 
 _MOST_BANDS = 4  # so that neither thread waits long for the other
-_LEAST_REACHES = 6  # of rows in a band, so that little is looked at twice
+_LEAST_ROWS = 200  # of a band: threads wait for the interpreter's lock between calls
 
 
 class Band(NamedTuple):
@@ -31,7 +31,7 @@ def in_bands(work: Callable[[Band], Part], rows: int, reach_px: int, helper: Hel
 
     The results are those of the whole where none hangs on pixels more than ``reach_px`` away.
     """
-    number = min(_MOST_BANDS, max(1, rows // (_LEAST_REACHES * reach_px)))
+    number = max(1, min(_MOST_BANDS, rows // _LEAST_ROWS))
     cuts = [rows * i // number for i in range(number + 1)]
     return helper.each(work, [_band(*cut, reach_px, rows) for cut in pairwise(cuts)])
 
