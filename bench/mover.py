@@ -74,7 +74,7 @@ class Mover:
             here = cv2.warpAffine(np.ones(picture.shape[:2], np.float32), M, size) > 0.5
             depth_m[here], shows[here] = CARD_Z, part
         color[:, POST], depth_m[:, POST], shows[:, POST] = self._post[:, POST], POST_Z, -1
-        noise = np.random.default_rng(k).normal(0, 2, color.shape)
+        noise = 2 * np.random.default_rng(k).standard_normal(color.shape, np.float32)
         return np.clip(color + noise, 0, 255).astype(np.uint8), depth_m, shows
 
 

@@ -29,7 +29,7 @@ def all_threads() -> Iterator[None]:
     """Tests of the refiner, which leaves a thread to the window, may have come before.
 
     All, that is, but those of the processes that run tests beside this one: threads that wait for
-    each other's core take a third more of it.
+    each other's core take four times as long.
     """
     threads, workers = torch.get_num_threads(), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(workers)))

@@ -52,7 +52,10 @@ def test_torch_equals_numpy_to_the_pixel(kind: str, keep_values: bool, made: Mad
     depth, color, at = KINDS[kind]
     size = depth.height, depth.width
     both = [make(depth, color, at, keep_values=keep_values) for make in (made, in_numpy)]
-    noise = np.random.default_rng(1).integers(0, 0x10000, size).astype(np.uint16)
+    # Of a large picture noise shows nothing that it does not of a small one, and takes seconds.
+    part = np.s_[: min(size[0], 96), : min(size[1], 128)]
+    noise = np.zeros(size, np.uint16)
+    noise[part] = np.random.default_rng(1).integers(0, 0x10000, noise[part].shape)
     frames = [scene(0, size), scene(1, size)[::-1], noise, np.zeros(size, np.uint16)]
     scales_m = (0.001, 0.0001, np.float64(0.00025), 0.001)
     for raw, scale_m in zip(frames, scales_m, strict=True):

@@ -33,7 +33,7 @@ def followed(request):
     rows, rng, spent_s = [], np.random.default_rng(0), 0.0
     for k in range(1, FRAMES):
         color, depth_m, shows = mover.look(k)
-        seen = (depth_m * (1 + 0.01 * rng.standard_normal(depth_m.shape))).astype(np.float32)
+        seen = depth_m * (1 + np.float32(0.01) * rng.standard_normal(depth_m.shape, np.float32))
         started_s = time.process_time()
         tracked = tracker.follow(color, seen)
         spent_s += time.process_time() - started_s
