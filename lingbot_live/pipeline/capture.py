@@ -21,6 +21,7 @@ from lingbot_live.errors import (
 )
 from lingbot_live.frame import Frame
 from lingbot_live.pipeline.stats import FeedStats
+from lingbot_live.system.cores import take_any_core
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -121,6 +122,7 @@ class CaptureWorker:
     # ---- on the worker's thread --------------------------------------------------------------
 
     def _run(self, stop: threading.Event) -> None:
+        take_any_core()  # capture comes before all else
         with self._calling("open", self._config.hang_open_s):
             self.camera = camera = self._create()
         self._stats.missed = camera.missed

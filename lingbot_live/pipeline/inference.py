@@ -19,6 +19,7 @@ from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.refiners.finish import finish_for
 from lingbot_live.refiners.scale_check import moved_regions, scale_ratio, scale_warnings
+from lingbot_live.system.cores import OwnCore
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class InferenceWorker:
         self._served = 0
         self._failures = 0
         self._refiner: Refiner | None = None
+        self._core: OwnCore | None = None  # that it computes on
         self._serving: tuple[Inlet, float] | None = None  # and since when
         self._worker = Worker("inference", self._run, self._fail)
 
@@ -213,6 +215,7 @@ class InferenceWorker:
         with self.condition:
             self._adjust(refiner)
             self._refiner, self._loaded = refiner, wanted.config
+        self._core = OwnCore() if refiner.computes_here else None
         self.info = refiner.info
         self._enter(RefinerState.READY)
 
@@ -284,6 +287,9 @@ class InferenceWorker:
     def _close(self) -> None:
         with self.condition:
             refiner, self._refiner, self._loaded = self._refiner, None, None
+        core, self._core = self._core, None
+        if core is not None:
+            core.leave()
         if refiner is not None:
             refiner.close()
 

@@ -28,6 +28,7 @@ class Refiner(ABC):
     any thread and holds from the next frame on.
     """
 
+    computes_here: bool = False  # all the time in the thread that calls: it is worth a core
     tokens: int | None = None
     origin: OriginMap | None = None  # (H, W) of `Origin`, of the last frame, where it is told
     finish: Finish | None = None  # see `finish_with`

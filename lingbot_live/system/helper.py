@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Generic, TypeVar
+
+from lingbot_live.system.cores import take_any_core, usable_cores
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -35,8 +35,8 @@ class Helper:
     """
 
     def __init__(self, cores: int | None = None) -> None:
-        several = (usable_cores() if cores is None else cores) > 1
-        self._pool = ThreadPoolExecutor(1, "helper") if several else None
+        several = (len(usable_cores()) if cores is None else cores) > 1
+        self._pool = ThreadPoolExecutor(1, "helper", take_any_core) if several else None
 
     def begin(self, work: Callable[[], A]) -> Begun[A]:
         """Have this done meanwhile."""
@@ -57,11 +57,3 @@ class Helper:
 
 
 ALONE = Helper(cores=1)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use at the same time."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    else:
-        return os.cpu_count() or 1

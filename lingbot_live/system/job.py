@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-import psutil
-
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.system.children import Child
+from lingbot_live.system.cores import give_way
 from lingbot_live.system.signals import handled
 from lingbot_live.system.worker import Worker
 
@@ -153,7 +152,7 @@ def serve(work: Work) -> None:
     ``work`` gets the request, is to tell its progress, and to stop with an error of ours once the
     last argument says so: the parent closed our input, or is gone.
     """
-    _give_way()
+    give_way(10)  # to cameras and window
     request = json.loads(sys.stdin.readline())
     stop = threading.Event()
     threading.Thread(target=_wait_for_end, args=(stop,), name="stdin", daemon=True).start()
@@ -174,14 +173,6 @@ def serve(work: Work) -> None:
         _say({"error": str(error)})
     else:
         _say({"result": dict(result)})
-
-
-def _give_way() -> None:
-    """Leave the processor to cameras and window where there is not enough of it."""
-    if sys.platform == "win32":
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    else:
-        psutil.Process().nice(10)
 
 
 def _wait_for_end(stop: threading.Event) -> None:

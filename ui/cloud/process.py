@@ -7,7 +7,6 @@ when standard input does, so it never outlives the window, however that ends.
 
 from __future__ import annotations
 
-import os
 import pickle
 import queue
 import sys
@@ -22,6 +21,7 @@ from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import Matrix
 from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box, plane_through
+from lingbot_live.system.cores import give_way
 from lingbot_live.system.serving import jobs_of_parent, own_stdout
 from ui.cloud.guides import Ground, drawn
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
@@ -340,8 +340,7 @@ def serve(memory: CloudMemory, jobs: queue.SimpleQueue[Job], answers: BinaryIO) 
 
 def main() -> None:
     """Run as the child process."""
-    if hasattr(os, "nice"):
-        os.nice(10)  # capture, the window and the refiner come first
+    give_way(10)  # capture, the window and the refiner come first
     answers = own_stdout()
     jobs = jobs_of_parent(Job, "cloud-jobs")
     try:

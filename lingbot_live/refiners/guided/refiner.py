@@ -45,6 +45,8 @@ class GuidedRefiner(Refiner):
         ConfigError: a model other than `GLASS` or none.
     """
 
+    computes_here = True
+
     def __init__(self, config: RefinerConfig) -> None:
         if config.model not in ("", GLASS):
             raise ConfigError(f"guided:{config.model}: write guided, or guided:{GLASS}")
