@@ -29,8 +29,8 @@ from lingbot_live.config import CameraConfig
 Row = tuple[str, float, str, float]
 
 SIZES = ("640x480", "1280x720")
-RUN_S, WARM_S = 16.0, 5.0  # of each window, and of that until it is measured from outside
-HEADLESS_S = 8.0
+RUN_S, WARM_S = 40.0, 8.0  # of each window, and of that until it is measured from outside
+HEADLESS_S = 16.0
 BUSY = 2  # programs beside it that want a core each
 _KEYS = ("bracketleft", "bracketright")  # shorten and lengthen the range of the colours
 _RENDER_S = 300.0  # that it may take, once

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from lingbot_live.system.cores import take_any_core
 from lingbot_live.system.scratch import temporary_folder
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Child:
         except BaseException:
             self._forget()
             raise
+        take_any_core(self.process.pid)  # also where the thread that starts it may not
 
     @property
     def stdin(self) -> IO[bytes]:

@@ -50,9 +50,9 @@ class OwnCore:
 
     For one that computes without pause. The scheduler wakes threads that draw for a moment on a
     core where it works, while another is idle: in the window on two cores a refined frame took
-    38 ms for it in place of 31. All other threads of this process and of its children leave that
-    core, and those that they start, except those that call `take_any_core`. One process on a
-    machine can have it; for others, and for a second one here, this does nothing.
+    38 ms for it in place of 31. All other threads of this process leave that core, and those that
+    they start, except those that `take_any_core`. One process on a machine can have it; for others,
+    and for a second one here, this does nothing.
     """
 
     def __init__(self) -> None:
@@ -100,10 +100,14 @@ def give_way(nice: int) -> None:
         Path("/proc/self/autogroup").write_text(str(nice), "ascii")
 
 
-def take_any_core() -> None:
-    """Have this thread take any core from now on: it comes before the one that keeps a core."""
-    thread = threading.get_native_id()
-    _free.add(thread)
+def take_any_core(process: int = 0) -> None:
+    """Have this thread, or a process that it has just started, take any core from now on.
+
+    For a thread that comes before the one that keeps a core.
+    """
+    thread = process or threading.get_native_id()
+    if not process:
+        _free.add(thread)
     _place({thread}, usable_cores())
 
 
@@ -112,13 +116,7 @@ _free: set[int] = set()  # threads that may take any core
 
 
 def _threads() -> set[int]:
-    """Return the threads of this process and of its children."""
-    found: set[int] = set()
-    this = psutil.Process()
-    for process in (this, *this.children(recursive=True)):
-        with suppress(psutil.Error):
-            found.update(thread.id for thread in process.threads())
-    return found
+    return {thread.id for thread in psutil.Process().threads()}
 
 
 def _place(threads: set[int], cores: set[int]) -> None:

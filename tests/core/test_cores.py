@@ -14,6 +14,7 @@ from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.pipeline.session import Session
 from lingbot_live.system import cores
+from lingbot_live.system.children import Child
 from lingbot_live.system.cores import OwnCore, take_any_core
 
 pytestmark = pytest.mark.skipif(
@@ -68,22 +69,20 @@ def bystanders():
 
 def test_one_has_it_and_all_others_leave_it_until_it_is_left(two, bystanders):
     other, capture = bystanders
-    child = subprocess.Popen(["sleep", "60"])
     own = OwnCore()
     try:
         assert os.sched_getaffinity(0) == {max(two)}
-        assert other.cores == os.sched_getaffinity(child.pid) == {min(two)}
+        assert other.cores == {min(two)}
         assert capture.cores == two
+        with Child("http.server", "0") as child:
+            assert os.sched_getaffinity(child.process.pid) == two
         second = OwnCore()
         second.leave()
         assert os.sched_getaffinity(0) == {max(two)}, "the first one's"
     finally:
         own.leave()
         own.leave()
-        back = [os.sched_getaffinity(child.pid), os.sched_getaffinity(0), other.cores]
-        child.kill()
-        child.wait()
-    assert back == [two] * 3
+    assert os.sched_getaffinity(0) == other.cores == two
     OwnCore().leave()
 
 
