@@ -6,7 +6,6 @@ output; arrays go through `LiveMemory`. It ends when standard input does.
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 import time
@@ -27,7 +26,7 @@ from lingbot_live.export.live_memory import (
 from lingbot_live.export.mesh import write_mesh, write_way
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
 from lingbot_live.quality.ruler import Box
-from lingbot_live.system.cores import share_cores
+from lingbot_live.system.cores import give_way, share_cores
 from lingbot_live.system.serving import jobs_of_parent, own_stdout
 
 if TYPE_CHECKING:
@@ -119,8 +118,7 @@ def _cropped(mesh: o3d.geometry.TriangleMesh, box: Box | None) -> o3d.geometry.T
 
 def main() -> None:
     """Run as the child process."""
-    if hasattr(os, "nice"):
-        os.nice(5)  # its share of the processor is that of the frames that it takes
+    give_way(5)  # capture, the window and the refiner come first, the cloud's process after
     share_cores()
     answers = own_stdout()
     jobs = jobs_of_parent(LiveJob, "scene-jobs")

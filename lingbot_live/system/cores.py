@@ -51,8 +51,8 @@ class OwnCore:
     For one that computes without pause. The scheduler wakes threads that draw for a moment on a
     core where it works, while another is idle: in the window on two cores a refined frame took
     38 ms for it in place of 31. All other threads of this process leave that core, and those that
-    they start, except those that `take_any_core`. One process on a machine can have it; for others,
-    and for a second one here, this does nothing.
+    they start, except those that `take_any_core`; so do children that `stand_aside`. One process on
+    a machine can have it; for others, and for a second one here, this does nothing.
     """
 
     def __init__(self) -> None:
@@ -87,16 +87,19 @@ def _claim() -> socket.socket | None:
 
 
 def give_way(nice: int) -> None:
-    """Have this process, a child in a session of its own, come after its parent; 1 to 19.
-
-    Linux shares processors out by sessions first, where it has ``autogroup``, and only within one
-    by the ``nice`` of its threads.
-    """
+    """Have this process come after its parent where both want a core; 1 to 19."""
     if sys.platform == "win32":
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        return
-    os.nice(nice)
-    with suppress(OSError):
+    else:
+        os.nice(nice)
+
+
+def session_gives_way(nice: int) -> None:
+    """Have the session of this process, a child with one of its own, come after others; 1 to 19.
+
+    Linux with ``autogroup`` shares cores by sessions first; `give_way` counts only within one.
+    """
+    with suppress(OSError):  # a system without
         Path("/proc/self/autogroup").write_text(str(nice), "ascii")
 
 
@@ -111,12 +114,26 @@ def take_any_core(process: int = 0) -> None:
     _place({thread}, usable_cores())
 
 
+def stand_aside(process: int) -> None:
+    """Have a child leave the core that a thread here keeps, now and whenever one does."""
+    _aside.add(process)
+    _place({process}, os.sched_getaffinity(0) if sys.platform == "linux" else set())
+
+
 _USABLE = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
 _free: set[int] = set()  # threads that may take any core
+_aside: set[int] = set()  # processes that leave it
 
 
 def _threads() -> set[int]:
-    return {thread.id for thread in psutil.Process().threads()}
+    """Return the threads of this process and of the children that stand aside."""
+    this = psutil.Process()
+    children = [child for child in this.children() if child.pid in _aside]
+    found: set[int] = set()
+    for process in (this, *children):
+        with suppress(psutil.Error):  # it ended
+            found |= {thread.id for thread in process.threads()}
+    return found
 
 
 def _place(threads: set[int], cores: set[int]) -> None:

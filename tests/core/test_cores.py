@@ -15,7 +15,7 @@ from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.pipeline.session import Session
 from lingbot_live.system import cores
 from lingbot_live.system.children import Child
-from lingbot_live.system.cores import OwnCore, take_any_core
+from lingbot_live.system.cores import OwnCore, stand_aside, take_any_core
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not 2 <= len(cores.usable_cores()) <= 4,
@@ -84,6 +84,16 @@ def test_one_has_it_and_all_others_leave_it_until_it_is_left(two, bystanders):
         own.leave()
     assert os.sched_getaffinity(0) == other.cores == two
     OwnCore().leave()
+
+
+def test_a_child_that_stands_aside_leaves_it_too(two):
+    with Child("http.server", "0") as child:
+        stand_aside(child.process.pid)
+        assert os.sched_getaffinity(child.process.pid) == two
+        own = OwnCore()
+        assert os.sched_getaffinity(child.process.pid) == {min(two)}
+        own.leave()
+        assert os.sched_getaffinity(child.process.pid) == two
 
 
 def test_another_process_has_it_and_dies(two):

@@ -16,6 +16,7 @@ from lingbot_live.frame import ColorImage, RefinedFrame
 from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.perception.trust import trust_map, trust_picture
 from lingbot_live.system.children import Child
+from lingbot_live.system.cores import stand_aside
 from lingbot_live.system.worker import Worker
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
 from ui.cloud.scene import Coloring, Home, ViewSettings
@@ -65,6 +66,7 @@ class _Painter:
         self._child = Child(
             "ui.cloud.process", memory.handle, environment=hidden, pass_fds=memory.pass_fds
         )
+        stand_aside(self._child.process.pid)
         self.process = self._child.process
         self.answered = False
 

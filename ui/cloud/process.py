@@ -21,7 +21,7 @@ from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import Matrix
 from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box, plane_through
-from lingbot_live.system.cores import give_way
+from lingbot_live.system.cores import give_way, session_gives_way
 from lingbot_live.system.serving import jobs_of_parent, own_stdout
 from ui.cloud.guides import Ground, drawn
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
@@ -333,9 +333,13 @@ def serve(memory: CloudMemory, jobs: queue.SimpleQueue[Job], answers: BinaryIO) 
 
     o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
     renderer = CloudRenderer(memory)
+    is_first = True
     while True:
         pickle.dump(renderer.render(jobs.get()), answers)
         answers.flush()
+        if is_first:  # not before: a start takes a second of a processor that may have little left
+            session_gives_way(5)
+            is_first = False
 
 
 def main() -> None:
