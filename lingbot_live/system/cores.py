@@ -59,8 +59,9 @@ class OwnCore:
         cores = usable_cores()
         self._claim = _claim() if 2 <= len(cores) <= _FEW else None
         if self._claim is not None:
-            own = max(cores)
-            _place(_threads() - _free, cores - {own})
+            own, threads = max(cores), _threads()
+            _free.intersection_update(threads)  # numbers of ended ones come again
+            _place(threads - _free, cores - {own})
             _place({threading.get_native_id()}, {own})
 
     def leave(self) -> None:
