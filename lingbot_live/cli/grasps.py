@@ -29,6 +29,7 @@ from lingbot_live.cli.options import (
     SeedOption,
     SteadyOption,
     TokensOption,
+    find_in_rig,
     progress_bar,
     refiner_config,
 )
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from lingbot_live.config import RefinerConfig
     from lingbot_live.frame import Extrinsics, Frame, Mask, RefinedFrame
     from lingbot_live.perception.grasps import GraspScene, GraspSettings, Thing
+    from lingbot_live.recording.results import Results
 
 _SUFFIXES = (".json", ".mcap", ".png")
 
@@ -202,19 +204,21 @@ def _check_outputs(files: Sequence[Path], source: str) -> None:
 def _axes(rig: Path | None, robot_pose: str | None, source: str) -> _Axes:
     from lingbot_live.calibration.hand_eye import pose_of
     from lingbot_live.calibration.rig import Rig
+    from lingbot_live.system.remote import local_address
 
     if rig is None:
         if robot_pose is not None:
             raise ConfigError("grasps: --robot-pose needs --rig, a rig file with [hand_eye]")
         return _Axes("the camera", None)
-    known = Rig.load(rig)
+    known, source = Rig.load(rig), local_address(source)
     if known.hand_eye is None:
         raise ConfigError(f"{rig}: it has no [hand_eye]; make one: lingbot-live hand-eye")
     hand = None if robot_pose is None else pose_of(robot_pose.split(","))
     T_robot_known = known.hand_eye.to_robot(hand)
-    if known.find(source) is None or known.find(known.hand_eye.camera) is None:
+    own, held = find_in_rig(known, source), known.find(known.hand_eye.camera)
+    if own is None or held is None:
         return _Axes("the robot", T_robot_known)
-    return _Axes("the robot", T_robot_known @ known.transform(known.hand_eye.camera, source))
+    return _Axes("the robot", T_robot_known @ held.pose.inverse() @ own.pose)
 
 
 def _found(
@@ -237,11 +241,12 @@ def _found(
     config = CameraConfig(loop=False, realtime=False, seed=look.seed)
     session = next((path for path in outputs if path.suffix.lower() == ".mcap"), None)
     picture = next((path for path in outputs if path.suffix.lower() == ".png"), None)
-    done = 0
+    done = start_us = 0
     with registry.create_camera(local_address(look.source), config) as camera:
-        results = stack.enter_context(Results(session, camera.info)) if session else None
+        results = stack.enter_context(Results(session, [camera.info])) if session else None
         for shot in islice(every_frame(camera), look.first, look.first + look.count):
             refined = refine(shot)
+            start_us = start_us if done else shot.device_timestamp_us
             mask = _region(look.region, shot)
             try:
                 up = TOWARDS if look.looks_down else UP
@@ -255,7 +260,8 @@ def _found(
                 done += 1
                 on_progress(done, look.count)
             if results is not None:
-                _record(results, refined, scene, axes)
+                time_s = (shot.device_timestamp_us - start_us) / 1e6
+                _record(results, time_s, refined, scene, axes)
             if picture is not None:
                 _draw(picture, shot, scene, look.settings)
             yield _as_data(shot, scene, axes)
@@ -263,15 +269,17 @@ def _found(
         raise ConfigError(f"{look.source}: has no frame {look.first}; the first is 0")
 
 
-def _record(results: Any, refined: RefinedFrame, scene: GraspScene, axes: _Axes) -> None:
+def _record(
+    results: Results, time_s: float, refined: RefinedFrame, scene: GraspScene, axes: _Axes
+) -> None:
     from lingbot_live.recording.encode import optical_frame
     from lingbot_live.recording.format import Role
     from lingbot_live.recording.mcap.cdr import encode_poses
 
-    where = optical_frame(results.name) if axes.from_camera is None else "robot"
-    header = results.header(refined.frame, where)
+    where = optical_frame(results.names[0]) if axes.from_camera is None else "robot"
+    header = results.header(time_s, where)
     poses = [_pose(grasp.T_camera_gripper, axes) for grasp in scene.grasps]
-    results.add(refined, [(Role.GRASPS, encode_poses(header, poses))])
+    results.add(0, refined, [(Role.GRASPS, encode_poses(header, poses))])
 
 
 def _draw(path: Path, frame: Frame, scene: GraspScene, settings: GraspSettings) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from lingbot_live.calibration.rig import Rig, RigCamera
     from lingbot_live.config import CameraConfig, RefinerConfig
     from lingbot_live.frame import Frame
 
@@ -251,6 +252,20 @@ def numbered_frame(source: str, number: int) -> Frame:
         for frame in islice(every_frame(camera), number, None):
             return frame
     raise ConfigError(f"{source}: has no frame {number}; the first is 0")
+
+
+def find_in_rig(rig: Rig, source: str) -> RigCamera | None:
+    """Return an input's camera in a rig, a recorded one by its own number or name; None if none.
+
+    Raises:
+        CameraError: the input cannot be opened.
+    """
+    from lingbot_live.cameras import registry
+    from lingbot_live.cameras.places import split_target
+
+    info = (registry.members(source) or [registry.find_camera(source)])[0]
+    recorded = split_target(info.target)[1]
+    return rig.find(source, info.serial) or rig.find(info.address) or rig.find(recorded)
 
 
 def key_value(text: str) -> tuple[str, str]:

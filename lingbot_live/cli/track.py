@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,16 +25,13 @@ from lingbot_live.errors import ConfigError
 from lingbot_live.system.outputs import check_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     import numpy.typing as npt
 
-    from lingbot_live.cameras.base import Camera
-    from lingbot_live.export.tracks import Moment
-    from lingbot_live.frame import Extrinsics, Frame
+    from lingbot_live.export.source import FrameSource
+    from lingbot_live.export.tracks import TrackedCamera
+    from lingbot_live.frame import Frame
     from lingbot_live.perception.tracks import Tracker
-    from lingbot_live.refiners.base import Refiner
 
 
 def track(
@@ -45,7 +42,10 @@ def track(
         list[str], typer.Option("-o", "--output", help="FILE.csv, .npz, .mcap or .rrd; again.")
     ],
     points: Annotated[
-        list[str] | None, typer.Option("--points", metavar="U,V", help="A pixel; again for more.")
+        list[str] | None,
+        typer.Option(
+            "--points", metavar="U,V[@CAMERA]", help="A pixel, of every camera or of one; again."
+        ),
     ] = None,
     grid: Annotated[
         int | None, typer.Option("--grid", help="N by N points over the picture instead.")
@@ -60,12 +60,14 @@ def track(
         str, typer.Option("--tracker", help="lk, a plug-in's, or a network: FILE.pt, FILE.onnx.")
     ] = "lk",
     rig: Annotated[
-        Path | None, typer.Option("--rig", help="Points in the axes of this rig's reference.")
+        Path | None,
+        typer.Option("--rig", help="All cameras of INPUT, in the axes of this rig's reference."),
     ] = None,
 ) -> None:
     """Follow points of the first picture; write where they are in pixels and in metres."""
     from lingbot_live.cameras import registry
-    from lingbot_live.cameras.readings import OFFLINE
+    from lingbot_live.export.following import Following
+    from lingbot_live.export.source import open_sources
     from lingbot_live.export.tracks import KINDS, check_track_files
     from lingbot_live.system.remote import Delivery, local_address
 
@@ -74,7 +76,6 @@ def track(
     config = refiner_config(
         refiner, tokens=tokens, device=device, steady=steady, no_flying=no_flying
     )
-    pose, follower = _pose(rig, source), _tracker(tracker)
     source = local_address(source)
     inputs = registry.files_of([source])
     count = 0
@@ -83,41 +84,91 @@ def track(
         for path in paths:
             check_apart(path, inputs)
         check_track_files(paths)
+        sources = stack.enter_context(open_sources(source, extras=False))
+        cameras = _cameras(sources, source, rig)
+        starts = _Starts([camera.name for camera in cameras], points or [], grid)
+        total = _total(sources[0], source, frames)
+        trackers = [_tracker(tracker) for _ in cameras]
         engine = stack.enter_context(closing(registry.create_refiner(config)))
-        camera = stack.enter_context(registry.create_camera(source, OFFLINE))
         on_progress = stack.enter_context(progress_bar(f"tracking with {engine.info}"))
         files = [
-            stack.enter_context(closing(KINDS[path.suffix.lower()](path, camera.info, pose)))
+            stack.enter_context(closing(KINDS[path.suffix.lower()](path, cameras)))
             for path in paths
         ]
-        total = _total(camera, source, frames)
-        for moment in _moments(camera, frames, points or [], grid, engine, follower):
+        following = Following(starts.pixels, engine, trackers)
+        for number, moment in enumerate(following.moments(sources, frames), 1):
             for file in files:
                 file.add(moment)
-            count += 1
-            on_progress(count, total)
+            count += sum(len(seen.numbers) for seen in moment.seen)
+            on_progress(number, total)
         if not count:
             raise ConfigError(f"{source}: no frame in it; nothing to track")
         for file in files:
             file.finish()
-        missed = Counter(camera.missed)
-    print(f"{', '.join(output)}: {count * len(moment.tracked.pixels)} rows")
-    end_with_damage([source], missed)
+    print(f"{', '.join(output)}: {count} rows")
+    end_with_damage([source], {"damaged": following.damaged})
 
 
-def _total(camera: Camera, source: str, most: int | None) -> int | None:
-    from lingbot_live.cameras.readings import frame_count
-
-    if not camera.info.is_recording and most is None:
+def _total(lead: FrameSource, source: str, most: int | None) -> int | None:
+    if not lead.info.is_recording and lead.times_ns is None and most is None:
         raise ConfigError(f"{source}: has no end, so say how many: --frames N")
-    return most or frame_count(camera)
+    return most or lead.total
 
 
-def _pose(rig: Path | None, source: str) -> Extrinsics | None:
-    """Return ``T_reference_camera``; None without a rig."""
+def _cameras(
+    sources: Sequence[FrameSource], source: str, rig_file: Path | None
+) -> list[TrackedCamera]:
+    """Return the cameras of an input, and where they stand; several need a rig."""
     from lingbot_live.calibration.rig import Rig
+    from lingbot_live.cameras import registry
+    from lingbot_live.export.tracks import TrackedCamera
 
-    return None if rig is None else Rig.load(rig).camera(source).pose
+    names = [one.name for one in sources]
+    if rig_file is None:
+        if len(names) > 1:
+            raise ConfigError(
+                f"{source}: has several cameras: {', '.join(names)}. Say where they stand, "
+                f"--rig FILE, for tracks of all; or name one: {registry.members(source)[0].address}"
+            )
+        return [TrackedCamera(names[0], sources[0].info)]
+    rig, found = Rig.load(rig_file), []
+    for one in sources:
+        known = rig.find(one.name, one.info.serial)
+        if known is None and len(sources) == 1:
+            known = rig.camera(source)
+        pose = (known or rig.camera(one.name)).pose
+        found.append(TrackedCamera(one.name, one.info, pose))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """Which points are asked for: pixels of every camera or of one, or a grid."""
+
+    names: list[str]  # of the cameras
+    points: list[str]  # U,V, or U,V@CAMERA
+    count: int | None  # of the grid, a side
+
+    def __post_init__(self) -> None:
+        for _, _, name in self._parts():
+            if name and name not in self.names:
+                raise ConfigError(
+                    f"--points ...@{name}: the input has no such camera; it has "
+                    f"{', '.join(self.names)}"
+                )
+
+    def pixels(self, camera: int, frame: Frame) -> npt.NDArray[np.float32]:
+        """Return the points of a camera in its first frame, (N, 2)."""
+        from lingbot_live.perception.tracks import grid
+
+        if self.count is not None:
+            return grid(frame, self.count)
+        own = [pixel for pixel, at, name in self._parts() if not at or name == self.names[camera]]
+        return parse_pixels("--points", own, frame)
+
+    def _parts(self) -> Iterator[tuple[str, str, str]]:
+        for text in " ".join(self.points).split():
+            yield text.partition("@")
 
 
 def _tracker(name: str) -> Tracker:
@@ -128,44 +179,3 @@ def _tracker(name: str) -> Tracker:
         return FileTracker(Path(name))
     made: Tracker = registry.plug_in(registry.TRACKERS, name)()
     return made
-
-
-def _moments(
-    camera: Camera,
-    most: int | None,
-    points: list[str],
-    count: int | None,
-    engine: Refiner,
-    tracker: Tracker,
-) -> Iterator[Moment]:
-    from lingbot_live.cameras.readings import every_frame
-    from lingbot_live.export.tracks import Moment
-    from lingbot_live.perception.tracks import Lifter, Tracked
-    from lingbot_live.perception.trust import trust_map
-
-    lifter, start_us = None, 0
-    for frame in islice(every_frame(camera), most):
-        refined = engine.refine(frame)
-        if lifter is None:
-            pixels = _pixels(points, count, frame)
-            tracker.start(frame.color, pixels)
-            lifter, start_us = Lifter(frame.intrinsics, len(pixels)), frame.device_timestamp_us
-            tracked = Tracked(pixels, _all(len(pixels)))
-        else:
-            tracked = tracker.follow(frame.color, refined.depth_m)
-        time_s = (frame.device_timestamp_us - start_us) / 1e6
-        trust = trust_map(refined)
-        lifted = lifter.lift(tracked, refined.depth_m, trust, time_s)
-        yield Moment(refined, time_s, tracked, lifted, trust)
-
-
-def _all(count: int) -> npt.NDArray[np.bool_]:
-    import numpy as np
-
-    return np.ones(count, bool)
-
-
-def _pixels(points: list[str], count: int | None, frame: Frame) -> npt.NDArray[np.float32]:
-    from lingbot_live.perception.tracks import grid
-
-    return parse_pixels("--points", points, frame) if count is None else grid(frame, count)

@@ -86,8 +86,12 @@ class FrameSource(ABC):
 
 
 @contextmanager
-def open_sources(address: str, camera: str = "") -> Iterator[list[FrameSource]]:
+def open_sources(
+    address: str, camera: str = "", *, extras: bool = True
+) -> Iterator[list[FrameSource]]:
     """Open a session (all its cameras, or the one named) or any camera address.
+
+    ``extras``: of a camera its further pictures, too.
 
     Raises:
         CameraError, RecordingError: it cannot be opened.
@@ -104,7 +108,7 @@ def open_sources(address: str, camera: str = "") -> Iterator[list[FrameSource]]:
             return
         if camera not in ("", info.address, info.target, info.name):
             raise ExportError(f"{address}: its only camera is {info.address}; leave --camera out")
-        opened = registry.driver(info.driver).create(info, replace(OFFLINE, extras=True))
+        opened = registry.driver(info.driver).create(info, replace(OFFLINE, extras=extras))
         yield [_CameraSource(stack.enter_context(opened))]
 
 

@@ -231,16 +231,23 @@ class Lifter:
         self._points_m, self._time_s = points_m, time_s
 
 
-def grid(frame: Frame, count: int) -> Pixels:
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+def grid(frame: Frame, count: int, part: tuple[float, float, float, float] = WHOLE) -> Pixels:
     """Return ``count`` by ``count`` pixels spread evenly over a picture, (N, 2).
+
+    ``part``: only over this part of it: left, top, width, height as fractions of the picture.
 
     Raises:
         ConfigError: the count is not 1 to 100.
     """
     if not 1 <= count <= 100:
         raise ConfigError(f"grid {count}: give 1 to 100 points a side")
+    left, top, wide, tall = part
     height, width = frame.depth_raw.shape
-    u, v = ((np.arange(count) + 0.5) / count * size - 0.5 for size in (width, height))
+    steps = (np.arange(count) + 0.5) / count
+    u, v = (left + wide * steps) * width - 0.5, (top + tall * steps) * height - 0.5
     return np.asarray(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2), np.float32)
 
 

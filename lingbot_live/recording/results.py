@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import RecordingError
-from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.frame import RefinedFrame
 from lingbot_live.recording.clock import Moment
 from lingbot_live.recording.encode import (
     Messages,
@@ -26,16 +27,18 @@ _QUALITY = 95  # of JPEG
 
 
 class Results:
-    """Writes the frames of one camera, their refined depth, and further messages of each.
+    """Writes frames, their refined depth, and further messages of each; of cameras by their place.
 
     Raises:
         RecordingError: the file exists or cannot be made; the disk is full.
     """
 
-    def __init__(self, path: Path, info: CameraInfo) -> None:
-        self._path, self._info = path, info
-        self._camera, self.name = info.address, slug(info.address)
-        self._began_ns, self._first_us = time.time_ns(), 0
+    def __init__(self, path: Path, cameras: Sequence[CameraInfo]) -> None:
+        self._path, self._cameras = path, tuple(cameras)
+        self.names: list[str] = []  # in topics
+        for info in cameras:
+            self.names.append(slug(info.address, self.names))
+        self._began_ns = time.time_ns()
         self._moment: Moment | None = None  # of the frame that `header` was asked for
         self._parts = Parts(path, RecorderOptions(), {}, 0)
         self._is_open = True
@@ -73,34 +76,34 @@ class Results:
             self._parts.abort()
             self._parts.remove_empty()
 
-    def header(self, frame: Frame, frame_id: str) -> Header:
+    def header(self, time_s: float, frame_id: str) -> Header:
         """Return the header for messages about the next frame, in axes called ``frame_id``.
 
-        Frames are as far apart as the device's clock says, however fast they are looked at.
+        ``time_s`` since the first is the frame's own time, however fast frames are looked at.
         """
-        if self._moment is None:
-            self._first_us = frame.device_timestamp_us
-        time_ns = self._began_ns + 1000 * (frame.device_timestamp_us - self._first_us)
+        time_ns = self._began_ns + round(1e9 * time_s)
         if self._moment is not None:  # a recording that loops begins its clock anew
             time_ns = max(time_ns, self._moment.log_ns + 1)
         self._moment = Moment(time_ns, time_ns)
         return Header(time_ns, frame_id)
 
-    def add(self, refined: RefinedFrame, further: Messages) -> None:
-        """Write the frame that `header` was asked for."""
+    def add(self, place: int, refined: RefinedFrame, further: Messages) -> None:
+        """Write the frame of the camera at this place that `header` was asked for."""
         moment, frame = self._now(), refined.frame
+        info, name = self._cameras[place], self.names[place]
         with writing(self._path, RecordingError):
-            self._parts.describe(self._camera, self.name, moment, self._info, frame.calibration)
-            messages = encode_frame(frame, self.name, moment.stamp_ns, _QUALITY)
-            messages += encode_refined(refined, self.name, moment.stamp_ns, False)
+            self._parts.describe(info.address, name, moment, info, frame.calibration)
+            messages = encode_frame(frame, name, moment.stamp_ns, _QUALITY)
+            messages += encode_refined(refined, name, moment.stamp_ns, False)
             self._parts.write(
-                self._camera, moment, moment.log_ns, frame.index, [*messages, *further]
+                info.address, moment, moment.log_ns, frame.index, [*messages, *further]
             )
 
     def mark(self, text: str) -> None:
         """Note a marker at the last frame."""
         moment = self._now()
-        event = Event(moment.log_ns, "marker", self._camera, text)
+        camera = self._cameras[0].address if len(self._cameras) == 1 else ""
+        event = Event(moment.log_ns, "marker", camera, text)
         with writing(self._path, RecordingError):
             self._parts.write("", moment, moment.log_ns, 0, encode_event(event))
 

@@ -1,4 +1,4 @@
-"""Points clicked in the colour picture are followed: trails in picture and 3D view, numbers."""
+"""Points clicked in colour pictures are followed: trails in pictures and 3D view, numbers."""
 
 from __future__ import annotations
 
@@ -8,66 +8,134 @@ from gui_wait import wait_for
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 
+from lingbot_live.calibration.rig import Rig, move_of
 from lingbot_live.config import RefinerConfig
 from lingbot_live.perception.tracks import Lifted, Tracked
-from ui.controllers.tracking import Step, Trails
+from ui.controllers.trails import Step, Trails
+
+
+def opened(window, *addresses):
+    window.stage.refiner = RefinerConfig("none")
+    window.stage.open(addresses)
+    wait_for(
+        lambda: (
+            len(window.panels) == len(addresses)
+            and all(panel.refined.has_image for panel in window.panels)
+        ),
+        60,
+    )
+    return window
 
 
 @pytest.fixture
 def table(window):
-    window.stage.refiner = RefinerConfig("none")
-    window.stage.open(("synthetic:table",))
-    wait_for(lambda: window.panels and window.panels[0].refined.has_image, 60)
-    return window
+    return opened(window, "synthetic:table")
 
 
-def click(window, x, y):
-    pane = window.panels[0].color
-    at = pane.position_of(QPointF(x, y)).toPoint()
-    QTest.mouseClick(pane, Qt.MouseButton.LeftButton, pos=at)
+def position(panel, x, y):
+    return panel.color.position_of(QPointF(x, y)).toPoint()
+
+
+def click(window, x, y, camera=0):
+    panel = window.panels[camera]
+    QTest.mouseClick(panel.color, Qt.MouseButton.LeftButton, pos=position(panel, x, y))
+
+
+def trails(window, camera=0):
+    return window.perceiving.tracking.trails(window.panels[camera])
 
 
 def test_clicked_points_are_followed(table):
     tracking = table.perceiving.tracking
     click(table, 0.5, 0.8)
-    assert not tracking.trails.steps, "not before it is on"
+    assert not trails(table).steps, "not before it is on"
     table.actions_["follow"].trigger()
     assert tracking.bar.isVisibleTo(table)
     click(table, 0.5, 0.8)
-    wait_for(lambda: len(tracking.trails.steps) > 3)
+    wait_for(lambda: len(trails(table).steps) > 3)
     click(table, 0.3, 0.85)
-    wait_for(lambda: len(tracking.trails.distance_m) == 2 and len(tracking.trails.steps) > 3)
-    step = tracking.trails.steps[-1]
+    wait_for(lambda: len(trails(table).distance_m) == 2 and len(trails(table).steps) > 3)
+    step = trails(table).steps[-1]
     assert step.tracked.visible.all()
     start = np.array([[0.5 * 640, 0.8 * 480], [0.3 * 640, 0.85 * 480]])
     assert np.abs(step.tracked.pixels - start).max() < 3, "the table stands still"
     assert (step.lifted.points_m[:, 2] > 0.4).all()
-    assert "2 of 2 points seen" in tracking.bar.words.text()
+    wait_for(lambda: "2 of 2 points seen" in tracking.bar.words.text())
     assert table.panels[0].color.above
-    assert table.cloud.view.lines
+    wait_for(lambda: table.cloud.view.lines)
     wait_for(lambda: tracking.bar.plot is not None)
     table.actions_["follow"].trigger()
     assert not table.panels[0].color.above
     assert not table.cloud.view.lines
-    assert not tracking.trails.steps
+    assert not trails(table).steps
+
+
+def test_trails_of_several_cameras_stand_in_one_frame(window):
+    opened(window, "synthetic:table", "synthetic:tof")
+    names = [panel.view.feed.name for panel in window.panels]
+    pose = move_of((5.0, 0.0, 0.0))
+    window.rows.set_rig(Rig.of(names).with_camera(names[1], pose=pose))
+    window.actions_["follow"].trigger()
+    click(window, 0.5, 0.8)
+    click(window, 0.4, 0.8, camera=1)
+    wait_for(lambda: all(len(trails(window, camera).steps) > 3 for camera in (0, 1)), 30)
+
+    def far_apart():
+        first = np.array([line[0] for line in window.cloud.view.lines]).reshape(-1, 3)
+        return (np.abs(first[:, 0]) < 2).any() and (np.abs(first[:, 0] - 5) < 2).any()
+
+    wait_for(far_apart, 30)
+    wait_for(lambda: "of 2 points seen" in window.perceiving.tracking.bar.words.text())
+    assert all(panel.color.above for panel in window.panels)
+    gone = window.panels[1]
+    window.stage.remove(gone.view.feed)
+    wait_for(lambda: gone not in window.panels)
+    assert trails(window).steps, "the other's are followed on"
+    wait_for(lambda: "of 1 points seen" in window.perceiving.tracking.bar.words.text())
+    window.actions_["follow"].trigger()
+
+
+def test_a_grid_and_a_region_are_followed(table):
+    tracking = table.perceiving.tracking
+    table.actions_["follow"].trigger()
+    tracking.bar.region_button.click()
+    assert table.link.is_drawing
+    panel = table.panels[0]
+    first, last = position(panel, 0.4, 0.6), position(panel, 0.6, 0.9)
+    QTest.mousePress(panel.color, Qt.MouseButton.LeftButton, pos=first)
+    QTest.mouseMove(panel.color, last)
+    QTest.mouseRelease(panel.color, Qt.MouseButton.LeftButton, pos=last)
+    assert not table.link.is_drawing
+    assert not tracking.bar.region_button.isChecked()
+    wait_for(lambda: len(trails(table).distance_m) == 25)
+    u, v = (trails(table).steps[0].tracked.pixels / (640, 480)).T
+    assert (np.ptp(u), np.ptp(v)) == pytest.approx((0.16, 0.24), abs=0.03)
+    assert (u.mean(), v.mean()) == pytest.approx((0.5, 0.75), abs=0.03)
+    tracking.bar.grid_button.click()
+    wait_for(lambda: len(trails(table).distance_m) == 25 + 36)
+    tracking.bar.grid_button.click()
+    assert "64 points are followed at most" in table.desk.news.text
+    tracking.bar.region_button.click()
+    table.actions_["follow"].trigger()
+    assert not table.link.is_drawing
 
 
 def test_trails_begin_anew_where_a_recording_does():
-    trails, place = Trails(), np.zeros((1, 3), np.float32)
+    kept, place = Trails(), np.zeros((1, 3), np.float32)
     tracked = Tracked(np.zeros((1, 2), np.float32), np.ones(1, bool))
     for time_s in (4.0, 5.0, 0.5, 0.6):
         lifted = Lifted(place + np.float32(time_s), place, np.ones(1, np.float32))
-        trails.add(Step(None, time_s, tracked, lifted))
-    assert [step.time_s for step in trails.steps] == [0.5, 0.6]
-    assert [told[0] for told in trails.history] == [0.5, 0.6]
-    assert trails.distance_m[0] == pytest.approx(0.1 * np.sqrt(3), abs=1e-4)
+        kept.add(Step(time_s, tracked, lifted))
+    assert [step.time_s for step in kept.steps] == [0.5, 0.6]
+    assert [told[0] for told in kept.history] == [0.5, 0.6]
+    assert kept.distance_m[0] == pytest.approx(0.1 * np.sqrt(3), abs=1e-4)
 
 
 def test_stopping_forgets_points(table):
-    tracking = table.perceiving.tracking
     table.actions_["follow"].trigger()
     click(table, 0.5, 0.8)
-    wait_for(lambda: tracking.trails.steps)
+    wait_for(lambda: trails(table).steps)
+    panel = table.panels[0]
     table.stage.stop()
-    assert not tracking.trails.steps
+    assert not table.perceiving.tracking.trails(panel).steps
     table.actions_["follow"].trigger()

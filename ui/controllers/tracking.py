@@ -1,27 +1,25 @@
-"""Points clicked in a colour picture, followed through the stream: trails, speed and distance."""
+"""Points clicked in colour pictures, followed through the streams: trails, speed and distance."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QObject, QPointF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel
+from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import Extrinsics, RefinedFrame
-from lingbot_live.perception.tracks import Lifted, Lifter, LucasKanade, Tracked
+from lingbot_live.frame import RefinedFrame
+from lingbot_live.perception.tracks import Lifter, LucasKanade, Pixels, grid
 from lingbot_live.perception.trust import trust_map
-from ui.cloud.scene import Line, Rgb
+from ui.cloud.scene import Line
 from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.rows import Rows
+from ui.controllers.trails import Step, Trails, paint_trails, trail_lines
 from ui.shell import theme
 from ui.shell.actions import Actions, Command
 from ui.shell.background import Background
@@ -30,59 +28,22 @@ from ui.shell.desk import Desk
 from ui.shell.language import phrase, tr
 from ui.shell.stage import Stage
 from ui.views.feed_panel import FeedPanel
-from ui.views.image_view import ImageView
 
-_KEY = "tracks"  # among what lies above a picture, and among the 3D view's lines
+_KEY = "tracks"  # among what lies above a picture, among the 3D view's lines, and of drawn regions
 _HINT = phrase("Click points in the colour picture")
-_TRAIL = 60  # frames that a trail is long
-_MOST = 64  # points
+_MOST = 64  # points of a camera
+_GRID, _REGION_GRID = 6, 5  # points a side: over the picture, in a region
 _SHOWN_S = 20.0  # of the plot
 _PLOT_PX = 96
 _SLOW_S = 0.25  # between two plots, and trails in 3D: they cost ten times a picture's
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """Where the points of a camera are in one frame."""
-
-    panel: FeedPanel
-    time_s: float
-    tracked: Tracked
-    lifted: Lifted
-
-
-@dataclass(slots=True, eq=False)
-class Trails:
-    """Where N points were in the last frames."""
-
-    steps: deque[Step] = field(default_factory=lambda: deque(maxlen=_TRAIL))
-    distance_m: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    history: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=2000))
-
-    def add(self, step: Step) -> None:
-        """Go on with a frame's points; another number of them, or an earlier frame, begins anew."""
-        count = len(step.tracked.pixels)
-        if self.steps and step.time_s < self.steps[-1].time_s:  # a recording begins again
-            self.history.clear()
-            self.distance_m = np.zeros(0, np.float32)
-        if len(self.distance_m) != count:
-            self.steps.clear()
-            self.distance_m = np.zeros(count, np.float32)
-        if self.steps:
-            moved = step.lifted.points_m - self.steps[-1].lifted.points_m
-            self.distance_m += np.nan_to_num(np.linalg.norm(moved, axis=1))
-        self.steps.append(step)
-        fastest = float(np.linalg.norm(step.lifted.velocity_m_s, axis=1).max(initial=0.0))
-        farthest = float(self.distance_m.max(initial=0.0))
-        self.history.append((step.time_s, fastest, farthest))
-
-
 class _Follower:
     """Follows points from frame to frame on the background's thread."""
 
-    def __init__(self, panel: FeedPanel, frame: RefinedFrame, pixels: Any) -> None:
-        self.panel, self.count = panel, len(pixels)
-        self._pixels, self._start_us = pixels, frame.frame.device_timestamp_us
+    def __init__(self, frame: RefinedFrame, pixels: Pixels) -> None:
+        self.count = len(pixels)
+        self._start_us = frame.frame.device_timestamp_us
         self._tracker = LucasKanade()
         self._tracker.start(frame.frame.color, pixels)
         self._lifter = Lifter(frame.frame.intrinsics, len(pixels))
@@ -91,7 +52,61 @@ class _Follower:
         tracked = self._tracker.follow(refined.frame.color, refined.depth_m)
         time_s = (refined.frame.device_timestamp_us - self._start_us) / 1e6
         lifted = self._lifter.lift(tracked, refined.depth_m, trust_map(refined), time_s)
-        return Step(self.panel, time_s, tracked, lifted)
+        return Step(time_s, tracked, lifted)
+
+
+class CameraPoints(QObject):
+    """The points of one camera, followed on a thread of their own with every frame it is given.
+
+    ``moved`` is sent when `trails` went on, ``failed(str)`` with the reason when they cannot.
+    """
+
+    moved = Signal()
+    failed = Signal(str)
+
+    def __init__(self, panel: FeedPanel, parent: QObject) -> None:
+        super().__init__(parent)
+        self.panel, self.trails = panel, Trails()
+        self._follower: _Follower | None = None
+        self._work = Background("tracks", _followed, self)
+        self._work.done.connect(self._add)
+        self._work.failed.connect(self.failed)
+
+    @property
+    def pixels(self) -> Pixels:
+        """Where they are now, (N, 2)."""
+        steps = self.trails.steps
+        return steps[-1].tracked.pixels if steps else np.zeros((0, 2), np.float32)
+
+    @property
+    def count(self) -> int:
+        """How many are followed, or are about to be."""
+        return 0 if self._follower is None else self._follower.count
+
+    def begin(self, refined: RefinedFrame, pixels: Pixels) -> None:
+        """Follow these from here on, in place of those before."""
+        self._follower = _Follower(refined, pixels)
+
+    def follow(self, refined: RefinedFrame) -> None:
+        """Go on in a newer frame, beside the main thread."""
+        if self._follower is not None:
+            self._work.submit((self._follower, refined))
+
+    def stop(self) -> None:
+        """End the thread and forget the points; safe more than once."""
+        self._work.stop()
+        self._follower, self.trails = None, Trails()
+        if self.panel.color.above.pop(_KEY, None) is not None:
+            self.panel.color.update()
+
+    def _add(self, step: Step) -> None:
+        if self._follower is None or self._follower.count != len(step.tracked.pixels):
+            return  # forgotten, or points were added, meanwhile
+        self.trails.add(step)
+        view, steps = self.panel.color, list(self.trails.steps)
+        view.above[_KEY] = lambda painter: paint_trails(painter, view, steps)
+        view.update()
+        self.moved.emit()
 
 
 class TrackBar(QFrame):
@@ -101,10 +116,15 @@ class TrackBar(QFrame):
         super().__init__()
         self.words = QLabel(tr(_HINT))
         self.plot: Any = None
-        self._lines: dict[str, Any] = {}
+        self._lines: list[tuple[Any, ...]] = []  # of each camera: speed, distance
         row = QHBoxLayout(self)
         row.setContentsMargins(2 * theme.GRID_PX, 0, theme.GRID_PX, 0)
         row.addWidget(self.words, 1)
+        self.grid_button = _button(tr("Grid"), tr("Follow points all over the selected picture"))
+        self.region_button = _button(tr("Region"), tr("Follow points of a part that you draw"))
+        self.region_button.setCheckable(True)
+        for button in (self.grid_button, self.region_button):
+            row.addWidget(button)
         self.hide()
 
     def make_plot(self, pyqtgraph: Any) -> None:
@@ -119,37 +139,66 @@ class TrackBar(QFrame):
         self.plot.setFixedHeight(_PLOT_PX)
         self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.plot.addLegend(offset=(8, 2))
-        for name, color in ((tr("speed, m/s"), look.accent), (tr("distance, m"), look.warning)):
-            self._lines[name] = self.plot.plot(pen=pyqtgraph.mkPen(color, width=2), name=name)
         layout = self.layout()
         if layout is not None:
             layout.addWidget(self.plot)
 
-    def show_trails(self, trails: Trails) -> None:
-        """Say and plot the fastest point's speed and the farthest one's way."""
-        time_s, speed, far = trails.history[-1]
-        count = len(trails.distance_m)
-        seen = int(trails.steps[-1].tracked.visible.sum())
+    def show_trails(self, every: list[Trails]) -> None:
+        """Say and plot, of all cameras, the fastest point's speed and the farthest one's way."""
+        newest = [trails.history[-1] for trails in every]
         self.words.setText(
             tr(
                 "{seen} of {count} points seen · fastest {speed:.2f} m/s · farthest {far:.2f} m",
-                seen=seen,
-                count=count,
-                speed=speed,
-                far=far,
+                seen=sum(int(trails.steps[-1].tracked.visible.sum()) for trails in every),
+                count=sum(len(trails.distance_m) for trails in every),
+                speed=max(speed for _, speed, _ in newest),
+                far=max(far for _, _, far in newest),
             )
         )
-        if self.plot is not None:
-            table = np.array(trails.history)
-            table = table[table[:, 0] > time_s - _SHOWN_S]
-            for column, line in enumerate(self._lines.values(), 1):
-                line.setData(table[:, 0] - time_s, table[:, column])
+        if self.plot is None:
+            return
+        while len(self._lines) < len(every):
+            self._lines.append(self._new_lines())
+        for place, lines in enumerate(self._lines):
+            table = _table(every[place]) if place < len(every) else np.zeros((0, 3))
+            for column, line in enumerate(lines, 1):
+                line.setData(table[:, 0], table[:, column])
+
+    def _new_lines(self) -> tuple[Any, ...]:
+        """Lines of a camera; the first one's stand in the legend, the others' are dashed."""
+        import pyqtgraph
+
+        look, first = theme.current(), not self._lines
+        style = Qt.PenStyle.SolidLine if first else Qt.PenStyle.DashLine
+        parts = ((tr("speed, m/s"), look.accent), (tr("distance, m"), look.warning))
+        return tuple(
+            self.plot.plot(
+                pen=pyqtgraph.mkPen(color, width=2, style=style), name=name if first else None
+            )
+            for name, color in parts
+        )
+
+
+def _button(text: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(tip)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def _table(trails: Trails) -> npt.NDArray[np.float64]:
+    """Return what is plotted, (T, 3): seconds before now, speed, distance."""
+    table = np.array(trails.history)
+    table[:, 0] -= table[-1, 0]
+    return np.asarray(table[table[:, 0] > -_SHOWN_S])
 
 
 class Tracking(QObject):
-    """While on, a click into a colour picture adds a point, and all of them are followed.
+    """While on, clicks into colour pictures add points, and all of them are followed.
 
-    The points of one camera are followed at a time, with every frame that was refined and shown.
+    Each camera's points with every frame of it that was refined and shown; their trails stand in
+    one 3D view, each camera's where the rig says that it stands.
     """
 
     def __init__(
@@ -166,13 +215,12 @@ class Tracking(QObject):
         self._cloud, self._actions = cloud, actions
         self.bar = TrackBar()
         self.is_on = False
-        self.trails = Trails()
-        self._follower: _Follower | None = None
+        self._cameras: dict[FeedPanel, CameraPoints] = {}
         self._due_s = 0.0  # when what is drawn slowly is drawn again
         self._watched: list[FeedPanel] = []
-        self._work = Background("tracks", _followed, self)
-        self._work.done.connect(self._show)
-        self._work.failed.connect(lambda why: self.bar.words.setText(why))
+        self.bar.grid_button.clicked.connect(self.add_grid)
+        self.bar.region_button.clicked.connect(self._draw_region)
+        rows.link.drawingChanged.connect(self._show_drawing)
         rows.rowsChanged.connect(self._watch)
         stage.newsShown.connect(self._on_news)
         stage.ending.connect(self.forget)
@@ -191,66 +239,103 @@ class Tracking(QObject):
         elif self.bar.plot is None:
             self._desk.tasks.run("plots", _plots, self.bar.make_plot)
 
+    def trails(self, panel: FeedPanel) -> Trails:
+        """Return those of a camera's points; empty where none is followed."""
+        known = self._cameras.get(panel)
+        return Trails() if known is None else known.trails
+
     def add(self, panel: FeedPanel, place: QPointF) -> None:
         """Follow what is at a place of a panel's colour picture, and what was followed there."""
         refined = panel.view.refined
-        if not self.is_on or refined is None:
-            return
-        height, width = refined.frame.depth_raw.shape
-        pixel = np.array([[place.x() * width - 0.5, place.y() * height - 0.5]], np.float32)
-        known = np.zeros((0, 2), np.float32)
-        if self.trails.steps and self.trails.steps[-1].panel is panel:
-            known = self.trails.steps[-1].tracked.pixels
-        if len(known) >= _MOST:
-            self._desk.say(tr("{most} points are followed at most", most=_MOST))
-            return
-        self._follower = _Follower(panel, refined, np.concatenate([known, pixel]))
-        self.bar.words.setText(tr("{count} points", count=self._follower.count))
+        if refined is not None and not self._rows.link.is_drawing:
+            height, width = refined.frame.depth_raw.shape
+            at = [[place.x() * width - 0.5, place.y() * height - 0.5]]
+            self._add_pixels(panel, refined, np.array(at, np.float32))
+
+    def add_grid(self) -> None:
+        """Follow points all over the selected camera's picture, too."""
+        panel = self._rows.selected
+        if panel is not None and panel.view.refined is not None:
+            self._add_pixels(panel, panel.view.refined, grid(panel.view.refined.frame, _GRID))
 
     def forget(self) -> None:
         """Follow nothing; safe more than once."""
-        self._work.stop()
-        self._follower, self.trails, self._due_s = None, Trails(), 0.0
+        for known in self._cameras.values():
+            known.stop()
+            known.deleteLater()
+        self._cameras, self._due_s = {}, 0.0
+        self._rows.link.set_drawing(False, _KEY)
         self.bar.words.setText(tr(_HINT))
         self._cloud.set_lines(_KEY, ())
-        for panel in self._watched:
-            if panel.color.above.pop(_KEY, None) is not None:
-                panel.color.update()
 
     # ---- private -----------------------------------------------------------------------------
+
+    def _add_pixels(self, panel: FeedPanel, refined: RefinedFrame, pixels: Pixels) -> None:
+        if not self.is_on:
+            return
+        known = self._cameras.get(panel)
+        before = np.zeros((0, 2), np.float32) if known is None else known.pixels
+        if len(before) + len(pixels) > _MOST:
+            self._desk.say(tr("{most} points are followed at most", most=_MOST))
+            return
+        if known is None:
+            known = self._cameras[panel] = CameraPoints(panel, self)
+            known.moved.connect(self._show)
+            known.failed.connect(self.bar.words.setText)
+        known.begin(refined, np.concatenate([before, pixels]))
+        count = sum(camera.count for camera in self._cameras.values())
+        self.bar.words.setText(tr("{count} points", count=count))
+
+    def _draw_region(self) -> None:
+        self._rows.link.set_drawing(self.bar.region_button.isChecked(), _KEY)
+
+    def _show_drawing(self) -> None:
+        self.bar.region_button.setChecked(self._rows.link.draws_for(_KEY))
+
+    def _on_part(self, panel: FeedPanel, place: QRectF, done: bool) -> None:
+        if not self._rows.link.draws_for(_KEY):
+            return
+        color, refined = theme.camera_color(panel.view.number), panel.view.refined
+        panel.color.set_region(panel.region if done else place, color)
+        if done:
+            self._rows.link.set_drawing(False, _KEY)
+            if refined is not None:
+                part = (place.x(), place.y(), place.width(), place.height())
+                self._add_pixels(panel, refined, grid(refined.frame, _REGION_GRID, part))
 
     def _watch(self) -> None:
         for panel in self._rows.panels:
             if panel not in self._watched:
                 panel.color.pressed.connect(lambda place, p=panel: self.add(p, place))
+                panel.partDrawn.connect(lambda place, done, p=panel: self._on_part(p, place, done))
         self._watched = list(self._rows.panels)
-        if self._follower is not None and self._follower.panel not in self._watched:
-            self.forget()
+        for panel in set(self._cameras) - set(self._watched):
+            gone = self._cameras.pop(panel)
+            gone.stop()
+            gone.deleteLater()
+        self._draw_lines()
 
     def _on_news(self, fresh: list[FeedView]) -> None:
-        follower = self._follower
-        if follower is None or follower.panel.view not in fresh:
-            return
-        refined = follower.panel.view.refined
-        if refined is not None:
-            self._work.submit((follower, refined))
+        for panel, known in self._cameras.items():
+            if panel.view in fresh and panel.view.refined is not None:
+                known.follow(panel.view.refined)
 
-    def _show(self, step: Step) -> None:
-        follower = self._follower
-        if follower is None or follower.count != len(step.tracked.pixels):
-            return  # forgotten, or points were added, meanwhile
-        self.trails.add(step)
-        view = step.panel.color
-        steps = list(self.trails.steps)
-        size = view.image_size or (1, 1)
-        view.above[_KEY] = lambda painter: _paint(painter, view, steps, size)
-        view.update()
+    def _show(self) -> None:
         now_s = time.monotonic()
-        if now_s < self._due_s:
-            return
-        self._due_s = now_s + _SLOW_S
-        self._cloud.set_lines(_KEY, _lines(steps, self._feeds.pose(step.panel.view)))
-        self.bar.show_trails(self.trails)
+        if now_s >= self._due_s:
+            self._due_s = now_s + _SLOW_S
+            self._draw_lines()
+            self.bar.show_trails([known.trails for known in self._moving])
+
+    @property
+    def _moving(self) -> Iterable[CameraPoints]:
+        return (known for known in self._cameras.values() if known.trails.steps)
+
+    def _draw_lines(self) -> None:
+        lines: tuple[Line, ...] = ()
+        for known in self._moving:
+            lines += trail_lines(list(known.trails.steps), self._feeds.pose(known.panel.view))
+        self._cloud.set_lines(_KEY, lines)
 
 
 def _plots() -> Any:
@@ -264,40 +349,3 @@ def _followed(item: object) -> Step:
         raise ConfigError(f"tracks: {item!r} is no frame")
     follower: _Follower = item[0]
     return follower.follow(item[1])
-
-
-def _color(point: int) -> Rgb:
-    color = QColor.fromHsv((point * 67) % 360, 200, 255)
-    return color.red(), color.green(), color.blue()
-
-
-def _paint(painter: QPainter, view: ImageView, steps: list[Step], size: tuple[int, int]) -> None:
-    first, last = (view.position_of(QPointF(at, at)) for at in (0.0, 1.0))
-    low, high = ((at.x(), at.y()) for at in (first, last))
-    places = np.stack([step.tracked.pixels for step in steps], axis=1)  # (N, T, 2)
-    places = low + (places + 0.5) / np.array(size) * np.subtract(high, low)
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for point, trail in enumerate(places.tolist()):
-        color = QColor(*_color(point))
-        if not steps[-1].tracked.visible[point]:
-            color.setAlpha(90)
-        painter.setPen(QPen(color, 2))
-        painter.drawPolyline(QPolygonF([QPointF(x, y) for x, y in trail]))
-        painter.setBrush(color)
-        painter.drawEllipse(QPointF(*trail[-1]), 4, 4)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.restore()
-
-
-def _lines(steps: list[Step], pose: Extrinsics | None) -> tuple[Line, ...]:
-    """Return the trails in the 3D view's axes, where depth is known."""
-    places = np.stack([step.lifted.points_m for step in steps]).astype(np.float64)  # (T, N, 3)
-    if pose is not None:
-        places = pose.apply(places)
-    lines: list[Line] = []
-    for point in range(places.shape[1]):
-        known = places[np.isfinite(places[:, point]).all(1), point].tolist()
-        for first, last in pairwise(known):
-            lines.append((tuple(first), tuple(last), _color(point)))
-    return tuple(lines)

@@ -55,7 +55,9 @@ class QualityPanel(QWidget):
         self._make_parts()
         self._lay_out()
         self.regions.changed.connect(self._on_region)
-        rows.link.drawingChanged.connect(lambda: self.draw_button.setChecked(rows.link.is_drawing))
+        rows.link.drawingChanged.connect(
+            lambda: self.draw_button.setChecked(rows.link.draws_for(""))
+        )
 
     # ---- for the window ----------------------------------------------------------------------
 

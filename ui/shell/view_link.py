@@ -27,6 +27,7 @@ class ViewLink(QObject):
         self.center = QPointF(0.5, 0.5)
         self.cursor: QPointF | None = None
         self.is_drawing = False  # whether dragging draws a region, instead of moving
+        self._purpose = ""
 
     def zoom_at(self, place: QPointF, factor: float) -> None:
         """Magnify by ``factor`` while ``place`` stays where it is on the screen."""
@@ -63,11 +64,20 @@ class ViewLink(QObject):
             self.cursor = place
             self.cursorChanged.emit()
 
-    def set_drawing(self, on: bool) -> None:
-        """Let dragging draw a region in every view, or move the pictures again."""
-        if on != self.is_drawing:
-            self.is_drawing = on
+    def set_drawing(self, on: bool, purpose: str = "") -> None:
+        """Let dragging draw a region in every view, or move the pictures again.
+
+        Regions are drawn for one ``purpose`` at a time; another's end changes nothing.
+        """
+        before = self.is_drawing, self._purpose
+        if on or purpose == self._purpose:
+            self.is_drawing, self._purpose = on, purpose if on else ""
+        if before != (self.is_drawing, self._purpose):
             self.drawingChanged.emit()
+
+    def draws_for(self, purpose: str) -> bool:
+        """Whether regions are drawn now, and for this."""
+        return self.is_drawing and self._purpose == purpose
 
 
 def cross_commands(link: ViewLink) -> dict[str, Command]:

@@ -64,13 +64,15 @@ class FeedPanel(QWidget):
 
     The pictures are made on a thread of the panel's own, which `stop` ends; ``drawn`` is sent once
     those of the last `show_news` are in their panes. ``pressed`` is sent on a click into the row,
-    ``regionDrawn(QRectF, bool)`` as by `ImageView`.
+    ``regionDrawn(QRectF, bool)`` as by `ImageView`, ``partDrawn`` instead where what is drawn is
+    not the region of interest (see `ViewLink.set_drawing`).
     """
 
     retry = Signal()
     drawn = Signal()
     pressed = Signal()
     regionDrawn = Signal(QRectF, bool)  # noqa: N815
+    partDrawn = Signal(QRectF, bool)  # noqa: N815
 
     def __init__(self, view: FeedView, link: ViewLink, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -111,7 +113,7 @@ class FeedPanel(QWidget):
         for pane in self.views:
             panes.addWidget(pane)
             pane.pressed.connect(self.pressed)
-            pane.regionDrawn.connect(self.regionDrawn)
+            pane.regionDrawn.connect(self._pass_region)
         column = QVBoxLayout()
         column.setSpacing(0)
         column.addWidget(self.notice)
@@ -131,6 +133,11 @@ class FeedPanel(QWidget):
     def set_selected(self, on: bool) -> None:
         """Show that commands on one camera mean this one."""
         self.stripe.set_selected(on)
+
+    def _pass_region(self, place: QRectF, done: bool) -> None:
+        link = self.color.link
+        is_other = link.is_drawing and not link.draws_for("")
+        (self.partDrawn if is_other else self.regionDrawn).emit(place, done)
 
     def set_region(self, place: QRectF | None) -> None:
         """Outline a region, in fractions of the image, in all three pictures."""
