@@ -16,7 +16,6 @@ from drivers.synthetic.truth import TrueTracks
 from lingbot_live.config import RefinerConfig
 from lingbot_live.frame import Calibration, Frame, RefinedFrame, RefinerInfo
 from lingbot_live.perception.tracks import Lifter, LucasKanade, Tracked
-from lingbot_live.perception.trust import trust_map
 from lingbot_live.refiners.guided import create_guided
 
 ROOM = mover.K  # the same lens
@@ -111,7 +110,7 @@ def _in_room(frames, refine) -> Score:  # noqa: ANN001 - as of `follow_room`
         tracked = Tracked(start, np.ones(len(start), bool))
         if index:
             tracked = tracker.follow(frame.color, refined.depth_m)
-        lifted = lifter.lift(tracked, refined.depth_m, trust_map(refined), index / mover.FPS)
+        lifted = lifter.lift(tracked, refined, index / mover.FPS)
         true = truth.at(index / (len(frames) - 1))
         off.append(np.linalg.norm(tracked.pixels - true.pixels, axis=1))
         seen.append(true.visible)

@@ -99,3 +99,25 @@ def subsampled(intrinsics: Intrinsics, stride: int) -> Intrinsics:
         intrinsics.cy / stride,
         intrinsics.distortion,
     )
+
+
+def nearest_pixels(
+    shape: tuple[int, ...], pixels: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Return the column, the row and whether it is in a picture (H, W), (N,) each, of (N, 2) u, v.
+
+    Those that are not have the nearest ones that are.
+    """
+    height, width = shape[:2]
+    u, v = (np.clip(np.nan_to_num(pixels[:, axis]), -2, 1e6) for axis in (0, 1))
+    column, row = np.rint(u).astype(np.intp), np.rint(v).astype(np.intp)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    return np.clip(column, 0, width - 1), np.clip(row, 0, height - 1), inside
+
+
+def value_at(
+    image: npt.NDArray[np.float32], pixels: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the value of an image (H, W) at the pixels nearest to (N, 2) u, v: (N,), 0 outside."""
+    column, row, inside = nearest_pixels(image.shape, pixels)
+    return np.asarray(np.where(inside, image[row, column], np.float32(0)), np.float32)

@@ -18,7 +18,6 @@ from lingbot_live.export.source import FrameSource, Span
 from lingbot_live.export.tracks import Moment, Seen
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.perception.tracks import Lifter, Pixels, Tracked, Tracker
-from lingbot_live.perception.trust import trust_map
 from lingbot_live.refiners.base import Refiner
 
 log = logging.getLogger(__name__)
@@ -106,6 +105,5 @@ class _Followed:
             tracked = self._tracker.follow(refined.frame.color, refined.depth_m)
         self.frame = refined.frame
         self.time_s = (self.frame.device_timestamp_us - self._start_us) / 1e6
-        trust = trust_map(refined)
-        lifted = self._lifter.lift(tracked, refined.depth_m, trust, self.time_s)
-        return Seen(self._camera, self._first_point, refined, tracked, lifted, trust)
+        lifted = self._lifter.lift(tracked, refined, self.time_s)
+        return Seen(self._camera, self._first_point, refined, tracked, lifted)

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.errors import ConfigError, ExportError
-from lingbot_live.frame import Extrinsics, RefinedFrame, TrustMap
+from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.perception.tracks import Lifted, Points, Tracked
+from lingbot_live.perception.trust import trust_map
 from lingbot_live.recording.encode import optical_frame, trust_message
 from lingbot_live.recording.format import Role, slug
 from lingbot_live.recording.mcap.cdr import encode_points, encode_transform
@@ -48,7 +49,6 @@ class Seen:
     refined: RefinedFrame
     tracked: Tracked
     lifted: Lifted
-    trust: TrustMap  # (H, W) of its refined depth
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
@@ -198,7 +198,7 @@ class SessionTracks(TrackFile):
         pose, own = self.cameras[seen.camera].pose, optical_frame(self._results.names[seen.camera])
         header = self._results.header(time_s, own if pose is None else _RIG_FRAME)
         points = (Role.TRACKS, encode_points(header, self._columns(seen)))
-        further = [points, trust_message(header, seen.trust)]
+        further = [points, trust_message(header, trust_map(seen.refined))]
         if pose is not None and seen.camera not in self._placed:
             self._placed.add(seen.camera)
             further.append((Role.TRANSFORMS, encode_transform(header, own, pose)))

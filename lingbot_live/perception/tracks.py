@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Mask, TrustMap
+from lingbot_live.frame import ColorImage, DepthMap, Frame, Intrinsics, Mask, RefinedFrame
+from lingbot_live.geometry import value_at
+from lingbot_live.perception.trust import trust_at
 
 Pixels: TypeAlias = npt.NDArray[np.float32]  # (N, 2): u, v
 Points: TypeAlias = npt.NDArray[np.float32]  # (N, 3) metres, in the camera's axes
@@ -205,10 +207,10 @@ class Lifter:
         self._velocity_m_s = np.zeros((count, 3), np.float32)
         self._time_s: float | None = None
 
-    def lift(self, tracked: Tracked, depth_m: DepthMap, trust: TrustMap, time_s: float) -> Lifted:
-        """Return the points (N, 3) of one frame at ``time_s``, by its depth and trust (H, W)."""
-        read = np.where(tracked.visible, _depth_at(depth_m, tracked.pixels), np.float32(0))
-        sure = np.where(read > 0, _value_at(trust, tracked.pixels), np.float32(0))
+    def lift(self, tracked: Tracked, refined: RefinedFrame, time_s: float) -> Lifted:
+        """Return the points (N, 3) in space of one frame at ``time_s``, by its depth and trust."""
+        read = np.where(tracked.visible, _depth_at(refined.depth_m, tracked.pixels), np.float32(0))
+        sure = np.where(read > 0, trust_at(refined, tracked.pixels), np.float32(0))
         known = read > 0
         off = np.abs(read / self._depth_m - 1) > _NEARER
         jumps = known & (np.isnan(self._depth_m) | (off & self._doubtful))
@@ -339,22 +341,12 @@ def _tuple(place: Pixels) -> tuple[float, float]:
     return float(place[0]), float(place[1])
 
 
-def _value_at(image: npt.NDArray[np.float32], pixels: Pixels) -> npt.NDArray[np.float32]:
-    """Return the value at the nearest pixel, (N,), 0 outside."""
-    height, width = image.shape
-    u, v = (np.clip(np.nan_to_num(pixels[:, axis]), -2, 1e6) for axis in (0, 1))
-    column, row = np.rint(u).astype(np.intp), np.rint(v).astype(np.intp)
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    values = image[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
-    return np.asarray(np.where(inside, values, np.float32(0)), np.float32)
-
-
 def _depth_at(depth_m: DepthMap | None, pixels: Pixels) -> npt.NDArray[np.float32]:
     """Return the median depth of 3x3 pixels, (N,) metres; 0 where fewer than five are valid."""
     if depth_m is None:
         return np.zeros(len(pixels), np.float32)
     shifts = [np.array([x, y], np.float32) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    read = np.stack([_value_at(depth_m, pixels + shift) for shift in shifts])
+    read = np.stack([value_at(depth_m, pixels + shift) for shift in shifts])
     return np.asarray(np.median(read, axis=0), np.float32)
 
 

@@ -16,10 +16,18 @@ from bench.mover import CARD_Z, FPS, FRAMES, HEIGHT, WIDTH, K, Mover, texture, v
 from drivers.synthetic.truth import TrueTracks
 from lingbot_live.calibration.rig import Rig, RigCamera, move_of
 from lingbot_live.errors import ConfigError, RefinerError
-from lingbot_live.frame import Calibration, Frame, Intrinsics
+from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from lingbot_live.perception.file_tracker import FileTracker
 from lingbot_live.perception.tracks import Lifter, LucasKanade, Tracked, grid
 from lingbot_live.recording.recording import Recording
+
+
+def refined(depth_m, trust=1.0):
+    """Depth as a refiner's result that is trusted so everywhere."""
+    raw = np.zeros(depth_m.shape, np.uint16)
+    frame = Frame("test", 0, 0, 0, np.zeros((*raw.shape, 3), np.uint8), raw, 1e-3, Calibration(K))
+    trusts = np.full(depth_m.shape, trust, np.float32)
+    return RefinedFrame(frame, depth_m, depth_m > 0, RefinerInfo("x"), 0, 1, trust=trusts)
 
 
 @pytest.fixture(scope="module", params=["rigid", "arm"])
@@ -34,7 +42,7 @@ def followed(request):
         color, depth_m, shows = mover.look(k)
         seen = depth_m * (1 + np.float32(0.01) * rng.standard_normal(depth_m.shape, np.float32))
         tracked = tracker.follow(color, seen)
-        lifted = lifter.lift(tracked, seen, np.full(seen.shape, 0.8, np.float32), k / FPS)
+        lifted = lifter.lift(tracked, refined(seen, 0.8), k / FPS)
         true = mover.places(inside, of, k)
         off = np.linalg.norm(tracked.pixels - true, axis=1)
         is_seen = visible(true, of, shows)
@@ -85,10 +93,10 @@ def test_the_person_of_the_synthetic_room_has_true_tracks():
 
 def test_a_jump_of_depth_counts_when_it_stays():
     lifter, pixels = Lifter(K, 1), np.array([[320, 240]], np.float32)
-    seen, sure = Tracked(pixels, np.array([True])), np.ones((HEIGHT, WIDTH), np.float32)
+    seen = Tracked(pixels, np.array([True]))
     depths = [2.0, 2.0, 3.0, 2.0, 3.0, 3.0]
     z = [
-        lifter.lift(seen, np.full((HEIGHT, WIDTH), d, np.float32), sure, k / 30).points_m[0, 2]
+        lifter.lift(seen, refined(np.full((HEIGHT, WIDTH), d, np.float32)), k / 30).points_m[0, 2]
         for k, d in enumerate(depths)
     ]
     assert z == pytest.approx([2, 2, 2, 2, 2, 3])
@@ -97,7 +105,7 @@ def test_a_jump_of_depth_counts_when_it_stays():
 def test_without_depth_there_is_no_place_in_space():
     lifter, pixels = Lifter(K, 1), np.array([[320, 240]], np.float32)
     none = np.zeros((HEIGHT, WIDTH), np.float32)
-    lifted = lifter.lift(Tracked(pixels, np.array([True])), none, none, 0.0)
+    lifted = lifter.lift(Tracked(pixels, np.array([True])), refined(none), 0.0)
     assert np.isnan(lifted.points_m).all()
     assert lifted.trust[0] == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.export.job import ExportRequest, run_export
 from lingbot_live.export.shot import DepthSource
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
-from lingbot_live.perception.trust import trust_map
+from lingbot_live.perception.trust import trust_at, trust_map
 from lingbot_live.recording.info import describe
 from lingbot_live.recording.recording import Recording
 
@@ -91,6 +92,43 @@ def test_no_depth_is_no_trust_and_no_measurement_at_all_little():
     trust = trust_map(result(depth_m, np.zeros_like(depth_m)))
     assert (trust[:10] == 0).all()
     assert ((trust[20:] > 0) & (trust[20:] < 0.15)).all()
+
+
+@pytest.mark.parametrize("refiner", ["guided", "guided+steady"])
+@pytest.mark.parametrize("size", [(320, 240), (640, 480)])
+def test_around_some_pixels_it_is_what_the_map_tells_there(refiner, size):
+    config = CameraConfig(realtime=False, fps=10, width=size[0], height=size[1])
+    engine = registry.create_refiner(RefinerConfig.parse(refiner))
+    with registry.create_camera("synthetic:stereo", config) as camera:
+        for _ in range(2):
+            refined = engine.refine(camera.read(60.0))
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(-3, np.array(size) + 3, (40, 2)).astype(np.float32)
+    corners = [(0, 0), (size[0] - 1, size[1] - 1), (np.nan, 3), (size[0] - 0.4, 5)]
+    pixels[:4] = corners
+    trust = trust_map(refined)
+    column, row = np.rint(np.nan_to_num(pixels)).astype(int).T
+    inside = (column >= 0) & (column < size[0]) & (row >= 0) & (row < size[1])
+    wanted = np.zeros(len(pixels), np.float32)
+    wanted[inside] = trust[row[inside], column[inside]]
+    np.testing.assert_allclose(trust_at(refined, pixels), wanted, atol=1e-5)
+    assert 0 < inside.sum() < len(pixels)
+    many = np.repeat(pixels, 20, axis=0)
+    np.testing.assert_allclose(trust_at(refined, many), np.repeat(wanted, 20), atol=1e-5)
+
+
+def test_a_few_followed_points_cost_no_map():
+    depth_m = np.full((480, 640), 2.0, np.float32)
+    refined, pixels = result(depth_m), np.array([[320, 240], [100, 100]], np.float32)
+
+    def took_s(work):
+        begun_s = time.thread_time()
+        work()
+        return time.thread_time() - begun_s
+
+    rounds = range(7)
+    few_s = min(took_s(lambda: trust_at(refined, pixels)) for _ in rounds)
+    assert few_s < 0.7 * min(took_s(lambda: trust_map(refined)) for _ in rounds)
 
 
 def test_clouds_carry_it(tmp_path):

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import RefinedFrame
 from lingbot_live.perception.tracks import Lifter, LucasKanade, Pixels, grid
-from lingbot_live.perception.trust import trust_map
 from ui.cloud.scene import Line
 from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
@@ -51,7 +50,7 @@ class _Follower:
     def follow(self, refined: RefinedFrame) -> Step:
         tracked = self._tracker.follow(refined.frame.color, refined.depth_m)
         time_s = (refined.frame.device_timestamp_us - self._start_us) / 1e6
-        lifted = self._lifter.lift(tracked, refined.depth_m, trust_map(refined), time_s)
+        lifted = self._lifter.lift(tracked, refined, time_s)
         return Step(time_s, tracked, lifted)
 
 
