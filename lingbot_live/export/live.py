@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import threading
 import time
 from collections import deque
@@ -26,7 +25,7 @@ from lingbot_live.perception.reconstruction import Depth, Fusing
 from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box
 from lingbot_live.recording.state import TapSource
-from lingbot_live.system.children import Child
+from lingbot_live.system.children import ONE_BLAS_THREAD, Child, ChildError
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -37,8 +36,6 @@ LIVE = Fusing(tuple(Depth), voxel_m=0.02, far_m=4.0)
 _PERIOD_S = 0.2
 _RATE_OVER_S = 3.0
 _WAIT_S = 0.5
-# Its least squares are small: threads that wait for them, busily, took a quarter of its time.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class LiveState(str, Enum):
@@ -197,7 +194,7 @@ class LiveReconstruction:
         module = "lingbot_live.export.live_child"
         try:
             with Child(
-                module, memory.handle, environment=_ENVIRONMENT, pass_fds=memory.pass_fds
+                module, memory.handle, environment=ONE_BLAS_THREAD, pass_fds=memory.pass_fds
             ) as child:
                 with self._changed:
                     self._child = child
@@ -217,13 +214,11 @@ class LiveReconstruction:
             if job is None or stop.is_set():
                 continue
             try:
-                pickle.dump(job, child.stdin)
-                child.stdin.flush()
-                news = cast(LiveNews, pickle.load(child.stdout))
-            except (EOFError, OSError, pickle.UnpicklingError) as error:
+                news = cast(LiveNews, child.ask(job))
+            except ChildError as error:
                 if stop.is_set():
                     return
-                words = f"the reconstruction's process {child.last_words()}; its scene is lost"
+                words = f"the reconstruction's process {error}; its scene is lost"
                 raise ReconstructionError(words) from error
             self._take(memory, job, news)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -20,13 +21,15 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from lingbot_live.system.cores import take_any_core
 from lingbot_live.system.scratch import temporary_folder
 
 log = logging.getLogger(__name__)
 
+# For children whose matrices are small: threads that wait for their part, busily, only cost.
+ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 _LOOK_S = 0.05  # between two looks at whether it is to stop
 _PATIENCE_S = 3.0  # for one that is cancelled to leave nothing behind
 _MOST_WORDS = 4000  # bytes of what a child complained of that are looked at
@@ -103,6 +106,19 @@ class Child:
         if self.process.stdout is None:
             raise ValueError("this child has no output")
         return self.process.stdout
+
+    def ask(self, job: object) -> Any:
+        """Hand over a picklable job and return its answer, waiting for it (see `serving`).
+
+        Raises:
+            ChildError: it died.
+        """
+        try:
+            pickle.dump(job, self.stdin)
+            self.stdin.flush()
+            return pickle.load(self.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise ChildError(self.last_words()) from error
 
     def last_words(self) -> str:
         """Return how it ended and the last line that it complained with; call after its end."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import threading
 import time
 from collections import deque
@@ -15,7 +14,7 @@ from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import ColorImage, RefinedFrame
 from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.perception.trust import trust_map, trust_picture
-from lingbot_live.system.children import Child
+from lingbot_live.system.children import Child, ChildError
 from lingbot_live.system.cores import stand_aside
 from lingbot_live.system.worker import Worker
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
@@ -77,11 +76,10 @@ class _Painter:
             LingbotLiveError: the child died or failed.
         """
         try:
-            pickle.dump(job, self._child.stdin)
-            self._child.stdin.flush()
-            answer = pickle.load(self._child.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise LingbotLiveError(self._last_words()) from error
+            answer = self._child.ask(job)
+        except ChildError as error:
+            words = tr("the 3D view's process {last_words}", last_words=error)
+            raise LingbotLiveError(words) from error
         if isinstance(answer, Failure):
             raise LingbotLiveError(f"the 3D view failed: {answer.text}")
         self.answered = True
@@ -91,9 +89,6 @@ class _Painter:
         """Kill and reap; it holds nothing worth saving."""
         self.process.kill()
         self._child.end()
-
-    def _last_words(self) -> str:
-        return tr("the 3D view's process {last_words}", last_words=self._child.last_words())
 
 
 class CloudProcess:

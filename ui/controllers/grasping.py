@@ -10,7 +10,8 @@ from PySide6.QtCore import QObject
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.perception.grasp_picture import Segments, box_lines, gripper_lines
-from lingbot_live.perception.grasps import GraspScene, GraspSettings, find_grasps
+from lingbot_live.perception.grasp_process import GraspProcess, Look
+from lingbot_live.perception.grasps import GraspScene, GraspSettings
 from ui.cloud.scene import Line, Rgb
 from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
@@ -33,7 +34,7 @@ class _Found:
 class Grasping(QObject):
     """While on, looks at the selected camera's newest refined depth, again and again.
 
-    The work is done on a thread that gives way to all else; a newer frame replaces one that waits.
+    A process that gives way to all else does the work; a newer frame replaces one that waits.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Grasping(QObject):
         self.scene: GraspScene | None = None  # as drawn
         self._settings = GraspSettings()
         self._said = ""
+        self._process = GraspProcess()
         self._work = Background("grasps", self._look, self, yields=True)
         self._work.done.connect(self._show)
         self._work.failed.connect(self._tell)
@@ -63,8 +65,10 @@ class Grasping(QObject):
             self.stop()
 
     def stop(self) -> None:
-        """End the thread, and draw nothing; safe more than once."""
+        """End the process, and draw nothing; safe more than once."""
+        self._process.close()
         self._work.stop()
+        self._process = GraspProcess()
         self._clear()
 
     # ---- private -----------------------------------------------------------------------------
@@ -74,15 +78,16 @@ class Grasping(QObject):
         if self.is_on and chosen is not None and chosen in fresh and chosen.refined is not None:
             self._work.submit((chosen, chosen.refined))
 
-    def _look(self, item: object) -> _Found:
+    def _look(self, item: object) -> _Found | None:
         if not isinstance(item, tuple) or not isinstance(item[1], RefinedFrame):
             raise ConfigError(f"grasps: {item!r} is no frame")
         view, refined = item
-        found = find_grasps(refined.depth_m, refined.frame.intrinsics, self._settings)
-        return _Found(view, found)
+        look = Look(refined.depth_m, refined.frame.intrinsics, self._settings)
+        found = self._process.find(look)
+        return None if found is None else _Found(view, found)
 
-    def _show(self, found: _Found) -> None:
-        if self.is_on:
+    def _show(self, found: _Found | None) -> None:
+        if self.is_on and found is not None:
             self.scene, self._said = found.scene, ""
             lines = _lines(found.scene, self._feeds.pose(found.view), self._settings)
             self._cloud.set_lines("grasps", lines)
