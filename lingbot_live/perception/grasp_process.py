@@ -61,7 +61,9 @@ class GraspProcess:
                 self._end()
                 if self._is_closed:
                     return None
-                raise LingbotLiveError(f"grasps: the process that looks for them {error}") from error
+                raise LingbotLiveError(
+                    f"grasps: the process that looks for them {error}"
+                ) from error
         if isinstance(answer, LingbotLiveError):
             raise answer
         if not isinstance(answer, GraspScene):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -101,12 +101,18 @@ class _Seen:
         )  # fmt: skip
 
     def part(self, rows: slice, columns: slice) -> _Seen:
-        arrays = (
-            self.depth_m, self.mask, self.measured, self.off, self.supported, self.distance,
-            self.origin, self.age,
-        )  # fmt: skip
-        cut = (None if array is None else array[rows, columns] for array in arrays)
-        return _Seen(self.width, *cut)
+        at = (rows, columns)
+        return replace(
+            self,
+            depth_m=self.depth_m[at],
+            mask=self.mask[at],
+            measured=self.measured[at],
+            off=self.off[at],
+            supported=self.supported[at],
+            distance=self.distance[at],
+            origin=None if self.origin is None else self.origin[at],
+            age=None if self.age is None else self.age[at],
+        )
 
     def pixels(self, size: int) -> int:
         """Return the odd number of pixels that a window of ``size`` at a width of 640 has here."""
