@@ -147,6 +147,22 @@ def tables() -> Iterator[str]:
     yield from EXTRAS.values()
     yield from (each.value for each in (*CameraState, *Which))
     yield from (kind.name.capitalize() for kind in Change)
+    yield from sorted(_causes())
+
+
+def _causes() -> set[str]:
+    """Return why frames were missed or not refined, as they are counted."""
+    found = set()
+    for _path, tree in trees("lingbot_live", "drivers"):
+        for node in ast.walk(tree):
+            counted = isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("missed")
+            of_call = isinstance(node, ast.Call) and _name(node) in _COUNTING and node.args
+            cause = node.slice if counted else node.args[0] if of_call else None
+            found.add(_literal(cause) if cause is not None else None)
+    return {cause for cause in found if cause} - {"replaced"}  # which has words of its own
+
+
+_COUNTING = ("count_drop", "_skip", "_skipped")
 
 
 def _controls() -> set[str]:

@@ -303,16 +303,17 @@ class MainWindow(QMainWindow):
         session = self.stage.session
         shown = self.stage.bridge
         reduced = "  ·  ".join(text for text in (shown.reduced, self.cloud.reduced) if text)
-        line = status_line(session, shown.rate.recent_hz, reduced)
+        recorded = self.refining.shows_recorded
+        line = status_line(session, shown.rate.recent_hz, reduced, is_recorded=recorded)
         published = self.publishing.text
         self.status.setText(f"{line} | {published}" if published else line)
         recording = self.recording
         self.record_bar.show_stats(recording.stats(), recording.marks, recording.held)
         if session is None:
             return
-        loading = refiner_text(session.refiner_state, session.refiner_info, session.refiner_error)
+        loading = refiner_text(session, is_recorded=recorded)
         for panel in self.panels:
-            panel.show_state(loading, self.stage.waited_s)
+            panel.show_state(loading, self.stage.waited_s, is_recorded=recorded)
 
     def _on_rows(self) -> None:
         self.layouts.apply_to_panels()

@@ -1,7 +1,8 @@
-"""When recorded frames are shown: as they were recorded, only long gaps become short."""
+"""When recorded frames are shown: as they were recorded, only pauses and long gaps are short."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +30,19 @@ class Gap:
 class PlayTime:
     """Translates between recorded times and positions in play.
 
-    A computer's clock that was set while it recorded makes gaps of hours and decades; so do pauses.
-    Positions count from the first frame; each gap over `LONG_GAP_S` is `SHORT_GAP_S` of them.
+    A computer's clock that was set while it recorded makes gaps of hours and decades.
+    Positions count from the first frame; each gap over `LONG_GAP_S`, and each pause that someone
+    made, is `SHORT_GAP_S` of them.
     """
 
-    def __init__(self, times_ns: Times) -> None:
-        """``times_ns`` (N,), rising, are those of all frames; N > 0."""
+    def __init__(self, times_ns: Times, pauses_ns: Sequence[int] = ()) -> None:
+        """``times_ns`` (N,), rising, are those of all frames; N > 0. Pauses began then."""
         steps_ns = np.diff(times_ns)
-        last = np.flatnonzero(steps_ns > LONG_GAP_S * 1e9)  # frames before a gap
+        is_gap = steps_ns > LONG_GAP_S * 1e9
+        before = np.searchsorted(times_ns, np.array(pauses_ns, np.int64), "right") - 1
+        paused = before[(before >= 0) & (before < len(steps_ns))]
+        is_gap[paused] |= steps_ns[paused] > SHORT_GAP_S * 1e9
+        last = np.flatnonzero(is_gap)  # frames before a gap
         left_out = np.cumsum(steps_ns[last] - round(SHORT_GAP_S * 1e9))
         self._left_out_ns = np.concatenate(([0], left_out)) + int(times_ns[0])
         self._firsts_ns = times_ns[np.concatenate(([0], last + 1))]  # of each stretch

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lingbot_live.cameras.base import Camera, CameraState
+from lingbot_live.cameras.playtime import LONG_GAP_S
 from lingbot_live.config import SessionConfig
 from lingbot_live.errors import (
     BadFrameError,
@@ -194,10 +195,14 @@ class CaptureWorker:
 
     def _note_silence(self) -> None:
         silent_s = time.monotonic() - self._last_frame_s
-        if silent_s > self._config.stall_after_s and self._state is CameraState.STREAMING:
-            self._error = CameraTimeoutError(
-                f"{self.name}: no frame for {silent_s:.0f} s; check its cable and what else uses it"
-            )
+        playback = self.camera.playback if self.camera is not None else None
+        most_s, what = self._config.stall_after_s, "check its cable and what else uses it"
+        if playback is not None:  # nothing is plugged in, and gaps were recorded
+            most_s += LONG_GAP_S / playback.speed
+            what = "the recording may be damaged here: seek beyond it"
+        if silent_s > most_s and self._state is CameraState.STREAMING:
+            text = f"{self.name}: no frame for {silent_s:.0f} s; {what}"
+            self._error = CameraTimeoutError(text)
             self._enter(CameraState.STALLED)
 
     def _reopen(self, camera: Camera, stop: threading.Event) -> None:

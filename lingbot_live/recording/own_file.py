@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import Any
 
+import numpy as np
+
+from lingbot_live.cameras.playtime import SHORT_GAP_S
 from lingbot_live.errors import CorruptRecordingError
 from lingbot_live.recording.foreign import McapSource, TopicUse
 from lingbot_live.recording.format import CAMERA, ROLE, Event, Role, read_event
 from lingbot_live.recording.mcap import cdr
+from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.mcap.reader import MessageReader
 from lingbot_live.recording.tracks import OwnTrack, doubted_chunks
 
@@ -41,14 +46,37 @@ class OwnFile:
 
     def events(self) -> list[Event]:
         """Return what happened while it was recorded, in order of time; read anew."""
+        found = [
+            self._event(channel, row)
+            for channel in self._with_role(Role.EVENTS)
+            for row in range(len(self._reader.entries(channel)))
+        ]
+        known = [event for event in found if event is not None]
+        return sorted(known, key=lambda event: event.time_ns)
+
+    def pauses_ns(self, times_ns: Times) -> list[int]:
+        """Return when pauses began that left a hole in the frames' times (N,).
+
+        Only events in such holes are read: a long session has thousands of others.
+        """
+        steps_ns = np.diff(times_ns)
+        least_ns = max(SHORT_GAP_S * 1e9, 3 * float(np.median(steps_ns))) if len(steps_ns) else 0.0
+        holes = np.flatnonzero(steps_ns > least_ns)
         found = []
         for channel in self._with_role(Role.EVENTS):
-            for row in range(len(self._reader.entries(channel))):
-                try:
-                    found.append(read_event(cdr.decode_text(self._reader.payload(channel, row))))
-                except CorruptRecordingError as error:
-                    log.info("an event passed over: %s", error)
-        return sorted(found, key=lambda event: event.time_ns)
+            noted_ns = self._reader.entries(channel).times_ns
+            first, end = (np.searchsorted(noted_ns, times_ns[holes + n]) for n in (0, 1))
+            rows = itertools.chain.from_iterable(map(range, first.tolist(), end.tolist()))
+            events = [self._event(channel, row) for row in rows]
+            found += [each.time_ns for each in events if each is not None and each.kind == "pause"]
+        return found
+
+    def _event(self, channel: int, row: int) -> Event | None:
+        try:
+            return read_event(cdr.decode_text(self._reader.payload(channel, row)))
+        except CorruptRecordingError as error:
+            log.info("an event passed over: %s", error)
+            return None
 
     def _with_role(self, role: Role) -> list[int]:
         index = self._reader.index

@@ -69,7 +69,8 @@ class Recording:
         if not self.tracks:
             raise CorruptRecordingError(f"{self.path}: no frame with colour and depth in it")
         self._owner, self._row, self._times = _merge(list(self.tracks.values()))
-        self.play_time = PlayTime(self._times)
+        own = self._file if isinstance(self._file, OwnFile) else None
+        self.play_time = PlayTime(self._times, own.pauses_ns(self._times) if own else ())
 
     @property
     def topics(self) -> list[TopicUse]:

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import ros_takes as made
+from sessions import NoisyCamera, record
 
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.playtime import PlayTime
@@ -49,6 +50,35 @@ def test_positions_and_recorded_times():
     assert play.position_ns(17 * 10**9) == 2_500_000_000, "within a gap: at its end"
     assert [(gap.position_s, gap.length_s) for gap in play.gaps] == [(2, 28), (3.5, 1969)]
     assert str(play.gaps[1]) == "0:32:49 without a frame"
+
+
+def test_a_pause_that_someone_made_is_short_however_long_it_was():
+    times_ns = np.array([0.0, 0.1, 2.1, 2.2, 2.5]) * 1_000_000_000
+    play = PlayTime(times_ns.astype(np.int64), [150_000_000, 2_210_000_000])
+    positions = [play.position_ns(int(t)) / 1e9 for t in times_ns]
+    assert positions == pytest.approx([0, 0.1, 0.6, 0.7, 1.0])
+    assert [(gap.position_s, gap.length_s) for gap in play.gaps] == [(0.1, 2.0)]
+
+
+def test_a_recorder_s_pause_is_passed_over_and_told(tmp_path):
+    def during(session, recorder):
+        time.sleep(0.1)
+        recorder.pause()
+        time.sleep(0.8)
+        recorder.resume()
+        camera.count = 20
+
+    path = tmp_path / "paused.mcap"
+    camera = NoisyCamera("left", 10_000, period_s=0.01)
+    record(path, camera, during=during)
+    with Recording(path) as recording:
+        times_ns = recording.times_ns
+        assert np.diff(times_ns).max() > 700_000_000
+        (gap,) = recording.play_time.gaps
+        assert gap.length_s == pytest.approx(np.diff(times_ns).max() / 1e9)
+    with registry.create_camera(str(path), CameraConfig(loop=False, realtime=False)) as camera:
+        kinds = [mark.kind for mark in camera.playback.marks()]
+    assert "gap" in kinds
 
 
 def test_a_slow_but_even_recording_is_played_as_it_was():

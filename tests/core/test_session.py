@@ -204,6 +204,21 @@ def test_silence_is_shown_as_a_stall_and_ends_with_the_next_frame():
     assert CameraState.STREAMING in states[stalled:]
 
 
+def test_a_recording_that_is_silent_for_a_while_has_no_cable():
+    class Played:
+        speed = 1.0
+
+    silent = [lambda: time.sleep(0.15), CameraTimeoutError("silent"), 1]
+    camera = ScriptedCamera([0, *silent])
+    camera.playback = Played()
+    session = Session([("a", lambda: camera)], PassthroughRefiner, QUICK)
+    states = []
+    session.on_update = lambda: states.append(session.feeds[0].state)
+    with session:
+        session.wait()
+    assert CameraState.STALLED not in states
+
+
 def test_gaps_in_device_numbers_are_counted_as_missed():
     session = Session([("a", lambda: ScriptedCamera([0, 1, 5, 6, 8]))], PassthroughRefiner, QUICK)
     with session:

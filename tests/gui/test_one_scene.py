@@ -12,6 +12,7 @@ from rgbd_folder import write_examples
 
 from lingbot_live.cameras import registry
 from lingbot_live.config import RefinerConfig
+from lingbot_live.errors import CameraTimeoutError
 from lingbot_live.frame import RefinedFrame, RefinerInfo
 from lingbot_live.pipeline.session import Feed, Session
 from lingbot_live.pipeline.stats import FeedStats
@@ -179,6 +180,19 @@ def _raise():
     raise RuntimeError("no refiner")
 
 
+def test_an_error_that_ended_takes_no_newer_notice_along(window, monkeypatch):
+    window.stage.open(("synthetic:stereo",))
+    wait_for(lambda: window.panels and window.panels[0].color.has_image)
+    panel, silence = window.panels[0], CameraTimeoutError("no frame for 3 s")
+    monkeypatch.setattr(Feed, "error", property(lambda self: silence))
+    panel.show_state("none", 0.0)
+    assert panel.notice.text.startswith("no frame")
+    panel.notice.show_offer(MISSING)
+    monkeypatch.undo()
+    panel.show_state("none", 0.0)
+    assert panel.notice.text == MISSING
+
+
 def test_a_frame_without_recorded_refinement_says_so_and_can_be_refined(window, partly_refined):
     window.refining.choose("guided")
     window.stage.open((str(partly_refined),))
@@ -188,6 +202,8 @@ def test_a_frame_without_recorded_refinement_says_so_and_can_be_refined(window, 
     panel = window.panels[0]
     wait_for(lambda: panel.notice.text == MISSING)
     wait_for(lambda: not panel.refined.has_image)
+    wait_for(lambda: panel.refined._placeholder == "not refined when recorded")
+    assert "as recorded: none on CPU" in panel.refined._title
     (button,) = panel.notice.buttons
     assert button.text() == "Refine this frame"
     button.click()

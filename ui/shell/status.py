@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import psutil
 
@@ -18,7 +19,9 @@ _DROPPED = {
 }
 
 
-def status_line(session: Session | None, display_hz: float, reduced: str = "") -> str:
+def status_line(
+    session: Session | None, display_hz: float, reduced: str = "", *, is_recorded: bool = False
+) -> str:
     """Return rates, latency, drops and what runs where, over all feeds; and what was reduced."""
     if session is None:
         return tr("stopped")
@@ -29,20 +32,33 @@ def status_line(session: Session | None, display_hz: float, reduced: str = "") -
         tr("display {rate:5.1f}", rate=display_hz),
         _latency(feeds),
         _drops(feeds),
-        refiner_text(session.refiner_state, session.refiner_info, session.refiner_error),
+        refiner_text(session, is_recorded=is_recorded),
         f"{psutil.Process().memory_info().rss / 1e6:.0f} MB",
         reduced,
     ]
     return "  ·  ".join(part for part in parts if part)
 
 
-def refiner_text(state: RefinerState, info: RefinerInfo | None, error: BaseException | None) -> str:
-    """Return what runs, in words."""
-    if state is RefinerState.LOADING:
+def refiner_text(session: Session, *, is_recorded: bool = False) -> str:
+    """Return what runs where, in words; or what ran when it was recorded."""
+    if session.refiner_state is RefinerState.LOADING:
         return tr("refiner loading...")
-    if state is RefinerState.FAILED:
-        return tr("refiner failed: {error}", error=told(str(error)).partition("\n")[0])
-    return told(str(info)) if info else ""
+    if session.refiner_state is RefinerState.FAILED:
+        why = told(str(session.refiner_error)).partition("\n")[0]
+        return tr("refiner failed: {error}", error=why)
+    info = session.refiner_info
+    if info is None:
+        return ""
+    if not is_recorded:
+        return _name(info)
+    made = info.name != "recorded"  # it hands on results of others
+    return tr("as recorded: {name}", name=_name(info)) if made else tr("as recorded")
+
+
+def _name(info: RefinerInfo) -> str:
+    name, _, place = str(replace(info, finish="")).partition(" on ")
+    done = [told(word) for word in info.finish.split(", ") if word]
+    return ", ".join([tr("{name} on {place}", name=name, place=place), *done])
 
 
 def _latency(feeds: list[FeedFigures]) -> str:

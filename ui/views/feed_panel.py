@@ -102,6 +102,7 @@ class FeedPanel(QWidget):
         for pane in self.views:
             pane.set_on_painted(self._stamping.start)
         self._told: tuple[BaseException | None, CameraState, int] = (None, CameraState.CLOSED, 0)
+        self._fault = ""  # the text of the camera's error in the notice
         self.refined.setToolTip(tr("Shares of all pixels"))
         self.raw.set_readout(lambda x, y: self._reading(x, y).raw_text)
         self.refined.set_readout(lambda x, y: self._reading(x, y).refined_text)
@@ -161,8 +162,11 @@ class FeedPanel(QWidget):
         """End the thread that draws; safe more than once."""
         self._work.stop()
 
-    def show_state(self, refiner: str, waited_s: float) -> None:
-        """Show the camera's state or error, and the refiner's where no refined depth is yet."""
+    def show_state(self, refiner: str, waited_s: float, *, is_recorded: bool = False) -> None:
+        """Show the camera's state or error, and the refiner's where no refined depth is yet.
+
+        ``is_recorded``: refined depth is shown as it was recorded, and nothing refines.
+        """
         feed = self.view.feed
         self.color.set_title(self._title())
         news = (feed.error, feed.state, feed.tries)
@@ -175,7 +179,7 @@ class FeedPanel(QWidget):
             self.color.set_placeholder(text)
             self.raw.set_placeholder(text)
         if self.view.refined is None:
-            self.refined.set_placeholder(self._why_empty(refiner, waited_s))
+            self.refined.set_placeholder(self._why_empty(refiner, waited_s, is_recorded))
         compact = self.stripe.isVisibleTo(self)
         self.raw.set_title(tr("Raw") if compact else tr("Raw depth"))
         title = tr("Refined") if compact else tr("Refined depth")
@@ -185,7 +189,8 @@ class FeedPanel(QWidget):
 
     def _show_error(self, feed: Feed) -> None:
         if feed.error is None:
-            self.notice.clear()
+            if self._fault and self.notice.text == self._fault:  # else it says something newer
+                self.notice.clear()
             return
         fix = tr(_NEXT.get(feed.state, ""))
         if feed.tries and feed.state is CameraState.RECONNECTING:
@@ -194,6 +199,7 @@ class FeedPanel(QWidget):
             fix = f"{fix} {tries}"
         can_retry = feed.state is CameraState.FAILED
         self.notice.show_error(told(str(feed.error)), fix, can_retry=can_retry)
+        self._fault = self.notice.text
 
     def _title(self) -> str:
         # With one row its number would say nothing.
@@ -202,11 +208,11 @@ class FeedPanel(QWidget):
             view.title if self.stripe.isVisibleTo(self) else tr("Colour   {name}", name=view.name)
         )
 
-    def _why_empty(self, refiner: str, waited_s: float) -> str:
+    def _why_empty(self, refiner: str, waited_s: float, is_recorded: bool) -> str:
         newest = self.view.newest
         if newest is None or not self.view.is_held:
             return f"{refiner}  {duration(waited_s)}"
-        is_bare = refiner.startswith("recorded") and newest.recorded is None
+        is_bare = is_recorded and newest.recorded is None
         return tr("not refined when recorded") if is_bare else tr("refining this frame ...")
 
     def _reading(self, x: int, y: int) -> Reading:
