@@ -6,9 +6,7 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QDialog,
-    QLabel,
     QMainWindow,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -47,10 +45,11 @@ from ui.panels.saved_layouts import SavedLayouts
 from ui.panels.sensor_panel import SensorPanel
 from ui.panels.timeline import Timeline
 from ui.panels.tool_row import ToolRow
-from ui.shell import renderer
+from ui.shell import renderer, theme
 from ui.shell.actions import Actions, Command
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
+from ui.shell.elided import ElidedLabel
 from ui.shell.files import short_name
 from ui.shell.language import tr
 from ui.shell.notice import Notice
@@ -122,9 +121,6 @@ class MainWindow(QMainWindow):
             docked(self, tr("Infrared and motion"), "sensor_dock", self.sensor, 280),
         )
         self.docks.quality.hide()
-        for dock in (self.docks.controls, self.docks.sensor):
-            self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-            dock.hide()
 
     def _build_controllers(self) -> None:
         stage, desk, actions, rows = self.stage, self.desk, self.actions_, self.rows
@@ -171,8 +167,8 @@ class MainWindow(QMainWindow):
         self.addToolBar(self.tool_row)
         self.timeline = Timeline(self.stage, self.desk, self.replay, actions)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.timeline)
-        self.status = QLabel(tr("stopped"))
-        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.status = ElidedLabel(tr("stopped"))
+        self.status.setContentsMargins(theme.GRID_PX, 0, theme.GRID_PX, 0)
         self.statusBar().addPermanentWidget(self.status, 1)
         self.statusBar().setSizeGripEnabled(False)
 
@@ -193,7 +189,7 @@ class MainWindow(QMainWindow):
         self.bar.precisionChosen.connect(self.refining.set_precision)
         self.refining.chosen.connect(self.bar.show_refiner)
         self.refining.tokensShown.connect(self.bar.show_tokens)
-        self.refining.noted.connect(self.status.setToolTip)
+        self.refining.noted.connect(self.status.set_note)
         self.devices.listed.connect(self.bar.show_cameras)
         self.recent.changed.connect(lambda: self.bar.show_recent(self.recent.played))
         self.bar.show_recent(self.recent.played)

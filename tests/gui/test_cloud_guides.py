@@ -104,12 +104,14 @@ def test_points_are_found_in_orthographic_pictures(painter):
 
 
 def test_a_hint_that_does_not_fit_ends_with_dots(show):
-    label = show(ElidedLabel("drag: orbit and much more"), 60, 24)
+    label = show(ElidedLabel("drag: orbit and much more"), 120, 24)
     assert label.shown.endswith("…")
     label.grab()
     assert label.toolTip() == label.text()
     label.resize(600, 24)
     assert label.shown == label.text()
+    label.resize(40, 24)
+    assert label.shown == "", "a few letters say nothing"
 
 
 def test_keys_and_the_menu_choose_guides_and_viewpoints(window):

@@ -168,9 +168,12 @@ def test_its_numbers_lose_words_before_they_are_cut(window):
     refined = np.ones((HEIGHT, WIDTH))
     refined[:, 60:] = 1.2
     answer = compare(task(Mode.CHANGE, one := result(raw, refined), one))
-    long, short = compare_words.legend(answer)
+    long, short, bare, lines = compare_words.legend(answer)
     assert "200 mm (median)" in long
     assert "median" not in short
+    assert "200 mm" not in bare
+    assert lines.replace("<br>", "&nbsp;&nbsp; ") == bare
+    assert all(word in lines for word in ("kept", "changed", "filled", "removed"))
     pane = window.compare
     pane._set_legend(long, short)
     widest = pane.legend.sizeHint().width()

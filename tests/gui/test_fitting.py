@@ -7,9 +7,18 @@ from gui_wait import wait_for
 from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt
 from PySide6.QtGui import QFont
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QToolBar, QToolButton
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QPushButton,
+    QToolBar,
+    QToolButton,
+)
 
 from ui.cloud.chips import Chip
+from ui.controllers.recent import Played
+from ui.shell.flow import FlowBar
+from ui.shell.icons import icon
 from ui.shell.theme import apply_theme, camera_color, current
 
 
@@ -31,18 +40,42 @@ def settle():
 
 def open_everything(window):
     window.layouts.everything()
-    for key in ("quality", "controls"):
+    for key in ("quality", "controls", "sensor"):
         window.actions_[key].trigger()
-    settle()
+        settle()
+        assert is_seen(getattr(window.docks, key))
+
+
+def is_seen(dock):
+    return not dock.visibleRegion().isEmpty()
+
+
+def sideways(window):
+    """The docks that have more than fits their width."""
+    areas = [dock.widget() for dock in window.findChildren(QDockWidget)]
+    return [area.widget() for area in areas if area.horizontalScrollBar().maximum()]
 
 
 def test_docks_never_widen_the_window(window):
     open_everything(window)
     assert window.docks.quality.isVisible()
-    assert window.docks.controls.isVisible()
+    assert window.docks.sensor.isVisible()
     assert window.size() == QSize(1280, 720)
-    for dock in (window.docks.quality, window.docks.controls, window.docks.compare):
+    for dock in (window.docks.quality, window.docks.sensor, window.docks.compare):
         assert window.rect().contains(dock.geometry())
+    assert sideways(window) == []
+
+
+def test_a_dock_that_shares_its_place_comes_to_the_front(window):
+    open_everything(window)
+    assert not is_seen(window.docks.controls)
+    for key in ("controls", "sensor"):
+        window.actions_[key].trigger()
+        settle()
+        assert is_seen(getattr(window.docks, key))
+        assert window.actions_[key].isChecked()
+    window.actions_["sensor"].trigger()
+    assert window.docks.sensor.isHidden()
 
 
 def test_nor_do_they_with_large_letters(large_letters, window):
@@ -50,6 +83,23 @@ def test_nor_do_they_with_large_letters(large_letters, window):
     assert window.minimumSizeHint().width() <= 1280
     assert window.minimumSizeHint().height() <= 720
     assert window.size() == QSize(1280, 720)
+    assert sideways(window) == []
+
+
+def test_a_row_of_controls_becomes_several_and_one_again(show):
+    parts = [QPushButton(text) for text in ("one", "two", "three")]
+    bar = FlowBar(*parts, filler=parts[1])
+    show(bar, bar.sizeHint().width() + 200, 40)
+    low = bar.height()
+    assert parts[1].width() > parts[1].sizeHint().width()
+    assert len({part.y() for part in parts}) == 1
+    bar.resize(parts[2].width() + 20, low)
+    assert len({part.y() for part in parts}) == 3
+    assert bar.height() > 2 * low
+    parts[0].hide()
+    QApplication.processEvents()
+    assert parts[1].y() < low
+    assert bar.height() < 3 * low
 
 
 @pytest.mark.parametrize("room", [(1280, 720), (1366, 728), (1024, 600)])
@@ -86,6 +136,16 @@ def test_words_stand_beside_the_icons_where_there_is_room(window):
     wait_for(lambda: window.tool_row.toolButtonStyle() is styles.ToolButtonIconOnly)
     assert window.bar.start_button.toolButtonStyle() is styles.ToolButtonTextBesideIcon
     assert window.bar.start_button.text() == "Start"
+
+
+def test_the_camera_s_name_takes_the_room_that_is_left(window):
+    bar, box = window.bar, window.bar.camera_box
+    window.resize(1280, 720)
+    settle()
+    assert box.width() > 220
+    bar.show_recent([Played("desk", "/data/desk.mcap", icon("record"))])
+    bar.set_address("synthetic:stereo")
+    assert box.currentIndex() == -1, "the picture of another one stands beside no address"
 
 
 def test_what_does_not_fit_is_reached_behind_a_button_that_is_seen(window, qapp):

@@ -31,11 +31,14 @@ def test_pictures_are_read_only_once_they_are_wanted(window, take):
     window.stage.open((str(take),))
     wait_for(lambda: "not read" in panel.note.text())
     assert window.rows.view.frame.extras == {}
+    assert panel.picture_box.isHidden(), "nothing to choose from"
+    assert panel.image.isHidden()
     panel.read_box.click()
     wait_for(lambda: panel.image.has_image)
     titles = [panel.picture_box.itemText(at) for at in range(panel.picture_box.count())]
     assert sorted(titles) == sorted(EXTRAS[name] for name in window.rows.view.frame.extras)
     assert len(titles) == 3
+    assert panel.picture_box.isVisible()
     assert panel.note.isHidden()
     for name in ("infrared_left", "depth_native"):
         panel.picture_box.setCurrentIndex(panel.picture_box.findData(name))

@@ -25,6 +25,8 @@ def test_sessions_are_listed_with_pictures_filtered_and_opened(window, tmp_path)
     (dialog,) = window.findChildren(SessionsDialog)
     wait_for(lambda: dialog.table.rowCount() == 4)
     assert dialog.text.text() == f"3 sessions in {tmp_path}"
+    assert dialog.table.horizontalScrollBar().maximum() == 0, "nothing lies beside what is seen"
+    assert dialog.filter.hasFocus()
     by_name = {tuple(cells(dialog, row)[:2]): row for row in range(4)}
     assert ("bad.mcap", "cannot be read") in by_name
     desk = by_name["desk.mcap", "Noisy left"]

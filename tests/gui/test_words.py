@@ -10,9 +10,11 @@ from lingbot_live.export.formats import FORMATS
 from lingbot_live.quality.metric import METRICS
 from ui.dialogs.option_form import words_of
 from ui.panels.quality_plot import PLOTTED
+from ui.shell import theme
 from ui.shell.files import short_name
 from ui.shell.readout import Reading, duration
 from ui.views.compare_pictures import Mode
+from ui.views.lines import stat_beside
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,11 @@ def test_kept_changed_and_filled_are_never_signs(window, tmp_path):
     window.stage.open((f"folder:{write_examples(tmp_path / 'desk', 2)}",))
     wait_for(lambda: window.panels and window.panels[0].refined.has_image)
     wait_for(lambda: window.panels[0].refined._stats)
-    for text in window.panels[0].refined._stats:
+    pane = window.panels[0].refined
+    room = pane.width() - 4 * theme.GRID_PX
+    shown = stat_beside(pane.fontMetrics(), room, pane._title, pane._stats)
+    assert all(word in shown for word in ("kept", "changed", "filled")), "at 1280x720, too"
+    for text in pane._stats:
         assert "filled" in text
         assert "±" not in text
         assert "+" not in text

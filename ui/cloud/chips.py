@@ -35,7 +35,7 @@ class CameraChips(QWidget):
         self.buttons: dict[int, QToolButton] = {}
         self._chips: tuple[Chip, ...] = ()
         self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, 0)
+        self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(theme.GRID_PX // 2)
         self._row.addStretch(1)
         self.setAutoFillBackground(True)

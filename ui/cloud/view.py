@@ -36,6 +36,7 @@ from ui.cloud.tools import CloudTools
 from ui.shell import theme
 from ui.shell.actions import Command
 from ui.shell.elided import ElidedLabel
+from ui.shell.flow import FlowBar
 from ui.shell.language import phrase, told, tr
 from ui.shell.notice import Notice
 
@@ -226,7 +227,7 @@ class CloudView(QFrame):
         options.setText(tr("View"))
         options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         options.setMenu(self.menu)
-        self.hint_label, self.stat_label = ElidedLabel(tr(_HINT)), QLabel()
+        self.hint_label, self.stat_label = ElidedLabel(tr(_HINT)), ElidedLabel(comes_first=True)
         self.scene_label = QLabel()
         self.scene_label.setAccessibleName(tr("Scene"))
         self.scene_label.hide()
@@ -235,11 +236,16 @@ class CloudView(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        parts = (self.which_box, self.coloring_box, self.tools.button, options, self.reset_button)
-        foot = _bar(self.hint_label, self.stat_label)
-        self.bars = (self.chips, _bar(QWidget(), *parts), foot)
-        for bar in self.bars[:2]:
-            column.addWidget(bar)
+        head = FlowBar(
+            self.chips, self.which_box, self.coloring_box, self.tools.button, options,
+            self.reset_button,
+        )  # fmt: skip
+        foot = _foot(self.hint_label, self.stat_label)
+        self.bars = (head, foot)
+        for bar in self.bars:
+            bar.setAutoFillBackground(True)
+            bar.setBackgroundRole(QPalette.ColorRole.Button)
+        column.addWidget(head)
         column.addWidget(self.notice)
         column.addWidget(self.scene_label)
         column.addWidget(self.canvas, 1)
@@ -350,18 +356,13 @@ class CloudView(QFrame):
         )
 
 
-def _bar(first: QWidget, *others: QWidget) -> QFrame:
-    """Return a row whose first part takes what the others leave."""
-    bar = QFrame()
-    bar.setAutoFillBackground(True)
-    bar.setBackgroundRole(QPalette.ColorRole.Button)
-    row = QHBoxLayout(bar)
+def _foot(hint: QWidget, stat: QWidget) -> QFrame:
+    foot = QFrame()
+    row = QHBoxLayout(foot)
     row.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, theme.GRID_PX // 2)
-    row.setSpacing(theme.GRID_PX)
-    row.addWidget(first, 1)
-    for part in others:
-        row.addWidget(part)
-    return bar
+    row.addWidget(hint, 1)
+    row.addWidget(stat)
+    return foot
 
 
 def _choice(name: str, choices: Mapping[str, Which | Coloring]) -> QComboBox:

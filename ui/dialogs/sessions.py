@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -30,7 +31,7 @@ COLUMNS = (
     phrase("Session"),
     phrase("Camera"),
     phrase("Recorded"),
-    phrase("Length"),
+    phrase("Length, s"),
     phrase("Frames"),
     phrase("Refined"),
     phrase("Fill"),
@@ -90,10 +91,11 @@ class SessionsDialog(QDialog):
         for number, row in enumerate(sorted(rows, key=lambda row: -(row["start_ns"] or 0))):
             self._fill(number, row)
         self.table.setSortingEnabled(True)
-        self.table.resizeColumnsToContents()
         sessions = len({row["session"] for row in rows})
         self.text.setText(
-            tr("{sessions} sessions in {folder}", sessions=sessions, folder=self._folder)
+            tr("1 session in {folder}", folder=self._folder)
+            if sessions == 1
+            else tr("{sessions} sessions in {folder}", sessions=sessions, folder=self._folder)
         )
         self._filter()
 
@@ -115,6 +117,10 @@ class SessionsDialog(QDialog):
         self.table.setIconSize(_PICTURE)
         self.table.verticalHeader().setDefaultSectionSize(_PICTURE.height() + 4)
         self.table.verticalHeader().hide()
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)  # names give way, no number
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
@@ -126,7 +132,8 @@ class SessionsDialog(QDialog):
         column.addWidget(self.filter)
         column.addWidget(self.table, 1)
         column.addLayout(buttons)
-        self.resize(900, 520)
+        self.resize(QSize(1080, 520).boundedTo(self.screen().availableSize()))
+        self.filter.setFocus()
 
     def _fill(self, number: int, row: Row) -> None:
         for column, value in enumerate(_cells(row)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy, QSlider, QWidget
 
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.discovery import Listing
@@ -41,6 +41,7 @@ class CameraBar(QObject):
         self._make_boxes()
         row.addWidget(self.camera_box)
         row.add_buttons(actions, ("open_file", "add_camera"))
+        actions["open_file"].setIconText(tr("Open"))  # its menu has two to open
         row.addSeparator()
         row.addWidget(self.refiner_box)
         row.add_buttons(actions, ("as_recorded",))
@@ -56,6 +57,8 @@ class CameraBar(QObject):
         self.camera_box.setEditable(True)
         self.camera_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.camera_box.setMinimumWidth(200)
+        self.camera_box.setMaximumWidth(400)
+        self.camera_box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.camera_box.setIconSize(QSize(48, 36))
         self.camera_box.setToolTip(tr(_HINT))
         self.camera_box.setAccessibleName(tr("Camera, recording or address"))
@@ -112,6 +115,7 @@ class CameraBar(QObject):
         if at >= 0:
             self.camera_box.setCurrentIndex(at)
         else:
+            self.camera_box.setCurrentIndex(-1)  # no picture of another one beside it
             self.camera_box.setEditText(address)
         line = self.camera_box.lineEdit()
         if line is not None:

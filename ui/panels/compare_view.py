@@ -11,7 +11,6 @@ from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
-    QHBoxLayout,
     QLabel,
     QSizePolicy,
     QToolButton,
@@ -26,6 +25,7 @@ from ui.panels import compare_words
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
+from ui.shell.flow import FlowBar
 from ui.shell.language import phrase, tr
 from ui.shell.readout import metres, millimetres
 from ui.views.compare_pictures import Base, Comparison, Mode, Side, Task, compare
@@ -170,17 +170,10 @@ class CompareView(QWidget):
         self.sweep_button.toggled.connect(self._on_choice)
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout()
-        half = theme.GRID_PX // 2
-        row.setContentsMargins(theme.GRID_PX, half, theme.GRID_PX, half)
-        row.setSpacing(half)
-        for part in (self.mode_box, self.shown_box, self.against):
-            row.addWidget(part)
-        row.addWidget(self.base_box, 1)
-        row.addWidget(self.limit_box)
-        row.addWidget(self.sweep_button)
-        self.controls = QWidget()
-        self.controls.setLayout(row)
+        self.controls = FlowBar(
+            self.mode_box, self.shown_box, self.against, self.base_box, self.limit_box,
+            self.sweep_button, filler=self.base_box,
+        )  # fmt: skip
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

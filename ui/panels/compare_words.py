@@ -12,6 +12,7 @@ from ui.shell.language import told, tr
 from ui.shell.readout import FIGURE_SPACE, millimetres, percent
 from ui.views.compare_pictures import Base, Comparison, Mode, Task
 
+_AND = "&nbsp;&nbsp; "
 _APART_MS = 50  # pictures of two cameras taken further apart are said to be
 
 
@@ -35,30 +36,34 @@ def legend(answer: Comparison) -> tuple[str, ...]:
     """Return the numbers, rich text, the longest first; empty for a picture that has none."""
     text = _apart(answer.task.base.result, answer.task.shown.result)
     if answer.shares is not None:
-        return tuple(_change_legend(answer, answer.shares, by) for by in _changed_by(answer))
+        *longer, bare = (_change_parts(answer, answer.shares, by) for by in _changed_by(answer))
+        return (*map(_AND.join, longer), *_one_line_or_two(bare))
     if answer.trust is not None:
         text = _trust_legend(answer.trust)
     elif answer.task.mode is Mode.DIFFERENCE:
-        text = "&nbsp;&nbsp; ".join(
-            (
-                tr("median {step}", step=millimetres(answer.median_mm)),
-                tr("mean size {size} mm", size=_width(f"{answer.mean_abs_mm:.1f}", 6)),
-                tr("RMS {size} mm", size=_width(f"{answer.rms_mm:.1f}", 6)),
-                tr("over {share} of the pixels", share=percent(answer.both_share)),
-                text,
-            )
-        )
+        parts = [
+            tr("median {step}", step=millimetres(answer.median_mm)),
+            tr("mean size {size} mm", size=_width(f"{answer.mean_abs_mm:.1f}", 6)),
+            tr("RMS {size} mm", size=_width(f"{answer.rms_mm:.1f}", 6)),
+            tr("over {share} of the pixels", share=percent(answer.both_share)),
+        ]
+        return _one_line_or_two([*parts, text] if text else parts)
     return (text,)
 
 
+def _one_line_or_two(parts: list[str]) -> tuple[str, ...]:
+    return _AND.join(parts), f"{_AND.join(parts[:2])}<br>{_AND.join(parts[2:])}"
+
+
 def _changed_by(answer: Comparison) -> tuple[str, ...]:
+    """Return by how much, the longest words first; the last says nothing of it."""
     if not math.isfinite(answer.changed_median_mm):
         return ("",)
     size = _width(f"{answer.changed_median_mm:.0f}", 4)
-    return tr(" by {size} mm (median)", size=size), tr(" by {size} mm", size=size)
+    return tr(" by {size} mm (median)", size=size), tr(" by {size} mm", size=size), ""
 
 
-def _change_legend(answer: Comparison, shares: dict[Change, float], changed_by: str) -> str:
+def _change_parts(answer: Comparison, shares: dict[Change, float], changed_by: str) -> list[str]:
     parts = []
     for kind in (Change.KEPT, Change.CHANGED, Change.FILLED):
         square = f"<span style='color:rgb{CHANGE_RGB[kind]}'>■</span>"
@@ -66,7 +71,7 @@ def _change_legend(answer: Comparison, shares: dict[Change, float], changed_by: 
         parts.append(f"{square} {word} {percent(shares[kind])}")
     parts[1] += changed_by
     parts.append(tr("removed {share}", share=percent(answer.removed_share)))
-    return "&nbsp;&nbsp; ".join(parts)
+    return parts
 
 
 def _trust_legend(trust: TrustMap) -> str:

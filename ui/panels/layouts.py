@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QMainWindow,
+    QTabWidget,
 )
 
 from ui.controllers.rows import Rows
@@ -68,6 +69,8 @@ class Layouts(QObject):
                           ("cloud", docks.cloud), ("sensor", docks.sensor)):  # fmt: skip
             dock.visibilityChanged.connect(actions[key].setChecked)
         window.installEventFilter(self)
+        window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self._put_aside()
         self._panes = (True, True, True)
         self._is_several = False  # rows are on the screen
         self._had_rows = False
@@ -130,11 +133,18 @@ class Layouts(QObject):
         """Put everything where it was on the first day."""
         for dock in self._window.findChildren(QDockWidget):
             dock.setFloating(False)
-        for dock in (self._docks.controls, self._docks.sensor):
-            self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-            dock.hide()
+        self._put_aside()
         self._quality.hide()
         self.everything()
+
+    def _put_aside(self) -> None:
+        """Put what tells of one camera at the right, hidden, as two leaves of one place."""
+        controls, sensor = self._docks.controls, self._docks.sensor
+        for dock in (controls, sensor):
+            self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        self._window.tabifyDockWidget(controls, sensor)
+        for dock in (controls, sensor):
+            dock.hide()
 
     @property
     def state(self) -> QByteArray:
@@ -216,19 +226,19 @@ class Layouts(QObject):
 
     def toggle_cloud(self) -> None:
         """Show or hide the point cloud."""
-        self._cloud.setVisible(not self._cloud.isVisible())
+        _toggle(self._cloud)
 
     def toggle_quality(self) -> None:
         """Show or hide the numbers and plots."""
-        self._quality.setVisible(not self._quality.isVisible())
+        _toggle(self._quality)
 
     def toggle_controls(self) -> None:
         """Show or hide the settings of the selected camera."""
-        self._docks.controls.setVisible(not self._docks.controls.isVisible())
+        _toggle(self._docks.controls)
 
     def toggle_sensor(self) -> None:
         """Show or hide infrared, depth before alignment and motion of the selected camera."""
-        self._docks.sensor.setVisible(not self._docks.sensor.isVisible())
+        _toggle(self._docks.sensor)
 
     def toggle_theme(self) -> None:
         """Change between the dark and the light look."""
@@ -294,5 +304,18 @@ class Layouts(QObject):
         self.apply_to_panels()
 
     def _show_mode(self, mode: Mode) -> None:
-        self._compare.show()
+        _show(self._compare)
         self._comparison.set_mode(mode)
+
+
+def _toggle(dock: QDockWidget) -> None:
+    """Hide a dock that is seen, else bring it to sight."""
+    if dock.isVisible() and not dock.visibleRegion().isEmpty():  # not behind its neighbour
+        dock.hide()
+    else:
+        _show(dock)
+
+
+def _show(dock: QDockWidget) -> None:
+    dock.show()
+    dock.raise_()  # where others share its place

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QBoxLayout,
     QComboBox,
     QDoubleSpinBox,
-    QHBoxLayout,
     QLabel,
     QSizePolicy,
     QToolButton,
@@ -29,6 +28,7 @@ from ui.panels.quality_work import Measured, Meters, Sample
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView, Tasks
+from ui.shell.flow import FlowBar
 from ui.shell.language import phrase, told, tr
 
 log = logging.getLogger(__name__)
@@ -128,26 +128,18 @@ class QualityPanel(QWidget):
         self.table = QualityTable()
 
     def _lay_out(self) -> None:
-        row, second = QHBoxLayout(), QHBoxLayout()
-        for part in (row, second):
-            part.setContentsMargins(theme.GRID_PX, theme.GRID_PX // 2, theme.GRID_PX, 0)
-            part.setSpacing(theme.GRID_PX // 2)
-        row.addWidget(QLabel(tr("Region")))
-        row.addWidget(self.region_box)
-        row.addWidget(self.draw_button)
-        row.addWidget(QLabel(tr("True distance")))
-        row.addWidget(self.distance_box)
-        row.addStretch(1)
-        second.addWidget(self.plot_box)
-        second.addWidget(self.cost, 1, Qt.AlignmentFlag.AlignRight)
+        self.cost.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        bar = FlowBar(
+            QLabel(tr("Region")), self.region_box, self.draw_button, QLabel(tr("True distance")),
+            self.distance_box, self.plot_box, self.cost, filler=self.cost,
+        )  # fmt: skip
         self._body = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._body.setSpacing(0)
         self._body.addWidget(self.table, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(row)
-        column.addLayout(second)
+        column.addWidget(bar)
         column.addWidget(self.warning)
         column.addLayout(self._body, 1)
 

@@ -16,7 +16,7 @@ from lingbot_live.quality.metric import METRICS
 from ui.panels.quality_table import values
 from ui.shell import theme
 from ui.shell.bridge import FeedView
-from ui.shell.language import told, tr
+from ui.shell.language import tr
 
 PLOTTED = (
     "fill_share", "roi_fill_share", "plane_rms_mm", "temporal_noise_mm", "z_error_mm",
@@ -57,9 +57,7 @@ class QualityPlot(QWidget):
     def choose(self, key: str) -> None:
         """Show another number; what was measured of it before is there too."""
         self._key = key
-        metric = METRICS[key]
-        unit = f" ({metric.unit})" if metric.unit else ""
-        self.plot.setLabel("left", f"{told(metric.title)}{unit}")
+        self.plot.setLabel("left", METRICS[key].unit)  # its name stands in the box above
         self._draw()
 
     def add(self, known: Mapping[FeedView, QualitySnapshot]) -> None:

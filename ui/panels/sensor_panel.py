@@ -122,16 +122,18 @@ class SensorPanel(QWidget):
         )
         self.note = QLabel()
         self.note.setWordWrap(True)
-        self.image = ImageView("", placeholder=tr("no infrared and no other depth"))
+        self.image = ImageView("")
         self.image.set_compact(True)
         top = QHBoxLayout()
         top.addWidget(self.picture_box, 1)
         top.addWidget(self.read_box)
+        top.addStretch()
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(*[theme.GRID_PX // 2] * 4)
         self._column.addLayout(top)
         self._column.addWidget(self.note)
         self._column.addWidget(self.image, 2)
+        self._column.addStretch()
 
     def _plot(self, frame: Frame) -> None:
         if self.motion is not None:
@@ -158,6 +160,12 @@ class SensorPanel(QWidget):
             self.motion.clear()
         view = self._rows.view
         self._say(tr("No camera is open.") if view is None else "")
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Show nothing that would stay empty."""
+        self.picture_box.setVisible(self.picture_box.count() > 0)
+        self.image.setVisible(self.picture_box.count() > 0)
 
     def _list(self, frame: Frame) -> None:
         there = [self.picture_box.itemData(at) for at in range(self.picture_box.count())]
@@ -167,6 +175,7 @@ class SensorPanel(QWidget):
             for name in frame.extras:
                 self.picture_box.addItem(told(EXTRAS[name]), name)
             self.picture_box.setCurrentIndex(max(0, self.picture_box.findData(chosen)))
+            self._make_room()
         if not frame.extras and self.image.has_image:
             self.image.set_image(None)
 

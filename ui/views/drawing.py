@@ -89,5 +89,5 @@ def _refined_texts(moment: Moment, refined: RefinedFrame) -> tuple[str, ...]:
 
 
 def _percent(share: float) -> str:
-    """Return a share in a fixed width."""
-    return f"{share:.0%}".rjust(4, FIGURE_SPACE)
+    """Return a share in a width that is fixed but for all of it."""
+    return f"{share:.0%}".rjust(3, FIGURE_SPACE)

@@ -36,19 +36,20 @@ def paint_header(
     """Write a title left, and right the first stat that fits, or the reading in their place."""
     colors, metrics, gap = theme.current(), painter.fontMetrics(), 2 * theme.GRID_PX
     inner = _ground(painter, bar)
-    texts = (reading,) if reading else stats
-    room = inner.width() - metrics.horizontalAdvance(title) - gap
-    text = next((t for t in texts if metrics.horizontalAdvance(t) <= room), "")
-    if not text and texts:  # the title gives way to its first words, but no further
-        first = metrics.horizontalAdvance(title.partition("   ")[0])
-        fits = metrics.horizontalAdvance(texts[-1]) + first + gap <= inner.width()
-        text = texts[-1] if fits or reading else ""
-    wide = min(metrics.horizontalAdvance(text), inner.width() * 2 // 3)
+    text = reading or stat_beside(metrics, inner.width() - gap, title, stats)
+    most = inner.width() * 2 // 3 if reading else inner.width()
+    wide = min(metrics.horizontalAdvance(text), most)
     rest = inner.adjusted(0, 0, -(wide + gap if text else 0), 0)
     _write(painter, rest, title, colors.text, Qt.AlignmentFlag.AlignLeft)
     color, right = colors.text if reading else colors.dim, QRect(inner)
     right.setLeft(inner.right() - wide)
     _write(painter, right, text, color, Qt.AlignmentFlag.AlignRight)
+
+
+def stat_beside(metrics: QFontMetrics, room_px: int, title: str, stats: Sequence[str]) -> str:
+    """Return the first stat that fits; the title gives way to its first words, but no further."""
+    least = room_px - metrics.horizontalAdvance(title.partition("   ")[0])
+    return next((stat for stat in stats if metrics.horizontalAdvance(stat) <= least), "")
 
 
 def paint_footer(painter: QPainter, bar: QRect, text: str) -> None:
