@@ -16,6 +16,7 @@ from lingbot_live.cameras.readings import OFFLINE
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.frame import DepthMap, Frame, Intrinsics
 from lingbot_live.perception.grasps import GraspScene, Gripper, find_grasps
+from lingbot_live.perception.seen_through import Sight
 from lingbot_live.refiners.guided import create_guided
 
 SCENES = 50
@@ -58,7 +59,7 @@ def judge(tally: Tally, seed: int, frame: Frame, depth_m: DepthMap) -> GraspScen
     """Find grasps and count what they are worth."""
     tabletop = Tabletop(seed)
     started_s = time.process_time()
-    scene = find_grasps(depth_m, frame.intrinsics)
+    scene = find_grasps(depth_m, frame.intrinsics, sight=Sight(frame.color, frame.depth_m))
     tally.ms.append(1000 * (time.process_time() - started_s))
     truth, labels = TrueScene(tabletop), true_labels(tabletop, frame.intrinsics)
     for number, body in enumerate(tabletop.bodies):

@@ -234,6 +234,7 @@ def _found(
     from lingbot_live.cameras.readings import every_frame
     from lingbot_live.config import CameraConfig
     from lingbot_live.perception.grasps import NoSupportError, find_grasps
+    from lingbot_live.perception.seen_through import Sight
     from lingbot_live.perception.support import TOWARDS, UP
     from lingbot_live.recording.results import Results
     from lingbot_live.system.remote import local_address
@@ -250,7 +251,14 @@ def _found(
             mask = _region(look.region, shot)
             try:
                 up = TOWARDS if look.looks_down else UP
-                scene = find_grasps(refined.depth_m, shot.intrinsics, look.settings, mask, up)
+                scene = find_grasps(
+                    refined.depth_m,
+                    shot.intrinsics,
+                    look.settings,
+                    mask,
+                    up,
+                    Sight(shot.color, shot.depth_m),
+                )
             except NoSupportError as error:
                 if look.count == 1:
                     raise
@@ -354,6 +362,7 @@ def _thing(scene: GraspScene, number: int, thing: Thing, axes: _Axes) -> dict[st
         "shape": thing.body.kind.value,
         "fit_mm": round(1000 * thing.body.fit_m, 2),
         "pixels": thing.pixels,
+        "is_guess": thing.is_guess,
         "box": {
             **_pose_data(thing.T_camera_thing, axes),
             "size_m": [round(float(side), 5) for side in thing.size_m],

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import DepthMap, Intrinsics
 from lingbot_live.perception.grasps import GraspScene, GraspSettings, find_grasps
+from lingbot_live.perception.seen_through import Sight
 from lingbot_live.system.children import ONE_BLAS_THREAD, Child, ChildError
 from lingbot_live.system.cores import give_way, session_gives_way, stand_aside
 from lingbot_live.system.serving import jobs_of_parent, own_stdout
@@ -28,6 +29,7 @@ class Look:
     depth_m: DepthMap
     intrinsics: Intrinsics
     settings: GraspSettings
+    sight: Sight | None = None
 
 
 class GraspProcess:
@@ -95,7 +97,7 @@ class GraspProcess:
 
 def _answer(look: Look) -> GraspScene | LingbotLiveError:
     try:
-        return find_grasps(look.depth_m, look.intrinsics, look.settings)
+        return find_grasps(look.depth_m, look.intrinsics, look.settings, sight=look.sight)
     except LingbotLiveError as error:
         return error
 

@@ -19,6 +19,7 @@ from lingbot_live.errors import ConfigError, LingbotLiveError
 from lingbot_live.frame import DepthMap, Intrinsics, Mask, Matrix
 from lingbot_live.geometry import deproject
 from lingbot_live.perception.bodies import Body, complete
+from lingbot_live.perception.seen_through import Guess, Sight, seen_through
 from lingbot_live.perception.support import (
     UP,
     Floats,
@@ -102,6 +103,7 @@ class Thing:
 
     label: int  # in `GraspScene.labels`
     pixels: int
+    is_guess: bool  # nothing of it was measured: the sensor saw through it
     body: Body  # in the plane's axes
     T_camera_thing: Matrix  # (4, 4) of its oriented box: the middle, x and y along it, z up
     size_m: Floats  # (3,) of the box
@@ -135,6 +137,7 @@ def find_grasps(
     settings: GraspSettings | None = None,
     region: Mask | None = None,
     up: Floats = UP,
+    sight: Sight | None = None,
 ) -> GraspScene:
     """Return the things on the plane of a frame, and where a gripper can hold them.
 
@@ -144,6 +147,7 @@ def find_grasps(
         settings: the gripper and how many grasps.
         region: (H, W) where things are looked for; None: everywhere.
         up: (3,) unit, away from the ground, in the camera's axes.
+        sight: what the camera saw: things that its sensor saw through, glasses, are then guessed.
 
     Raises:
         NoSupportError: no plane is seen that things could stand on.
@@ -159,27 +163,49 @@ def find_grasps(
         )
     local_m = support.to_plane(points_m)
     labels = things_on(support, depth_m, local_m, region)
+    flat_m = local_m.reshape(-1, 3).astype(np.float64)
+    known = [_Known(flat_m[pixels], len(pixels), False) for pixels in pixels_of(labels)]
+    obstacles = [_obstacles(depth_m, local_m, support)]
+    guesses: list[Guess] = []
+    if sight is not None:
+        guesses = seen_through(sight, intrinsics, support, labels, region)
+    for guess in guesses:
+        known.append(_Known(guess.points_m, int(np.count_nonzero(guess.mask)), True))
+        labels[guess.mask] = len(known)
+        obstacles.append(guess.rim_m)
     eye_m = support.to_plane(np.zeros(3, np.float32)).astype(np.float64)
-    flat_m = local_m.reshape(-1, 3)
-    seen_m = [flat_m[pixels].astype(np.float64) for pixels in pixels_of(labels)]
-    things = tuple(_thing(label, points, eye_m, support) for label, points in enumerate(seen_m, 1))
-    obstacles = _obstacles(depth_m, local_m, support)
+    things = tuple(_thing(label, one, eye_m, support) for label, one in enumerate(known, 1))
     grasps: list[Grasp] = []
     for number, thing in enumerate(things):
         others = [other.body.points_m for other in things if other is not thing]
-        around = np.concatenate([obstacles, *others])
-        for grasp in _grasps(thing.body, seen_m[number][::3], around, settings):
+        around, seen_m = np.concatenate([*obstacles, *others]), known[number].seen_m
+        for grasp in _grasps(thing.body, seen_m, around, settings):
             grasps.append(_in_camera(replace(grasp, thing=number), support))
     grasps.sort(key=lambda grasp: -grasp.score)
     return GraspScene(support, labels, things, tuple(grasps))
 
 
-def _thing(label: int, points_m: Floats, eye_m: Floats, support: Support) -> Thing:
-    body = complete(points_m, eye_m)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What is known of a thing."""
+
+    points_m: Floats  # (N, 3) of its near side, in the plane's axes
+    pixels: int
+    is_guess: bool
+
+    @property
+    def seen_m(self) -> Floats:
+        """Those points that were measured, fewer."""
+        return self.points_m[:0] if self.is_guess else self.points_m[::3]
+
+
+def _thing(label: int, known: _Known, eye_m: Floats, support: Support) -> Thing:
+    body = complete(known.points_m, eye_m)
     c, s = np.cos(body.yaw), np.sin(body.yaw)
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = [[c, -s, 0], [s, c, 0], [0, 0, 1]], body.center_m
-    return Thing(label, len(points_m), body, support.T_camera_plane @ T, body.size_m)
+    T = support.T_camera_plane @ T
+    return Thing(label, known.pixels, known.is_guess, body, T, body.size_m)
 
 
 def _obstacles(depth_m: DepthMap, local_m: npt.NDArray[np.float32], support: Support) -> Floats:
@@ -275,6 +301,8 @@ def _cone_share(cosine: Floats, friction: float) -> Floats:
 
 def _seen(points_m: Floats, seen_m: Floats) -> Floats:
     """Return how near measured points are to points (N, 3): 1 right there, 0 where none is."""
+    if not len(seen_m):
+        return np.zeros(len(points_m))
     some = seen_m[:: -(-len(seen_m) // 400)]
     square = (points_m**2).sum(1)[:, None] + (some**2).sum(1) - 2 * points_m @ some.T
     far_m = np.sqrt(np.maximum(square.min(1), 0))

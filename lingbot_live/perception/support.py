@@ -187,13 +187,13 @@ def _kept(labels: Labels, local_m: npt.NDArray[np.float32], support: Support) ->
         if len(pixels) < _LEAST_PIXELS:
             break
         rows = np.unique(pixels // labels.shape[1])
-        if len(pixels) >= _LEAST_WIDTH * len(rows) and _is_thing(flat_m[pixels], support):
+        if len(pixels) >= _LEAST_WIDTH * len(rows) and is_thing(flat_m[pixels], support):
             number += 1
             table[part + 1] = number
     return table[labels]
 
 
-def _is_thing(points_m: npt.NDArray[np.float32], support: Support) -> bool:
+def is_thing(points_m: Points, support: Support) -> bool:
     """Whether points (N, 3) on the plane are of a thing's size, and no wave of the plane's depth.
 
     A plane that waves, wet or shining or far away, lies off itself by more; and what goes on above

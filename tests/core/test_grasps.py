@@ -51,6 +51,7 @@ def test_bars_on_few_tables(tallies):
     assert told["opaque things: held"][0] >= 80
     ours, raw = told["glass and steel: held"]
     assert ours > raw
+    assert told["glass cup: held"][0] >= 50, "that which no sensor measured"
 
 
 def plane_depth(height_m=0.6, pitch_deg=50.0, k=K):
@@ -232,6 +233,7 @@ def test_the_command_writes_json_and_poses(tmp_path):
     data = json.loads(json_file.read_text())
     things = data["frames"][0]["things"]
     assert len(things) >= 8
+    assert [thing["is_guess"] for thing in things].count(True) == 1, "the glass cup"
     grasps = [grasp for thing in things for grasp in thing["grasps"]]
     assert grasps
     assert all(abs(np.linalg.norm(g["orientation_xyzw"]) - 1) < 1e-4 for g in grasps)

@@ -12,6 +12,7 @@ from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.perception.grasp_picture import Segments, box_lines, gripper_lines
 from lingbot_live.perception.grasp_process import GraspProcess, Look
 from lingbot_live.perception.grasps import GraspScene, GraspSettings
+from lingbot_live.perception.seen_through import Sight
 from ui.cloud.scene import Line, Rgb
 from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
@@ -82,7 +83,9 @@ class Grasping(QObject):
         if not isinstance(item, tuple) or not isinstance(item[1], RefinedFrame):
             raise ConfigError(f"grasps: {item!r} is no frame")
         view, refined = item
-        look = Look(refined.depth_m, refined.frame.intrinsics, self._settings)
+        frame = refined.frame
+        sight = Sight(frame.color, frame.depth_m)
+        look = Look(refined.depth_m, frame.intrinsics, self._settings, sight)
         found = self._process.find(look)
         return None if found is None else _Found(view, found)
 
