@@ -43,6 +43,7 @@ _NEIGHBOURS = 8  # points around whose motion a hidden one shares
 _NEARER, _OTHER = 0.1, 0.2  # of the depth: a surface before the point; not the same point
 _LEAST_GAIN, _MOST_GAIN = 0.25, 0.7  # of smoothing depth: with no trust, with full trust
 _SPEED_GAIN = 0.3
+_AROUND_PX = np.array([[[x, y]] for y in (-1, 0, 1) for x in (-1, 0, 1)], np.float32)  # (9, 1, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -345,8 +346,7 @@ def _depth_at(depth_m: DepthMap | None, pixels: Pixels) -> npt.NDArray[np.float3
     """Return the median depth of 3x3 pixels, (N,) metres; 0 where fewer than five are valid."""
     if depth_m is None:
         return np.zeros(len(pixels), np.float32)
-    shifts = [np.array([x, y], np.float32) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    read = np.stack([value_at(depth_m, pixels + shift) for shift in shifts])
+    read = value_at(depth_m, (pixels + _AROUND_PX).reshape(-1, 2)).reshape(9, -1)
     return np.asarray(np.median(read, axis=0), np.float32)
 
 
