@@ -139,3 +139,26 @@ def test_stopping_forgets_points(table):
     table.stage.stop()
     assert not table.perceiving.tracking.trails(panel).steps
     table.actions_["follow"].trigger()
+
+
+def test_the_axes_of_the_plot_stay_while_the_numbers_move(window):
+    import pyqtgraph
+
+    bar, changes = window.perceiving.tracking.bar, []
+    bar.make_plot(pyqtgraph)
+    trails, none = Trails(), np.zeros((1, 3), np.float32)
+    tracked = Tracked(np.zeros((1, 2), np.float32), np.ones(1, bool))
+    box = bar.plot.getViewBox()
+    for number in range(40):
+        if number == 20:
+            box.sigRangeChanged.connect(lambda *_: changes.append(box.viewRange()))
+        speed = np.full((1, 3), 0.35 + 0.01 * (number % 7), np.float32)
+        trails.add(Step(number / 10, tracked, Lifted(none, speed, np.ones(1, np.float32))))
+        bar.show_trails([trails])
+    assert not changes
+    (left, right), (low, high) = box.viewRange()
+    assert (left, right, low, high) == (-20, 0, 0, 1), "fastest 0.71 m/s"
+    faster = np.full((1, 3), 2.0, np.float32)
+    trails.add(Step(4.0, tracked, Lifted(none, faster, np.ones(1, np.float32))))
+    bar.show_trails([trails])
+    assert box.viewRange()[1] == [0, 5]

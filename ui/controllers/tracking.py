@@ -33,7 +33,7 @@ _HINT = phrase("Click points in the colour picture")
 _MOST = 64  # points of a camera
 _GRID, _REGION_GRID = 6, 5  # points a side: over the picture, in a region
 _SHOWN_S = 20.0  # of the plot
-_PLOT_PX = 96
+_PLOT_PX, _LEAST_TOP = 96, 0.1  # its height; metres, or metres a second
 _SLOW_S = 0.25  # between two plots, and trails in 3D: they cost ten times a picture's
 
 
@@ -116,6 +116,7 @@ class TrackBar(QFrame):
         self.words = QLabel(tr(_HINT))
         self.plot: Any = None
         self._lines: list[tuple[Any, ...]] = []  # of each camera: speed, distance
+        self._end = 0.0  # of the plot's upright axis
         row = QHBoxLayout(self)
         row.setContentsMargins(2 * theme.GRID_PX, 0, theme.GRID_PX, 0)
         row.addWidget(self.words, 1)
@@ -138,6 +139,8 @@ class TrackBar(QFrame):
         self.plot.setFixedHeight(_PLOT_PX)
         self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.plot.addLegend(offset=(8, 2))
+        self.plot.getViewBox().disableAutoRange()
+        self.plot.setXRange(-_SHOWN_S, 0, padding=0)
         layout = self.layout()
         if layout is not None:
             layout.addWidget(self.plot)
@@ -158,10 +161,21 @@ class TrackBar(QFrame):
             return
         while len(self._lines) < len(every):
             self._lines.append(self._new_lines())
+        tops: list[float] = []
         for place, lines in enumerate(self._lines):
             table = _table(every[place]) if place < len(every) else np.zeros((0, 3))
+            tops.append(float(table[:, 1:].max(initial=0.0)))
             for column, line in enumerate(lines, 1):
                 line.setData(table[:, 0], table[:, column])
+        self._reach(max(tops))
+
+    def _reach(self, top: float) -> None:
+        """Have the plot end at a round number: an axis made anew costs four times the curves."""
+        step = 10.0 ** np.floor(np.log10(max(top, _LEAST_TOP)))
+        end = step * next(share for share in (1, 2, 5, 10) if share * step >= top)
+        if end != self._end:
+            self._end = end
+            self.plot.setYRange(0, end, padding=0)
 
     def _new_lines(self) -> tuple[Any, ...]:
         """Lines of a camera; the first one's stand in the legend, the others' are dashed."""
