@@ -69,7 +69,7 @@ def reconstruct(
     least_trust: Annotated[
         float,
         typer.Option("--least-trust", min=0, max=1, help="Refined depth trusted less is left out."),
-    ] = 0.65,
+    ] = 0.7,
     device: Annotated[
         str, typer.Option("--device", help="Where depth is fused: cpu, cuda or cuda:1.")
     ] = "cpu",

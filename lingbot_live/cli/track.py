@@ -39,7 +39,8 @@ def track(
         str, typer.Argument(metavar="INPUT", help="A session, a recording, a folder, a camera.")
     ],
     output: Annotated[
-        list[str], typer.Option("-o", "--output", help="FILE.csv, .npz, .mcap or .rrd; again.")
+        list[str],
+        typer.Option("-o", "--output", help="FILE.csv, .npz, .mcap, .rrd or .png; again."),
     ],
     points: Annotated[
         list[str] | None,
@@ -68,7 +69,7 @@ def track(
     from lingbot_live.cameras import registry
     from lingbot_live.export.following import Following
     from lingbot_live.export.source import open_sources
-    from lingbot_live.export.tracks import KINDS, check_track_files
+    from lingbot_live.export.track_files import KINDS, check_track_files
     from lingbot_live.system.remote import Delivery, local_address
 
     if (points is None) == (grid is None):

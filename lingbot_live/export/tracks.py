@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.cameras.base import CameraInfo
-from lingbot_live.errors import ConfigError, ExportError
+from lingbot_live.errors import ExportError
 from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.perception.tracks import Lifted, Points, Tracked
 from lingbot_live.perception.trust import trust_map
@@ -67,6 +67,12 @@ class Moment:
 
     time_s: float  # since the first
     seen: tuple[Seen, ...]  # at least one camera's
+
+
+def colors_of(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Return points' colours, (N, 3) RGB, the same ones for the same numbers."""
+    table = np.random.default_rng(0).integers(64, 256, (4096, 3), np.uint8)
+    return np.asarray(table[numbers % len(table)])
 
 
 class TrackFile(ABC):
@@ -235,7 +241,6 @@ class RerunTracks(TrackFile):
         for camera in cameras:
             names.append(slug(camera.info.address, names))
         self._logs = [RerunLog(self._sdk, self._stream, name, _QUALITY) for name in names]
-        self._colors = np.random.default_rng(0).integers(64, 256, (4096, 3), np.uint8)
 
     def add(self, moment: Moment) -> None:
         """Log the frames of a moment, where their cameras stand, and all points."""
@@ -250,8 +255,9 @@ class RerunTracks(TrackFile):
         points_m = np.concatenate([self.points(seen) for seen in moment.seen])
         known = np.isfinite(points_m).all(1)
         names = np.concatenate([seen.numbers for seen in moment.seen])[known]
-        colors = self._colors[names % len(self._colors)]
-        points = self._sdk.Points3D(points_m[known], colors=colors, keypoint_ids=names, radii=0.008)
+        points = self._sdk.Points3D(
+            points_m[known], colors=colors_of(names), keypoint_ids=names, radii=0.008
+        )
         self._stream.log("tracks", points)
 
     def finish(self) -> None:
@@ -264,23 +270,3 @@ class RerunTracks(TrackFile):
         if stream is not None:
             stream.flush()
             stream.disconnect()
-
-
-KINDS: dict[str, type[TrackFile]] = {
-    ".csv": CsvTracks,
-    ".npz": NpzTracks,
-    ".mcap": SessionTracks,
-    ".rrd": RerunTracks,
-}
-
-
-def check_track_files(paths: list[Path]) -> None:
-    """Raise ConfigError where a name says no known kind, twice the same, or is taken."""
-    for path in paths:
-        if path.suffix.lower() not in KINDS:
-            known = ", ".join(f"FILE{suffix}" for suffix in KINDS)
-            raise ConfigError(f"{path}: name one of {known}")
-        if path.exists():
-            raise ConfigError(f"{path}: exists already; choose another name")
-    if len({path.suffix.lower() for path in paths}) != len(paths):
-        raise ConfigError("track: one output of each kind")

@@ -50,7 +50,7 @@ class Fusing:
     voxel_m: float = 0.01
     far_m: float = 4.0  # depth beyond is left out
     device: str = "cpu"
-    least_trust: float = 0.65  # refined depth that is trusted less is not to be handed in
+    least_trust: float = 0.7  # refined depth that is trusted less is not to be handed in
 
 
 class Reconstruction:

@@ -22,10 +22,11 @@ from lingbot_live.geometry import nearest_pixels, value_at
 from lingbot_live.quality.measures import local_range
 
 HALF = 0.05  # expected relative error at which trust is one half
-# Of relative error, fitted by least squares to the simulated sensors' true errors.
-_BASE, _UNMEASURED, _GUESSED = 0.002, 0.005, 0.02
-_OF_DISAGREEMENT, _OF_DISTANCE, _OF_MISSING = 0.8, 0.37, 0.05
-_OF_STEP, _OF_STEP_UNMEASURED = 0.09, 0.22
+# Of relative error, fitted to the simulated sensors' true errors; those of what is measured so that
+# each tenth by trust is wrong by more than the one before, at two sizes, steadied or not.
+_BASE, _UNMEASURED, _GUESSED = 0.002, 0.0055, 0.02
+_OF_DISAGREEMENT, _OF_DISTANCE, _OF_MISSING = 0.25, 0.37, 0.03
+_OF_STEP, _OF_STEP_UNMEASURED = 0.127, 0.22
 _CONTRADICTED = 0.1  # relative; raw depth so far off does not support a pixel
 _MOST_DISAGREEMENT = 0.3
 _WINDOW, _WIDE, _EDGE = 7, 31, 9  # pixels at a width of 640

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from command import command
@@ -16,7 +17,7 @@ from lingbot_live.cli.options import find_in_rig
 from lingbot_live.config import RefinerConfig
 from lingbot_live.export.following import Following
 from lingbot_live.export.source import open_sources
-from lingbot_live.export.tracks import RerunTracks, TrackedCamera
+from lingbot_live.export.tracks import RerunTracks, TrackedCamera, colors_of
 from lingbot_live.frame import Calibration, Extrinsics, Frame
 from lingbot_live.perception.tracks import LucasKanade
 from lingbot_live.recording.clock import Moment
@@ -74,10 +75,12 @@ def spots():
 
 def test_one_file_holds_all_cameras_tracks_in_the_rigs_axes(take, tmp_path):
     session, rig = take
-    table, arrays, joint = (tmp_path / f"tracks.{kind}" for kind in ("csv", "npz", "mcap"))
+    table, arrays, joint, picture = (
+        tmp_path / f"tracks.{kind}" for kind in ("csv", "npz", "mcap", "png")
+    )
     done = command(
         "track", session, *spots(), "--points", "30,30", "--rig", rig, "--refiner", "none",
-        "-o", table, "-o", arrays, "-o", joint,
+        "-o", table, "-o", arrays, "-o", joint, "-o", picture,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(table.read_text().splitlines()))
@@ -100,6 +103,19 @@ def test_one_file_holds_all_cameras_tracks_in_the_rigs_axes(take, tmp_path):
         assert not told["visible"][missed, 2:].any()
         np.testing.assert_allclose(np.nanmean(told["points_m"], 0)[[0, 2]], [SPOT_M] * 2, atol=0.01)
     check_session(joint)
+    check_picture(picture)
+
+
+def check_picture(path):
+    """A row a camera: the spot's dot is where each sees it, and at one place from above."""
+    drawn = cv2.imread(str(path))[..., ::-1]
+    assert drawn.shape == (2 * 480 + 6, 640 + 6 + 480, 3)
+    for camera, (name, number) in enumerate(((LEFT, 0), (RIGHT, 2))):
+        u, v = (round((at + 0.5) * 480 / CAMERA.height - 0.5) for at in pixel(name))
+        row = drawn[486 * camera :][:480]
+        dot = colors_of(np.array([number]))[0]
+        assert np.abs(row[v, u].astype(int) - dot).max() < 3
+        assert (np.abs(row[:, 646:].astype(int) - dot).max(-1) < 3).any(), "from above"
 
 
 def check_session(path):
