@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+
 import numpy as np
 import pytest
 from gui_wait import wait_for
@@ -68,6 +72,20 @@ def test_clicked_points_are_followed(table):
     assert not table.panels[0].color.above
     assert not table.cloud.view.lines
     assert not trails(table).steps
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority there alone")
+def test_following_gives_way_to_capture_and_pictures(table):
+    table.actions_["follow"].trigger()
+    click(table, 0.5, 0.8)
+    wait_for(lambda: len(trails(table).steps) > 1)
+    following = [thread for thread in threading.enumerate() if thread.name == "tracks"]
+    assert [nice(thread.native_id) > nice(0) for thread in following] == [True]
+    table.actions_["follow"].trigger()
+
+
+def nice(thread):
+    return os.getpriority(os.PRIO_PROCESS, thread)
 
 
 def test_trails_of_several_cameras_stand_in_one_frame(window):

@@ -55,8 +55,9 @@ class _Follower:
 
 
 class CameraPoints(QObject):
-    """The points of one camera, followed on a thread of their own with every frame it is given.
+    """The points of one camera, followed with every frame it is given that there is time for.
 
+    The thread that does so gives way to capture, refining and pictures, which come first.
     ``moved`` is sent when `trails` went on, ``failed(str)`` with the reason when they cannot.
     """
 
@@ -67,7 +68,7 @@ class CameraPoints(QObject):
         super().__init__(parent)
         self.panel, self.trails = panel, Trails()
         self._follower: _Follower | None = None
-        self._work = Background("tracks", _followed, self)
+        self._work = Background("tracks", _followed, self, yields=True)
         self._work.done.connect(self._add)
         self._work.failed.connect(self.failed)
 
