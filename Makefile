@@ -17,7 +17,7 @@ SYSTEM := python3-venv make xvfb xauth libgl1 libgl1-mesa-dri libegl1 libusb-1.0
 	libxkbcommon-x11-0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libgomp1 libx11-6 \
 	libxext6 libxrender1 fonts-dejavu-core
 
-.PHONY: help break demo run test check fix cover translations docs architecture dist bench screenshots interop system clean
+.PHONY: help break demo run test check fix cover translations docs architecture dist bench screenshots pictures interop system clean
 
 help:
 	@echo "make demo            install all, then open the app on a simulated camera"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench           measure speed       make clean   remove .venv and demo/"
 	@echo "make translations    list what the window does not say in every language"
 	@echo "make screenshots  the window at four sizes, in two themes and languages"
+	@echo "make pictures     the docs' pictures of the window, anew"
 	@echo "make break           break it in every way we know, ARGS=--short in some"
 	@echo "make interop         let Rerun read a session file"
 	@echo "TORCH=...            which torch pip installs, such as TORCH=torch==2.13.0"
@@ -109,6 +110,9 @@ bench: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python scripts/screenshots.py
+
+pictures: $(VENV)/.dev
+	$(BIN)/python scripts/doc_pictures.py
 
 interop: $(VENV)/.dev
 	@./scripts/interop.sh $(BIN)/python

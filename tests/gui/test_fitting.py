@@ -86,6 +86,16 @@ def test_nor_do_they_with_large_letters(large_letters, window):
     assert sideways(window) == []
 
 
+def test_a_text_that_wraps_makes_no_dock_scroll(window):
+    open_everything(window)
+    area = window.docks.quality.widget()
+    assert area.verticalScrollBar().maximum() == 0
+    window.quality._say("refined depth moved a part of the picture: look there. " * 3)
+    settle()
+    assert window.quality.warning.height() > window.quality.warning.fontMetrics().height()
+    assert area.verticalScrollBar().maximum() == 0, "the table gives way"
+
+
 def test_a_row_of_controls_becomes_several_and_one_again(show):
     parts = [QPushButton(text) for text in ("one", "two", "three")]
     bar = FlowBar(*parts, filler=parts[1])

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ui.dialogs.keys import KeysDialog
 from ui.shell.reach import controls_of, fields_of, spoken_name
 from ui.shell.view_link import CROSS_STEP
 
@@ -86,6 +87,16 @@ def test_the_cross_hair_moves_by_key_and_stays_in_the_picture(window):
         window.link.step_cursor(-CROSS_STEP, CROSS_STEP)
     assert window.link.cursor is not None
     assert 0 <= window.link.cursor.x() < CROSS_STEP
+
+
+def test_a_question_mark_shows_all_keys_on_a_small_screen(window):
+    QTest.keyClick(window, Qt.Key.Key_Question)
+    dialog = window.findChild(KeysDialog)
+    assert dialog.isVisible()
+    assert dialog.width() <= 1280 - 8
+    assert dialog.height() <= 720 - 36
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible()
 
 
 def can_use(control):

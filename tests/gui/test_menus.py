@@ -203,6 +203,7 @@ def test_help_opens_the_docs_the_log_and_what_works_here(window, monkeypatch):
     window.actions_["docs"].trigger()
     (docs,) = window.findChildren(DocsDialog)
     assert "The window" in docs.browser.toPlainText()
+    assert docs.browser.horizontalScrollBar().maximum() == 0, "pictures fit the page"
     close_dialogs(window)
     logging.getLogger("drivers.realsense").warning("the cable is loose")
     window.actions_["log"].trigger()

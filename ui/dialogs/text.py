@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtCore import QSize, Qt, QUrl
+from PySide6.QtGui import QFontDatabase, QGuiApplication, QImage, QTextDocument
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -14,6 +14,9 @@ from PySide6.QtWidgets import (
 )
 
 from ui.shell.language import tr
+
+_PAGE = QSize(860, 680)
+_PICTURE_PX = 780  # beside the margins and the scroll bar of such a page
 
 
 class TextDialog(QDialog):
@@ -42,6 +45,18 @@ class TextDialog(QDialog):
         self.page.setPlainText(text)
 
 
+class DocsPage(QTextBrowser):
+    """A page whose pictures are no wider than the page: nobody scrolls sideways to see them."""
+
+    def loadResource(self, kind: int, name: QUrl) -> object:  # noqa: N802, D102
+        found = super().loadResource(kind, name)
+        if kind != QTextDocument.ResourceType.ImageResource.value:
+            return found
+        image = QImage(self.source().resolved(name).toLocalFile())
+        smooth = Qt.TransformationMode.SmoothTransformation
+        return image.scaledToWidth(_PICTURE_PX, smooth) if image.width() > _PICTURE_PX else image
+
+
 class DocsDialog(QDialog):
     """Shows a page of the docs; its links lead to the others."""
 
@@ -49,9 +64,9 @@ class DocsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("Documentation"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.browser = QTextBrowser()
+        self.browser = DocsPage()
         self.browser.setOpenExternalLinks(True)
         self.browser.setSource(page)
         column = QVBoxLayout(self)
         column.addWidget(self.browser)
-        self.resize(860, 680)
+        self.resize(_PAGE)
