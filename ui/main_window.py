@@ -116,7 +116,7 @@ class MainWindow(QMainWindow):
         self.docks = Docks(
             docked(self, tr("Point cloud (Open3D)"), "cloud_dock", self.cloud),
             docked(self, tr("Compare"), "compare_dock", self.compare),
-            docked(self, tr("Quality"), "quality_dock", self.quality, 392),
+            docked(self, tr("Quality"), "quality_dock", self.quality, 300),
             docked(self, tr("Camera settings"), "controls_dock", self.controls, 340),
             docked(self, tr("Infrared and motion"), "sensor_dock", self.sensor, 280),
         )

@@ -66,6 +66,13 @@ def test_docks_never_widen_the_window(window):
     assert sideways(window) == []
 
 
+def test_nor_where_144_dpi_leave_853_points_of_1280_pixels(window):
+    window.resize(845, 444)
+    open_everything(window)
+    assert window.size() == QSize(845, 444)
+    assert sideways(window) == []
+
+
 def test_a_dock_that_shares_its_place_comes_to_the_front(window):
     open_everything(window)
     assert not is_seen(window.docks.controls)

@@ -73,7 +73,7 @@ class CloudCanvas(QWidget):
         # Each new size costs the child a new window, so a drag of a splitter counts once.
         self._resized = self._timer(120)
         self._resized.timeout.connect(lambda: self.pictureSizeChanged.emit(self.picture_size()))
-        self.setMinimumSize(160, 120)
+        self.setMinimumSize(160, 72)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName(tr("Point cloud"))

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWi
 
 
 class _Holder(QWidget):
-    """Holds content as a scroll area wants it: no smaller than its least size, and as large as fits.
+    """Holds content as a scroll area wants it: as large as fits, no smaller than its least size.
 
     Without it, content with a text that wraps would be as high as it likes to be, and scroll.
     """
@@ -18,18 +18,18 @@ class _Holder(QWidget):
         self._content = content
         content.setParent(self)
 
-    def sizeHint(self) -> QSize:  # noqa: N802, D102
+    def sizeHint(self) -> QSize:  # noqa: N802
         return self._content.sizeHint()
 
-    def minimumSizeHint(self) -> QSize:  # noqa: N802, D102
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
         return self._content.minimumSizeHint().expandedTo(self._content.minimumSize())
 
-    def event(self, event: QEvent) -> bool:  # noqa: D102
+    def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.LayoutRequest:  # the content needs more, or less
             self.updateGeometry()
         return super().event(event)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802, D102
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         self._content.resize(event.size())
 
 
