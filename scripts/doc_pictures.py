@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from screenshots import pass_time
+
 HOME = Path(__file__).resolve().parent.parent
 DOCS, ASSETS = HOME / "docs", HOME / "assets"
 DATA = Path(os.environ.get("LINGBOT_LIVE_TESTDATA", ""))
@@ -80,9 +82,7 @@ class Photographer:
 
     def wait(self, seconds: float) -> None:
         """Let the window live on."""
-        from PySide6.QtTest import QTest
-
-        QTest.qWait(round(seconds * 1000))
+        pass_time(round(seconds * 1000))
 
     def wait_for(self, condition: Callable[[], object]) -> None:
         """Let the window live on until something is so."""

@@ -23,9 +23,17 @@ LANGUAGES = ("en", "zh_CN")
 _FIRST_S, _FRAMES = 60, 10  # the longest wait for so many refined frames
 
 
+def pass_time(milliseconds: int) -> None:
+    """Let the window live on. Unlike `QTest.qWait`, this leaves Python to its threads."""
+    from PySide6.QtCore import QEventLoop, QTimer
+
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
 def take(name: str, theme: str, language: str, path: Path) -> None:
     """Open the window on a simulated camera and save what it shows."""
-    from PySide6.QtTest import QTest
     from PySide6.QtWidgets import QApplication
 
     from lingbot_live.config import RefinerConfig
@@ -47,13 +55,13 @@ def take(name: str, theme: str, language: str, path: Path) -> None:
     window.firstShown.connect(window.devices.look)  # cameras have their names from then on
     window.stage.open(("synthetic:stereo",))
     for _ in range(10 * _FIRST_S):
-        QTest.qWait(100)
+        pass_time(100)
         session = window.stage.session
         done = session is not None and session.feeds[0].stats.refined >= _FRAMES
         seen = window.cloud.process.latest_image() is not None
         if done and seen and window.bar.camera_box.currentText() != "synthetic:stereo":
             break
-    QTest.qWait(500)
+    pass_time(500)
     if not window.grab().save(str(path)):
         raise SystemExit(f"{path}: cannot write it there")
     window.close()

@@ -1,11 +1,19 @@
-"""Waiting for a window: Qt's events go on meanwhile."""
+"""Waiting for a window: Qt's events go on meanwhile, and so do all threads."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from PySide6.QtTest import QTest
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
+
+
+def pass_time(milliseconds: int) -> None:
+    """Let events be served for a while. Unlike `QTest.qWait`, this leaves Python to its threads."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
@@ -13,4 +21,4 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
+        pass_time(10)

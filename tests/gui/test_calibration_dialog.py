@@ -8,8 +8,7 @@ import time
 import numpy as np
 import pytest
 from boards import LEFT, write_board_pair
-from gui_wait import wait_for
-from PySide6.QtTest import QTest
+from gui_wait import pass_time, wait_for
 from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 
@@ -40,7 +39,7 @@ def show_together(window, number):
     """Play both recordings from one frame on, for a second: a busy machine drives them apart."""
     for feed in window.stage.session.feeds:
         feed.playback.seek_frame(number)
-    QTest.qWait(900)
+    pass_time(900)
 
 
 def test_a_board_before_two_cameras_gives_their_rig(window, addresses, tmp_path, monkeypatch):

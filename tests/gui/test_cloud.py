@@ -28,6 +28,7 @@ from cloud_pictures import (
     until,
     view,
 )
+from gui_wait import pass_time
 
 from lingbot_live.errors import ConfigError
 from lingbot_live.frame import Intrinsics
@@ -375,9 +376,8 @@ def pane(qapp):
 
 
 def until_shown(condition):
-    from PySide6.QtTest import QTest
 
-    until(lambda: QTest.qWait(10) or condition())
+    until(lambda: pass_time(10) or condition())
 
 
 def colors_near(pane, dx, dy):
@@ -413,7 +413,7 @@ def test_mouse_orbits_pans_zooms_and_centres(pane):
     def drag(button):
         QTest.mousePress(pane.canvas, button, Qt.KeyboardModifier.NoModifier, QPoint(100, 100))
         QTest.mouseMove(pane.canvas, QPoint(150, 120))
-        QTest.qWait(20)
+        pass_time(20)
         QTest.mouseRelease(pane.canvas, button, Qt.KeyboardModifier.NoModifier, QPoint(150, 120))
 
     pane.show_frame(refined_frame())

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from rgbd_folder import write_examples
@@ -205,17 +205,17 @@ def click(pane, x, y):
     count = pane.process.status.answers
     QTest.mouseClick(pane.canvas, Qt.MouseButton.LeftButton, pos=at(pane, x, y))
     wait_for(lambda: pane.process.status.answers > count)
-    QTest.qWait(50)
+    pass_time(50)
 
 
 def drag(pane, first, last):
     count = pane.process.status.answers
     QTest.mousePress(pane.canvas, Qt.MouseButton.LeftButton, pos=at(pane, *first))
     QTest.mouseMove(pane.canvas, at(pane, *last))
-    QTest.qWait(20)
+    pass_time(20)
     QTest.mouseRelease(pane.canvas, Qt.MouseButton.LeftButton, pos=at(pane, *last))
     wait_for(lambda: pane.process.status.answers > count)
-    QTest.qWait(50)
+    pass_time(50)
 
 
 def test_two_clicks_measure_a_distance(pane):
@@ -243,7 +243,7 @@ def test_a_drag_fits_planes_and_says_how_they_differ(pane):
     control, left = Qt.KeyboardModifier.ControlModifier, Qt.MouseButton.LeftButton
     QTest.mousePress(pane.canvas, left, control, QPoint(100, 100))
     QTest.mouseMove(pane.canvas, QPoint(150, 100))
-    QTest.qWait(20)
+    pass_time(20)
     QTest.mouseRelease(pane.canvas, left, control, QPoint(150, 100))
     assert pane.view.orbit.yaw_deg == pytest.approx(20.0)
 

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from PySide6.QtCore import QPointF
-from PySide6.QtTest import QTest
 from rgbd_folder import write_examples
 
 from lingbot_live.colormap import DepthRange
@@ -42,7 +41,7 @@ def settle(window):
     wait_for(lambda: shown(window) > 3)
     before = None
     while before != (before := look()):
-        QTest.qWait(300)
+        pass_time(300)
 
 
 def test_the_main_thread_makes_no_picture_of_a_stream(streaming, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
@@ -95,7 +95,7 @@ def test_an_export_can_be_cancelled_and_leaves_nothing(dialog, tmp_path):
     dialog.options.fields["normals"].setChecked(True)
     assert dialog.request.options["normals"] is True
     dialog.export_button.click()
-    QTest.qWait(200)
+    pass_time(200)
     dialog.export_button.click()
     wait_for(lambda: dialog.notice.text)
     assert "Cancelled" in dialog.notice.text
@@ -106,7 +106,7 @@ def test_an_export_can_be_cancelled_and_leaves_nothing(dialog, tmp_path):
 def test_closing_the_window_ends_an_export(window, dialog, tmp_path):
     choose(dialog, "ply")
     dialog.export_button.click()
-    QTest.qWait(100)
+    pass_time(100)
     window.close()
     assert window.dialogs.export is None
     assert [*(tmp_path / "exports").iterdir()] == []
@@ -173,13 +173,13 @@ def test_a_form_has_a_field_for_each_kind_of_option(show):
 
 def test_fields_keep_their_size_while_it_works_and_tells(dialog):
     dialog.resize(dialog.width(), 300)  # of a low screen
-    QTest.qWait(50)
+    pass_time(50)
     fields = (dialog.input, dialog.format, dialog.frames, dialog.name)
     before = [(field.height(), field.mapTo(dialog, field.rect().topLeft())) for field in fields]
     dialog.bar.show()
     dialog.notice.show_offer("one\ntwo\nthree\nfour", ("Show folder", lambda: None))
     dialog._grow()
-    QTest.qWait(50)
+    pass_time(50)
     after = [(field.height(), field.mapTo(dialog, field.rect().topLeft())) for field in fields]
     assert after == before
     assert dialog.height() <= dialog.screen().availableGeometry().height()

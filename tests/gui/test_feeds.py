@@ -6,7 +6,7 @@ import threading
 from functools import partial
 
 import pytest
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QLabel
@@ -143,7 +143,7 @@ def test_it_fits_a_small_screen_with_everything_open(window, folders):
     window.layouts.everything()
     for key in ("quality", "controls", "sensor"):
         window.actions_[key].trigger()
-    QTest.qWait(50)
+    pass_time(50)
     least = window.minimumSizeHint()
     assert least.width() <= 1280
     assert least.height() <= 720 - 68, "with a time line and a window manager's frame"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt
 from PySide6.QtGui import QFont
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -192,7 +191,7 @@ def test_a_floating_dock_comes_to_the_front_with_the_window(window):
     dock.setFloating(True)
     dock.show()
     dock.activateWindow()
-    QTest.qWait(100)
+    pass_time(100)
     raised = Raised()
     dock.installEventFilter(raised)
     window.activateWindow()

@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 
-from PySide6.QtTest import QTest
+from gui_wait import pass_time
 
 from ui.shell.garbage import MainThreadGarbage
 
@@ -36,11 +36,11 @@ def test_cycles_end_on_the_main_thread_while_others_allocate(qapp):
         other.start()
         for _ in range(20):
             Cycle()
-            QTest.qWait(10)
+            pass_time(10)
         deadline = time.monotonic() + 10
         while not Cycle.ended_on and time.monotonic() < deadline:
             keep = [[] for _ in range(2_000)]
-            QTest.qWait(20)
+            pass_time(20)
             del keep
         stop.set()
         other.join(5)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog
@@ -107,7 +107,7 @@ def test_a_failing_disk_is_said_and_streaming_goes_on(window, small_disk):
     text = window.message.text
     count = window.stage.bridge.rate.count
     wait_for(lambda: window.stage.bridge.rate.count > count + 10)
-    QTest.qWait(600)
+    pass_time(600)
     assert window.message.text == text, "it stays until it is read"
     wait_for(lambda: "Record" in window.record_bar.button.text())
     with Recording(small_disk / "a.mcap") as recording:

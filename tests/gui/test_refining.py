@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from hub_server import Hub
 from made_network import save_made
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from rgbd_folder import write_examples
 
@@ -167,7 +166,7 @@ def test_what_the_network_did_unasked_is_said_until_dismissed(window, checkpoint
     wait_for(lambda: "LingBot-Depth: without a GPU" in window.notice.text)
     assert "tokens take about" in window.notice.text
     window.notice._close.click()
-    QTest.qWait(600)
+    pass_time(600)
     assert window.notice.text == ""
 
 
@@ -176,10 +175,10 @@ def test_auto_says_what_it_lacks_once(window):
     wait_for(lambda: "not LingBot-Depth" in window.notice.text)
     assert "its weights are not on this machine" in window.notice.text
     window.notice._close.click()
-    QTest.qWait(600)
+    pass_time(600)
     assert window.notice.text == ""
     window.refining.choose("auto")
-    QTest.qWait(900)
+    pass_time(900)
     assert window.notice.text == ""
 
 
@@ -209,7 +208,7 @@ def test_a_download_shows_its_progress_is_cancelled_and_goes_on(window, hub):
     assert not dialog.use_button.isEnabled()
     dialog.get_button.click()
     wait_for(lambda: reached.is_set() and " of 3 MB" in dialog.bar.text())
-    QTest.qWait(300)  # what was sent arrives
+    pass_time(300)  # what was sent arrives
     dialog.get_button.click()
     hub.gate.set()
     wait_for(lambda: dialog.get_button.text() == "Download")

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from foreign_files import OtherProgram, color_image, depth_image, stamp_ns
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
@@ -44,7 +44,7 @@ def show_paused(window, path):
     wait_for(lambda: window.replay.lead is not None)
     window.replay.pause()
     wait_for(lambda: all(panel.color.has_image for panel in window.panels))
-    QTest.qWait(50)  # for the bar to be laid out
+    pass_time(50)  # for the bar to be laid out
     return window.replay.lead
 
 
@@ -155,7 +155,7 @@ def test_dragging_scrubs_and_shows_thumbnails(window, take):
     assert playback.is_paused, "while it is held"
     for x in (60, 200, track.width() // 2):
         QTest.mouseMove(track, QPoint(x, middle))
-        QTest.qWait(20)
+        pass_time(20)
     wait_for(lambda: pictures and not pictures[-1].isNull())
     assert peek.isVisible()
     assert window.rect().contains(peek.geometry())
@@ -304,6 +304,9 @@ def test_marks_are_found_under_the_mouse(show):
     assert track.mark_near(80.0) is None
     track.set_marks([Mark(50.0, "drop", "not recorded: disk too slow", 12)])
     assert describe(track.mark_near(50.5)) == "12 frames not recorded: disk too slow"
+    assert describe(Mark(1.0, "drop", "not refined: replaced", 3)) == (
+        "3 frames not refined (newer came)"
+    )
     assert track.time_at(track.x_of(30.0)) == pytest.approx(30.0)
     assert not track.grab().toImage().isNull()
 

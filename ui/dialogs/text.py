@@ -48,11 +48,11 @@ class TextDialog(QDialog):
 class DocsPage(QTextBrowser):
     """A page whose pictures are no wider than the page: nobody scrolls sideways to see them."""
 
-    def loadResource(self, kind: int, name: QUrl) -> object:  # noqa: N802, D102
+    def loadResource(self, kind: int, name: QUrl | str) -> object:  # noqa: N802, D102
         found = super().loadResource(kind, name)
         if kind != QTextDocument.ResourceType.ImageResource.value:
             return found
-        image = QImage(self.source().resolved(name).toLocalFile())
+        image = QImage(self.source().resolved(QUrl(name)).toLocalFile())
         smooth = Qt.TransformationMode.SmoothTransformation
         return image.scaledToWidth(_PICTURE_PX, smooth) if image.width() > _PICTURE_PX else image
 

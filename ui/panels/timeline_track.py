@@ -12,9 +12,11 @@ from lingbot_live.cameras.playback import Mark
 from lingbot_live.cameras.playtime import SHORT_GAP_S
 from ui.shell import theme
 from ui.shell.language import told, tr
+from ui.shell.status import dropped
 
 HEIGHT_PX = 28
 _PAD_PX = 8
+_NOT_REFINED = "not refined: "  # as it is recorded
 _NEAR_PX = 5  # how near the mouse must be to a mark to read it
 
 
@@ -183,7 +185,9 @@ def _is_loss(mark: Mark) -> bool:
 def describe(mark: Mark) -> str:
     """Return a mark in words."""
     if mark.kind == "drop":
-        return tr("{count} frames {fate}", count=mark.count, fate=told(mark.text))
+        _, is_cause, cause = mark.text.partition(_NOT_REFINED)
+        fate = dropped(cause) if is_cause else told(mark.text)
+        return tr("{count} frames {fate}", count=mark.count, fate=fate)
     if mark.kind == "marker":
         return f"⚑ {mark.text}" if mark.text else tr("⚑ marker")
     return f"{told(mark.kind)} {told(mark.text)}".strip()
