@@ -87,6 +87,7 @@ def test_raw_depth_has_the_colours_of_its_metres(step):
 
 
 def test_where_a_picture_stands_is_found_once_while_nothing_moves(streaming, monkeypatch):
+    settle(streaming)
     found = []
     find = ImageView._find_plan
     monkeypatch.setattr(ImageView, "_find_plan", lambda *of: found.append(of) or find(*of))
@@ -112,22 +113,23 @@ def test_a_picture_made_beside_equals_one_made_at_once(streaming):
 def test_other_colours_are_made_beside_the_main_thread_even_of_a_still_picture(
     streaming, monkeypatch
 ):
-    panel, makers = streaming.panels[0], []
-    wait_for(lambda: shown(streaming) > 3)  # the very first picture is made where it is painted
+    panel, makers, new = streaming.panels[0], [], DepthRange(0.5, 1.0)
+    settle(streaming)  # the very first picture is made where it is painted
     streaming.stage.bridge.follow(None)
     wait_for(lambda: not panel.view.is_drawing)
+    before = panel.raw.grab().toImage()
 
     def noting(source, plan):
-        makers.append(threading.current_thread().name.split()[0])
+        if getattr(source, "scale", None) == new:
+            makers.append(threading.current_thread().name.split()[0])
         return compose(source, plan)
 
     monkeypatch.setattr(drawing, "compose", noting)
     monkeypatch.setattr("ui.views.image_view.compose", noting)
-    before = panel.raw.grab().toImage()
-    streaming.scale.set_range(DepthRange(0.5, 1.0))
-    wait_for(lambda: panel.raw.grab().toImage() != before)
+    streaming.scale.set_range(new)
+    wait_for(lambda: panel.raw._source.scale == panel.refined._source.scale == new)
+    assert panel.raw.grab().toImage() != before
     assert set(makers) == {"draw"}
-    assert panel.raw._source.scale == panel.refined._source.scale == DepthRange(0.5, 1.0)
 
 
 def test_zooming_shows_at_once_though_the_next_picture_was_planned_before(streaming):

@@ -25,7 +25,7 @@ from ui.panels import compare_words
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
-from ui.shell.flow import FlowBar
+from ui.shell.flow import FlowBar, together
 from ui.shell.language import phrase, tr
 from ui.shell.readout import metres, millimetres
 from ui.views.compare_pictures import Base, Comparison, Mode, Side, Task, compare
@@ -171,8 +171,8 @@ class CompareView(QWidget):
 
     def _lay_out(self) -> None:
         self.controls = FlowBar(
-            self.mode_box, self.shown_box, self.against, self.base_box, self.limit_box,
-            self.sweep_button, filler=self.base_box,
+            self.mode_box, self.shown_box, base := together(self.against, self.base_box),
+            self.limit_box, self.sweep_button, filler=base,
         )  # fmt: skip
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

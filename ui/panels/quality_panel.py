@@ -28,7 +28,7 @@ from ui.panels.quality_work import Measured, Meters, Sample
 from ui.shell import theme
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView, Tasks
-from ui.shell.flow import FlowBar
+from ui.shell.flow import FlowBar, together
 from ui.shell.language import phrase, told, tr
 
 log = logging.getLogger(__name__)
@@ -130,8 +130,9 @@ class QualityPanel(QWidget):
     def _lay_out(self) -> None:
         self.cost.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar = FlowBar(
-            QLabel(tr("Region")), self.region_box, self.draw_button, QLabel(tr("True distance")),
-            self.distance_box, self.plot_box, self.cost, filler=self.cost,
+            together(QLabel(tr("Region")), self.region_box), self.draw_button,
+            together(QLabel(tr("True distance")), self.distance_box), self.plot_box, self.cost,
+            filler=self.cost,
         )  # fmt: skip
         self._body = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._body.setSpacing(0)

@@ -6,11 +6,22 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import QEvent, QSize
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from ui.shell import theme
 
 _MARGIN_PX, _BETWEEN_PX = theme.GRID_PX, theme.GRID_PX // 2
+
+
+def together(*parts: QWidget) -> QWidget:
+    """Return parts that stand side by side in every width, such as a word and its field."""
+    whole = QWidget()
+    row = QHBoxLayout(whole)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(_BETWEEN_PX)
+    for part in parts:
+        row.addWidget(part)
+    return whole
 
 
 class FlowBar(QFrame):

@@ -36,7 +36,7 @@ class _Holder(QWidget):
 def scrolled(content: QWidget, least: QSize) -> QScrollArea:
     """Return content in what scrolls where it is larger: nothing is squeezed, no window grows."""
     area = QScrollArea()
-    area.setWidget(_Holder(content))
+    area.setWidget(content)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -50,6 +50,6 @@ def docked(
     """Return a dock at the window's bottom with content that scrolls; `name` is remembered."""
     dock = QDockWidget(title, window)
     dock.setObjectName(name)
-    dock.setWidget(scrolled(content, QSize(least_px, 96)))
+    dock.setWidget(scrolled(_Holder(content), QSize(least_px, 96)))
     window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
     return dock
