@@ -257,9 +257,9 @@ def test_the_sizes_on_offer_are_kept_and_no_others() -> None:
 def test_a_damaged_cache_is_rendered_anew() -> None:
     size, folder = Intrinsics(64, 48, 52.0, 52.0, 31.5, 23.5), cache_root() / "stereo"
     rendered = filled(Sweep(SENSORS["stereo"], size, 0, folder))
-    whole = (folder / "000.npz").read_bytes()
+    whole = (folder / "000.npz.lz4").read_bytes()
     for damage in (b"", whole[:500], b"\0" * 100, whole[:300] + b"\0" * 50 + whole[350:]):
-        (folder / "000.npz").write_bytes(damage)
+        (folder / "000.npz.lz4").write_bytes(damage)
         assert filled(Sweep(SENSORS["stereo"], size, 0, folder)) == rendered
 
 
@@ -267,7 +267,7 @@ def test_a_damaged_cache_is_rendered_anew() -> None:
 def test_the_cache_of_another_version_is_removed() -> None:
     old = cache_root().with_name("0123456789ab")
     old.mkdir(parents=True)
-    (old / "000.npz").write_bytes(b"x")
+    (old / "000.npz.lz4").write_bytes(b"x")
     assert cache_root().parent == old.parent
     assert not old.exists()
 
