@@ -1,7 +1,9 @@
 """The window as people have it: on a display, from outside, and beside other programs.
 
 Needs a quiet machine for its absolute figures; the refined rates are a ratio within one run. Each
-line tells a figure beside its bar, or beside the same figure without a window.
+line tells a figure beside its bar, or beside the same figure without a window. How much is refined,
+and how soon it stands on the screen, is told of a window that nobody touches; keys come in another,
+six a second, each of which has everything painted anew.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ Row = tuple[str, float, str, float]
 
 SIZES = ("640x480", "1280x720")
 RUN_S, WARM_S = 40.0, 8.0  # of each window, and of that until it is measured from outside
+KEYS_S = 24.0  # of a window that has keys pressed
 HEADLESS_S = 16.0
 BUSY = 2  # programs beside it that want a core each
 _KEYS = ("bracketleft", "bracketright")  # shorten and lengthen the range of the colours
@@ -39,7 +42,7 @@ _KEY_PAUSE_S, _KEY_MOST_S = 0.15, 15.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A run of the window, told by itself and watched from outside."""
+    """Runs of the window, told by itself and watched from outside."""
 
     feed: dict[str, Any]
     ui: dict[str, Any]
@@ -59,35 +62,40 @@ def run() -> list[Row]:
         for size in SIZES:
             _render(size)
             bare = _headless(size, Path(place))
-            rows += _rows_alone(size, _window(size, display, Path(place)), bare)
+            rows += _rows_alone(size, *_windows(size, display, Path(place)), bare)
         with _busy():
-            rows += _rows_busy(_window(SIZES[0], display, Path(place)))
+            rows += _rows_busy(*_windows(SIZES[0], display, Path(place)))
     return rows
 
 
-def _rows_alone(size: str, seen: Seen, bare: float) -> list[Row]:
-    keys = f"key to visible change, {len(seen.keys_ms)} keys, 95 %, {size}"
+def _rows_alone(size: str, seen: Seen, keyed: Seen, bare: float) -> list[Row]:
+    keys = f"key to visible change, {len(keyed.keys_ms)} keys, 95 %, {size}"
     small = size == SIZES[0]
     return [
         (f"refined in the window, fps, {size}", seen.feed["fps_refined"], "headless, fps", bare),
-        (f"main thread late, 99 %, {size}", seen.ui["p99_stall_ms"], "bar", 16),
-        (f"main thread late, longest, {size}", seen.ui["max_stall_ms"], "bar", 100),
-        (keys, _percentile(seen.keys_ms, 95), "bar", 150),
+        (f"main thread late, 99 %, {size}", _late(seen, keyed, "p99"), "bar", 16),
+        (f"main thread late, longest, {size}", _late(seen, keyed, "max"), "bar", 100),
+        (keys, _percentile(keyed.keys_ms, 95), "bar", 150),
         (f"capture to screen, median, {size}", seen.latency_ms("p50"), "bar", 45 if small else 0),
         (f"capture to screen, 95 %, {size}", seen.latency_ms("p95"), "bar", 75 if small else 0),
         (f"main thread a shown frame, {size}", seen.main_ms, "bar, processor time", 6),
     ]
 
 
-def _rows_busy(seen: Seen) -> list[Row]:
+def _rows_busy(seen: Seen, keyed: Seen) -> list[Row]:
     beside = f"beside {BUSY} busy programs"
     return [
-        (f"main thread late, 99 %, {beside}", seen.ui["p99_stall_ms"], "bar", 50),
-        (f"main thread late, longest, {beside}", seen.ui["max_stall_ms"], "bar", 250),
-        (f"key to change, 95 %, {beside}", _percentile(seen.keys_ms, 95), "bar", 300),
+        (f"main thread late, 99 %, {beside}", _late(seen, keyed, "p99"), "bar", 50),
+        (f"main thread late, longest, {beside}", _late(seen, keyed, "max"), "bar", 250),
+        (f"key to change, 95 %, {beside}", _percentile(keyed.keys_ms, 95), "bar", 300),
         (f"refined, fps, {beside}", seen.feed["fps_refined"], "of the camera's 30", 30),
         (f"capture to screen, median, {beside}", seen.latency_ms("p50"), "", 0),
     ]
+
+
+def _late(seen: Seen, keyed: Seen, which: str) -> float:
+    """Return the worse of both."""
+    return float(max(each.ui[f"{which}_stall_ms"] for each in (seen, keyed)))
 
 
 def _render(size: str) -> None:
@@ -106,8 +114,11 @@ def _headless(size: str, place: Path) -> float:
     return float(_feed(json.loads(stats.read_text()))["fps_refined"])
 
 
-def _window(size: str, display: XDisplay, place: Path) -> Seen:
-    return watched(["synthetic:stereo", "--size", size], display, place)
+def _windows(size: str, display: XDisplay, place: Path) -> tuple[Seen, Seen]:
+    """Return one that nobody touches, and one in which keys are pressed."""
+    asked = ["synthetic:stereo", "--size", size]
+    untouched = watched(asked, display, place, has_keys=False)
+    return untouched, watched(asked, display, place, run_s=KEYS_S)
 
 
 def watched(
@@ -116,6 +127,8 @@ def watched(
     place: Path,
     begin: Callable[[XDisplay], None] = lambda display: None,
     run_s: float = RUN_S,
+    *,
+    has_keys: bool = True,
 ) -> Seen:
     """Run the window on what is asked for; once it streams, ``begin`` does something in it."""
     stats = place / "window.json"
@@ -133,7 +146,8 @@ def watched(
         time.sleep(WARM_S)
         begin(display)
         began_s, spent_s = time.monotonic(), _main_thread_s(child.pid)
-        keys_ms = _keys_ms(display, end_s)
+        keys_ms = _keys_ms(display, end_s) if has_keys else []
+        time.sleep(max(0.0, end_s - time.monotonic()))
         passed_s, spent_s = time.monotonic() - began_s, _main_thread_s(child.pid) - spent_s
         child.wait(120)
     finally:

@@ -128,12 +128,13 @@ _aside: set[int] = set()  # processes that leave it
 
 def _threads() -> set[int]:
     """Return the threads of this process and of the children that stand aside."""
-    this = psutil.Process()
-    children = [child for child in this.children() if child.pid in _aside]
+    this = os.getpid()
     found: set[int] = set()
-    for process in (this, *children):
+    for number in (this, *_aside):
         with suppress(psutil.Error):  # it ended
-            found |= {thread.id for thread in process.threads()}
+            process = psutil.Process(number)
+            if number == this or process.ppid() == this:  # numbers of ended ones come again
+                found |= {thread.id for thread in process.threads()}
     return found
 
 
