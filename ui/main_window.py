@@ -174,7 +174,8 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         stage = self.stage
-        stage.bridge.updated.connect(self._show_news)
+        stage.bridge.updated.connect(self.rows.show_news)
+        stage.newsShown.connect(self._on_shown)
         stage.addressed.connect(self._on_addressed)
         stage.sessionChanged.connect(self._on_session)
         stage.statusDue.connect(self._show_status)
@@ -282,15 +283,11 @@ class MainWindow(QMainWindow):
             self.setFocus()
             self.setWindowTitle(f"lingbot-live – {', '.join(map(short_name, self.stage.asked))}")
 
-    def _show_news(self, fresh: list[FeedView]) -> None:
-        for panel in self.panels:
-            if panel.view in fresh:
-                panel.show_news()
+    def _on_shown(self, fresh: list[FeedView]) -> None:
         chosen = self.rows.view
         if chosen is not None and chosen in fresh and chosen.refined is not None:
             self.scale.offer(chosen.refined.depth_m)
         self.compare.show_news(fresh)
-        self.stage.newsShown.emit(fresh)
         if not self._has_shown:
             self._has_shown = True
             self.firstShown.emit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter
 
 from lingbot_live.calibration.rig import Rig
@@ -42,6 +42,11 @@ class Rows(QObject):
         self.panels: list[FeedPanel] = []
         self.selected: FeedPanel | None = None
         self._removed: list[str] = []  # addresses, the newest last
+        self._asked: list[FeedView] = []  # whose news are being drawn
+        self._drawn: list[FeedView] = []  # whose are in their panes
+        # Served when no other event waits: what has just been drawn is painted before.
+        self._telling = QTimer(self, singleShot=True, interval=0)
+        self._telling.timeout.connect(self._tell)
         stage.sessionChanged.connect(self._follow)
         stage.reading.connect(self._on_reading)
 
@@ -78,6 +83,18 @@ class Rows(QObject):
             self.select(self.panels[min(at, len(self.panels) - 1)] if self.panels else None)
         elif made and kept:
             self.select(made[-1])
+
+    def show_news(self, fresh: Sequence[FeedView]) -> None:
+        """Have these drawn; the stage's ``newsShown`` follows once they are on the screen.
+
+        Not before: 3D view and comparisons begin with it, and would take the processor from the
+        picture that is on its way.
+        """
+        for panel in self.panels:
+            if panel.view in fresh:
+                if panel.view not in self._asked:
+                    self._asked.append(panel.view)
+                panel.show_news()
 
     def select(self, panel: FeedPanel | None) -> None:
         """Have everything that concerns one camera follow this one."""
@@ -159,5 +176,16 @@ class Rows(QObject):
         panel.retry.connect(lambda: self._stage.retry(view.feed))
         panel.pressed.connect(lambda: self.select(panel))
         panel.drawn.connect(self._stage.bridge.wake)
+        panel.drawn.connect(lambda: self._on_drawn(view))
         self.splitter.addWidget(panel)
         return panel
+
+    def _on_drawn(self, view: FeedView) -> None:
+        if view in self._asked:
+            self._asked.remove(view)
+            self._drawn.append(view)
+            self._telling.start()
+
+    def _tell(self) -> None:
+        drawn, self._drawn = self._drawn, []
+        self._stage.newsShown.emit(drawn)
