@@ -11,6 +11,7 @@ import dataclasses
 from enum import IntEnum
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -166,7 +167,8 @@ CHANGE_RGB = {  # on dark and on white
     Change.CHANGED: (242, 163, 58),
     Change.FILLED: (76, 154, 255),
 }
-_CHANGE_TABLE = np.array([CHANGE_RGB[kind] for kind in Change], np.uint8)
+_CHANGE_TABLE = np.zeros((256, 1, 3), np.uint8)
+_CHANGE_TABLE[: len(Change), 0] = [CHANGE_RGB[kind] for kind in Change]
 
 
 class Tolerance(NamedTuple):
@@ -203,13 +205,13 @@ def change_map(
 
 def change_picture(changes: npt.NDArray[np.uint8]) -> ColorImage:
     """Return a `change_map` in the colours of `CHANGE_RGB`, (H, W, 3) uint8."""
-    return np.take(_CHANGE_TABLE, changes, axis=0)
+    return np.asarray(cv2.applyColorMap(changes, _CHANGE_TABLE), np.uint8)
 
 
 def change_shares(changes: npt.NDArray[np.uint8]) -> dict[Change, float]:
     """Return the share of all pixels, 0 to 1, by kind of `change_map`; they add up to 1."""
-    counts = np.bincount(changes.ravel(), minlength=len(Change))
-    return {kind: float(counts[kind] / max(changes.size, 1)) for kind in Change}
+    every = max(changes.size, 1)
+    return {kind: np.count_nonzero(changes == kind) / every for kind in Change}
 
 
 def _same_shape(who: str, *arrays: npt.NDArray[np.generic]) -> None:

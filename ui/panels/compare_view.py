@@ -34,7 +34,8 @@ from ui.views.pair_view import Made, PairView, make
 from ui.views.signed_bar import SignedBar
 
 # Slower than the stream on purpose: a detail view must not cost the live ones their rate.
-_PERIOD_S, _PERIOD_TWO_S = 0.1, 0.25
+_PERIOD_S, _LONGEST_S = 0.1, 0.5  # between two pictures, and where one takes long
+_SHARE = 0.05  # of a processor, that comparing may take
 _LEGEND_S = 0.25  # numbers that change faster cannot be read
 _TICK_MS = 33  # of sweeping and blinking
 _SWEEP_S = 6.0  # there and back
@@ -57,13 +58,15 @@ class _Answer:
 
     comparison: Comparison
     made: Made
+    took_s: float  # of the processor's time
 
 
 class CompareView(QWidget):
     """One linked picture: what changed, by how much, or a wipe or blinking between two depths.
 
     What is shown belongs to the selected camera and stands in its view; `base_box` chooses what it
-    is compared with. Pictures are made on a thread of their own, ten a second at most.
+    is compared with. Pictures are made on a thread of their own, ten a second at most, fewer where
+    one takes long: what people came for comes first.
     """
 
     def __init__(self, rows: Rows, parent: QWidget | None = None) -> None:
@@ -74,6 +77,7 @@ class CompareView(QWidget):
         self._last: Comparison | None = None
         self._listed: list[tuple[str, bool]] = []
         self._due_s = self._legend_due_s = 0.0
+        self._period_s = _PERIOD_S
         self._work = Background("compare", _compare, self, yields=True)
         self._work.done.connect(self._show)
         self._work.failed.connect(self._say)
@@ -224,8 +228,7 @@ class CompareView(QWidget):
     def _submit(self) -> None:
         task = self._task() if self.isVisible() else None
         if task is not None:
-            is_two = task.base.result is not task.shown.result
-            self._due_s = time.monotonic() + (_PERIOD_TWO_S if is_two else _PERIOD_S)
+            self._due_s = time.monotonic() + self._period_s
             self._work.submit(_Asked(task, self.image.wanted_plan()))
 
     def _task(self) -> Task | None:
@@ -253,6 +256,7 @@ class CompareView(QWidget):
             self._say(tr("No truth is known here: choose another depth to compare with."))
             return
         assert isinstance(answer, _Answer)
+        self._period_s = min(max(_PERIOD_S, answer.took_s / _SHARE), _LONGEST_S)
         panel, found = self._rows.selected, answer.comparison
         task = found.task
         if panel is None or task.mode is not self.mode:
@@ -336,13 +340,15 @@ class CompareView(QWidget):
 
 def _compare(asked: object) -> _Answer | None:
     assert isinstance(asked, _Asked)
+    began_s = time.thread_time()
     found = compare(asked.task)
     if found is None:
         return None
     sources: list[Source] = [Painted(picture) for picture in found.pair or ()]
     if found.single is not None:
         sources = [Colors(found.single)]
-    return _Answer(found, make(tuple(sources), asked.plan))
+    made = make(tuple(sources), asked.plan)
+    return _Answer(found, made, time.thread_time() - began_s)
 
 
 def _box(texts: Sequence[str], tip: str) -> QComboBox:
