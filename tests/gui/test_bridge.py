@@ -131,3 +131,29 @@ def test_a_window_with_a_slow_pane_still_takes_keys(window, tmp_path, monkeypatc
     press(window, Qt.Key.Key_BracketRight, "]")
     wait_for(lambda: window.scale.range.far_m > far_m)
     assert len(painted) - before <= 3
+
+
+class Order(QObject):
+    """Notes when a pane with a picture was painted, and when that was told to those who follow."""
+
+    def __init__(self, window):
+        super().__init__(window)
+        self.window, self.seen = window, []
+        window.rows.rowsChanged.connect(self.watch)
+        window.stage.newsShown.connect(lambda fresh: self.seen.append("told"))
+
+    def watch(self):
+        for panel in self.window.panels:
+            panel.color.installEventFilter(self)
+
+    def eventFilter(self, pane, event):
+        if event.type() == QEvent.Type.Paint and pane.has_image:
+            self.seen.append("painted")
+        return False
+
+
+def test_who_follows_pictures_begins_once_they_are_painted(window, tmp_path):
+    order = Order(window)
+    window.stage.open((f"folder:{write_examples(tmp_path / 'examples')}",))
+    wait_for(lambda: "told" in order.seen)
+    assert order.seen[0] == "painted"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 
 import numpy as np
 import pytest
-from gui_wait import wait_for
+from gui_wait import pass_time, wait_for
 from PySide6.QtCore import QPointF
 from rgbd_folder import write_examples
 
@@ -160,6 +161,26 @@ def test_it_follows_the_selected_camera_and_says_amounts(window, folders):
     window.rows.select(window.panels[1])
     bases = [window.compare.base_box.itemText(i) for i in range(window.compare.base_box.count())]
     assert all(text.startswith("1  ") for text in bases[1:])
+
+
+def test_it_takes_a_twentieth_of_a_processor_where_a_picture_takes_long(
+    window, folders, monkeypatch
+):
+    made = []
+
+    def slowly(task):
+        until_s = time.thread_time() + 0.02
+        while time.thread_time() < until_s:
+            pass
+        made.append(task)
+        return compare(task)
+
+    monkeypatch.setattr("ui.panels.compare_view.compare", slowly)
+    window.stage.open(folders[:1])
+    wait_for(lambda: len(made) > 2)
+    made.clear()
+    pass_time(2000)
+    assert 0 < len(made) <= 2 / 0.4 + 1  # seconds, and those between two
 
 
 def test_its_numbers_lose_words_before_they_are_cut(window):
