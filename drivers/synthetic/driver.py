@@ -219,13 +219,18 @@ def drawn(
     noisiness: float = 1.0,
 ) -> RawDepth:
     """Return a pose's depth (H, W) with noise, rounded by ``table`` as the sensor rounds."""
+    import cv2
+
     start = int(rng.integers(noise.size - pose.mean.size))
-    fine = np.take(SIGMA_FINE, pose.sigma)
-    fine *= np.float32(noisiness)
+    fine = cv2.LUT(pose.sigma, SIGMA_FINE[None])
+    if noisiness != 1:
+        fine *= np.float32(noisiness)
     fine *= noise[start : start + pose.mean.size].reshape(pose.mean.shape)
     fine += pose.mean
-    np.clip(fine, 0, 65535, out=fine)
-    return np.take(table, fine.astype(np.uint16))
+    np.maximum(fine, 0, out=fine)
+    np.minimum(fine, 65535, out=fine)
+    # Every code is inside the table; "wrap" only spares NumPy the check.
+    return np.take(table, fine.astype(np.uint16), mode="wrap")
 
 
 def pinhole(width: int, height: int) -> Intrinsics:
