@@ -222,7 +222,7 @@ def drawn(
     import cv2
 
     start = int(rng.integers(noise.size - pose.mean.size))
-    fine = cv2.LUT(pose.sigma, SIGMA_FINE[None])
+    fine = np.asarray(cv2.LUT(pose.sigma, SIGMA_FINE[None]), np.float32)
     if noisiness != 1:
         fine *= np.float32(noisiness)
     fine *= noise[start : start + pose.mean.size].reshape(pose.mean.shape)
