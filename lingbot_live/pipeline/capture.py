@@ -23,7 +23,7 @@ from lingbot_live.errors import (
 from lingbot_live.frame import Frame
 from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.system.cores import take_any_core
-from lingbot_live.system.worker import Worker, yield_to_others
+from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -130,8 +130,6 @@ class CaptureWorker:
         try:
             with self._calling("open", self._config.hang_open_s):
                 camera.open()
-            if camera.playback is not None:  # what was recorded can wait; unpacking it is work
-                yield_to_others()
             while not stop.is_set():
                 try:
                     self._stream(camera, stop)

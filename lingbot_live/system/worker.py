@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 # Held around imports of large libraries on threads. Two that import each other's parts at the same
 # time make Python hand out half-made modules ("partially initialized module") to one of them.
 IMPORTS = threading.RLock()
-_YIELD_NICE = 10  # a tenth of what others get where there is too little
+_YIELD_NICE = 5  # lower in priority, but not as low as the process that draws the cloud
 
 
 class Worker:

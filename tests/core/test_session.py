@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 from scripted import ScriptedCamera, SlowRefiner
-from sessions import NoisyCamera, record
 
-from lingbot_live.cameras.base import Camera, CameraState
-from lingbot_live.cameras.registry import create_camera
-from lingbot_live.config import CameraConfig, SessionConfig
+from lingbot_live.cameras.base import CameraState
+from lingbot_live.config import SessionConfig
 from lingbot_live.errors import (
     CameraDisconnectedError,
     CameraError,
@@ -395,28 +391,3 @@ def test_what_is_opened_anew_while_all_stops_is_not_started():
     thread.join(10)
     assert len(refused) == 1
     assert second.log == [], "never opened"
-
-
-def nice_of_capture(camera: Camera) -> set[int]:
-    """Run a camera to its end; return the priorities of the thread that read it."""
-    found = set()
-    session = Session([("a", lambda: camera)], PassthroughRefiner)
-    thread = threading.get_native_id
-    session.add_tap(
-        lambda name, item: (
-            isinstance(item, Frame) and found.add(os.getpriority(os.PRIO_PROCESS, thread()))
-        )
-    )
-    session.start()
-    session.wait()
-    session.stop()
-    return found
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own there")
-def test_a_recording_is_unpacked_after_what_cannot_wait(tmp_path):
-    path, ours = tmp_path / "a.mcap", os.getpriority(os.PRIO_PROCESS, 0)
-    record(path, NoisyCamera("left", 3))
-    assert nice_of_capture(NoisyCamera("left", 3)) == {ours}
-    read = create_camera(str(path), CameraConfig(loop=False, realtime=False))
-    assert nice_of_capture(read) == {min(ours + 10, 19)}

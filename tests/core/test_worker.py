@@ -28,5 +28,5 @@ def test_a_worker_that_yields_has_a_lower_priority_and_the_others_keep_theirs():
         assert worker.join(5.0)
         assert worker.error is None
     assert seen["plain"] == before
-    assert seen["yields"] == min(before + 10, 19)
+    assert seen["yields"] == min(before + 5, 19)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -257,15 +257,14 @@ def test_live_pictures_are_fewer_while_results_lag_and_none_is_lost(monkeypatch)
 
 @pytest.mark.skipif(not hasattr(os, "getpriority"), reason="threads have no priority here")
 def test_the_refiner_has_the_priority_of_the_window(streaming):
-    """Nothing shown comes before it; what was recorded, comparisons and cloud come after."""
+    """Nothing that is shown may come before it; only comparisons and the cloud come after."""
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     nice = {
         thread.name: os.getpriority(os.PRIO_PROCESS, thread.native_id)
         for thread in threading.enumerate()
     }
     assert nice["inference"] == ours
-    assert {n for name, n in nice.items() if name.startswith("draw")} == {ours}
-    assert {n for name, n in nice.items() if name.startswith("capture")} == {min(ours + 10, 19)}
+    assert {n for name, n in nice.items() if name.startswith(("draw", "capture"))} == {ours}
 
 
 def test_slow_drawing_makes_rounds_fewer_but_never_below_ten_a_second(qapp):
