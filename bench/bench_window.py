@@ -42,7 +42,7 @@ _KEY_PAUSE_S, _KEY_MOST_S = 0.15, 15.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Runs of the window, told by itself and watched from outside."""
+    """A run of the window, told by itself and watched from outside."""
 
     feed: dict[str, Any]
     ui: dict[str, Any]

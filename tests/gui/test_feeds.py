@@ -55,6 +55,18 @@ def test_a_camera_is_added_to_the_running_window_and_removed(window, folders):
     assert not window.stage.is_running, "the last one stops the session"
 
 
+def test_nobody_is_told_of_pictures_of_a_camera_that_is_gone(window, folders):
+    window.stage.open(folders[:2])
+    wait_for(lambda: len(window.panels) == 2 and all_shown(window))
+    gone, told = window.panels[1], []
+    window.rows.show_news([gone.view])
+    gone.drawn.emit()
+    window.stage.newsShown.connect(told.extend)
+    window.rows.show([window.panels[0].view])
+    pass_time(200)
+    assert gone.view not in told
+
+
 def test_adding_without_a_session_starts_one(window, folders):
     window.stage.add(folders[0])
     wait_for(lambda: window.panels and all_shown(window))

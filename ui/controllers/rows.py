@@ -75,6 +75,9 @@ class Rows(QObject):
         known = [panel.view for panel in kept]
         made = [self._make(view) for view in views if not any(view is other for other in known)]
         self.panels = kept + made
+        # Of a camera that is gone nobody is told any more: the 3D view would show it again.
+        self._asked = [view for view in self._asked if view in known]
+        self._drawn = [view for view in self._drawn if view in known]
         self.empty.setVisible(not self.panels)
         for panel in self.panels:
             panel.set_compact(len(self.panels) > 1)
