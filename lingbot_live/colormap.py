@@ -1,4 +1,4 @@
-"""Metres to colours by lookup table; the window and the exports share it."""
+"""Metres, and followed points, to colours by lookup table; window, files and exports share it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _STEPS = 1024  # colours of a scale
 _FAR_CODE = 65535  # quantised depth of the far end
 # Where a scale of 256 colours begins: brighter than the invalid colour, lest near look like a hole.
 _FIRST = {"grey": 56, "inferno": 32}
+_HUE_STEP, _SATURATION = 67, 200 / 255  # degrees from one point to the next: far, and 360 differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,20 @@ def table(name: str) -> ColorImage:
     out = np.vstack([np.array([INVALID_RGB]), np.rint(colors)]).astype(np.uint8)
     out.setflags(write=False)
     return out
+
+
+def point_colors(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Return the colours of points by their numbers (N,), (N, 3) RGB, the same wherever drawn."""
+    return np.asarray(_point_table()[numbers % 360])
+
+
+@functools.lru_cache(maxsize=1)
+def _point_table() -> npt.NDArray[np.uint8]:
+    import cv2
+
+    hsv = np.full((1, 360, 3), (0, _SATURATION, 1), np.float32)
+    hsv[..., 0] = np.arange(360) * _HUE_STEP % 360
+    return np.asarray(np.rint(255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0]), np.uint8)
 
 
 @functools.lru_cache(maxsize=32)

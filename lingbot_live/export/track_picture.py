@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lingbot_live.colormap import point_colors
 from lingbot_live.errors import WriteError
-from lingbot_live.export.tracks import Moment, Seen, TrackedCamera, TrackFile, colors_of
+from lingbot_live.export.tracks import Moment, Seen, TrackedCamera, TrackFile
 from lingbot_live.frame import ColorImage
 from lingbot_live.system.outputs import marked_png
 from lingbot_live.system.writing import write_bytes
@@ -58,7 +59,7 @@ class PictureTracks(TrackFile):
 
     def _row(self, camera: int) -> ColorImage:
         seen = self._last[camera]
-        color, colors = seen.refined.frame.color, colors_of(seen.numbers)
+        color, colors = seen.refined.frame.color, point_colors(seen.numbers)
         factor = _HEIGHT / color.shape[0]
         shown = cv2.resize(color, (round(color.shape[1] * factor), _HEIGHT))
         trails = np.stack(self._pixels[camera], axis=1)  # (N, T, 2)

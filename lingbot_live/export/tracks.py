@@ -14,20 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from lingbot_live.cameras.base import CameraInfo
+from lingbot_live.colormap import point_colors
 from lingbot_live.errors import ExportError
 from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.perception.tracks import Lifted, Points, Tracked
 from lingbot_live.perception.trust import trust_map
 from lingbot_live.recording.encode import optical_frame, trust_message
 from lingbot_live.recording.format import Role, slug
-from lingbot_live.recording.mcap.cdr import encode_points, encode_transform
+from lingbot_live.recording.found import RIG_FRAME, points_message, speed_m_s
+from lingbot_live.recording.mcap.cdr import encode_transform
 from lingbot_live.recording.rerun_log import RerunLog, imported
 from lingbot_live.recording.results import Results
 from lingbot_live.system.outputs import MARK
 from lingbot_live.system.writing import write_bytes, write_text
 
 _HEAD = "frame,time_s,camera,point,u,v,visible,x_m,y_m,z_m,trust,speed_m_s"
-_RIG_FRAME = "rig"  # the axes of its reference
 _QUALITY = 90  # of pictures beside them
 
 
@@ -55,11 +56,6 @@ class Seen:
         """Of its points, (N,)."""
         return self.first_point + np.arange(len(self.tracked.pixels))
 
-    @property
-    def speed_m_s(self) -> npt.NDArray[np.float32]:
-        """Of each point, (N,)."""
-        return np.asarray(np.linalg.norm(self.lifted.velocity_m_s, axis=1), np.float32)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
@@ -67,12 +63,6 @@ class Moment:
 
     time_s: float  # since the first
     seen: tuple[Seen, ...]  # at least one camera's
-
-
-def colors_of(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Return points' colours, (N, 3) RGB, the same ones for the same numbers."""
-    table = np.random.default_rng(0).integers(64, 256, (4096, 3), np.uint8)
-    return np.asarray(table[numbers % len(table)])
 
 
 class TrackFile(ABC):
@@ -113,7 +103,7 @@ class CsvTracks(TrackFile):
             self._add(f"{moment.time_s:.6f}", seen)
 
     def _add(self, time_s: str, seen: Seen) -> None:
-        points_m, speed, tracked = self.points(seen), seen.speed_m_s, seen.tracked
+        points_m, speed, tracked = self.points(seen), speed_m_s(seen.lifted), seen.tracked
         index, camera = seen.refined.frame.index, self.cameras[seen.camera].name
         for row, (number, (u, v)) in enumerate(zip(seen.numbers, tracked.pixels, strict=True)):
             place = ("" if np.isnan(c) else f"{c:.4f}" for c in points_m[row])
@@ -202,21 +192,13 @@ class SessionTracks(TrackFile):
 
     def _add(self, time_s: float, seen: Seen) -> None:
         pose, own = self.cameras[seen.camera].pose, optical_frame(self._results.names[seen.camera])
-        header = self._results.header(time_s, own if pose is None else _RIG_FRAME)
-        points = (Role.TRACKS, encode_points(header, self._columns(seen)))
+        header = self._results.header(time_s, own if pose is None else RIG_FRAME)
+        points = points_message(header, seen.numbers, self.points(seen), seen.tracked, seen.lifted)
         further = [points, trust_message(header, trust_map(seen.refined))]
         if pose is not None and seen.camera not in self._placed:
             self._placed.add(seen.camera)
             further.append((Role.TRANSFORMS, encode_transform(header, own, pose)))
         self._results.add(seen.camera, seen.refined, further)
-
-    def _columns(self, seen: Seen) -> dict[str, npt.NDArray[np.float32]]:
-        columns = dict(zip("xyz", self.points(seen).T, strict=True))
-        columns["id"] = seen.numbers.astype(np.float32)
-        columns["u"], columns["v"] = seen.tracked.pixels.T
-        columns["visible"] = seen.tracked.visible.astype(np.float32)
-        columns["trust"], columns["speed"] = seen.lifted.trust, seen.speed_m_s
-        return columns
 
     def finish(self) -> None:
         """Note the end and close the file."""
@@ -256,7 +238,7 @@ class RerunTracks(TrackFile):
         known = np.isfinite(points_m).all(1)
         names = np.concatenate([seen.numbers for seen in moment.seen])[known]
         points = self._sdk.Points3D(
-            points_m[known], colors=colors_of(names), keypoint_ids=names, radii=0.008
+            points_m[known], colors=point_colors(names), keypoint_ids=names, radii=0.008
         )
         self._stream.log("tracks", points)
 

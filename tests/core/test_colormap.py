@@ -12,6 +12,7 @@ from lingbot_live.colormap import (
     auto_range,
     colorize,
     colorize_rgb32,
+    point_colors,
     table,
 )
 from lingbot_live.errors import ConfigError
@@ -118,3 +119,12 @@ def test_an_unknown_scale_names_the_known_ones():
 def test_an_impossible_range_is_refused(near, far):
     with pytest.raises(ConfigError, match="near < far"):
         DepthRange(near, far)
+
+
+def test_points_have_colours_of_their_own():
+    colors = point_colors(np.arange(360))
+    assert len(np.unique(colors, axis=0)) == 360
+    assert (colors.max(1) == 255).all(), "bright on any picture"
+    steps = np.abs(np.diff(colors.astype(int), axis=0)).sum(1)
+    assert steps.min() > 150, "neighbours differ"
+    assert (point_colors(np.array([360, 727])) == colors[[0, 7]]).all()

@@ -14,10 +14,11 @@ from rig_scene import CAMERA, TRUE, shot
 from lingbot_live.calibration.rig import Rig, RigCamera
 from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.cli.options import find_in_rig
+from lingbot_live.colormap import point_colors
 from lingbot_live.config import RefinerConfig
 from lingbot_live.export.following import Following
 from lingbot_live.export.source import open_sources
-from lingbot_live.export.tracks import RerunTracks, TrackedCamera, colors_of
+from lingbot_live.export.tracks import RerunTracks, TrackedCamera
 from lingbot_live.frame import Calibration, Extrinsics, Frame
 from lingbot_live.perception.tracks import LucasKanade
 from lingbot_live.recording.clock import Moment
@@ -113,7 +114,7 @@ def check_picture(path):
     for camera, (name, number) in enumerate(((LEFT, 0), (RIGHT, 2))):
         u, v = (round((at + 0.5) * 480 / CAMERA.height - 0.5) for at in pixel(name))
         row = drawn[486 * camera :][:480]
-        dot = colors_of(np.array([number]))[0]
+        dot = point_colors(np.array([number]))[0]
         assert np.abs(row[v, u].astype(int) - dot).max() < 3
         assert (np.abs(row[:, 646:].astype(int) - dot).max(-1) < 3).any(), "from above"
 
@@ -134,8 +135,10 @@ def check_session(path):
     assert set(clouds) == {"/made_left/tracks", "/made_right/tracks"}
     for cloud in clouds.values():
         assert cloud.header.frame_id == "rig"
-        spot = cloud.data.view(np.float32).reshape(cloud.width, -1)[0, :3]
-        np.testing.assert_allclose(spot, SPOT_M, atol=0.012)
+        rows = cloud.data.view(np.float32).reshape(cloud.width, -1)
+        np.testing.assert_allclose(rows[0, :3], SPOT_M, atol=0.012)
+        blue_first = rows[:, -1:].copy().view(np.uint8)
+        assert (blue_first[:, 2::-1] == point_colors(rows[:, 3].astype(int))).all()
     right = stands["made_right_color_optical_frame"]
     assert right == ("rig", pytest.approx(TRUE.translation_m[0]))
     assert "made_left_color_optical_frame" in stands

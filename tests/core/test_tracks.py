@@ -237,7 +237,7 @@ def points_in(session):
             if schema.name == "sensor_msgs/msg/PointCloud2"
         ][-1]
     names = [field.name for field in cloud.fields]
-    assert names == ["x", "y", "z", "id", "u", "v", "visible", "trust", "speed"]
+    assert names == ["x", "y", "z", "id", "u", "v", "visible", "trust", "speed", "rgb"]
     return cloud.data.view(np.float32).reshape(cloud.width, len(names))[:, :3]
 
 

@@ -13,6 +13,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 
 from lingbot_live.calibration.rig import Rig, move_of
+from lingbot_live.colormap import point_colors
 from lingbot_live.config import RefinerConfig
 from lingbot_live.perception.tracks import Lifted, Tracked
 from ui.controllers.trails import Step, Trails
@@ -66,7 +67,9 @@ def test_clicked_points_are_followed(table):
     assert (step.lifted.points_m[:, 2] > 0.4).all()
     wait_for(lambda: "2 of 2 points seen" in tracking.bar.words.text())
     assert table.panels[0].color.above
-    wait_for(lambda: table.cloud.view.lines)
+    wait_for(lambda: len({rgb for _, _, rgb in table.cloud.view.lines}) == 2)
+    colors = {tuple(rgb) for rgb in point_colors(np.arange(2)).tolist()}
+    assert {rgb for _, _, rgb in table.cloud.view.lines} == colors, "as in files"
     wait_for(lambda: tracking.bar.plot is not None)
     table.actions_["follow"].trigger()
     assert not table.panels[0].color.above

@@ -40,8 +40,8 @@ _SLOW_S = 0.25  # between two plots, and trails in 3D: they cost ten times a pic
 class _Follower:
     """Follows points from frame to frame on the background's thread."""
 
-    def __init__(self, frame: RefinedFrame, pixels: Pixels) -> None:
-        self.count = len(pixels)
+    def __init__(self, frame: RefinedFrame, pixels: Pixels, first_point: int) -> None:
+        self.count, self._first_point = len(pixels), first_point
         self._start_us = frame.frame.device_timestamp_us
         self._tracker = LucasKanade()
         self._tracker.start(frame.frame.color, pixels)
@@ -51,7 +51,7 @@ class _Follower:
         tracked = self._tracker.follow(refined.frame.color, refined.depth_m)
         time_s = (refined.frame.device_timestamp_us - self._start_us) / 1e6
         lifted = self._lifter.lift(tracked, refined, time_s)
-        return Step(time_s, tracked, lifted)
+        return Step(time_s, tracked, lifted, self._first_point)
 
 
 class CameraPoints(QObject):
@@ -85,7 +85,7 @@ class CameraPoints(QObject):
 
     def begin(self, refined: RefinedFrame, pixels: Pixels) -> None:
         """Follow these from here on, in place of those before."""
-        self._follower = _Follower(refined, pixels)
+        self._follower = _Follower(refined, pixels, _MOST * self.panel.view.number)
 
     def follow(self, refined: RefinedFrame) -> None:
         """Go on in a newer frame, beside the main thread."""

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
+from lingbot_live.colormap import point_colors
 from lingbot_live.frame import Extrinsics
 from lingbot_live.perception.tracks import Lifted, Tracked
-from ui.cloud.scene import Line, Rgb
+from ui.cloud.scene import Line
 from ui.views.image_view import ImageView
 
 _TRAIL = 60  # frames that a trail is long
@@ -26,6 +27,12 @@ class Step:
     time_s: float
     tracked: Tracked
     lifted: Lifted
+    first_point: int = 0  # its number; the others' follow
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """Of the points, (N,)."""
+        return self.first_point + np.arange(len(self.tracked.pixels))
 
 
 @dataclass(slots=True, eq=False)
@@ -54,11 +61,6 @@ class Trails:
         self.history.append((step.time_s, fastest, farthest))
 
 
-def _color(point: int) -> Rgb:
-    color = QColor.fromHsv((point * 67) % 360, 200, 255)
-    return color.red(), color.green(), color.blue()
-
-
 def paint_trails(painter: QPainter, view: ImageView, steps: list[Step]) -> None:
     """Draw trails above a picture."""
     size = view.image_size or (1, 1)
@@ -69,9 +71,10 @@ def paint_trails(painter: QPainter, view: ImageView, steps: list[Step]) -> None:
     places = low + (places + 0.5) / np.array(size) * np.subtract(high, low)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for point, trail in enumerate(places.tolist()):
-        color = QColor(*_color(point))
-        if not steps[-1].tracked.visible[point]:
+    colors, visible = point_colors(steps[-1].numbers).tolist(), steps[-1].tracked.visible.tolist()
+    for trail, rgb, is_seen in zip(places.tolist(), colors, visible, strict=True):
+        color = QColor(*rgb)
+        if not is_seen:
             color.setAlpha(90)
         painter.setPen(QPen(color, 2))
         painter.drawPolyline(QPolygonF([QPointF(x, y) for x, y in trail]))
@@ -87,8 +90,8 @@ def trail_lines(steps: list[Step], pose: Extrinsics | None) -> tuple[Line, ...]:
     if pose is not None:
         places = pose.apply(places)
     lines: list[Line] = []
-    for point in range(places.shape[1]):
+    for point, rgb in enumerate(map(tuple, point_colors(steps[-1].numbers).tolist())):
         known = places[np.isfinite(places[:, point]).all(1), point].tolist()
         for first, last in pairwise(known):
-            lines.append((tuple(first), tuple(last), _color(point)))
+            lines.append((tuple(first), tuple(last), rgb))
     return tuple(lines)
