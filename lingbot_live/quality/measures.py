@@ -15,7 +15,7 @@ Numbers = dict[str, float]
 Floats = npt.NDArray[np.float64]
 
 NAN = float("nan")
-_BEYOND = np.float32(1e6)  # metres, farther than any depth
+_BEYOND = 1e6  # metres, farther than any depth
 
 
 def fill_share(depth_m: DepthMap) -> float:
@@ -37,7 +37,8 @@ def local_range(depth_m: DepthMap, size_px: int) -> tuple[DepthMap, DepthMap]:
     import cv2
 
     kernel = np.ones((size_px, size_px), np.uint8)
-    near = cv2.erode(np.where(depth_m > 0, depth_m, _BEYOND), kernel)
+    _, hole = cv2.threshold(depth_m, 0, _BEYOND, cv2.THRESH_BINARY_INV)
+    near = cv2.erode(cv2.max(depth_m, hole), kernel)
     return np.asarray(near, np.float32), np.asarray(cv2.dilate(depth_m, kernel), np.float32)
 
 
