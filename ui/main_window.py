@@ -127,7 +127,10 @@ class MainWindow(QMainWindow):
         self.devices = Devices(desk, parent=self)
         self.cloud_feeds = CloudFeeds(stage, rows, self.cloud)
         self.rigging = Rigging(desk, rows, self.cloud)
-        self.perceiving = Perceiving(stage, desk, rows, self.cloud_feeds, self.cloud, actions)
+        self.recording = RecordControl(stage, desk)
+        self.perceiving = Perceiving(
+            stage, desk, rows, self.cloud_feeds, self.cloud, self.recording, actions
+        )
         self.perceiving.place_bars(self.column, 2)
         self.layouts = Layouts(self, self.settings, actions, rows, self.compare, self.docks)
         self.saved_layouts = SavedLayouts(self.layouts, desk)
@@ -136,7 +139,6 @@ class MainWindow(QMainWindow):
         )
         self.refining = Refining(stage, desk, self.notice, actions)
         self.scenes = Scenes(stage, desk, rows, self.refining, actions)
-        self.recording = RecordControl(stage, desk)
         self.saving = Saving(stage, desk, rows, self.recording, lambda: self.scale.range)
         self.losses = Losses(stage, desk)
         self.publishing = Publishing(stage, desk, actions, self.refining)

@@ -280,14 +280,12 @@ def _found(
 def _record(
     results: Results, time_s: float, refined: RefinedFrame, scene: GraspScene, axes: _Axes
 ) -> None:
-    from lingbot_live.recording.encode import optical_frame
-    from lingbot_live.recording.format import Role
-    from lingbot_live.recording.mcap.cdr import encode_poses
+    from lingbot_live.recording.found import FoundGrasps
 
-    where = optical_frame(results.names[0]) if axes.from_camera is None else "robot"
-    header = results.header(time_s, where)
     poses = [_pose(grasp.T_camera_gripper, axes) for grasp in scene.grasps]
-    results.add(0, refined, [(Role.GRASPS, encode_poses(header, poses))])
+    found = FoundGrasps(refined.frame, poses, "" if axes.from_camera is None else "robot")
+    name, stamp_ns = results.names[0], results.stamp_ns(time_s)
+    results.add(0, refined, found.messages(name, stamp_ns))
 
 
 def _draw(path: Path, frame: Frame, scene: GraspScene, settings: GraspSettings) -> None:

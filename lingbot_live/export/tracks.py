@@ -20,9 +20,14 @@ from lingbot_live.frame import Extrinsics, RefinedFrame
 from lingbot_live.perception.tracks import Lifted, Points, Tracked
 from lingbot_live.perception.trust import trust_map
 from lingbot_live.recording.encode import optical_frame, trust_message
-from lingbot_live.recording.format import Role, slug
-from lingbot_live.recording.found import RIG_FRAME, points_message, speed_m_s
-from lingbot_live.recording.mcap.cdr import encode_transform
+from lingbot_live.recording.format import slug
+from lingbot_live.recording.found import (
+    TRACKING_ENDS,
+    FoundPoints,
+    speed_m_s,
+    tracking_begins,
+)
+from lingbot_live.recording.mcap.cdr import Header
 from lingbot_live.recording.rerun_log import RerunLog, imported
 from lingbot_live.recording.results import Results
 from lingbot_live.system.outputs import MARK
@@ -178,7 +183,6 @@ class SessionTracks(TrackFile):
     def __init__(self, path: Path, cameras: Sequence[TrackedCamera]) -> None:
         super().__init__(path, cameras)
         self._results = Results(path, [camera.info for camera in cameras])
-        self._placed: set[int] = set()  # cameras of which the file says where they stand
         self._begun = False
 
     def add(self, moment: Moment) -> None:
@@ -187,22 +191,20 @@ class SessionTracks(TrackFile):
             self._add(moment.time_s, seen)
         if not self._begun:
             count = sum(len(seen.numbers) for seen in moment.seen)
-            self._results.mark(f"tracking of {count} points begins")
+            self._results.mark(tracking_begins(count))
             self._begun = True
 
     def _add(self, time_s: float, seen: Seen) -> None:
-        pose, own = self.cameras[seen.camera].pose, optical_frame(self._results.names[seen.camera])
-        header = self._results.header(time_s, own if pose is None else RIG_FRAME)
-        points = points_message(header, seen.numbers, self.points(seen), seen.tracked, seen.lifted)
-        further = [points, trust_message(header, trust_map(seen.refined))]
-        if pose is not None and seen.camera not in self._placed:
-            self._placed.add(seen.camera)
-            further.append((Role.TRANSFORMS, encode_transform(header, own, pose)))
-        self._results.add(seen.camera, seen.refined, further)
+        name, pose = self._results.names[seen.camera], self.cameras[seen.camera].pose
+        stamp_ns = self._results.stamp_ns(time_s)
+        found = FoundPoints(seen.refined.frame, seen.numbers, seen.tracked, seen.lifted, pose)
+        messages = found.messages(name, stamp_ns)
+        trust = trust_message(Header(stamp_ns, optical_frame(name)), trust_map(seen.refined))
+        self._results.add(seen.camera, seen.refined, [*messages, trust])
 
     def finish(self) -> None:
         """Note the end and close the file."""
-        self._results.mark("tracking ends")
+        self._results.mark(TRACKING_ENDS)
         self._results.finish()
 
     def close(self) -> None:

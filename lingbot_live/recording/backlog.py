@@ -37,7 +37,13 @@ class Item:
     size: int = 0
     calibration: Calibration | None = None  # of a raw frame
     is_refined: bool = False
+    is_found: bool = False  # in a frame: grasps, followed points
     stands_alone: bool = True  # whether its colour needs no earlier frame's
+
+    @property
+    def is_result(self) -> bool:
+        """Whether it belongs to a frame that came before it."""
+        return self.is_refined or self.is_found
 
     @property
     def is_encoded(self) -> bool:
@@ -117,7 +123,7 @@ class Backlog:
         """Forget what waits; frames and results among it are counted as drops."""
         with self.condition:
             for item in self._items:
-                if item.calibration is not None or item.is_refined:
+                if item.calibration is not None or item.is_result:
                     self.count_drop(item.camera, GIVEN_UP)
             self._items.clear()
             self.bytes = 0

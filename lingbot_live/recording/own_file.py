@@ -15,7 +15,8 @@ from lingbot_live.recording.format import CAMERA, ROLE, Event, Role, read_event
 from lingbot_live.recording.mcap import cdr
 from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.mcap.reader import MessageReader
-from lingbot_live.recording.tracks import OwnTrack, doubted_chunks
+from lingbot_live.recording.tracks import OwnTrack
+from lingbot_live.recording.whole import doubted_chunks
 
 log = logging.getLogger(__name__)
 

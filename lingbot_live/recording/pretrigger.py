@@ -126,13 +126,9 @@ class PreTrigger:
         if self._encoding and time.monotonic() - self._encoding[0][0] > _MOST_BEHIND_S:
             self.left_out += 1
             return
-        if isinstance(item, Frame):
-            made = [self._intake.frame(camera, item, self._encode)]
-        elif self.options.refined:
-            made = self._intake.refined(camera, item, self._encode)
-        else:
+        if not self._intake.takes(camera, item):
             return
-        for new in made:
+        for new in self._intake.items(camera, item, self._encode):
             self._items.append(new)
             self._bytes += new.size
             if not isinstance(new.messages, list):

@@ -21,6 +21,7 @@ from lingbot_live.errors import DiskFullError, RecordingError, SessionStateError
 from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.recording.backlog import Backlog, Item
 from lingbot_live.recording.disk import DiskGuard, as_recording_error
+from lingbot_live.recording.found import Found
 from lingbot_live.recording.intake import Intake
 from lingbot_live.recording.parts import Mishap, Parts
 from lingbot_live.recording.pretrigger import PreTrigger
@@ -153,10 +154,21 @@ class Recorder:
             if self.state in (RecorderState.RECORDING, RecorderState.PAUSED):
                 self._put_event("marker", text=text)
 
+    def add(self, camera: str, found: Found) -> None:
+        """Store what was found in a frame that is recorded; returns at once, from any thread."""
+        self._tap(camera, found)
+
+    def end_found(self, camera: str | None = None) -> None:
+        """Note where the points that `add` was given of a camera, or of all, are followed to."""
+        with self._condition:
+            for item in self._intake.ends(camera) if self.is_active else ():
+                self._backlog.put(item)
+
     def request_stop(self) -> None:
         """Take no more frames; what is queued is still written. Does not wait."""
         if self._source is not None:
             self._source.remove_tap(self._tap)
+        self.end_found()
         with self._condition:
             self._accepts = False
             self._worker.request_stop()
@@ -224,23 +236,14 @@ class Recorder:
 
     # ---- on the threads of cameras and refiner -----------------------------------------------
 
-    def _tap(self, camera: str, item: Frame | RefinedFrame) -> None:
+    def _tap(self, camera: str, item: Frame | RefinedFrame | Found) -> None:
         with self._condition:
             if not self._accepts or self.state is not RecorderState.RECORDING:
                 return
-            if isinstance(item, Frame) or (
-                self.options.refined and self._intake.knows(camera, item)
-            ):
-                self._offer(camera, item)
-
-    def _offer(self, camera: str, item: Frame | RefinedFrame) -> None:
-        if self._backlog.refuses(camera, self._intake.size(item)):
-            return
-        if isinstance(item, Frame):
-            self._backlog.put(self._intake.frame(camera, item, self._backlog.encode))
-            return
-        for made in self._intake.refined(camera, item, self._backlog.encode):
-            self._backlog.put(made)
+            intake, backlog = self._intake, self._backlog
+            if intake.takes(camera, item) and not backlog.refuses(camera, intake.size(item)):
+                for made in intake.items(camera, item, backlog.encode):
+                    backlog.put(made)
 
     def _put_event(self, kind: str, camera: str = "", text: str = "", count: int = 0) -> None:
         self._backlog.put(self._intake.event(kind, camera, text, count))
@@ -298,7 +301,7 @@ class Recorder:
         if item.calibration is not None:
             name, info = self._intake.names[item.camera], self._info(item.camera)
             parts.describe(item.camera, name, moment, info, item.calibration)
-        if item.is_refined and not parts.holds(item.camera, moment):
+        if item.is_result and not parts.holds(item.camera, moment):
             with self._condition:
                 self._backlog.count_drop(item.camera, SPLIT)
         else:

@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from lingbot_live.cameras.playtime import PlayTime
 from lingbot_live.errors import CorruptRecordingError, RecordingError, did_you_mean
-from lingbot_live.frame import Frame, RefinedFrame
+from lingbot_live.frame import Extrinsics, Frame, RefinedFrame
 from lingbot_live.recording.bags import files, opening
 from lingbot_live.recording.foreign import ForeignFile, Topics, TopicUse
-from lingbot_live.recording.format import SESSION, Event, check_version
+from lingbot_live.recording.format import SESSION, Event, Role, check_version
+from lingbot_live.recording.mcap.cdr import decode_poses
+from lingbot_live.recording.mcap.cdr_cloud import decode_points
 from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.own_file import OwnFile, is_own
 from lingbot_live.recording.tracks import Track
@@ -117,6 +119,22 @@ class Recording:
         """Return the refined depth recorded for a frame; None if there is none."""
         track, row = self.locate(index)
         return track.refined(row)
+
+    def points(self, index: int) -> dict[str, npt.NDArray[np.float32]] | None:
+        """Return the followed points stored with a frame; None if there are none.
+
+        Columns (N,) by name: x, y, z in metres, nan where unknown, in the axes that
+        docs/session-format.md tells; id, u, v, visible, trust, and speed in metres a second.
+        """
+        track, row = self.locate(index)
+        data = track.beside(Role.TRACKS, row)
+        return None if data is None else decode_points(data)[1]
+
+    def grasps(self, index: int) -> list[Extrinsics] | None:
+        """Return the grasps stored with a frame, the best first; None if none was looked for."""
+        track, row = self.locate(index)
+        data = track.beside(Role.GRASPS, row)
+        return None if data is None else decode_poses(data)[1]
 
     def locate(self, index: int) -> tuple[Track, int]:
         """Return the camera and its own index of a frame."""

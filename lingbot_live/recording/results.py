@@ -18,7 +18,6 @@ from lingbot_live.recording.encode import (
     encode_refined,
 )
 from lingbot_live.recording.format import Event, slug
-from lingbot_live.recording.mcap.cdr import Header
 from lingbot_live.recording.parts import Parts
 from lingbot_live.recording.state import RecorderOptions
 from lingbot_live.system.writing import writing
@@ -39,7 +38,7 @@ class Results:
         for info in cameras:
             self.names.append(slug(info.address, self.names))
         self._began_ns = time.time_ns()
-        self._moment: Moment | None = None  # of the frame that `header` was asked for
+        self._moment: Moment | None = None  # of the frame that `stamp_ns` was asked for
         self._parts = Parts(path, RecorderOptions(), {}, 0)
         self._is_open = True
 
@@ -76,8 +75,8 @@ class Results:
             self._parts.abort()
             self._parts.remove_empty()
 
-    def header(self, time_s: float, frame_id: str) -> Header:
-        """Return the header for messages about the next frame, in axes called ``frame_id``.
+    def stamp_ns(self, time_s: float) -> int:
+        """Return the time since 1970 for messages about the next frame.
 
         ``time_s`` since the first is the frame's own time, however fast frames are looked at.
         """
@@ -85,10 +84,10 @@ class Results:
         if self._moment is not None:  # a recording that loops begins its clock anew
             time_ns = max(time_ns, self._moment.log_ns + 1)
         self._moment = Moment(time_ns, time_ns)
-        return Header(time_ns, frame_id)
+        return time_ns
 
     def add(self, place: int, refined: RefinedFrame, further: Messages) -> None:
-        """Write the frame of the camera at this place that `header` was asked for."""
+        """Write the frame of the camera at this place that `stamp_ns` was asked for."""
         moment, frame = self._now(), refined.frame
         info, name = self._cameras[place], self.names[place]
         with writing(self._path, RecordingError):
@@ -109,5 +108,5 @@ class Results:
 
     def _now(self) -> Moment:
         if self._moment is None:
-            raise RecordingError(f"{self._path}: no frame yet; ask for its header first")
+            raise RecordingError(f"{self._path}: no frame yet; ask for its stamp first")
         return self._moment

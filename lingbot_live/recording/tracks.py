@@ -40,9 +40,10 @@ from lingbot_live.recording.format import (
     read_refined_note,
 )
 from lingbot_live.recording.mcap import cdr
-from lingbot_live.recording.mcap.places import FileIndex, Times
+from lingbot_live.recording.mcap.places import Times
 from lingbot_live.recording.mcap.reader import MessageReader
 from lingbot_live.recording.video import ColorDecoder
+from lingbot_live.recording.whole import whole_frames
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +51,6 @@ _MOST_IMU = 20_000  # readings of one frame, half a minute of the fastest sensor
 
 
 Described = tuple[CameraInfo | None, Calibration]
-# Every message that a frame, or a result, cannot be without its own frame's others.
-_OF_FRAMES = (
-    Role.COLOR, Role.COLOR_EXACT, Role.COLOR_VIDEO, Role.DEPTH, Role.DEPTH_RVL, Role.CAMERA_INFO,
-    Role.FRAME, Role.IMU, Role.REFINED_DEPTH, Role.REFINED_FRACTION, Role.REFINED_RVL,
-    Role.REFINED_MASK, Role.REFINED, Role.TRUST, *EXTRA_ROLES,
-)  # fmt: skip
 
 
 class Track(ABC):
@@ -114,6 +109,10 @@ class Track(ABC):
         frame = self.frame(index)
         return encode_frame(frame, name, frame.device_timestamp_us * 1000, quality=95)
 
+    def beside(self, role: Role, index: int) -> memoryview | None:
+        """Return the message of a kind that is stored beside a frame; None if there is none."""
+        return None
+
     def preview(self, index: int) -> ColorImage:
         """Return a frame's colour, made small."""
         return shrink(self.frame(index).color)
@@ -149,7 +148,7 @@ class OwnTrack(Track):
         self._channels = {role: c for role, c in channels.items() if c in reader.index.entries}
         self._reader = reader
         self._described: dict[int, Described | None] = {}  # by row
-        super().__init__(name, _whole_frames(reader.index, self._channels))
+        super().__init__(name, whole_frames(reader.index, self._channels))
         refined = np.unique(self._times(Role.REFINED))
         depth = np.union1d(self._times(Role.REFINED_DEPTH), self._times(Role.REFINED_RVL))
         self._refined_times = refined[np.isin(refined, depth)]
@@ -239,6 +238,11 @@ class OwnTrack(Track):
             for role in self.roles
             for row in self._rows(role, time_ns)[: _MOST_IMU if role is Role.IMU else 1]
         ]
+
+    def beside(self, role: Role, index: int) -> memoryview | None:
+        """Return the message of a kind that is stored beside a frame; None if there is none."""
+        time_ns = int(self.times_ns[index])
+        return None if self._find(role, time_ns) is None else self._need(role, time_ns)
 
     # ---- private -----------------------------------------------------------------------------
 
@@ -359,35 +363,6 @@ class OwnTrack(Track):
                 found = None
             self._described[row] = found
         return self._described[row]
-
-
-def doubted_chunks(index: FileIndex, channels: Mapping[Role, int]) -> set[int]:
-    """Return the chunks with messages that lack their companions: an index may hide those.
-
-    All of a frame has one log time and lies in one chunk.
-    """
-    whole = _whole_frames(index, channels)
-    found: set[int] = set()
-    for role in _OF_FRAMES:
-        entries = index.entries.get(channels.get(role, -1))
-        if entries is not None:
-            found.update(np.unique(entries.chunk[~np.isin(entries.times_ns, whole)]).tolist())
-    return found - {-1}
-
-
-def _whole_frames(index: FileIndex, channels: Mapping[Role, int]) -> Times:
-    """Return the times of frames of which all is there."""
-
-    def of(role: Role) -> Times:
-        entries = index.entries.get(channels.get(role, -1))
-        return np.zeros(0, np.int64) if entries is None else entries.times_ns
-
-    times = np.unique(of(Role.FRAME))
-    color = np.union1d(np.union1d(of(Role.COLOR), of(Role.COLOR_EXACT)), of(Role.COLOR_VIDEO))
-    depth = np.union1d(of(Role.DEPTH), of(Role.DEPTH_RVL))
-    for others in (color, depth, of(Role.CAMERA_INFO)):
-        times = times[np.isin(times, others)]
-    return times
 
 
 def _with_color(known: Calibration, intrinsics: Intrinsics) -> Calibration:

@@ -16,7 +16,9 @@ from lingbot_live.calibration.rig import Rig, move_of
 from lingbot_live.colormap import point_colors
 from lingbot_live.config import RefinerConfig
 from lingbot_live.perception.tracks import Lifted, Tracked
+from lingbot_live.recording.recording import Recording
 from ui.controllers.trails import Step, Trails
+from ui.shell.files import RecordChoices
 
 
 def opened(window, *addresses):
@@ -183,3 +185,42 @@ def test_the_axes_of_the_plot_stay_while_the_numbers_move(window):
     trails.add(Step(4.0, tracked, Lifted(none, faster, np.ones(1, np.float32))))
     bar.show_trails([trails])
     assert box.viewRange()[1] == [0, 5]
+
+
+def test_a_recording_holds_points_and_grasps(table, tmp_path):
+    table.saving.use(RecordChoices(folder=str(tmp_path / "out"), name="a"))
+    table.actions_["follow"].trigger()
+    click(table, 0.5, 0.8)
+    wait_for(lambda: trails(table).steps)
+    table.actions_["record"].trigger()
+    wait_for(lambda: table.recording.stats() is not None)
+    at = len(trails(table).history)
+    wait_for(lambda: len(trails(table).history) > at + 3)
+    click(table, 0.3, 0.85)
+    wait_for(lambda: len(trails(table).distance_m) == 2 and len(trails(table).steps) > 3)
+    table.actions_["follow"].trigger()
+    table.actions_["grasps"].trigger()
+    wait_for(lambda: table.perceiving.grasping.scene is not None, 60)
+    table.actions_["follow"].trigger()
+    click(table, 0.5, 0.8)
+    wait_for(lambda: len(trails(table).steps) > 1)
+    shown = len(table.perceiving.grasping.scene.grasps)
+    table.actions_["record"].trigger()
+    wait_for(lambda: "written" in table.message.text)
+    for command in ("grasps", "follow"):
+        table.actions_[command].trigger()
+    with Recording(tmp_path / "out" / "a.mcap") as recording:
+        rows = [recording.points(number) for number in range(len(recording))]
+        grasps = [recording.grasps(number) for number in range(len(recording))]
+        texts = [event.text for event in recording.events if event.kind == "marker"]
+    one, two = (f"tracking of {count} points begins" for count in (1, 2))
+    end = "tracking ends"
+    assert texts == [one, two, end, one, end], "the last one with the recording"
+    pairs = [row for row in rows if row is not None and len(row["id"]) == 2]
+    assert pairs
+    for row in pairs:
+        np.testing.assert_allclose(row["u"], (320, 192), atol=3)
+        assert (row["z"] > 0.4).all()
+    kept = [poses for poses in grasps if poses is not None]
+    assert kept
+    assert max(map(len, kept)) >= shown // 2 > 0

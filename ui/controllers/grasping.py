@@ -8,14 +8,16 @@ import numpy as np
 from PySide6.QtCore import QObject
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import Extrinsics, RefinedFrame
+from lingbot_live.frame import Extrinsics, Frame, RefinedFrame
 from lingbot_live.perception.grasp_picture import Segments, box_lines, gripper_lines
 from lingbot_live.perception.grasp_process import GraspProcess, Look
 from lingbot_live.perception.grasps import GraspScene, GraspSettings
 from lingbot_live.perception.seen_through import Sight
+from lingbot_live.recording.found import FoundGrasps
 from ui.cloud.scene import Line, Rgb
 from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
+from ui.controllers.recording import RecordControl
 from ui.shell.actions import Actions, Command
 from ui.shell.background import Background
 from ui.shell.bridge import FeedView
@@ -39,9 +41,16 @@ class Grasping(QObject):
     """
 
     def __init__(
-        self, stage: Stage, desk: Desk, feeds: CloudFeeds, cloud: CloudView, actions: Actions
+        self,
+        stage: Stage,
+        desk: Desk,
+        feeds: CloudFeeds,
+        cloud: CloudView,
+        recording: RecordControl,
+        actions: Actions,
     ) -> None:
         super().__init__(stage)
+        self._recording = recording
         self._desk, self._feeds, self._cloud, self._actions = desk, feeds, cloud, actions
         self.is_on = False
         self.scene: GraspScene | None = None  # as drawn
@@ -87,7 +96,10 @@ class Grasping(QObject):
         sight = Sight(frame.color, frame.depth_m)
         look = Look(refined.depth_m, frame.intrinsics, self._settings, sight)
         found = self._process.find(look)
-        return None if found is None else _Found(view, found)
+        if found is None:
+            return None
+        self._recording.keep(view.feed.name, lambda: _kept(frame, found))
+        return _Found(view, found)
 
     def _show(self, found: _Found | None) -> None:
         if self.is_on and found is not None:
@@ -105,6 +117,10 @@ class Grasping(QObject):
     def _clear(self) -> None:
         self.scene = None
         self._cloud.set_lines("grasps", ())
+
+
+def _kept(frame: Frame, scene: GraspScene) -> FoundGrasps:
+    return FoundGrasps(frame, [Extrinsics.from_matrix(g.T_camera_gripper) for g in scene.grasps])
 
 
 def _lines(scene: GraspScene, pose: Extrinsics | None, settings: GraspSettings) -> tuple[Line, ...]:

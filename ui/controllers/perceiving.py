@@ -8,6 +8,7 @@ from ui.cloud.view import CloudView
 from ui.controllers.attention import AttentionControl
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.grasping import Grasping
+from ui.controllers.recording import RecordControl
 from ui.controllers.rows import Rows
 from ui.controllers.tracking import Tracking
 from ui.shell.actions import Actions, Command
@@ -25,11 +26,12 @@ class Perceiving:
         rows: Rows,
         feeds: CloudFeeds,
         cloud: CloudView,
+        recording: RecordControl,
         actions: Actions,
     ) -> None:
         self.attention = AttentionControl(stage, desk, rows, actions)
-        self.grasping = Grasping(stage, desk, feeds, cloud, actions)
-        self.tracking = Tracking(stage, desk, rows, feeds, cloud, actions)
+        self.grasping = Grasping(stage, desk, feeds, cloud, recording, actions)
+        self.tracking = Tracking(stage, desk, rows, feeds, cloud, recording, actions)
 
     def commands(self) -> dict[str, Command]:
         """Return what they do, by the keys of `Actions`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, QObject, QTimer, Signal
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from lingbot_live.pipeline.session import Session
 from lingbot_live.recording.backlog import GIVEN_UP
+from lingbot_live.recording.found import Found
 from lingbot_live.recording.pretrigger import PreTrigger
 from lingbot_live.recording.recorder import Recorder
 from lingbot_live.recording.state import RecorderOptions, RecorderState, RecorderStats
@@ -152,6 +154,17 @@ class RecordControl(QObject):
         """Leave out what a slow disk has not taken after `stop`; it is counted."""
         if self._ending is not None:
             self._ending.give_up()
+
+    def keep(self, camera: str, find: Callable[[], Found]) -> None:
+        """Store what ``find`` returns of a camera's frame, if one records; from any thread."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.add(camera, find())
+
+    def keep_no_more(self, camera: str) -> None:
+        """Note that the points that `keep` was given of a camera are followed no longer."""
+        if self._recorder is not None:
+            self._recorder.end_found(camera)
 
     def mark(self) -> None:
         """Note this moment in the file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import RefinedFrame
+from lingbot_live.frame import Frame, RefinedFrame
 from lingbot_live.perception.tracks import Lifter, LucasKanade, Pixels, grid
+from lingbot_live.recording.found import FoundPoints
 from ui.cloud.scene import Line
 from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
+from ui.controllers.recording import RecordControl
 from ui.controllers.rows import Rows
 from ui.controllers.trails import Step, Trails, paint_trails, trail_lines
 from ui.shell import theme
@@ -35,6 +37,8 @@ _GRID, _REGION_GRID = 6, 5  # points a side: over the picture, in a region
 _SHOWN_S = 20.0  # of the plot
 _PLOT_PX, _LEAST_TOP = 96, 0.1  # its height; metres, or metres a second
 _SLOW_S = 0.25  # between two plots, and trails in 3D: they cost ten times a picture's
+
+Keep = Callable[[FeedView, Frame, Step], None]
 
 
 class _Follower:
@@ -64,11 +68,12 @@ class CameraPoints(QObject):
     moved = Signal()
     failed = Signal(str)
 
-    def __init__(self, panel: FeedPanel, parent: QObject) -> None:
+    def __init__(self, panel: FeedPanel, keep: Keep, parent: QObject) -> None:
         super().__init__(parent)
         self.panel, self.trails = panel, Trails()
+        self._keep = keep
         self._follower: _Follower | None = None
-        self._work = Background("tracks", _followed, self, yields=True)
+        self._work = Background("tracks", self._followed, self, yields=True)
         self._work.done.connect(self._add)
         self._work.failed.connect(self.failed)
 
@@ -98,6 +103,14 @@ class CameraPoints(QObject):
         self._follower, self.trails = None, Trails()
         if self.panel.color.above.pop(_KEY, None) is not None:
             self.panel.color.update()
+
+    def _followed(self, item: object) -> Step:
+        if not (isinstance(item, tuple) and isinstance(item[0], _Follower)):
+            raise ConfigError(f"tracks: {item!r} is no frame")
+        follower: _Follower = item[0]
+        step = follower.follow(item[1])
+        self._keep(self.panel.view, item[1].frame, step)
+        return step
 
     def _add(self, step: Step) -> None:
         if self._follower is None or self._follower.count != len(step.tracked.pixels):
@@ -222,11 +235,12 @@ class Tracking(QObject):
         rows: Rows,
         feeds: CloudFeeds,
         cloud: CloudView,
+        recording: RecordControl,
         actions: Actions,
     ) -> None:
         super().__init__(stage)
         self._desk, self._rows, self._feeds = desk, rows, feeds
-        self._cloud, self._actions = cloud, actions
+        self._cloud, self._recording, self._actions = cloud, recording, actions
         self.bar = TrackBar()
         self.is_on = False
         self._cameras: dict[FeedPanel, CameraPoints] = {}
@@ -275,14 +289,27 @@ class Tracking(QObject):
     def forget(self) -> None:
         """Follow nothing; safe more than once."""
         for known in self._cameras.values():
-            known.stop()
-            known.deleteLater()
+            self._end(known)
         self._cameras, self._due_s = {}, 0.0
         self._rows.link.set_drawing(False, _KEY)
         self.bar.words.setText(tr(_HINT))
         self._cloud.set_lines(_KEY, ())
 
     # ---- private -----------------------------------------------------------------------------
+
+    def _end(self, known: CameraPoints) -> None:
+        known.stop()
+        known.deleteLater()
+        self._recording.keep_no_more(known.panel.view.feed.name)
+
+    def _keep(self, view: FeedView, frame: Frame, step: Step) -> None:
+        """On the thread that follows: store the points where one records."""
+
+        def found() -> FoundPoints:
+            pose = self._feeds.pose(view)
+            return FoundPoints(frame, step.numbers, step.tracked, step.lifted, pose)
+
+        self._recording.keep(view.feed.name, found)
 
     def _add_pixels(self, panel: FeedPanel, refined: RefinedFrame, pixels: Pixels) -> None:
         if not self.is_on:
@@ -293,7 +320,7 @@ class Tracking(QObject):
             self._desk.say(tr("{most} points are followed at most", most=_MOST))
             return
         if known is None:
-            known = self._cameras[panel] = CameraPoints(panel, self)
+            known = self._cameras[panel] = CameraPoints(panel, self._keep, self)
             known.moved.connect(self._show)
             known.failed.connect(self.bar.words.setText)
         known.begin(refined, np.concatenate([before, pixels]))
@@ -324,9 +351,7 @@ class Tracking(QObject):
                 panel.partDrawn.connect(lambda place, done, p=panel: self._on_part(p, place, done))
         self._watched = list(self._rows.panels)
         for panel in set(self._cameras) - set(self._watched):
-            gone = self._cameras.pop(panel)
-            gone.stop()
-            gone.deleteLater()
+            self._end(self._cameras.pop(panel))
         self._draw_lines()
 
     def _on_news(self, fresh: list[FeedView]) -> None:
@@ -356,10 +381,3 @@ def _plots() -> Any:
     import pyqtgraph
 
     return pyqtgraph
-
-
-def _followed(item: object) -> Step:
-    if not (isinstance(item, tuple) and isinstance(item[0], _Follower)):
-        raise ConfigError(f"tracks: {item!r} is no frame")
-    follower: _Follower = item[0]
-    return follower.follow(item[1])

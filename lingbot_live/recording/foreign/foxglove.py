@@ -22,7 +22,7 @@ from lingbot_live.recording.foreign.messages import (
     Transform,
     Transforms,
 )
-from lingbot_live.recording.foreign.ros2 import rigid
+from lingbot_live.recording.mcap.cdr import rigid
 from lingbot_live.system.inputs import from_json
 
 _STAMP = re.compile(rb'"timestamp"\s*:\s*\{\s*"sec"\s*:\s*(\d+)\s*,\s*"nsec"\s*:\s*(\d+)')

@@ -81,7 +81,7 @@ def _transforms(reader: cdr.Reader) -> Transforms:
     for _ in range(reader.number()):
         parent, child = reader.header().frame_id, reader.text()
         shift, turn = reader.take("d", 3), reader.take("d", 4)
-        found.append(Transform(parent, child, rigid(shift, turn)))
+        found.append(Transform(parent, child, cdr.rigid(shift, turn)))
     return Transforms(tuple(found))
 
 
@@ -92,24 +92,6 @@ def _extrinsics(reader: cdr.Reader, has_header: bool) -> Transforms:
     turn = np.reshape(reader.take("d", 9), (3, 3)).T
     shift = np.reshape(reader.take("d", 3), (3, 1))
     return Transforms((Transform("", "", Extrinsics.from_matrix(np.hstack([turn, shift]))),))
-
-
-def rigid(translation_m: tuple[float, ...], quaternion: tuple[float, ...]) -> Extrinsics:
-    """Return the transform of a translation and a quaternion x, y, z, w of any length but 0.
-
-    Raises:
-        CorruptRecordingError: the quaternion has no length.
-    """
-    length = float(np.linalg.norm(quaternion))
-    if not (np.isfinite(length) and length > 1e-6 and np.isfinite(translation_m).all()):
-        raise CorruptRecordingError(f"a transform turns by {quaternion}")
-    x, y, z, w = (value / length for value in quaternion)
-    turn = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
-        (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
-        (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
-    )
-    return Extrinsics(turn, (translation_m[0], translation_m[1], translation_m[2]))
 
 
 _READERS: dict[str, Callable[[cdr.Reader], Message]] = {

@@ -7,7 +7,7 @@ Alignment counts from the end of the 4-byte header (OMG XTypes 1.3, 7.4.3).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ import numpy.typing as npt
 from lingbot_live.errors import ConfigError, CorruptRecordingError
 from lingbot_live.frame import Extrinsics, ImuSample, Intrinsics, Vector
 
-_FLOAT32 = 7  # of sensor_msgs/msg/PointField
 _LITTLE = b"\x00\x01\x00\x00"
 DISTORTION_MODELS = {0: "", 4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
 
@@ -223,15 +222,30 @@ def encode_poses(header: Header, poses: Sequence[Extrinsics]) -> bytes:
     return writer.end()
 
 
-def encode_points(header: Header, columns: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
-    """Encode ``sensor_msgs/msg/PointCloud2``, one row, of float32 columns (N,) by their names."""
-    table = np.ascontiguousarray(np.stack([*columns.values()], -1), np.float32)
-    writer = Writer().header(header).put("I", 1, len(table), len(columns))
-    for place, name in enumerate(columns):
-        writer.text(name).put("I", 4 * place).put("B", _FLOAT32).put("I", 1)
-    step = 4 * len(columns)
-    writer.put("B", 0).put("I", step, step * len(table), table.nbytes)
-    return writer.end(table.data.cast("B") if len(table) else b"") + b"\x00"  # gaps are nan
+def decode_poses(data: bytes | memoryview) -> tuple[Header, list[Extrinsics]]:
+    """Return header and poses of ``geometry_msgs/msg/PoseArray``."""
+    reader = Reader(data)
+    header, count = reader.header(), reader.number()
+    values = np.reshape(reader.take("d", 7 * count), (count, 7)).tolist()
+    return header, [rigid(tuple(each[:3]), tuple(each[3:])) for each in values]
+
+
+def rigid(translation_m: tuple[float, ...], quaternion: tuple[float, ...]) -> Extrinsics:
+    """Return the transform of a translation and a quaternion x, y, z, w of any length but 0.
+
+    Raises:
+        CorruptRecordingError: the quaternion has no length.
+    """
+    length = float(np.linalg.norm(quaternion))
+    if not (np.isfinite(length) and length > 1e-6 and np.isfinite(translation_m).all()):
+        raise CorruptRecordingError(f"a transform turns by {quaternion}")
+    x, y, z, w = (value / length for value in quaternion)
+    turn = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    )
+    return Extrinsics(turn, (translation_m[0], translation_m[1], translation_m[2]))
 
 
 def encode_imu(header: Header, sample: ImuSample) -> bytes:
