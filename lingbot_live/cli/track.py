@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 
 
 def track(
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A session, a recording, a folder, a camera.")
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="A session, a recording, a folder, a camera; several with --rig.",
+        ),
     ],
     output: Annotated[
         list[str],
@@ -62,13 +66,14 @@ def track(
     ] = "lk",
     rig: Annotated[
         Path | None,
-        typer.Option("--rig", help="All cameras of INPUT, in the axes of this rig's reference."),
+        typer.Option(
+            "--rig", help="All cameras of all inputs, in the axes of this rig's reference."
+        ),
     ] = None,
 ) -> None:
     """Follow points of the first picture; write where they are in pixels and in metres."""
     from lingbot_live.cameras import registry
     from lingbot_live.export.following import Following
-    from lingbot_live.export.source import open_sources
     from lingbot_live.export.track_files import KINDS, check_track_files
     from lingbot_live.system.remote import Delivery, local_address
 
@@ -77,18 +82,17 @@ def track(
     config = refiner_config(
         refiner, tokens=tokens, device=device, steady=steady, no_flying=no_flying
     )
-    source = local_address(source)
-    inputs = registry.files_of([source])
+    addresses = _checked([local_address(each) for each in inputs])
     count = 0
     with Delivery() as delivery, ExitStack() as stack:
         paths = [delivery.place(name) for name in output]
         for path in paths:
-            check_apart(path, inputs)
+            check_apart(path, registry.files_of(addresses))
         check_track_files(paths)
-        sources = stack.enter_context(open_sources(source, extras=False))
-        cameras = _cameras(sources, source, rig)
+        opened = _opened(addresses, stack)
+        sources, cameras = [one for one, _ in opened], _cameras(opened, rig)
         starts = _Starts([camera.name for camera in cameras], points or [], grid)
-        total = _total(sources[0], source, frames)
+        total = _total(sources[0], addresses[0], frames)
         trackers = [_tracker(tracker) for _ in cameras]
         engine = stack.enter_context(closing(registry.create_refiner(config)))
         on_progress = stack.enter_context(progress_bar(f"tracking with {engine.info}"))
@@ -103,11 +107,34 @@ def track(
             count += sum(len(seen.numbers) for seen in moment.seen)
             on_progress(number, total)
         if not count:
-            raise ConfigError(f"{source}: no frame in it; nothing to track")
+            raise ConfigError(f"{addresses[0]}: no frame in it; nothing to track")
         for file in files:
             file.finish()
     print(f"{', '.join(output)}: {count} rows")
-    end_with_damage([source], {"damaged": following.damaged})
+    end_with_damage(addresses, {"damaged": following.damaged})
+
+
+def _checked(addresses: list[str]) -> list[str]:
+    twice = next((each for each in addresses if addresses.count(each) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{twice}: it is named twice")
+    return addresses
+
+
+def _opened(addresses: Sequence[str], stack: ExitStack) -> list[tuple[FrameSource, str]]:
+    """Return the cameras of all inputs, and the input of each; no camera is in two of them."""
+    from lingbot_live.export.source import open_sources
+
+    found: dict[str, tuple[FrameSource, str]] = {}
+    for address in addresses:
+        for source in stack.enter_context(open_sources(address, extras=False)):
+            if source.name in found:
+                raise ConfigError(
+                    f"{source.name}: it is in {found[source.name][1]} and in {address}; leave one "
+                    f"out, or name another camera of it: {address}#CAMERA"
+                )
+            found[source.name] = source, address
+    return list(found.values())
 
 
 def _total(lead: FrameSource, source: str, most: int | None) -> int | None:
@@ -117,29 +144,37 @@ def _total(lead: FrameSource, source: str, most: int | None) -> int | None:
 
 
 def _cameras(
-    sources: Sequence[FrameSource], source: str, rig_file: Path | None
+    opened: Sequence[tuple[FrameSource, str]], rig_file: Path | None
 ) -> list[TrackedCamera]:
-    """Return the cameras of an input, and where they stand; several need a rig."""
+    """Return the cameras of all inputs, and where they stand; several need a rig."""
     from lingbot_live.calibration.rig import Rig
-    from lingbot_live.cameras import registry
     from lingbot_live.export.tracks import TrackedCamera
 
-    names = [one.name for one in sources]
     if rig_file is None:
-        if len(names) > 1:
-            raise ConfigError(
-                f"{source}: has several cameras: {', '.join(names)}. Say where they stand, "
-                f"--rig FILE, for tracks of all; or name one: {registry.members(source)[0].address}"
-            )
-        return [TrackedCamera(names[0], sources[0].info)]
+        if len(opened) > 1:
+            raise _several(opened)
+        return [TrackedCamera(one.name, one.info) for one, _ in opened]
     rig, found = Rig.load(rig_file), []
-    for one in sources:
-        known = rig.find(one.name, one.info.serial)
-        if known is None and len(sources) == 1:
-            known = rig.camera(source)
+    for one, address in opened:
+        is_sole = [of for _, of in opened].count(address) == 1
+        known = rig.find(one.name, one.info.serial) or (rig.find(address) if is_sole else None)
         pose = (known or rig.camera(one.name)).pose
         found.append(TrackedCamera(one.name, one.info, pose))
     return found
+
+
+def _several(opened: Sequence[tuple[FrameSource, str]]) -> ConfigError:
+    """Return the error that says what to do with several cameras and no rig."""
+    from lingbot_live.cameras import registry
+
+    addresses = list(dict.fromkeys(address for _, address in opened))
+    names = ", ".join(one.name for one, _ in opened)
+    one = (registry.members(addresses[0]) or [registry.find_camera(addresses[0])])[0].address
+    have = "has several cameras" if len(addresses) == 1 else "have several cameras"
+    return ConfigError(
+        f"{', '.join(addresses)}: {have}: {names}. Say where they stand, --rig FILE, for tracks "
+        f"of all; or name one: {one}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

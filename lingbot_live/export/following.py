@@ -8,12 +8,14 @@ with open_sources("take.mcap") as sources:
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from lingbot_live.calibration.pairing import Pairing, stamp_s
 from lingbot_live.errors import BadFrameError, CorruptRecordingError, LingbotLiveError
-from lingbot_live.export.moments import moments
+from lingbot_live.export.moments import check_together, moments, not_together
 from lingbot_live.export.source import FrameSource, Span
 from lingbot_live.export.tracks import Moment, Seen
 from lingbot_live.frame import Frame, RefinedFrame
@@ -22,6 +24,7 @@ from lingbot_live.refiners.base import Refiner
 
 log = logging.getLogger(__name__)
 
+_Seen = tuple[float | None, dict[int, Frame]]  # time since the first, and cameras' frames
 Start = Callable[[int, Frame], Pixels]  # a camera's place and first frame -> its points (N, 2)
 
 
@@ -41,21 +44,29 @@ class Following:
     def moments(self, sources: Sequence[FrameSource], most: int | None) -> Iterator[Moment]:
         """Yield all moments, or the first ``most``: those of the first camera's frames.
 
+        Frames of several belong together by the host's clock if all were recorded by it, else as
+        `Pairing` finds.
+
         Raises:
-            LingbotLiveError: what no source gets past; ExportError where several have no times.
+            LingbotLiveError: what no source gets past; ExportError where cameras were not recorded
+                at one time.
         """
         span = Span(0, most)
-        seen = self._frames(sources[0], span) if len(sources) == 1 else self._joint(sources, span)
-        for time_s, frames in seen:
+        for time_s, frames in self._seen(sources, span):
             told = [self._follow(camera, frame) for camera, frame in frames.items()]
             fresh = tuple(one for one in told if one is not None)
             if fresh:
                 clock_s = self._cameras[fresh[0].camera].time_s
                 yield Moment(clock_s if time_s is None else time_s, fresh)
 
-    def _frames(
-        self, source: FrameSource, span: Span
-    ) -> Iterator[tuple[float | None, dict[int, Frame]]]:
+    def _seen(self, sources: Sequence[FrameSource], span: Span) -> Iterator[_Seen]:
+        if len(sources) == 1:
+            return ((None, {0: frame}) for frame in self._frames(sources[0], span))
+        if all(source.times_ns is not None for source in sources):
+            return self._joint(sources, span)
+        return self._paired(sources, span)
+
+    def _frames(self, source: FrameSource, span: Span) -> Iterator[Frame]:
         for number, item in source.frames(span):
             if isinstance(item, BadFrameError | CorruptRecordingError):
                 self.damaged += 1
@@ -63,11 +74,26 @@ class Following:
             elif isinstance(item, LingbotLiveError):
                 raise item
             else:
-                yield None, {0: item}
+                yield item
 
-    def _joint(
-        self, sources: Sequence[FrameSource], span: Span
-    ) -> Iterator[tuple[float | None, dict[int, Frame]]]:
+    def _paired(self, sources: Sequence[FrameSource], span: Span) -> Iterator[_Seen]:
+        lead, *others = sources
+        are_live = any(not (one.info.is_recording or one.info.is_simulated) for one in sources)
+        pairings = [
+            Pairing(self._frames(other, Span(0, sys.maxsize)), are_live) for other in others
+        ]
+        start_s: float | None = None
+        for frame in self._frames(lead, span):
+            start_s = stamp_s(frame) if start_s is None else start_s
+            found = {place: pairing.at(frame) for place, pairing in enumerate(pairings, 1)}
+            beside = {place: near for place, near in found.items() if near is not None}
+            yield stamp_s(frame) - start_s, {0: frame, **beside}
+        for pairing in pairings:
+            if pairing.missed:
+                raise not_together(pairing.missed, lead.name)
+
+    def _joint(self, sources: Sequence[FrameSource], span: Span) -> Iterator[_Seen]:
+        check_together(sources)
         for moment in moments(list(sources), span, None):
             self.damaged += moment.left_out
             yield moment.time_s, moment.frames

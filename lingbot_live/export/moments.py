@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,6 +81,25 @@ def moments(sources: list[FrameSource], span: Span, fps: float | None) -> Iterat
             if place in last:
                 frames[place] = last[place][1]
         yield Moment(number, (time_ns - int(chosen[0])) / 1e9, is_first, frames, left_out)
+
+
+def check_together(sources: Sequence[FrameSource]) -> None:
+    """Raise ExportError where frames of one lie wholly before or behind those of the first."""
+    lead, most_ns = sources[0].times_ns, round(_APART_S * 1e9)
+    for source in sources[1:]:
+        own = source.times_ns
+        if lead is None or own is None:
+            continue
+        if own[-1] < lead[0] - most_ns or own[0] > lead[-1] + most_ns:
+            raise not_together(source.name, sources[0].name)
+
+
+def not_together(name: str, lead: str) -> ExportError:
+    """Return the error that says so of two cameras."""
+    return ExportError(
+        f"{name}: by its stamps none of its frames is of one time with those of {lead}; record "
+        "both together"
+    )
 
 
 def _due(times_ns: Times, fps: float | None) -> Iterator[tuple[int, bool]]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lingbot_live.calibration.pairing import Pairing, stamp_s
 from lingbot_live.calibration.rig import Rig
-from lingbot_live.calibration.timing import TRUSTED, absolute_s
+from lingbot_live.calibration.timing import TRUSTED
 from lingbot_live.calibration.views import register_into_view
 from lingbot_live.cameras import registry
 from lingbot_live.cameras.base import Camera, CameraInfo
@@ -24,7 +25,6 @@ from lingbot_live.quality.meter import MeterSettings
 from lingbot_live.roi import Roi
 
 TRUTH = "truth"
-_STALE_S = 0.1  # by which a reference may be older than the frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class FrameReader:
         start_s: float | None = None
         for frame in self._referenced(every_frame(camera)):
             self.read += 1
-            now_s = frame.timestamp_ns / 1e9 if self.is_live else _time_s(frame)
+            now_s = frame.timestamp_ns / 1e9 if self.is_live else stamp_s(frame)
             start_s = now_s if start_s is None else start_s
             if now_s - start_s >= self._settings.duration_s:
                 return
@@ -168,50 +168,23 @@ def _paired(
     is_live: bool,
     later_s: Callable[[Frame, Frame], float] = lambda frame, other: 0.0,
 ) -> Iterator[tuple[Frame, Frame]]:
-    """Give each frame the other camera's that is nearest in time; live, the next one.
-
-    Absolute stamps are compared where both recordings have them and overlap; else recordings have
-    no clock in common, and times count from the first frame of each. ``later_s`` says by how much
-    later the other one stamps an event. Ends with either.
+    """Give each frame the other camera's that `Pairing` finds; ends with either.
 
     Raises:
         ConfigError: by their absolute stamps the recordings were not made at one time.
     """
-    if is_live:
-        yield from zip(frames, others, strict=False)
-        return
-    near = upcoming = next(others, None)
-    shift_s, paired = None, False
+    pairing = Pairing(others, is_live, later_s)
     for frame in frames:
-        if near is None:
-            return
-        if shift_s is None:
-            shift_s = _shift_s(frame, near) + later_s(frame, near)
-        due_s = _time_s(frame) + shift_s
-        while upcoming is not None and abs(_time_s(upcoming) - due_s) <= abs(_time_s(near) - due_s):
-            near, upcoming = upcoming, next(others, None)
-        if upcoming is None and due_s > _time_s(near) + _STALE_S:
+        near = pairing.at(frame)
+        if pairing.is_over:
             break
-        if due_s < _time_s(near) - _STALE_S:
-            continue  # the other recording begins later
-        paired = True
-        yield frame, near
-    if shift_s is not None and near is not None and not paired:
+        if near is not None:
+            yield frame, near
+    if pairing.missed:
         raise ConfigError(
-            f"{near.camera}: by its stamps it was not recorded at one time with the frames it is "
-            "to be the reference of; record both together"
+            f"{pairing.missed}: by its stamps it was not recorded at one time with the frames it "
+            "is to be the reference of; record both together"
         )
-
-
-def _shift_s(frame: Frame, other: Frame) -> float:
-    """Return the other clock's reading less this one's, by the first frames of both."""
-    if absolute_s(frame) is not None and absolute_s(other) is not None:
-        return 0.0
-    return _time_s(other) - _time_s(frame)
-
-
-def _time_s(frame: Frame) -> float:
-    return frame.device_timestamp_us / 1e6
 
 
 def transform_to(rig: Rig, target: Frame, source: Frame) -> Extrinsics:

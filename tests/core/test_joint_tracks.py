@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -16,8 +18,9 @@ from lingbot_live.cameras.base import CameraInfo
 from lingbot_live.cli.options import find_in_rig
 from lingbot_live.colormap import point_colors
 from lingbot_live.config import RefinerConfig
+from lingbot_live.errors import BadFrameError, ExportError
 from lingbot_live.export.following import Following
-from lingbot_live.export.source import open_sources
+from lingbot_live.export.source import FrameSource, open_sources
 from lingbot_live.export.tracks import RerunTracks, TrackedCamera
 from lingbot_live.frame import Calibration, Extrinsics, Frame
 from lingbot_live.perception.tracks import LucasKanade
@@ -40,30 +43,45 @@ def pixel(name):
     return CAMERA.fx * x / z + CAMERA.cx, CAMERA.fy * y / z + CAMERA.cy
 
 
+def info_of(name):
+    return CameraInfo(*name.split(":"), name, f"no-{name[5:]}")
+
+
+@cache
+def frames_of(name):
+    """What a camera sees, standing still."""
+    seen, calibration = shot(POSES[name]), Calibration(CAMERA)
+    raw = np.rint(seen.depth_m * 1000).astype(np.uint16)
+    step, first = (1, 0) if name == LEFT else (2, 1)
+    times_ns = [10**15 + (first + step * number) * 33_000_000 for number in range(COUNTS[name])]
+    return [
+        Frame(name, number, at_ns, at_ns // 1000, seen.color, raw, 0.001, calibration)
+        for number, at_ns in enumerate(times_ns)
+    ]
+
+
+def write(path, *names, later_ns=0):
+    """A session of cameras."""
+    parts = Parts(path, RecorderOptions(), {}, 0)
+    for name in names:
+        for frame in frames_of(name):
+            at_ns = frame.timestamp_ns + later_ns
+            moment = Moment(at_ns, at_ns)
+            if frame.index == 0:
+                parts.describe(name, name[5:], moment, info_of(name), frame.calibration)
+            messages = encode_frame(frame, name[5:], at_ns, 95)
+            parts.write(name, moment, at_ns, frame.index, messages)
+    parts.close()
+    return path
+
+
 @pytest.fixture(scope="module")
 def take(tmp_path_factory):
-    """A session of both, standing still, and their rig; its second camera by its serial number."""
+    """A session of both, and their rig; its second camera by its serial number."""
     folder = tmp_path_factory.mktemp("joint")
-    parts = Parts(folder / "both.mcap", RecorderOptions(), {}, 0)
-    for name, pose in POSES.items():
-        info, calibration = (
-            CameraInfo(*name.split(":"), name, f"no-{name[5:]}"),
-            Calibration(CAMERA),
-        )
-        seen = shot(pose)
-        raw = np.rint(seen.depth_m * 1000).astype(np.uint16)
-        for number in range(COUNTS[name]):
-            step, first = (1, 0) if name == LEFT else (2, 1)
-            at_ns = 10**15 + (first + step * number) * 33_000_000
-            moment = Moment(at_ns, at_ns)
-            if number == 0:
-                parts.describe(name, name[5:], moment, info, calibration)
-            frame = Frame(name, number, at_ns, at_ns // 1000, seen.color, raw, 0.001, calibration)
-            parts.write(name, moment, at_ns, number, encode_frame(frame, name[5:], at_ns, 95))
-    parts.close()
     cameras = (RigCamera(LEFT), RigCamera("elsewhere:7", TRUE, "no-right"))
     Rig(cameras).save(folder / "rig.toml")
-    return folder / "both.mcap", folder / "rig.toml"
+    return write(folder / "both.mcap", LEFT, RIGHT), folder / "rig.toml"
 
 
 def spots():
@@ -167,6 +185,82 @@ def test_several_cameras_need_a_rig_or_a_name(take, tmp_path):
     assert "no such camera; it has" in told("--points", "3,3@made:middle", "--rig", rig)
     Rig.of([LEFT]).save(tmp_path / "half.toml")
     assert f"does not know {RIGHT}" in told("--grid", 2, "--rig", tmp_path / "half.toml")
+
+
+def test_several_inputs_are_as_one_session(take, tmp_path):
+    session, rig = take
+    apart = [write(tmp_path / f"{name[5:]}.mcap", name) for name in POSES]
+    tables = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    for inputs, table in zip(([session], apart), tables, strict=True):
+        done = command("track", *inputs, *spots(), "--rig", rig, "--refiner", "none", "-o", table)
+        assert done.returncode == 0, done.stderr
+    assert tables[0].read_text() == tables[1].read_text()
+
+
+def test_inputs_that_do_not_belong_together_are_refused(take, tmp_path):
+    session, rig = take
+    left = write(tmp_path / "left.mcap", LEFT)
+    later = write(tmp_path / "later.mcap", RIGHT, later_ns=10**9)
+
+    def told(*inputs, with_rig=True):
+        options = ("--rig", rig) if with_rig else ()
+        table = tmp_path / "t.csv"
+        done = command("track", *inputs, "--grid", 2, "--refiner", "none", "-o", table, *options)
+        assert done.returncode != 0
+        assert not table.exists()
+        return " ".join(done.stderr.split())
+
+    assert "it is named twice" in told(left, left)
+    assert f"{LEFT}: it is in {left} and in {session}; leave one out" in told(left, session)
+    assert "have several cameras" in told(left, later, with_rig=False)
+    assert f"{RIGHT}: by its stamps none of its frames is of one time with those of {LEFT}" in told(
+        left, later
+    )
+
+
+class Streamed(FrameSource):
+    """A recording that is read in order, with a clock that begins anywhere."""
+
+    def __init__(self, name, begins_us):
+        info = replace(info_of(name), is_recording=True)
+        super().__init__(name, info, COUNTS[name])
+        self._shift_us = begins_us - 10**12
+
+    def frames(self, span):
+        for number, frame in enumerate(frames_of(self.name)):
+            if number == 2 and self.name == LEFT:
+                yield number, BadFrameError("one is torn")
+            else:
+                us = frame.device_timestamp_us + self._shift_us
+                yield number, replace(frame, device_timestamp_us=us)
+
+
+def followed(*sources):
+    engine = create_passthrough(RefinerConfig("none"))
+    starts = [np.array([pixel(source.name)], np.float32) for source in sources]
+    trackers = [LucasKanade() for _ in sources]
+    following = Following(lambda place, _: starts[place], engine, trackers)
+    moments = list(following.moments(sources, None))
+    rows = [
+        (round(moment.time_s, 3), [seen.refined.frame.index for seen in moment.seen])
+        for moment in moments
+    ]
+    return rows, following.damaged
+
+
+def test_recordings_without_a_common_clock_are_followed_from_their_first_frames_on():
+    rows, damaged = followed(Streamed(LEFT, 5_000_000), Streamed(RIGHT, 77_000_000))
+    of_two_as_near_the_later = [(0.0, [0, 0]), (0.033, [1, 1]), (0.099, [3, 2]), (0.132, [4])]
+    assert rows == of_two_as_near_the_later
+    assert damaged == 1
+
+
+def test_absolute_stamps_say_what_is_of_one_time():
+    now_us = 1_700_000_000_000_000
+    rows, _ = followed(Streamed(LEFT, now_us), Streamed(RIGHT, now_us))
+    assert rows == [(0.0, [0, 0]), (0.033, [1]), (0.099, [3, 1]), (0.132, [4, 2])]
+    with pytest.raises(ExportError, match=f"{RIGHT}: by its stamps none"):
+        followed(Streamed(LEFT, now_us), Streamed(RIGHT, now_us + 10**7))
 
 
 def test_one_camera_of_several_stands_where_the_rig_says(take, tmp_path):
