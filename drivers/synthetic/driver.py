@@ -94,13 +94,12 @@ class SyntheticDriver(Driver):
         return SyntheticCamera(info, config, pinhole(width, height))
 
     def _info(self, target: str) -> CameraInfo:
-        size = f"{_SIZE[0]}x{_SIZE[1]}@{_FPS:g}"
         profiles = tuple(
             StreamProfile(s, *size, _FPS) for s in ("color", "depth") for size in (_SIZE, *_OTHERS)
         )
         sensor = SENSORS.get(target.removesuffix(_WALK))
         what = "stereo above a table" if sensor is None else sensor.title
-        name = f"Synthetic {what}{' walk' if target.endswith(_WALK) else ''} {size}"
+        name = f"Synthetic {what}{' walk' if target.endswith(_WALK) else ''}"
         return CameraInfo(self.scheme, target, name, is_simulated=True, profiles=profiles)
 
 

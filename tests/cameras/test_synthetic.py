@@ -65,7 +65,8 @@ def edges(view: View) -> np.ndarray:
 def test_three_simulated_cameras_are_found() -> None:
     found = SyntheticDriver().discover()
     assert [info.address for info in found] == [f"synthetic:{name}" for name in SENSORS]
-    assert all(info.is_simulated and "640x480@30" in info.name for info in found)
+    assert [info.name for info in found] == [f"Synthetic {s.title}" for s in SENSORS.values()]
+    assert all(info.is_simulated and info.profiles[0].width == 640 for info in found)
     assert find_camera("synthetic:tof") == found[1]
 
 
