@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from gui_wait import wait_for
 from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
 from lingbot_live.calibration.rig import Rig, move_of
@@ -185,6 +187,30 @@ def test_the_axes_of_the_plot_stay_while_the_numbers_move(window):
     trails.add(Step(4.0, tracked, Lifted(none, faster, np.ones(1, np.float32))))
     bar.show_trails([trails])
     assert box.viewRange()[1] == [0, 5]
+
+
+def test_the_number_at_the_end_of_the_axis_is_seen_whole(window):
+    import pyqtgraph
+
+    bar, none = window.perceiving.tracking.bar, np.zeros((1, 3), np.float32)
+    bar.make_plot(pyqtgraph)
+    bar.show()
+    trails, speed = Trails(), np.full((1, 3), 1.1, np.float32)
+    tracked = Tracked(np.zeros((1, 2), np.float32), np.ones(1, bool))
+    trails.add(Step(0.0, tracked, Lifted(none, speed, np.ones(1, np.float32))))
+    bar.show_trails([trails])
+    axis = bar.plot.getAxis("left")
+    wait_for(lambda: axis.geometry().height() > 40)
+    above = bar.plot.mapFromScene(axis.mapToScene(0, 0)).y()
+    assert above >= bar.plot.fontMetrics().height() // 2, "half of it stands above the axis"
+    grey = bar.plot.grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
+    numbers = [
+        any(grey.pixelColor(x, y).lightness() > 70 for x in range(int(axis.width()) - 6))
+        for y in range(bar.plot.height())
+    ]
+    assert not numbers[0], "nothing is cut off"
+    starts = sum(not before and now for before, now in itertools.pairwise(numbers))
+    assert starts == 3, "0, 1, 2"
 
 
 def test_a_recording_holds_points_and_grasps(table, tmp_path):

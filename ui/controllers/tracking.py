@@ -27,6 +27,7 @@ from ui.shell.background import Background
 from ui.shell.bridge import FeedView
 from ui.shell.desk import Desk
 from ui.shell.language import phrase, tr
+from ui.shell.plots import plain_plot
 from ui.shell.stage import Stage
 from ui.views.feed_panel import FeedPanel
 
@@ -145,11 +146,7 @@ class TrackBar(QFrame):
         """Make the plot, once pyqtgraph is imported."""
         if self.plot is not None:
             return
-        look = theme.current()
-        self.plot = pyqtgraph.PlotWidget(background=look.view, enableMenu=False)
-        # It makes a menu all the same, which nobody owns.
-        self.plot.getPlotItem().ctrlMenu.setParent(self, Qt.WindowType.Popup)
-        self.plot.hideButtons()
+        self.plot = plain_plot(self, pyqtgraph)
         self.plot.setFixedHeight(_PLOT_PX)
         self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.plot.addLegend(offset=(8, 2))
@@ -190,6 +187,8 @@ class TrackBar(QFrame):
         if end != self._end:
             self._end = end
             self.plot.setYRange(0, end, padding=0)
+            ticks = [(value, f"{value:g}") for value in (0, end / 2, end)]
+            self.plot.getAxis("left").setTicks([ticks])
 
     def _new_lines(self) -> tuple[Any, ...]:
         """Lines of a camera; the first one's stand in the legend, the others' are dashed."""

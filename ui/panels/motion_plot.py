@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from lingbot_live.frame import ImuSample, Vector
 from ui.shell import theme
 from ui.shell.language import tr
+from ui.shell.plots import plain_plot
 
 _SPAN_S = 5.0
 _MOST = 4000  # readings kept of each sensor
@@ -34,10 +34,7 @@ class MotionPlot(QWidget):
         column.setSpacing(0)
         self.plots, self._lines = [], []
         for title in ("m/s²", "rad/s"):
-            plot = pyqtgraph.PlotWidget(background=look.view, enableMenu=False)
-            # It makes a menu all the same, which nobody owns.
-            plot.getPlotItem().ctrlMenu.setParent(self, Qt.WindowType.Popup)
-            plot.hideButtons()
+            plot = plain_plot(self, pyqtgraph)
             plot.setMinimumSize(160, 64)
             plot.setMouseEnabled(x=False, y=False)
             plot.showGrid(x=False, y=True, alpha=0.2)

@@ -17,6 +17,7 @@ from ui.panels.quality_table import values
 from ui.shell import theme
 from ui.shell.bridge import FeedView
 from ui.shell.language import tr
+from ui.shell.plots import plain_plot
 
 PLOTTED = (
     "fill_share", "roi_fill_share", "plane_rms_mm", "temporal_noise_mm", "z_error_mm",
@@ -40,10 +41,7 @@ class QualityPlot(QWidget):
         self._series: dict[tuple[FeedView, str], deque[tuple[float, float]]] = {}
         self._lines: dict[tuple[FeedView, bool], Any] = {}
         look = theme.current()
-        self.plot = pyqtgraph.PlotWidget(background=look.view, enableMenu=False)
-        # It makes a menu all the same, which nobody owns.
-        self.plot.getPlotItem().ctrlMenu.setParent(self, Qt.WindowType.Popup)
-        self.plot.hideButtons()
+        self.plot = plain_plot(self, pyqtgraph)
         self.plot.setMinimumSize(160, 72)
         self.plot.showGrid(x=False, y=True, alpha=0.2)
         for side in ("left", "bottom"):
