@@ -11,8 +11,10 @@ reader of RVL reads it, and what packs chunks afterwards (zstd) finds bytes and 
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -24,7 +26,9 @@ _SIZE = struct.Struct("<ii")
 _BITS = 6  # of a number in a byte
 _GOES_ON = 0x08  # the number, into the next byte
 _WHOLE = 0x80  # of every byte: its first nibble goes on
-_MOST_BYTES, _MOST_NIBBLES = 4, 8  # of a number
+_BOTH_GO_ON = _GOES_ON << 8 | _GOES_ON  # of two bytes
+_BEHIND = 4  # bytes of 0 behind those that are read: no number goes on past the end
+_MOST_NIBBLES = 8  # of a number
 _PIECE_BITS = 12
 _PIECE = (1 << _PIECE_BITS) - 1
 _NOTHING = b"\0"  # no byte of a number is 0
@@ -36,8 +40,7 @@ Octets = npt.NDArray[np.uint8]
 def pack(image: RawDepth) -> bytes:
     """Return an (H, W) uint16 image as RVL."""
     flat = np.ascontiguousarray(image).reshape(-1)
-    numbers = np.concatenate((_pieces(np.array([0, flat.size])), _pieces(_steps(flat))))
-    data = _PAIRS.take(numbers, mode="clip").tobytes().translate(None, _NOTHING)
+    data = _counts(flat.size) + _bytes_of(_steps(flat))
     data += bytes([_WHOLE]) * (-len(data) % 4)
     height, width = image.shape
     return _SIZE.pack(width, height) + np.frombuffer(data, "<u4").byteswap().tobytes()
@@ -54,21 +57,11 @@ def unpack(data: bytes | memoryview) -> RawDepth:
     width, height = _SIZE.unpack_from(data)
     if not (0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS // width):
         raise CorruptRecordingError(f"a depth image says it is {width}x{height}")
-    numbers = _numbers(memoryview(data)[_SIZE.size :])
-    runs = _runs(numbers, width * height)
-    if len(runs) == 2:  # as `pack` writes them
-        steps = numbers[2 : 2 + runs[1]]
-    else:
-        sizes = runs.copy()
-        sizes[::2] = 2  # two counts stand before each run's steps
-        steps = numbers[: sizes.sum()][_every_other(sizes)]
-    folded = (steps >> 1) ^ -(steps & 1)
-    values = np.cumsum(folded.astype(np.uint16), dtype=np.uint16)
-    if len(values) == width * height:
-        return values.reshape(height, width)
-    image = np.zeros(width * height, np.uint16)
-    image[_every_other(runs)] = values
-    return image.reshape(height, width)
+    octets = _octets(memoryview(data)[_SIZE.size :])
+    values = _single_run(octets, width * height)
+    if values is None:
+        values = _any_runs(octets[:-_BEHIND], width * height)
+    return values.reshape(height, width)
 
 
 # ---- packing -------------------------------------------------------------------------------------
@@ -84,6 +77,16 @@ def _steps(values: npt.NDArray[np.uint16]) -> npt.NDArray[Any]:
     folded: npt.NDArray[Any] = np.left_shift(steps, 1)
     folded ^= np.right_shift(steps, 8 * steps.itemsize - 1)
     return folded.view(np.uint16 if fits else np.uint32)
+
+
+@lru_cache(maxsize=16)
+def _counts(pixels: int) -> bytes:
+    """Return what stands before the steps of an image of a single run."""
+    return _bytes_of(np.array([0, pixels]))
+
+
+def _bytes_of(numbers: npt.NDArray[Any]) -> bytes:
+    return _PAIRS.take(_pieces(numbers), mode="clip").tobytes().translate(None, _NOTHING)
 
 
 def _pieces(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
@@ -110,30 +113,69 @@ def _octet(bits: npt.NDArray[Any], goes_on: npt.NDArray[np.bool_]) -> Octets:
     return (_WHOLE | (bits & 7) << 4 | bits >> 3 | goes_on * _GOES_ON).astype(np.uint8)
 
 
+def _bits(octets: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    """Return the 6 bits in each byte."""
+    return ((octets & 7) << 3 | (octets >> 4) & 7).astype(np.uint16)
+
+
 # ---- unpacking -----------------------------------------------------------------------------------
 
 
-def _numbers(packed: memoryview) -> Numbers:
-    words = np.frombuffer(packed[: len(packed) // 4 * 4], "<u4")
-    octets = words.byteswap().view(np.uint8) if len(words) else np.zeros(0, np.uint8)
-    if (octets >= _WHOLE).all():  # as `pack` writes them
-        units = (octets & 7) << 3 | (octets >> 4) & 7
-        return _joined(units, octets & _GOES_ON != 0, _BITS, _MOST_BYTES)
+def _octets(packed: memoryview) -> Octets:
+    """Return the bytes in order, with zeros behind them."""
+    words = np.frombuffer(packed[: len(packed) // 4 * 4], ">u4")
+    octets = np.zeros(len(words) + 1, "<u4")
+    octets[:-1] = words
+    return octets.view(np.uint8)
+
+
+def _single_run(octets: Octets, pixels: int) -> npt.NDArray[np.uint16] | None:
+    """Return the (N,) values of an image as `pack` writes it; None where it is another's."""
+    counts = _counts(pixels)
+    start = len(counts)
+    if octets[:start].tobytes() != counts or octets[:-_BEHIND].min() < _WHOLE:
+        return None
+    # A number begins behind each byte that does not go on.
+    at = np.flatnonzero(octets[start - 1 : -_BEHIND - 1] & _GOES_ON == 0)[:pixels]
+    if len(at) < pixels:
+        return None
+    octets = octets[start:]
+    pairs = cv2.merge((octets[:-1], octets[1:])).view("<u2").take(at)
+    steps = _STEPS.take(pairs)
+    # Of a third byte, 5 bits are left in a step of 16; of a fourth, none.
+    longer = np.flatnonzero(pairs & _BOTH_GO_ON == _BOTH_GO_ON)
+    steps[longer] ^= _bits(octets[at[longer] + 2]) << (2 * _BITS - 1)
+    return _sums(steps)
+
+
+def _any_runs(octets: Octets, pixels: int) -> npt.NDArray[np.uint16]:
+    """Return the (N,) values of any image."""
+    numbers = _numbers(octets)
+    runs = _runs(numbers, pixels)
+    sizes = runs.copy()
+    sizes[::2] = 2  # two counts stand before each run's steps
+    steps = numbers[: sizes.sum()][_every_other(sizes)]
+    image = np.zeros(pixels, np.uint16)
+    image[_every_other(runs)] = _sums((steps >> 1) ^ -(steps & 1))
+    return image
+
+
+def _sums(steps: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    # A quarter of the time that adding up 16 bits takes; what flows over is cut off in both.
+    return np.cumsum(steps.astype(np.uint16, copy=False), dtype=np.uint32).astype(np.uint16)
+
+
+def _numbers(octets: Octets) -> Numbers:
+    """Return the numbers that bytes hold; too long ones are cut."""
     nibbles = np.stack((octets >> 4, octets & 15), axis=1).reshape(-1)
-    return _joined(nibbles & 7, nibbles > 7, 3, _MOST_NIBBLES)
-
-
-def _joined(
-    units: npt.NDArray[Any], goes_on: npt.NDArray[np.bool_], bits: int, most: int
-) -> Numbers:
-    """Return the numbers whose bits lie in units, the lowest first; too long ones are cut."""
+    units, goes_on = nibbles & 7, nibbles > 7
     values: Numbers = units.astype(np.int32)
     # Numbers of two units are many: whole arrays take a quarter of the time of picking them out.
-    values[:-1] |= (values[1:] << bits) * goes_on[:-1]
+    values[:-1] |= (values[1:] << 3) * goes_on[:-1]
     longer = np.flatnonzero(goes_on[:-1] & goes_on[1:])
-    for at in range(2, most):
+    for at in range(2, _MOST_NIBBLES):
         longer = longer[: np.searchsorted(longer, len(units) - at)]
-        values[longer] |= units[longer + at].astype(np.int32) << (bits * at)
+        values[longer] |= units[longer + at].astype(np.int32) << (3 * at)
         longer = longer[goes_on[longer + at]]
     is_first = np.ones(len(units), bool)
     np.logical_not(goes_on[:-1], out=is_first[1:])
@@ -161,4 +203,12 @@ def _every_other(sizes: Numbers) -> npt.NDArray[np.bool_]:
     return np.repeat(np.arange(len(sizes)) % 2 == 1, sizes)
 
 
+def _steps_of_pairs() -> npt.NDArray[np.uint16]:
+    """Return the step that begins with each two bytes, the first of them in the low half."""
+    pairs = np.arange(1 << 16, dtype=np.uint16)
+    numbers = _bits(pairs & 255) | (_bits(pairs >> 8) << _BITS) * (pairs & _GOES_ON > 0)
+    return ((numbers >> 1) ^ -(numbers & 1)).astype(np.uint16)
+
+
 _PAIRS = _pairs()
+_STEPS = _steps_of_pairs()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 
 import numpy as np
 import pytest
@@ -48,6 +49,26 @@ def test_any_image_comes_back(data):
     packed = rvl.pack(image)
     assert np.array_equal(rvl.unpack(packed), image)
     assert np.array_equal(by_the_paper(packed), image)
+
+
+def in_whole_bytes(number: int, size: int) -> bytes:
+    """A number in so many bytes, though fewer may hold it."""
+    bits = [number >> 6 * at & 63 for at in range(size)]
+    return bytes(
+        0x80 | (six & 7) << 4 | six >> 3 | (8 if at < size - 1 else 0)
+        for at, six in enumerate(bits)
+    )
+
+
+@pytest.mark.parametrize("sizes", [(1,), (2,), (3,), (1, 2, 3)])
+@pytest.mark.parametrize(
+    "numbers", [[0, 12, *range(0, 24, 2)], [2, 3, 40, 1, 4, 0, 1, 8, 3, 3, 7, 2, 4]]
+)
+def test_bytes_and_runs_of_others_are_read(sizes, numbers):
+    data = b"".join(in_whole_bytes(n, sizes[at % len(sizes)]) for at, n in enumerate(numbers))
+    data += b"\x80" * (-len(data) % 4)
+    packed = struct.pack("<ii", 4, 3) + np.frombuffer(data, "<u4").byteswap().tobytes()
+    assert np.array_equal(rvl.unpack(packed), by_the_paper(packed))
 
 
 def test_smooth_depth_takes_a_byte_a_pixel():

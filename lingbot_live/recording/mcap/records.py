@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zlib
@@ -85,7 +84,7 @@ def _unpack(name: bytes, packed: memoryview, size: int) -> bytes:
             data: bytes = lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size)
             return data
         if name == b"zstd":
-            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(packed)) as reader:
+            with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
                 content: bytes = reader.read(size)
             return content
     except (RuntimeError, MemoryError, zstandard.ZstdError) as error:
