@@ -109,10 +109,11 @@ def nearest_pixels(
     Those that are not have the nearest ones that are.
     """
     height, width = shape[:2]
-    u, v = (np.clip(np.nan_to_num(pixels[:, axis]), -2, 1e6) for axis in (0, 1))
-    column, row = np.rint(u).astype(np.intp), np.rint(v).astype(np.intp)
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    return np.clip(column, 0, width - 1), np.clip(row, 0, height - 1), inside
+    told = np.where(np.isnan(pixels), 0, np.clip(pixels, -2, 1e6))
+    at = np.rint(told).astype(np.intp)
+    nearest = np.minimum(np.maximum(at, 0), (width - 1, height - 1))
+    column, row = nearest.T
+    return column, row, (nearest == at).all(axis=1)
 
 
 def value_at(

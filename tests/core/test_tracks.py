@@ -119,6 +119,23 @@ def test_a_blank_wall_and_a_cut_do_not_break_it():
         assert np.isfinite(tracker.follow(color, None).pixels).all()
 
 
+def test_what_turns_is_followed_while_half_of_it_is_covered():
+    """What a point looks like is turned as those around it that are seen did."""
+    wall, middle = texture(1, 320, 320), np.array([159.5, 159.5])
+    u, v = (c.ravel() for c in np.meshgrid((110, 160, 210), (110, 160, 210)))
+    points, covered = np.stack([u, v], -1).astype(np.float32), np.arange(9) % 2 == 1
+    tracker = LucasKanade()
+    tracker.start(wall, points)
+    for degrees in range(2, 80, 2):
+        M = cv2.getRotationMatrix2D(tuple(middle), degrees, 1.0)
+        look, places = cv2.warpAffine(wall, M, (320, 320)), points @ M[:, :2].T + M[:, 2]
+        for place in places[covered]:
+            cv2.circle(look, tuple(np.rint(place).astype(int).tolist()), 18, (90, 90, 90), -1)
+        told = tracker.follow(look, None)
+    assert told.visible.tolist() == (~covered).tolist()
+    assert np.linalg.norm(told.pixels - places, axis=1).max() < 2
+
+
 def test_what_left_the_picture_is_not_taken_for_its_likes():
     """Even rows of equal dots; those that leave below are followed by others just above."""
     dots = np.full((400, 160, 3), 40, np.uint8)
