@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import cast
 
+from lingbot_live.colormap import DepthRange
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.frame import ColorImage, RefinedFrame
 from lingbot_live.perception.surface import SceneSurface
@@ -27,6 +28,8 @@ _TRIES, _TRIES_WITHIN_S = 3, 60.0  # deaths that are not worth a word
 _PAUSE_S, _MOST_PAUSE_S = 0.2, 15.0  # before another child; doubled with each death
 _HUNG_AFTER_S = 30.0
 _FPS_OVER_S = 2.0
+_ANY_RANGE = DepthRange()
+_SCENE_RESTS = 3.0  # times as long as its last picture took, unless a hand is on the mouse
 
 
 class CloudState(str, Enum):
@@ -104,7 +107,8 @@ class CloudProcess:
         self._interval_s = 1 / max_fps
         self._frames: dict[int, RefinedFrame] = {}  # by slot
         self._fresh: set[int] = set()  # slots whose frame the child has not seen
-        self._fresh_view = False
+        self._fresh_view = False  # by hand
+        self._fresh_data = False  # what came with frames, of the view
         self._wanted: Ask | None = None
         self._surface: SceneSurface | None = None
         self._fresh_surface = False
@@ -171,11 +175,14 @@ class CloudProcess:
     def set_view(self, view: ViewSettings) -> None:
         """Draw with these settings from now on."""
         with self._changed:
-            if view != self._view:
-                if _painted_with(view) != _painted_with(self._view):
-                    self._fresh = set(self._frames)
-                self._view, self._fresh_view = view, True
-                self._changed.notify_all()
+            before, self._view = self._view, view
+            if _painted_with(view) != _painted_with(before):
+                self._fresh = set(self._frames)
+            if _by_hand(view) != _by_hand(before):
+                self._fresh_view = True
+            elif _with_frames(view) != _with_frames(before):
+                self._fresh_data = True
+            self._changed.notify_all()
 
     def set_active(self, active: bool) -> None:
         """Draw nothing while False, such as while nobody can see it."""
@@ -279,11 +286,12 @@ class CloudProcess:
     def _next_job(self, memory: CloudMemory, child: _Painter, stop: threading.Event) -> Job | None:
         """Wait for something to draw, at most half a second; None for nothing.
 
-        A view is drawn at once, for a hand is on the mouse; a frame alone keeps to ``max_fps``.
+        A view is drawn at once, for a hand is on the mouse; frames keep to ``max_fps``, and so does
+        what of the view comes with them. A scene, a large surface that hardly changes, rests.
         """
         with self._changed:
             self._changed.wait_for(lambda: stop.is_set() or self._is_due(), 0.5)
-            due_s = self._times_s[-1] + self._interval_s - time.monotonic() if self._times_s else 0
+            due_s = self._times_s[-1] + self._pause_s - time.monotonic() if self._times_s else 0
             if not self._fresh_view and self._wanted is None and due_s > 0:
                 self._changed.wait_for(lambda: stop.is_set() or self._fresh_view, due_s)
             if child.process.poll() is not None:
@@ -294,7 +302,7 @@ class CloudProcess:
             fresh = [(slot, self._frames[slot]) for slot in sorted(self._fresh)]
             surface = self._surface if self._fresh_surface else None
             self._fresh, self._fresh_view, self._wanted = set(), False, None
-            self._fresh_surface = False
+            self._fresh_surface = self._fresh_data = False
         headers = tuple(
             memory.write_frame(frame, slot, _paint(frame, view)) for slot, frame in fresh
         )
@@ -303,7 +311,13 @@ class CloudProcess:
 
     def _is_due(self) -> bool:
         has_news = self._fresh_surface if self._view.shows_scene else bool(self._fresh)
-        return self._active and (has_news or self._fresh_view or self._wanted is not None)
+        has_news |= self._fresh_data or self._fresh_view
+        return self._active and (has_news or self._wanted is not None)
+
+    @property
+    def _pause_s(self) -> float:
+        rest_s = self._status.render_ms / 1000 * _SCENE_RESTS if self._view.shows_scene else 0.0
+        return max(self._interval_s, rest_s)
 
     def _publish(self, memory: CloudMemory, picture: Picture, job: Job) -> None:
         image = memory.picture(picture.width, picture.height).copy()
@@ -326,6 +340,17 @@ class CloudProcess:
                 answer=picture.answer if asked else self._status.answer,
                 answers=self._status.answers + asked,
             )
+
+
+def _by_hand(view: ViewSettings) -> ViewSettings:
+    """Return the view without what comes with frames."""
+    return replace(view, lines=(), depth_range=_ANY_RANGE)
+
+
+def _with_frames(view: ViewSettings) -> object:
+    """Return what of the view comes with frames and is seen."""
+    is_seen = view.coloring is Coloring.DEPTH and not view.shows_scene
+    return view.lines, view.depth_range if is_seen else _ANY_RANGE
 
 
 def _painted_with(view: ViewSettings) -> str | None:
