@@ -294,7 +294,7 @@ class ImageView(QWidget):
                 painter.drawRect(box)
         if self.link.cursor is not None:
             at = self.position_of(self.link.cursor)
-            paint_cross(painter, QRectF(self.picture_rect()), at)
+            paint_cross(painter, self.picture_rect(), at)
         painter.setClipping(False)
 
     def _set_source(self, source: Source | None) -> None:
