@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +21,7 @@ from ui.cloud.view import CloudView
 from ui.controllers.cloud_feeds import CloudFeeds
 from ui.controllers.recording import RecordControl
 from ui.controllers.rows import Rows
-from ui.controllers.trails import Step, Trails, paint_trails, trail_lines
+from ui.controllers.trails import TRAIL, Step, TrailPicture, Trails, trail_lines
 from ui.shell import theme
 from ui.shell.actions import Actions, Command
 from ui.shell.background import Background
@@ -29,6 +30,7 @@ from ui.shell.desk import Desk
 from ui.shell.language import phrase, tr
 from ui.shell.plots import plain_plot
 from ui.shell.stage import Stage
+from ui.views.compose import Plan
 from ui.views.feed_panel import FeedPanel
 
 _KEY = "tracks"  # among what lies above a picture, among the 3D view's lines, and of drawn regions
@@ -51,12 +53,15 @@ class _Follower:
         self._tracker = LucasKanade()
         self._tracker.start(frame.frame.color, pixels)
         self._lifter = Lifter(frame.frame.intrinsics, len(pixels))
+        self._steps: deque[Step] = deque(maxlen=TRAIL)
 
-    def follow(self, refined: RefinedFrame) -> Step:
+    def follow(self, refined: RefinedFrame, plan: Plan) -> tuple[Step, TrailPicture]:
         tracked = self._tracker.follow(refined.frame.color, refined.depth_m)
         time_s = (refined.frame.device_timestamp_us - self._start_us) / 1e6
         lifted = self._lifter.lift(tracked, refined, time_s)
-        return Step(time_s, tracked, lifted, self._first_point)
+        self._steps.append(Step(time_s, tracked, lifted, self._first_point))
+        height, width = refined.frame.color.shape[:2]
+        return self._steps[-1], TrailPicture(tuple(self._steps), (width, height), plan)
 
 
 class CameraPoints(QObject):
@@ -96,7 +101,7 @@ class CameraPoints(QObject):
     def follow(self, refined: RefinedFrame) -> None:
         """Go on in a newer frame, beside the main thread."""
         if self._follower is not None:
-            self._work.submit((self._follower, refined))
+            self._work.submit((self._follower, refined, self.panel.color.plan()))
 
     def stop(self) -> None:
         """End the thread and forget the points; safe more than once."""
@@ -105,20 +110,21 @@ class CameraPoints(QObject):
         if self.panel.color.above.pop(_KEY, None) is not None:
             self.panel.color.update()
 
-    def _followed(self, item: object) -> Step:
+    def _followed(self, item: object) -> tuple[Step, TrailPicture]:
         if not (isinstance(item, tuple) and isinstance(item[0], _Follower)):
             raise ConfigError(f"tracks: {item!r} is no frame")
         follower: _Follower = item[0]
-        step = follower.follow(item[1])
+        step, picture = follower.follow(*item[1:])
         self._keep(self.panel.view, item[1].frame, step)
-        return step
+        return step, picture
 
-    def _add(self, step: Step) -> None:
+    def _add(self, found: tuple[Step, TrailPicture]) -> None:
+        step, picture = found
         if self._follower is None or self._follower.count != len(step.tracked.pixels):
             return  # forgotten, or points were added, meanwhile
         self.trails.add(step)
-        view, steps = self.panel.color, list(self.trails.steps)
-        view.above[_KEY] = lambda painter: paint_trails(painter, view, steps)
+        view = self.panel.color
+        view.above[_KEY] = lambda painter: picture.paint(painter, view)
         view.update()
         self.moved.emit()
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+from PySide6.QtCore import QPointF
+from PySide6.QtGui import QImage, QPainter
 
 from lingbot_live.colormap import point_colors
 from lingbot_live.frame import Extrinsics
 from lingbot_live.perception.tracks import Lifted, Tracked
 from ui.cloud.scene import Line
+from ui.views.compose import Plan
 from ui.views.image_view import ImageView
 
-_TRAIL = 60  # frames that a trail is long
+TRAIL = 60  # frames that a trail is long
+_DOT_PX, _HIDDEN = 4, 0.35  # radius of a point; how much of the colour of a hidden one is seen
+_SHIFT = 4  # bits of a place in a picture that are a part of a pixel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +45,7 @@ class Step:
 class Trails:
     """Where N points were in the last frames."""
 
-    steps: deque[Step] = field(default_factory=lambda: deque(maxlen=_TRAIL))
+    steps: deque[Step] = field(default_factory=lambda: deque(maxlen=TRAIL))
     distance_m: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     history: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=2000))
 
@@ -61,27 +67,56 @@ class Trails:
         self.history.append((step.time_s, fastest, farthest))
 
 
-def paint_trails(painter: QPainter, view: ImageView, steps: list[Step]) -> None:
-    """Draw trails above a picture."""
-    size = view.image_size or (1, 1)
-    first, last = (view.position_of(QPointF(at, at)) for at in (0.0, 1.0))
-    low, high = ((at.x(), at.y()) for at in (first, last))
-    shown = steps[::-2][::-1]  # half as many corners look the same
-    places = np.stack([step.tracked.pixels for step in shown], axis=1)  # (N, T, 2)
-    places = low + (places + 0.5) / np.array(size) * np.subtract(high, low)
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    colors, visible = point_colors(steps[-1].numbers).tolist(), steps[-1].tracked.visible.tolist()
-    for trail, rgb, is_seen in zip(places.tolist(), colors, visible, strict=True):
-        color = QColor(*rgb)
-        if not is_seen:
-            color.setAlpha(90)
-        painter.setPen(QPen(color, 2))
-        painter.drawPolyline(QPolygonF([QPointF(x, y) for x, y in trail]))
-        painter.setBrush(color)
-        painter.drawEllipse(QPointF(*trail[-1]), 4, 4)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.restore()
+class TrailPicture:
+    """Trails of the points in an image (width and height) as they stand above it in a pane.
+
+    Made beside the main thread, which only copies it: each of Qt's points that Python forgets
+    gives Python's lock away, and a hundred corners were drawn so in every picture.
+    """
+
+    def __init__(self, steps: Sequence[Step], size: tuple[int, int], plan: Plan) -> None:
+        self._steps, self._size = steps, size
+        self._make(plan)
+
+    def paint(self, painter: QPainter, view: ImageView) -> None:
+        """Draw it where the picture is now."""
+        if view.plan() != self._plan:  # it was moved or zoomed since
+            self._make(view.plan())
+        pane, (left, top) = view.picture_rect(), self._corner
+        at = QPointF(pane.x() + left / self._plan.ratio, pane.y() + top / self._plan.ratio)
+        painter.drawImage(at, self._image)
+
+    def _make(self, plan: Plan) -> None:
+        left, top, width, height = plan.image
+        places = np.stack([step.tracked.pixels for step in self._steps], axis=1)  # (N, T, 2)
+        places = (places + 0.5) / self._size * (width, height) + (left, top)
+        margin = math.ceil((_DOT_PX + 1) * plan.ratio)
+        first = np.clip(np.floor(places.min((0, 1))) - margin, 0, (plan.width, plan.height))
+        last = np.clip(np.ceil(places.max((0, 1))) + margin, 0, (plan.width, plan.height))
+        columns, rows = (last - first).astype(int)
+        bgra = np.zeros((max(rows, 1), max(columns, 1), 4), np.uint8)
+        _draw(bgra, places - first, self._steps[-1], plan.ratio)
+        self._plan, self._corner, self._bgra = plan, tuple(first.tolist()), bgra
+        form = QImage.Format.Format_ARGB32_Premultiplied
+        self._image = QImage(bgra.data, bgra.shape[1], bgra.shape[0], bgra.strides[0], form)
+        self._image.setDevicePixelRatio(plan.ratio)
+
+
+def _draw(
+    bgra: npt.NDArray[np.uint8],
+    places: npt.NDArray[np.float64],
+    now: Step,
+    ratio: float,
+) -> None:
+    """Draw trails (N, T, 2) and a dot at the end of each, fainter for a point that is hidden."""
+    corners = np.rint((places - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    thick, dot = max(1, round(2 * ratio)), round(_DOT_PX * ratio * (1 << _SHIFT))
+    for trail, rgb, is_seen in zip(
+        corners, point_colors(now.numbers), now.tracked.visible, strict=True
+    ):
+        color = (np.append(rgb[::-1], 255) * (1.0 if is_seen else _HIDDEN)).tolist()
+        cv2.polylines(bgra, [trail], False, color, thick, cv2.LINE_AA, _SHIFT)
+        cv2.circle(bgra, trail[-1].tolist(), dot, color, -1, cv2.LINE_AA, _SHIFT)
 
 
 def trail_lines(steps: list[Step], pose: Extrinsics | None) -> tuple[Line, ...]:
