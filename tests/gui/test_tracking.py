@@ -19,8 +19,10 @@ from lingbot_live.colormap import point_colors
 from lingbot_live.config import RefinerConfig
 from lingbot_live.perception.tracks import Lifted, Tracked
 from lingbot_live.recording.recording import Recording
-from ui.controllers.trails import Step, Trails
+from ui.controllers.trails import Step, TrailPicture, Trails
 from ui.shell.files import RecordChoices
+from ui.shell.view_link import ViewLink
+from ui.views.image_view import ImageView
 
 
 def opened(window, *addresses):
@@ -154,6 +156,31 @@ def test_trails_begin_anew_where_a_recording_does():
     assert [step.time_s for step in kept.steps] == [0.5, 0.6]
     assert [told[0] for told in kept.history] == [0.5, 0.6]
     assert kept.distance_m[0] == pytest.approx(0.1 * np.sqrt(3), abs=1e-4)
+
+
+def test_trails_end_in_dots_where_points_are_also_where_the_picture_moved(show):
+    view = show(ImageView("Colour", ViewLink()))
+    view.set_image(np.zeros((90, 120, 3), np.uint8))
+    none, paths = (
+        np.zeros((2, 3), np.float32),
+        np.array([[[20, 30], [80, 60]], [[30, 60], [90, 20]]]),
+    )
+    visible, lifted = np.array([True, False]), Lifted(none, none, np.ones(2, np.float32))
+    steps = [Step(0.0, Tracked(places.astype(np.float32), visible), lifted) for places in paths]
+    picture = TrailPicture(steps, (120, 90), view.plan())
+    view.above["trails"] = lambda painter: picture.paint(painter, view)
+    for zoom in (1.0, 1.5):
+        view.link.zoom_at(QPointF(0.5, 0.5), zoom)
+        shown = view.grab().toImage()
+        ratio = shown.devicePixelRatio()
+        brightest = []
+        for x, y in paths[-1]:
+            at = view.position_of(QPointF((x + 0.5) / 120, (y + 0.5) / 90)) * ratio
+            brightest.append(shown.pixelColor(at.toPoint()).value())
+            beside = at + QPointF(9, 0) * ratio
+            assert shown.pixelColor(beside.toPoint()).value() == 0
+        assert brightest[0] > 240
+        assert 60 < brightest[1] < 120, "hidden"
 
 
 def test_stopping_forgets_points(table):
