@@ -65,9 +65,9 @@ def view(**changes):
 
 
 @contextlib.contextmanager
-def running():
+def running(max_fps=60.0):
     before = set(threading.enumerate())
-    process = CloudProcess(view(), max_fps=60)
+    process = CloudProcess(view(), max_fps)
     process.start()
     yield process
     pid = process.pid

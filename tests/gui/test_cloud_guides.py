@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cloud_pictures import BACKGROUND, points_of, refined_frame, running, until, view
@@ -9,6 +12,7 @@ from cloud_pictures import show as shown
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from lingbot_live.colormap import DepthRange
 from ui.cloud.guides import Ground
 from ui.cloud.memory import Ask
 from ui.cloud.scene import FRONT, SIDE, TOP, Guide, Orbit
@@ -129,3 +133,22 @@ def test_keys_and_the_menu_choose_guides_and_viewpoints(window):
     window.actions_["cloud_flat"].trigger()
     assert cloud.view.is_flat
     assert cloud.menu.flat.isChecked()
+
+
+def test_a_hand_is_answered_at_once_and_what_comes_with_frames_keeps_to_their_pace():
+    slow_s = 2.0
+    with running(max_fps=1 / slow_s) as process:
+        shown(process, refined_frame())
+        told = process.status
+        line = ((0.0, 0.0, 1.0), (0.1, 0.0, 1.0), (255, 0, 0))
+        process.set_view(replace(told.view, lines=(line,)))
+        turned = replace(told.view, lines=(line, line), orbit=Orbit(yaw_deg=10))
+        process.set_view(turned)
+        until(lambda: process.status.view == turned)
+        begun_s, pictures = time.monotonic(), process.status.pictures
+        for nothing in (turned, replace(turned, depth_range=DepthRange(0.5, 2.0))):
+            process.set_view(nothing)  # colours are of the camera: no range is seen
+        process.set_view(replace(turned, lines=(line,)))
+        until(lambda: process.status.pictures > pictures)
+        assert time.monotonic() - begun_s > slow_s / 2
+        assert process.status.view.lines == (line,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 import psutil
 
@@ -33,10 +34,15 @@ def status_line(
         _latency(feeds),
         _drops(feeds),
         refiner_text(session, is_recorded=is_recorded),
-        f"{psutil.Process().memory_info().rss / 1e6:.0f} MB",
+        f"{_process().memory_info().rss / 1e6:.0f} MB",
         reduced,
     ]
     return "  ·  ".join(part for part in parts if part)
+
+
+@cache
+def _process() -> psutil.Process:
+    return psutil.Process()  # making one reads and parses files, a few times a second
 
 
 def refiner_text(session: Session, *, is_recorded: bool = False) -> str:
