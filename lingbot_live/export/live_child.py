@@ -27,6 +27,7 @@ from lingbot_live.export.mesh import write_mesh, write_way
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
 from lingbot_live.quality.ruler import Box
 from lingbot_live.system.cores import give_way, share_cores
+from lingbot_live.system.malloc import keep_freed
 from lingbot_live.system.serving import jobs_of_parent, own_stdout
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def main() -> None:
     """Run as the child process."""
     give_way(5)  # capture, the window and the refiner come first, the cloud's process after
     share_cores()
+    keep_freed()
     answers = own_stdout()
     jobs = jobs_of_parent(LiveJob, "scene-jobs")
     scene = LiveScene(LiveMemory.attach(sys.argv[1]))

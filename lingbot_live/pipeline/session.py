@@ -22,7 +22,7 @@ from lingbot_live.pipeline.latest import Latest
 from lingbot_live.pipeline.stats import FeedStats
 from lingbot_live.refiners.base import Refiner
 from lingbot_live.system.cores import share_cores
-from lingbot_live.system.malloc import share_heaps
+from lingbot_live.system.malloc import keep_freed, share_heaps
 
 _LEAST_S = 0.3  # for the refiner to end, however long cameras took
 
@@ -134,6 +134,7 @@ class Session:
         if self._started_s is not None:
             raise SessionStateError("a session starts once; make a new one")
         share_heaps()
+        keep_freed()
         share_cores()
         self._started_s = time.monotonic()
         self._inlets = {feed.name: self._inlet(feed) for feed in self.feeds}

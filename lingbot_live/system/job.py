@@ -17,6 +17,7 @@ from typing import Any
 from lingbot_live.errors import LingbotLiveError
 from lingbot_live.system.children import Child
 from lingbot_live.system.cores import give_way
+from lingbot_live.system.malloc import keep_freed
 from lingbot_live.system.signals import handled
 from lingbot_live.system.worker import Worker
 
@@ -153,6 +154,7 @@ def serve(work: Work) -> None:
     last argument says so: the parent closed our input, or is gone.
     """
     give_way(10)  # to cameras and window
+    keep_freed()
     request = json.loads(sys.stdin.readline())
     stop = threading.Event()
     threading.Thread(target=_wait_for_end, args=(stop,), name="stdin", daemon=True).start()

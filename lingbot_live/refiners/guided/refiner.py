@@ -30,6 +30,7 @@ from lingbot_live.refiners.guided.measured import SATURATED_RAW, candidates, isl
 from lingbot_live.refiners.guided.membrane import REACH, Guide, Plane, complete, hold, pyramid
 from lingbot_live.refiners.guided.windows import Band, in_bands
 from lingbot_live.system.helper import ALONE, Helper
+from lingbot_live.system.malloc import keep_freed
 
 GLASS = "glass"  # the model that looks for bodies which the sensor sees through
 _COARSE = 8  # every so many pixels in both directions
@@ -55,9 +56,7 @@ class GuidedRefiner(Refiner):
         super().__init__(RefinerInfo(name, device="CPU", note=note))
         self._config = config
         self._helper = Helper()
-        # Once a block of this size was freed, glibc keeps freed ones for reuse (mallopt(3), dynamic
-        # threshold); giving them back would cost 2500 page faults a frame, a third of the time.
-        np.empty(16 << 20, np.uint8)
+        keep_freed()
 
     def adopt(self, config: RefinerConfig) -> bool:
         """Change what is shown of the result."""
