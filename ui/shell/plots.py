@@ -16,6 +16,6 @@ def plain_plot(owner: QWidget, pyqtgraph: Any) -> Any:
     # It makes a menu all the same, which nobody owns.
     plot.getPlotItem().ctrlMenu.setParent(owner, Qt.WindowType.Popup)
     plot.hideButtons()
-    above = plot.fontMetrics().height() // 2  # # half of a number at the upright axis' end
+    above = plot.fontMetrics().height() // 2  # half of a number at the upright axis' end
     plot.getPlotItem().layout.setContentsMargins(1, above, 1, 1)
     return plot
