@@ -163,14 +163,14 @@ class SessionFile:
 
     def mishap(self) -> str:
         """Say what another program did to the file; empty where it lies as we wrote it."""
-        ours = os.fstat(self._file.fileno())
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
             if not self.path.absolute().parent.is_dir():
                 raise
-            return "was renamed" if ours.st_nlink else "was deleted"
-        if not os.path.samestat(ours, found):
+            # Asked now: a name that went meanwhile would be counted yet.
+            return "was renamed" if os.fstat(self._file.fileno()).st_nlink else "was deleted"
+        if not os.path.samestat(os.fstat(self._file.fileno()), found):
             return "was replaced by another file"
         return "" if self._is_as_written() else "was cut or written over"
 

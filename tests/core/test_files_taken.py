@@ -11,6 +11,8 @@ import pytest
 from command import command
 from faults import failing_disk, slow_disk
 
+from lingbot_live.recording.session_file import SessionFile
+
 WORDS = {
     "deleted": lambda path: path.unlink(),
     "renamed": lambda path: path.rename(path.with_name("elsewhere.mcap")),
@@ -127,3 +129,21 @@ def test_a_disk_that_fails_is_told_with_path_rest_and_remedy(start, tmp_path, nu
         assert told(tmp_path / "a.mcap")["frames"] > 3
     else:
         assert not (tmp_path / "a.mcap").exists()
+
+
+def test_a_file_that_is_deleted_just_now_was_not_renamed(tmp_path, monkeypatch):
+    path, fstat = tmp_path / "a.mcap", os.fstat
+    file = SessionFile(path, [])
+
+    def late(descriptor):
+        found = fstat(descriptor)
+        path.unlink(missing_ok=True)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", late)
+        first = file.mishap()
+    then = file.mishap()
+    file.abort()
+    assert first in ("", "was deleted"), "what was true a moment ago, or is"
+    assert then == "was deleted"

@@ -10,6 +10,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from file_faults import Sound
 from sessions import NoisyCamera, record
 
 from lingbot_live.cameras import registry
@@ -203,11 +204,13 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 
 def test_the_player_passes_over_damage(tmp_path, sound):
-    data, frames = sound
-    out = bytearray(data)
-    at = out.index(b"\x04\x00\x00\x00zstd", len(out) // 3) + 60  # in a chunk's content
-    out[at : at + 200] = bytes(200)
     path = tmp_path / "a.mcap"
+    path.write_bytes(sound[0])
+    whole = Sound.of(path)
+    hit = whole.owners["noisy:left", 10]
+    start, end = whole.spans[hit]
+    out, middle = bytearray(whole.data), (start + end) // 2  # of packed frames
+    out[middle : middle + 20] = bytes(byte ^ 0xFF for byte in out[middle : middle + 20])
     path.write_bytes(bytes(out))
     config = CameraConfig(loop=False, realtime=False)
     seen, lost = 0, 0
@@ -215,5 +218,5 @@ def test_the_player_passes_over_damage(tmp_path, sound):
         with registry.create_camera(f"session:{path}#{name}", config) as camera:
             seen += len(read_all(camera))
             lost += camera.missed["damaged"]
-    assert 0 < lost < 20
-    assert seen + lost == len(frames)
+    assert lost == list(whole.owners.values()).count(hit)
+    assert seen + lost == len(whole.frames)

@@ -93,6 +93,18 @@ def test_a_failed_end_is_told(streaming, tmp_path):
     wait_for(lambda: frames_in(tmp_path / "out" / "take_001.mcap") > 0)
 
 
+def test_what_happened_to_a_file_is_told_however_soon_the_recording_ends(streaming, tmp_path):
+    record(streaming, tmp_path / "out")
+    recorder = streaming.recording._recorder
+    (tmp_path / "out" / "take.mcap").unlink()
+    deadline = time.monotonic() + 30
+    while not recorder.stats().warnings:  # no events meanwhile: the window does not hear of it
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    streaming.actions_["record"].trigger()
+    wait_for(lambda: "was deleted while recording" in streaming.message.text)
+
+
 def test_closing_while_refining_asks_once_and_the_next_time_goes_on(streaming, tmp_path):
     window, out = streaming, tmp_path / "refined.mcap"
     take = session(tmp_path / "take.mcap", frames=3000)

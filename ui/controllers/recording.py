@@ -191,53 +191,53 @@ class RecordControl(QObject):
             self._end(recorder)
             return None
         stats = recorder.stats()
-        for text in stats.warnings:
-            self._warn(text, text)
-        if stats.is_space_low:
-            self._warn(
-                "room",
-                tr(
-                    "{folder}: room for {minutes:.1f} more minutes of recording; it stops "
-                    "and is saved before the disk is full",
-                    folder=stats.path.parent,
-                    minutes=stats.minutes_left or 0,
-                ),
-            )
+        self._warn(stats)
         return stats
 
-    def _warn(self, what: str, text: str) -> None:
-        if what not in self._warned_of:
-            self._warned_of.add(what)
-            self.warned.emit(text)
+    def _warn(self, stats: RecorderStats) -> None:
+        """Tell once what is new, in one message: a second would take its place."""
+        found = {text: told(text) for text in stats.warnings}
+        if stats.is_space_low:
+            found["room"] = tr(
+                "{folder}: room for {minutes:.1f} more minutes of recording; it stops "
+                "and is saved before the disk is full",
+                folder=stats.path.parent,
+                minutes=stats.minutes_left or 0,
+            )
+        fresh = [text for what, text in found.items() if what not in self._warned_of]
+        self._warned_of.update(found)
+        if fresh:
+            self.warned.emit(tr("; ").join(fresh))
 
     def _end(self, recorder: Recorder) -> None:
-        self._ending = recorder
+        self._ending, said = recorder, self._warned_of
         self._tasks.run(
             "stop recording",
             lambda: recorder.stop(_MOST_S),
-            lambda paths: self._tell_end(recorder, paths),
+            lambda paths: self._tell_end(recorder, paths, said),
         )
 
     def _give_up(self, error: BaseException) -> None:
         self._recorder = None
         self.failed.emit(tr("Recording did not start: {error}", error=told(str(error))))
 
-    def _tell_end(self, recorder: Recorder, paths: list[Path]) -> None:
+    def _tell_end(self, recorder: Recorder, paths: list[Path], said: set[str]) -> None:
         if self._ending is recorder:
             self._ending = None
             if self._recorder is None:
                 self._renew()
-        lost = recorder.stats().drops.get(GIVEN_UP, 0)
-        loss = _loss(recorder.path, lost) if lost else ""
-        if recorder.error is not None:  # in one message: a second would take its place
-            ended = tr("Recording ended: {error}", error=told(str(recorder.error)))
-            self.failed.emit(tr("; ").join(filter(None, (ended, loss))))
-        elif not paths:
-            self.failed.emit(tr("{path}: no frame came, so no file was kept", path=recorder.path))
-        else:
+        stats, error = recorder.stats(), recorder.error
+        bad = [told(text) for text in stats.warnings if text not in {*said, str(error)}]
+        if error is not None:
+            bad.insert(0, tr("Recording ended: {error}", error=told(str(error))))
+        elif paths:
             self.written.emit(paths)
-            if loss:
-                self.failed.emit(loss)
+        else:
+            bad.append(tr("{path}: no frame came, so no file was kept", path=recorder.path))
+        if lost := stats.drops.get(GIVEN_UP, 0):
+            bad.append(_loss(recorder.path, lost))
+        if bad:  # in one message: a second would take its place
+            self.failed.emit(tr("; ").join(bad))
 
 
 def _loss(path: Path, lost: int) -> str:
