@@ -19,7 +19,7 @@ from lingbot_live.frame import Frame
 log = logging.getLogger(__name__)
 
 OFFLINE = CameraConfig(loop=False, realtime=False)
-_PATIENCE_S = 10.0
+_PATIENCE_S, _WAIT_S = 10.0, 0.2  # in all, and at a time
 _LEAST_US = 1000  # between two frames
 _RENDER_S = 60.0  # a simulated camera may first have to render
 
@@ -86,10 +86,13 @@ class DeviceClock:
 
 
 def _read(camera: Camera, timeout_s: float) -> Frame:
-    deadline_s = time.monotonic() + timeout_s
+    left_s = timeout_s
     while True:
+        begun_s = time.monotonic()
         try:
-            return camera.read(0.2)
+            return camera.read(_WAIT_S)
         except CameraTimeoutError:
-            if time.monotonic() > deadline_s:
+            # No more than that: a process that was stopped, as by Ctrl-Z, has not waited.
+            left_s -= min(time.monotonic() - begun_s, 5 * _WAIT_S)
+            if left_s <= 0:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from command import command
 from scripted import ScriptedCamera
 
 from lingbot_live.cameras import registry
+from lingbot_live.cameras.readings import every_frame
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.frame import Calibration, Frame, Intrinsics, RefinedFrame, RefinerInfo
 from lingbot_live.pipeline.session import Session
@@ -58,8 +60,7 @@ def test_a_still_scene_is_at_least_twice_as_steady(kind):
     before, after = TemporalWindow(), TemporalWindow()
     errors = []
     with registry.create_camera(f"synthetic:{kind}", config) as camera:
-        for number in range(30):
-            frame = camera.read(60.0)
+        for number, frame in enumerate(islice(every_frame(camera), 30)):
             depth_m = refiner.refine(frame).depth_m
             steady_m = stabiliser.steady(frame.color, depth_m)
             if number >= 10:

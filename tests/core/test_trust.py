@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 from command import command
 
 from lingbot_live.cameras import registry
+from lingbot_live.cameras.readings import every_frame
 from lingbot_live.config import CameraConfig, RefinerConfig
 from lingbot_live.export.job import ExportRequest, run_export
 from lingbot_live.export.shot import DepthSource
@@ -37,8 +39,8 @@ def deciles(kind, refiner):
     engine = registry.create_refiner(RefinerConfig.parse(refiner))
     trusts, errors = [], []
     with registry.create_camera(f"synthetic:{kind}", config) as camera:
-        for _ in range(12):  # a second apart: the camera and a person moved
-            refined = engine.refine(camera.read(60.0))
+        for frame in islice(every_frame(camera), 12):  # a second apart: what moves has moved
+            refined = engine.refine(frame)
             truth = refined.frame.reference_m
             known = (truth > 0) & (refined.depth_m > 0)
             trusts.append(trust_map(refined)[known])
@@ -99,8 +101,9 @@ def test_around_some_pixels_it_is_what_the_map_tells_there(refiner, size):
     config = CameraConfig(realtime=False, fps=10, width=size[0], height=size[1])
     engine = registry.create_refiner(RefinerConfig.parse(refiner))
     with registry.create_camera("synthetic:stereo", config) as camera:
-        for _ in range(2):
-            refined = engine.refine(camera.read(60.0))
+        for frame in islice(every_frame(camera), 2):
+            refined = engine.refine(frame)
+    engine.close()
     rng = np.random.default_rng(0)
     pixels = rng.uniform(-3, np.array(size) + 3, (40, 2)).astype(np.float32)
     corners = [(0, 0), (size[0] - 1, size[1] - 1), (np.nan, 3), (size[0] - 0.4, 5)]
