@@ -13,7 +13,7 @@ from lingbot_live.geometry import rays
 from lingbot_live.perception.landmarks import REACH_PX, Looked, Sighting, View, pictured
 
 _STRIDE_PX = 8  # between the depth samples; farther apart than a sensor's noise is correlated
-_ROUNDS = 5
+_ROUNDS = 3
 _MAD, _TRIM = 1.4826, 3.0
 # Landmarks count as so much less exact than they scatter: reflections, rims and patterns that slide
 # over a body move many of them alike, and what they have in common does not average out.

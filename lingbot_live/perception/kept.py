@@ -12,6 +12,8 @@ import numpy as np
 from lingbot_live.frame import ColorImage, DepthMap
 from lingbot_live.perception.volume import UNIT_M, in_units
 
+_QUICK = -16  # of LZ4: half of the time for a twentieth more bytes
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -43,7 +45,8 @@ class KeptFrames:
         bgr = cv2.cvtColor(color, cv2.COLOR_RGB2BGR)
         parts = [cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()]
         for depth_m in depths_m:
-            parts.append(lz4.frame.compress(in_units(depth_m).tobytes()))
+            packed = lz4.frame.compress(in_units(depth_m).tobytes(), compression_level=_QUICK)
+            parts.append(packed)
         sizes = tuple(map(len, parts))
         self._file.seek(self._end)
         self._file.write(b"".join(parts))

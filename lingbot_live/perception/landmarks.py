@@ -171,8 +171,10 @@ class Looked:
         depth_m, kernel = self.view.depth_m, np.ones((2 * REACH_PX + 1, 2 * REACH_PX + 1), np.uint8)
         near, far = cv2.erode(depth_m, kernel), cv2.dilate(depth_m, kernel)
         flat = (near > 0) & (far - near < near * (_SLOPE + _SLOPE_PER_M * near))
-        out: DepthMap = np.where(flat, cv2.blur(depth_m, (5, 5)), np.float32(0))
-        return out
+        even = np.full(5, 1 / 5, np.float32)
+        mean = np.asarray(cv2.sepFilter2D(depth_m, -1, even, even), np.float32)
+        mean *= flat
+        return mean
 
     @functools.cached_property
     def looks(self) -> tuple[Pixels, npt.NDArray[np.uint8]]:

@@ -18,8 +18,9 @@ from lingbot_live.perception.surface import SceneSurface
 if TYPE_CHECKING:
     import open3d as o3d
 
-_BLOCK, _BLOCKS = 8, 16_000  # voxels along a block's edge; blocks to begin with
-UNIT_M = 2e-4  # of depth as it is fused and kept: 16 bits reach 13.1 m
+_BLOCK = 8  # voxels along its edge
+UNIT_M = 2e-4  # of depth as it is fused and kept
+_FARTHEST_M = 65535 * UNIT_M  # that 16 bits reach: 13.1 m
 _ASKED = 4  # pixels: Open3D asks every fourth measurement of every fourth row for its block
 _SEEN = 3  # by so many frames, or it is noise; fewer in a short recording
 
@@ -30,12 +31,13 @@ class Reach:
 
     band: float  # voxels to either side of a surface
     made: float  # voxels to either side of a measurement where there is to be a block
+    blocks: int  # that there is room for to begin with; Open3D doubles it where that is too little
     width: int | None = None  # pixels across that are asked where blocks are to be; None: all
 
 
 # Where lone measurements lie, the quick one makes no block: a third of the blocks is left, and of
 # the surfaces that a stereo camera's noise makes between things nearly none.
-EXACT, QUICK = Reach(8.0, 8.0), Reach(4.0, 2.0, 160)
+EXACT, QUICK = Reach(8.0, 8.0, 16_000), Reach(4.0, 2.0, 4_000, 160)
 
 
 class Volume:
@@ -61,7 +63,7 @@ class Volume:
         types = (o3d.core.float32, o3d.core.uint16, o3d.core.uint16)
         make: Any = o3d.t.geometry.VoxelBlockGrid  # its published types want vectors for numbers
         names, sizes = ("tsdf", "weight", "color"), ((1), (1), (3))
-        self._grid = make(names, types, sizes, voxel_m, _BLOCK, _BLOCKS, self._device)
+        self._grid = make(names, types, sizes, voxel_m, _BLOCK, reach.blocks, self._device)
         self._far_m = far_m
         self._matrix, self._reach = matrix, reach
         self.frames = 0
@@ -70,7 +72,7 @@ class Volume:
         """Add a frame taken from ``pose``, T_first_camera."""
         import open3d as o3d
 
-        units = in_units(np.where(depth_m < self._far_m, depth_m, np.float32(0)))
+        units = in_units(depth_m, self._far_m)
         step = max(1, units.shape[1] // (self._reach.width or units.shape[1]))
         thin = units[::step, ::step]
         rows, columns = (size // _ASKED * _ASKED for size in thin.shape)
@@ -115,10 +117,13 @@ class Volume:
         return self._grid.extract_triangle_mesh(least)
 
 
-def in_units(depth_m: DepthMap) -> RawDepth:
-    """Return depth in units of `UNIT_M`, (H, W) uint16; what is too far away is 0."""
-    units = np.rint(depth_m / np.float32(UNIT_M))
-    return np.asarray(np.where(units <= 65535, units, 0).astype(np.uint16))
+def in_units(depth_m: DepthMap, far_m: float = _FARTHEST_M) -> RawDepth:
+    """Return depth in units of `UNIT_M`, (H, W) uint16; what is farther away than that is 0."""
+    import cv2
+
+    far_m = min(far_m, _FARTHEST_M)
+    _, near_m = cv2.threshold(depth_m, far_m, 0, cv2.THRESH_TOZERO_INV)
+    return np.asarray(cv2.multiply(near_m, 1 / UNIT_M, dtype=cv2.CV_16U), np.uint16)
 
 
 def open3d_device(name: str) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 
+import cv2
 import moving_room
 import numpy as np
 import open3d as o3d
@@ -80,6 +81,18 @@ def test_a_scene_whose_process_died_is_said_and_begun_anew(window, walking):
     window.actions_["scene_reset"].trigger()
     wait_for(lambda: walking.scene.status.news.frames > 0)
     assert walking.scene.status.state is LiveState.RUNNING
+
+
+def test_frames_without_depth_are_said(window, tmp_path):
+    folder = moving_room.walk(tmp_path / "walk", 4)
+    for path in folder.glob("depth/*.png"):
+        cv2.imwrite(str(path), np.zeros((moving_room.HEIGHT, moving_room.WIDTH), np.uint16))
+    window.stage.open((f"folder:{folder}",))
+    wait_for(lambda: window.stage.bridge.rate.count > 1)
+    window.actions_["scene"].trigger()
+    assert "waiting for the first frame" in window.cloud.scene_label.text()
+    wait_for(lambda: "no frame has depth enough" in window.cloud.scene_label.text())
+    assert window.reconstructing.scene.status.news.left_out > 0
 
 
 def test_without_a_camera_nothing_begins(window):

@@ -176,6 +176,8 @@ def words(status: LiveStatus) -> str:
         doing = tr("paused")
     elif not news.frames:
         doing = tr("waiting for the first frame")
+        if news.left_out:
+            doing = tr("no frame has depth enough to begin with")
     elif news.state is TrackState.LOST:
         doing = tr("lost: go back to where it was")
     else:
