@@ -97,9 +97,9 @@ def test_what_happened_to_a_file_is_told_however_soon_the_recording_ends(streami
     record(streaming, tmp_path / "out")
     recorder = streaming.recording._recorder
     (tmp_path / "out" / "take.mcap").unlink()
-    deadline = time.monotonic() + 30
-    while not recorder.stats().warnings:  # no events meanwhile: the window does not hear of it
-        assert time.monotonic() < deadline
+    for _ in range(3000):  # no events meanwhile: the window does not hear of it
+        if recorder.stats().warnings:
+            break
         time.sleep(0.01)
     streaming.actions_["record"].trigger()
     wait_for(lambda: "was deleted while recording" in streaming.message.text)
