@@ -318,6 +318,12 @@ def test_a_stream_is_thinned_where_drawing_is_slow_and_full_again_later():
     assert set(strides[-100:]) == {1}, "once there is time again"
     renderer._note(500, 20_000, full, 1)
     assert renderer._stride(full, is_live=True) == 1, "few points gain nothing"
+    renderer._note(500, 300_000, full, 1)
+    assert renderer._stride(full, is_live=True) == 3
+    scene = view(shows_scene=True)
+    assert renderer._stride(scene, is_live=True) == 1, "a surface is drawn whole"
+    renderer._note(500, 900_000, scene, 1)
+    assert renderer._stride(full, is_live=True) == 3, "nor does one tell what points take"
     memory.close()
 
 

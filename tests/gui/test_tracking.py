@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gui_wait import wait_for
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 
 from lingbot_live.calibration.rig import Rig, move_of
@@ -163,18 +163,22 @@ def test_trails_end_in_dots_where_points_are_also_where_the_picture_moved(show):
     view.set_image(np.zeros((90, 120, 3), np.uint8))
     none, paths = (
         np.zeros((2, 3), np.float32),
-        np.array([[[20, 30], [80, 60]], [[30, 60], [90, 20]]]),
+        np.array([[[20, 30], [80, 60], [0, 80]], [[30, 60], [90, 20], [-5, 80]]]),
     )
-    visible, lifted = np.array([True, False]), Lifted(none, none, np.ones(2, np.float32))
+    visible, lifted = np.array([True, False, True]), Lifted(none, none, np.ones(3, np.float32))
     steps = [Step(0.0, Tracked(places.astype(np.float32), visible), lifted) for places in paths]
     picture = TrailPicture(steps, (120, 90), view.plan())
     view.above["trails"] = lambda painter: picture.paint(painter, view)
+    outside = view.position_of(QPointF(-4.5 / 120, 80.5 / 90))
+    grabbed = view.grab().toImage()
+    ratio = grabbed.devicePixelRatio()
+    assert grabbed.pixelColor((outside * ratio).toPoint()) == QColor(view.plan().ground)
     for zoom in (1.0, 1.5):
         view.link.zoom_at(QPointF(0.5, 0.5), zoom)
         shown = view.grab().toImage()
         ratio = shown.devicePixelRatio()
         brightest = []
-        for x, y in paths[-1]:
+        for x, y in paths[-1, :2]:
             at = view.position_of(QPointF((x + 0.5) / 120, (y + 0.5) / 90)) * ratio
             brightest.append(shown.pixelColor(at.toPoint()).value())
             beside = at + QPointF(9, 0) * ratio

@@ -237,6 +237,8 @@ class CloudRenderer:
     def _stride(self, view: ViewSettings, *, is_live: bool) -> int:
         """Return every how many pixels a point is drawn: more where the machine has little left."""
         stride = view.stride
+        if view.shows_scene:  # a surface is drawn whole
+            return stride
         if view.draft and self._full_ms > _DRAFT_ABOVE_MS:
             while self._full_points * (view.stride / stride) ** 2 > _FEWEST_POINTS:
                 stride += 1
@@ -252,6 +254,8 @@ class CloudRenderer:
 
     def _note(self, render_ms: float, points: int, view: ViewSettings, stride: int) -> None:
         """Remember what a picture of all points takes; less and less, so that it is tried again."""
+        if view.shows_scene:
+            return
         if stride == view.stride:
             self._full_ms, self._full_points = render_ms, points
         elif not view.draft:

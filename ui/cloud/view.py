@@ -230,6 +230,7 @@ class CloudView(QFrame):
         self.hint_label, self.stat_label = ElidedLabel(tr(_HINT)), ElidedLabel(comes_first=True)
         self.scene_label = QLabel()
         self.scene_label.setAccessibleName(tr("Scene"))
+        self.scene_label.setContentsMargins(theme.GRID_PX, 0, theme.GRID_PX, theme.GRID_PX // 2)
         self.scene_label.hide()
         for label in (self.hint_label, self.stat_label):
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)

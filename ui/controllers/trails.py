@@ -91,8 +91,10 @@ class TrailPicture:
         places = np.stack([step.tracked.pixels for step in self._steps], axis=1)  # (N, T, 2)
         places = (places + 0.5) / self._size * (width, height) + (left, top)
         margin = math.ceil((_DOT_PX + 1) * plan.ratio)
-        first = np.clip(np.floor(places.min((0, 1))) - margin, 0, (plan.width, plan.height))
-        last = np.clip(np.ceil(places.max((0, 1))) + margin, 0, (plan.width, plan.height))
+        low = np.maximum(np.rint((left, top)), 0)  # of what is seen of the image
+        high = np.minimum(np.rint((left + width, top + height)), (plan.width, plan.height))
+        first = np.clip(np.floor(places.min((0, 1))) - margin, low, high)
+        last = np.clip(np.ceil(places.max((0, 1))) + margin, low, high)
         columns, rows = (last - first).astype(int)
         bgra = np.zeros((max(rows, 1), max(columns, 1), 4), np.uint8)
         _draw(bgra, places - first, self._steps[-1], plan.ratio)
