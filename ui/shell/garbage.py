@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import time
 from types import TracebackType
 
 from PySide6.QtCore import QTimer
 
 _PERIOD_MS = 500
+_WHOLE_S = 30.0  # between two walks through all objects: 18 ms of the main thread each
 
 
 class MainThreadGarbage:
@@ -20,12 +22,14 @@ class MainThreadGarbage:
 
     def __init__(self) -> None:
         self._timer = QTimer(interval=_PERIOD_MS)
-        self._timer.timeout.connect(collect)
+        self._timer.timeout.connect(self._collect)
+        self._whole_due_s = 0.0
 
     def __enter__(self) -> None:
         gc.collect()
         gc.freeze()
         gc.disable()
+        self._whole_due_s = time.monotonic() + _WHOLE_S
         self._timer.start()
 
     def __exit__(
@@ -38,11 +42,13 @@ class MainThreadGarbage:
         gc.enable()
         gc.unfreeze()
 
-
-def collect() -> None:
-    """Collect the oldest generation whose turn it is, as Python itself would."""
-    counts, thresholds = gc.get_count(), gc.get_threshold()
-    for generation in (2, 1, 0):
-        if counts[generation] > thresholds[generation]:
-            gc.collect(generation)
-            return
+    def _collect(self) -> None:
+        """Collect the oldest generation whose turn it is, the oldest of all seldom."""
+        counts, thresholds = gc.get_count(), gc.get_threshold()
+        now_s = time.monotonic()
+        for generation in (2, 1, 0) if now_s > self._whole_due_s else (1, 0):
+            if counts[generation] > thresholds[generation]:
+                gc.collect(generation)
+                if generation == 2:
+                    self._whole_due_s = now_s + _WHOLE_S
+                return
