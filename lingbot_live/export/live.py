@@ -35,6 +35,7 @@ LIVE = Fusing(tuple(Depth), voxel_m=0.02, far_m=4.0)
 # is taken from the refiner.
 _PERIOD_S = 0.2
 _RATE_OVER_S = 3.0
+_FEW = 4  # cores
 _WAIT_S = 0.5
 
 
@@ -194,7 +195,7 @@ class LiveReconstruction:
         module = "lingbot_live.export.live_child"
         try:
             with Child(
-                module, memory.handle, environment=ONE_BLAS_THREAD, pass_fds=memory.pass_fds
+                module, memory.handle, environment=_threads(), pass_fds=memory.pass_fds
             ) as child:
                 with self._changed:
                     self._child = child
@@ -264,3 +265,13 @@ class LiveReconstruction:
         log.error("%s", error)
         self.follow(None)
         self._set(LiveState.FAILED, " ".join(str(error).split()))
+
+
+def _threads() -> dict[str, str]:
+    """Return how many threads Open3D and NumPy may take in the scene's process.
+
+    Open3D cuts each frame for all cores and waits, busily, for the last part: for a core that
+    another thread has, where there are few.
+    """
+    few = (os.cpu_count() or 1) <= _FEW and "OMP_NUM_THREADS" not in os.environ
+    return {**ONE_BLAS_THREAD, "OMP_NUM_THREADS": "1"} if few else dict(ONE_BLAS_THREAD)

@@ -16,6 +16,7 @@ from lingbot_live.perception.grasps import GraspScene, GraspSettings, find_grasp
 from lingbot_live.perception.seen_through import Sight
 from lingbot_live.system.children import ONE_BLAS_THREAD, Child, ChildError
 from lingbot_live.system.cores import give_way, session_gives_way, stand_aside
+from lingbot_live.system.malloc import keep_freed
 from lingbot_live.system.serving import jobs_of_parent, own_stdout
 
 _MODULE = "lingbot_live.perception.grasp_process"
@@ -105,6 +106,7 @@ def _answer(look: Look) -> GraspScene | LingbotLiveError:
 def main() -> None:
     """Run as the child process."""
     give_way(_NICE)
+    keep_freed()
     session_gives_way(_NICE)
     answers = own_stdout()
     jobs = jobs_of_parent(Look, "looks")

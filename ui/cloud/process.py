@@ -22,6 +22,7 @@ from lingbot_live.frame import Matrix
 from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box, plane_through
 from lingbot_live.system.cores import give_way, session_gives_way
+from lingbot_live.system.malloc import keep_freed
 from lingbot_live.system.serving import jobs_of_parent, own_stdout
 from ui.cloud.guides import Ground, drawn
 from ui.cloud.memory import Answer, Ask, CloudMemory, Failure, Job, Picture
@@ -349,6 +350,7 @@ def serve(memory: CloudMemory, jobs: queue.SimpleQueue[Job], answers: BinaryIO) 
 def main() -> None:
     """Run as the child process."""
     give_way(10)  # capture, the window and the refiner come first
+    keep_freed()
     answers = own_stdout()
     jobs = jobs_of_parent(Job, "cloud-jobs")
     try:
