@@ -50,6 +50,8 @@ class PointWriter:
         if target.flag("normals"):
             made.estimate_normals(_NORMAL_NEIGHBOURS, None)  # type: ignore[arg-type]  # no radius
             made.orient_normals_towards_camera_location()
+        # As bytes, like Open3D's other clouds: as fractions, other programs show them black.
+        made.point.colors = (made.point.colors * 255).round().to(o3d.core.uint8)
         write_tensor_cloud(target.path / f"{shot.name}{self._suffix}", made)
 
     def finish(self) -> list[str]:

@@ -158,7 +158,10 @@ def test_clouds_carry_it(tmp_path):
     trust = cloud.point["trust"].numpy()
     assert trust.shape == (len(cloud.point.positions), 1)
     assert 0 < trust.min() < trust.max() <= 1
-    assert cloud.point.colors.numpy().any()
+    assert cloud.point.colors.dtype == o3d.core.uint8, "what every program reads"
+    colors = np.asarray(o3d.io.read_point_cloud(str(path)).colors)
+    np.testing.assert_array_equal(np.rint(255 * colors), cloud.point.colors.numpy())
+    assert colors.max() > 0.5
 
 
 def test_the_window_paints_it():
