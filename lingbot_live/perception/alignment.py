@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from lingbot_live.geometry import rays
 from lingbot_live.perception.landmarks import REACH_PX, Looked, Sighting, View, pictured
 
 _STRIDE_PX = 8  # between the depth samples; farther apart than a sensor's noise is correlated
+_CELL_PX = 64  # over which their directions are averaged to tell shape from noise
+LEAST_SHAPE = 0.002  # of what depth alone tells in its best direction; a bare wall tells one
 _ROUNDS = 3
 _MAD, _TRIM = 1.4826, 3.0
 # Landmarks count as so much less exact than they scatter: reflections, rims and patterns that slide
@@ -27,12 +30,26 @@ _ITERATIONS = (20, 10, 5)  # coarse to fine
 _OUTLIER_M, _HUBER, _HUBER_M = 0.07, 0.05, 0.05  # Open3D's own defaults
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Surface:
     """Samples of a view's depth with the directions that they face."""
 
     points_m: Matrix  # (N, 3)
     normals: Matrix  # (N, 3)
+    cells: npt.NDArray[np.intp]  # (N,) number of the part of the picture that each lies in
+
+    @functools.cached_property
+    def tells_place(self) -> bool:
+        """Whether its shape alone tells a move in all directions, as that of a bare wall does not.
+
+        By the mean direction of each part: a sample's own is tilted by noise, which looks like
+        shape.
+        """
+        ways = self.normals / self.points_m[:, 2:] ** 2  # noise grows by the distance squared
+        count = np.maximum(np.bincount(self.cells), 1)
+        sums = np.column_stack([np.bincount(self.cells, way) for way in ways.T])
+        least, _, most = np.linalg.eigvalsh(sums.T @ (sums / count[:, None]))
+        return bool(least > LEAST_SHAPE * most)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +76,11 @@ def surface_of(looked: Looked) -> Surface:
     known = np.all([p[..., 2] > 0 for p in (centre, right, left, below, above)], axis=0)
     normals = np.cross(right - left, below - above)[known]
     length = np.linalg.norm(normals, axis=-1)
-    return Surface(centre[known][length > 0], normals[length > 0] / length[length > 0, None])
+    cells = (v // _CELL_PX * width + u // _CELL_PX)[known]
+    is_clear = length > 0
+    return Surface(
+        centre[known][is_clear], normals[is_clear] / length[is_clear, None], cells[is_clear]
+    )
 
 
 def fitted(

@@ -16,7 +16,15 @@ from enum import Enum
 import numpy as np
 
 from lingbot_live.frame import Matrix
-from lingbot_live.perception.alignment import Fit, Surface, by_depth, fitted, step_of, surface_of
+from lingbot_live.perception.alignment import (
+    LEAST_SHAPE,
+    Fit,
+    Surface,
+    by_depth,
+    fitted,
+    step_of,
+    surface_of,
+)
 from lingbot_live.perception.landmarks import (
     Landmarks,
     Looked,
@@ -38,7 +46,6 @@ _SAME_M, _SAME_DEGREES, _APART_KEYS = 1.0, 40.0, 4
 _MOST_MISSED = 5  # views over which a motion is expected to go on; beyond, the camera is lost
 _TRIED_KEYS = 3  # that a lost camera's view is compared with, before the next view is there
 _LEAST_SAMPLES = 30  # of depth in a first view
-_LEAST_SHAPE = 0.002  # of what depth alone tells in its best direction; a bare wall tells one
 _LEAST_SEEN_AGAIN = 40  # landmarks
 _WORTH_CLOSING_M = 0.01  # smaller gaps are the error of recognising, not of the way
 
@@ -202,7 +209,8 @@ class Odometry:
         seen = recognise(key.looked, looked)
         if seen is not None:
             return fitted(key.surface, looked, seen.T_key_now, seen), seen
-        for start in starts:
+        tell = key.surface.tells_place and surface_of(looked).tells_place
+        for start in starts if tell else ():
             T_key_now = by_depth(key.view, view, start)
             found = None if T_key_now is None else fitted(key.surface, looked, T_key_now, None)
             if found is not None and _is_sure(found):
@@ -290,4 +298,4 @@ def is_beyond(motion: Matrix, most_m: float, most_degrees: float) -> bool:
 def _is_sure(found: Fit) -> bool:
     """Whether depth alone tells the place in all directions."""
     least, _, most = np.linalg.eigvalsh(found.information[3:, 3:])
-    return bool(least > _LEAST_SHAPE * most)
+    return bool(least > LEAST_SHAPE * most)
