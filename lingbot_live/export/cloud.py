@@ -20,6 +20,13 @@ from lingbot_live.system.scratch import temporary_folder
 if TYPE_CHECKING:
     import open3d as o3d
 
+_NO_POINT = "\n".join([
+    "ply", "format ascii 1.0", "element vertex 0",
+    *(f"property double {name}" for name in "xyz"),
+    *(f"property uchar {name}" for name in ("red", "green", "blue")),
+    "end_header", "",
+])  # fmt: skip
+
 
 def to_cloud(
     color: ColorImage, depth_m: DepthMap, intrinsics: Intrinsics
@@ -65,7 +72,7 @@ def _write(path: Path, write: Callable[[], bool]) -> None:
 
 
 def write_ply_of_snapshot(folder: Path) -> None:
-    """Write ``point_cloud.ply`` beside the pictures of a snapshot folder."""
+    """Write ``point_cloud.ply`` beside the pictures of a snapshot folder; no depth is no point."""
     import cv2
 
     color = cv2.cvtColor(cv2.imread(str(folder / "rgb.png")), cv2.COLOR_BGR2RGB)
@@ -73,7 +80,11 @@ def write_ply_of_snapshot(folder: Path) -> None:
     depth_m = np.load(folder / "depth_refined.npy")
     height, width = depth_m.shape
     intrinsics = Intrinsics.from_matrix(matrix, width, height)
-    write_cloud(folder / "point_cloud.ply", to_cloud(color, depth_m, intrinsics))
+    path, cloud = folder / "point_cloud.ply", to_cloud(color, depth_m, intrinsics)
+    if cloud.is_empty():  # Open3D refuses to write it
+        path.write_text(_NO_POINT, encoding="ascii")
+    else:
+        write_cloud(path, cloud)
 
 
 def write_ply_in_child(folder: Path) -> None:

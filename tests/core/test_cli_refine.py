@@ -93,6 +93,18 @@ def test_one_bad_example_is_reported_and_skipped(examples, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_an_example_without_any_depth_is_no_failure(examples, tmp_path):
+    cv2.imwrite(str(examples / "2" / "raw_depth.png"), np.zeros((48, 64), np.uint16))
+    done = refine(examples, "-o", tmp_path / "out", "--refiner", "none")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "3 refined, 0 were there, 0 failed" in done.stdout
+    assert set(names(tmp_path / "out" / "2")) == set(FILES)
+    cloud = (tmp_path / "out" / "2" / "point_cloud.ply").read_text()
+    assert "element vertex 0\n" in cloud
+    assert cloud.endswith("end_header\n")
+
+
 def test_lingbot_depth_with_its_options(examples, tmp_path):
     model = save_made(tmp_path / "model.pt")
     done = refine(
