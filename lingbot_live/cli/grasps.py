@@ -136,7 +136,9 @@ class GraspSearch:
         finally:
             engine.close()
         notes = [one["note"] for one in found if "note" in one]
-        remarks = (f"{len(notes)} of {len(found)} frames: {notes[0]}",) if notes else ()
+        remarks = axes.remarks
+        if notes:
+            remarks += (f"{len(notes)} of {len(found)} frames: {notes[0]}",)
         _write_json(files, self, axes, found)
         things = sum(len(one["things"]) for one in found)
         ways = sum(len(thing["grasps"]) for one in found for thing in one["things"])
@@ -177,6 +179,7 @@ class _Axes:
 
     name: str
     from_camera: Extrinsics | None  # None: the camera's own
+    remarks: tuple[str, ...] = ()  # what may be wrong with them
 
 
 def _check_kinds(outputs: Sequence[str]) -> None:
@@ -217,7 +220,9 @@ def _axes(rig: Path | None, robot_pose: str | None, source: str) -> _Axes:
     T_robot_known = known.hand_eye.to_robot(hand)
     own, held = find_in_rig(known, source), known.find(known.hand_eye.camera)
     if own is None or held is None:
-        return _Axes("the robot", T_robot_known)
+        doubt = f"{rig}: it does not know {source}; taken for {known.hand_eye.camera} of hand-eye"
+        is_it = source == known.hand_eye.camera
+        return _Axes("the robot", T_robot_known, () if is_it else (doubt,))
     return _Axes("the robot", T_robot_known @ held.pose.inverse() @ own.pose)
 
 

@@ -67,7 +67,7 @@ class Gripper:
             raise ConfigError(
                 f"gripper: opening {self.opening_m:g}, depth {self.depth_m:g}, finger "
                 f"{self.finger_m:g}, breadth {self.breadth_m:g} m and friction {self.friction:g} "
-                "must be positive; lengths are in metres"
+                "must be positive and below 10; lengths are in metres"
             )
 
     def boxes(self, width_m: float) -> Floats:

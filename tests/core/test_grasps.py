@@ -263,6 +263,7 @@ def test_in_the_robots_axes(tmp_path):
             [t["grasps"][0]["position_m"] for t in data["frames"][0]["things"] if t["grasps"]]
         )
     assert data["axes"] == "the robot"
+    assert "does not know" not in told.stderr
     np.testing.assert_allclose(pose.apply(places[0]), places[1], atol=2e-3)
 
 
@@ -278,6 +279,17 @@ def test_a_camera_on_the_hand_needs_its_pose(tmp_path):
     assert "quaternion has length 5" in wrong.stderr
 
 
+def test_a_camera_that_the_rig_does_not_know_is_said(tmp_path):
+    """Poses in the axes of a robot that another camera was calibrated to are wrong."""
+    rig = Rig.of(("synthetic:stereo",))
+    held = HandEye("synthetic:stereo", False, Extrinsics(), 5)
+    Rig(rig.cameras, held).save(tmp_path / "rig.toml")
+    options = ("--region", "0,0,9,9", "--rig", tmp_path / "rig.toml", "-o", tmp_path / "a.json")
+    told = command("grasps", "synthetic:table", "--refiner", "none", *options)
+    assert told.returncode == 0, told.stderr
+    assert "does not know synthetic:table" in told.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -285,6 +297,7 @@ def test_a_camera_on_the_hand_needs_its_pose(tmp_path):
         (("-o", "a.json", "--region", "600,0,100,100"), "inside the picture"),
         (("-o", "a.json", "--region", "left"), "X,Y,W,H"),
         (("-o", "a.json", "--opening", "-3"), "positive"),
+        (("-o", "a.json", "--opening", "inf"), "below 10"),
         (("-o", "a.json", "--robot-pose", "0,0,0,0,0,0,1"), "--rig"),
     ],
 )
