@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 
 from lingbot_live.errors import LingbotLiveError
-from lingbot_live.frame import DepthMap, Intrinsics
+from lingbot_live.frame import DepthMap, Intrinsics, Mask
 from lingbot_live.perception.grasps import GraspScene, GraspSettings, find_grasps
 from lingbot_live.perception.seen_through import Sight
 from lingbot_live.system.children import ONE_BLAS_THREAD, Child, ChildError
@@ -31,6 +31,7 @@ class Look:
     intrinsics: Intrinsics
     settings: GraspSettings
     sight: Sight | None = None
+    region: Mask | None = None
 
 
 class GraspProcess:
@@ -98,7 +99,9 @@ class GraspProcess:
 
 def _answer(look: Look) -> GraspScene | LingbotLiveError:
     try:
-        return find_grasps(look.depth_m, look.intrinsics, look.settings, sight=look.sight)
+        return find_grasps(
+            look.depth_m, look.intrinsics, look.settings, look.region, sight=look.sight
+        )
     except LingbotLiveError as error:
         return error
 

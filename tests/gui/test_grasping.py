@@ -8,6 +8,7 @@ import pytest
 from gui_wait import wait_for
 
 from lingbot_live.config import RefinerConfig
+from lingbot_live.quality.ruler import Box
 from ui.cloud.memory import CloudMemory, Job
 from ui.cloud.process import CloudRenderer
 from ui.cloud.scene import ViewSettings
@@ -54,6 +55,29 @@ def test_grasps_of_the_selected_camera_come_into_the_3d_view(table):
     table.actions_["grasps"].trigger()
     wait_for(lambda: table.perceiving.grasping.scene is not None, 30)
     table.actions_["grasps"].trigger()
+
+
+def test_only_things_in_the_crop_box(table):
+    """Also where it is drawn while grasps are looked for."""
+    grasping = table.perceiving.grasping
+    table.actions_["grasps"].trigger()
+    wait_for(lambda: grasping.scene is not None, 30)
+    middles = middles_m(grasping.scene)
+    left = middles[middles[:, 0].argmin()]
+    assert not near(middles, left).all()
+    table.cloud.tools._set_box(Box(tuple(left - 0.1), tuple(left + 0.1)))
+    wait_for(lambda: near(middles_m(grasping.scene), left).all(), 30)
+    assert grasping.scene.things
+    table.actions_["grasps"].trigger()
+
+
+def middles_m(scene):
+    return np.array([thing.T_camera_thing[:3, 3] for thing in scene.things])
+
+
+def near(middles, middle):
+    """Whose boxes reach no farther than a thing cut by the crop box may."""
+    return (np.abs(middles - middle) < 0.2).all(1)
 
 
 def lookers():

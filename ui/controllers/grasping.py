@@ -8,11 +8,13 @@ import numpy as np
 from PySide6.QtCore import QObject
 
 from lingbot_live.errors import ConfigError
-from lingbot_live.frame import Extrinsics, Frame, RefinedFrame
+from lingbot_live.frame import Extrinsics, Frame, Mask, RefinedFrame
+from lingbot_live.geometry import deproject
 from lingbot_live.perception.grasp_picture import Segments, box_lines, gripper_lines
 from lingbot_live.perception.grasp_process import GraspProcess, Look
 from lingbot_live.perception.grasps import GraspScene, GraspSettings
 from lingbot_live.perception.seen_through import Sight
+from lingbot_live.quality.ruler import Box
 from lingbot_live.recording.found import FoundGrasps
 from ui.cloud.scene import Line, Rgb
 from ui.cloud.view import CloudView
@@ -37,6 +39,7 @@ class _Found:
 class Grasping(QObject):
     """While on, looks at the selected camera's newest refined depth, again and again.
 
+    For things in the 3D view's crop box, where there is one.
     A process that gives way to all else does the work; a newer frame replaces one that waits.
     """
 
@@ -86,15 +89,16 @@ class Grasping(QObject):
     def _on_news(self, fresh: list[FeedView]) -> None:
         chosen = self._feeds.chosen
         if self.is_on and chosen is not None and chosen in fresh and chosen.refined is not None:
-            self._work.submit((chosen, chosen.refined))
+            self._work.submit((chosen, chosen.refined, self._cloud.tools.box))
 
     def _look(self, item: object) -> _Found | None:
         if not isinstance(item, tuple) or not isinstance(item[1], RefinedFrame):
             raise ConfigError(f"grasps: {item!r} is no frame")
-        view, refined = item
+        view, refined, box = item
         frame = refined.frame
+        region = None if box is None else _inside(box, refined, self._feeds.pose(view))
         sight = Sight(frame.color, frame.depth_m)
-        look = Look(refined.depth_m, frame.intrinsics, self._settings, sight)
+        look = Look(refined.depth_m, frame.intrinsics, self._settings, sight, region)
         found = self._process.find(look)
         if found is None:
             return None
@@ -117,6 +121,13 @@ class Grasping(QObject):
     def _clear(self) -> None:
         self.scene = None
         self._cloud.set_lines("grasps", ())
+
+
+def _inside(box: Box, refined: RefinedFrame, pose: Extrinsics | None) -> Mask:
+    """Return which pixels (H, W) lie in a box of the 3D view; those without depth do not."""
+    points = deproject(refined.depth_m, refined.frame.intrinsics).reshape(-1, 3).astype(np.float64)
+    placed = points if pose is None else pose.apply(points)
+    return box.holds(placed).reshape(refined.depth_m.shape) & (refined.depth_m > 0)
 
 
 def _kept(frame: Frame, scene: GraspScene) -> FoundGrasps:
