@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lingbot_live.cameras import registry
@@ -15,7 +15,7 @@ from lingbot_live.errors import ConfigError, ExportError, LingbotLiveError
 from lingbot_live.export.folder import check_free, new_file
 from lingbot_live.export.mesh import write_mesh, write_way
 from lingbot_live.export.source import FrameSource, Span, open_sources
-from lingbot_live.frame import DepthMap, Frame, RefinedFrame
+from lingbot_live.frame import DepthMap, Frame, RefinedFrame, RefinerInfo
 from lingbot_live.perception.reconstruction import Depth, Fusing, Reconstruction
 from lingbot_live.perception.trust import trusted
 from lingbot_live.perception.volume import open3d_device
@@ -121,23 +121,27 @@ def _only(sources: list[FrameSource]) -> FrameSource:
 
 
 class _Depths:
-    """Hands out the depths of a frame; the refiner starts where a frame brings none refined."""
+    """Hands out the depths of a frame; the refiner starts where a frame brings none refined.
+
+    What is asked to be done to results is done to recorded ones, too.
+    """
 
     def __init__(self, request: SceneRequest) -> None:
         self._fusing, self._config = request.fusing, request.refiner
-        self._engine: Refiner | None = None
+        self._engines: dict[bool, Refiner] = {}  # of frames with recorded depth, and without
+        self._made: dict[bool, RefinerInfo] = {}
 
     def __enter__(self) -> _Depths:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._engine is not None:
-            self._engine.close()
+        for engine in self._engines.values():
+            engine.close()
 
     @property
-    def maker(self) -> str:
-        """Who refines; empty where nothing had to be."""
-        return "" if self._engine is None else str(self._engine.info)
+    def makers(self) -> list[str]:
+        """Who refined."""
+        return [f"{info}{', recorded' * known}" for known, info in self._made.items()]
 
     def of(self, frame: Frame) -> Mapping[Depth, DepthMap]:
         found = {Depth.RAW: frame.depth_m}
@@ -146,13 +150,13 @@ class _Depths:
         return found
 
     def _refined(self, frame: Frame) -> RefinedFrame:
-        known = frame.recorded
-        if known is not None:
-            return RefinedFrame(
-                frame, known.depth_m, known.mask, known.refiner, 0, 0, trust=known.trust
-            )
-        self._engine = self._engine or registry.create_refiner(self._config)
-        return self._engine.refine(frame)
+        known = frame.recorded is not None
+        if known not in self._engines:
+            config = replace(self._config, name="recorded") if known else self._config
+            self._engines[known] = registry.create_refiner(config)
+        refined = self._engines[known].refine(frame)
+        self._made[known] = refined.refiner
+        return refined
 
 
 def _add_all(
@@ -172,8 +176,7 @@ def _add_all(
         else:
             scene.add(item, depths.of(item), clock.rising_s(item))
         on_progress(done, total)
-    if depths.maker:
-        report.remarks.append(f"refined by {depths.maker}")
+    report.remarks += [f"refined by {maker}" for maker in depths.makers]
 
 
 def _tell(report: SceneReport, source: FrameSource, scene: Reconstruction) -> None:

@@ -212,6 +212,16 @@ def test_the_command_makes_a_mesh_of_each_depth_and_the_way(tmp_path):
     ]  # fmt: skip
 
 
+def test_recorded_depth_is_steadied_where_that_is_asked_for(tmp_path):
+    take, small = tmp_path / "a.mcap", ("--voxel-mm", "40")
+    options = ("--size", "160x120", "--refiner", "guided", "--frames", 1)
+    assert command("record", "synthetic:tof", *options, "-o", take).returncode == 0
+    done = command("reconstruct", take, "-o", tmp_path / "m.ply", *small)
+    assert "refined by guided on CPU, recorded" in done.stderr
+    done = command("reconstruct", take, "-o", tmp_path / "n.ply", *small, "--steady", "--no-flying")
+    assert "guided on CPU, steady, without flying points, recorded" in done.stderr
+
+
 def test_one_frame_is_a_scene_and_a_jump_is_said(tmp_path):
     folder = moving_room.walk(tmp_path / "walk", 2)
     options = ("--depth", "raw", "--voxel-mm", "30", "--far-m", "5")
