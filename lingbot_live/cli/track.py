@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lingbot_live.export.source import FrameSource
-    from lingbot_live.export.tracks import TrackedCamera
+    from lingbot_live.export.tracks import Seen, TrackedCamera
     from lingbot_live.frame import Frame
     from lingbot_live.perception.tracks import Tracker
 
@@ -75,6 +75,7 @@ def track(
     from lingbot_live.cameras import registry
     from lingbot_live.export.following import Following
     from lingbot_live.export.track_files import KINDS, check_track_files
+    from lingbot_live.export.tracks import Seen
     from lingbot_live.system.remote import Delivery, local_address
 
     if (points is None) == (grid is None):
@@ -83,7 +84,7 @@ def track(
         refiner, tokens=tokens, device=device, steady=steady, no_flying=no_flying
     )
     addresses = _checked([local_address(each) for each in inputs])
-    count = 0
+    count, last = 0, dict[int, Seen]()
     with Delivery() as delivery, ExitStack() as stack:
         paths = [delivery.place(name) for name in output]
         for path in paths:
@@ -105,13 +106,24 @@ def track(
             for file in files:
                 file.add(moment)
             count += sum(len(seen.numbers) for seen in moment.seen)
+            last |= {seen.camera: seen for seen in moment.seen}
             on_progress(number, total)
         if not count:
             raise ConfigError(f"{addresses[0]}: no frame in it; nothing to track")
         for file in files:
             file.finish()
-    print(f"{', '.join(output)}: {count} rows")
+    print(f"{', '.join(output)}: {count} rows; {_at_the_end(list(last.values()))}")
     end_with_damage(addresses, {"damaged": following.damaged})
+
+
+def _at_the_end(last: list[Seen]) -> str:
+    """Return how many points a jump of the scene, or depth that lacks, has left."""
+    import numpy as np
+
+    points = sum(len(one.numbers) for one in last)
+    seen = sum(int(one.tracked.visible.sum()) for one in last)
+    placed = sum(int(np.isfinite(one.lifted.points_m).all(1).sum()) for one in last)
+    return f"at the end {seen} of {points} points are seen, {placed} have a place in metres"
 
 
 def _checked(addresses: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import warnings
 
 import cv2
@@ -185,6 +186,23 @@ def test_the_command_writes_a_table(tmp_path):
     assert float(rows[1]["u"]) == 320
     assert 0.5 < float(rows[1]["z_m"]) < 5
     assert 0 < float(rows[1]["trust"]) <= 1
+
+
+def test_a_jump_and_missing_depth_are_told(tmp_path):
+    room = tmp_path / "room"
+    room.mkdir()
+    look = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    depth = np.full((60, 80), 1500, np.uint16)
+    for number, (color, raw) in enumerate([(look, 0 * depth), (255 - look, depth)]):
+        for part, picture in (("color", color), ("depth", raw)):
+            (room / part).mkdir(exist_ok=True)
+            cv2.imwrite(str(room / part / f"{number:04}.png"), picture)
+    intrinsics = {"width": 80, "height": 60, "fx": 70, "fy": 70, "cx": 40, "cy": 30}
+    (room / "intrinsics.json").write_text(json.dumps({**intrinsics, "depth_scale": 0.001}))
+    options = ("--grid", 2, "--refiner", "none", "-o", tmp_path / "a.csv")
+    done = command("track", room, *options)
+    assert done.returncode == 0, done.stderr
+    assert "0 of 4 points are seen, 0 have a place in metres" in done.stdout
 
 
 def test_the_command_writes_arrays_and_a_session(tmp_path):
