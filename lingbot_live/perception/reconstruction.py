@@ -180,8 +180,10 @@ class Reconstruction:
         if self.left_out:
             again = f", tracking was found again {_times(self.found_again)}"
             found = again if self.found_again else ""
-            words = f"{self.left_out} frames could not be placed and are left out"
-            out.append(f"{words}{found}; move slower")
+            left = "1 frame" if self.left_out == 1 else f"{self.left_out} frames"
+            are = "is" if self.left_out == 1 else "are"
+            words = f"{left} could not be placed and {are} left out"
+            out.append(f"{words}{found}; move slower, and past more than bare walls")
         return out
 
     # ---- private -----------------------------------------------------------------------------

@@ -80,5 +80,5 @@ def test_a_frame_that_fits_nowhere_is_left_out_of_a_mesh(tmp_path):
     options = {"voxel_mm": 30, "far_m": 5}
     report = run_export(ExportRequest(str(folder), "mesh", tmp_path / "room", options=options))
     assert names(tmp_path / "room") == ["export.json", "mesh.ply", "trajectory.txt"]
-    assert "1 frames could not be placed" in report.remarks[1]
+    assert "1 frame could not be placed" in report.remarks[1]
     assert json.loads((tmp_path / "room" / "export.json").read_text())["format"] == "mesh"
