@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QColor, QImage, QPainter, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -13,6 +13,7 @@ from lingbot_live.colormap import NAMES, DepthRange, colorize, table
 from ui.shell.view_link import ViewLink
 from ui.views.depth_view import DepthView
 from ui.views.image_view import ImageView
+from ui.views.lines import paint_cross
 
 
 def gradient(height, width):
@@ -250,3 +251,17 @@ def test_title_and_stat_are_shown_and_named(show, view):
     assert view.grab().toImage() != before
     view.set_title("Raw depth")
     assert view.accessibleName() == "Raw depth"
+
+
+@pytest.mark.parametrize(
+    "at", [QPointF(-30, 40), QPointF(230, 40), QPointF(60, -30), QPointF(60, 150)]
+)
+def test_a_cross_hair_beside_the_pane_reaches_across_it(qapp, at):
+    image = QImage(200, 120, QImage.Format.Format_RGB32)
+    image.fill(QColor(0, 0, 0))
+    painter = QPainter(image)
+    paint_cross(painter, image.rect(), at)
+    painter.end()
+    inside = image.rect().contains(at.toPoint().x(), 60)
+    ends = [(round(at.x()), 0), (round(at.x()), 119)] if inside else [(0, 40), (199, 40)]
+    assert all(image.pixelColor(*end).value() > 100 for end in ends)

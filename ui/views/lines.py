@@ -21,10 +21,11 @@ def paint_cross(painter: QPainter, pane: QRect, at: QPointF) -> None:
     """
     x, y, gap = round(at.x()), round(at.y()), _CROSS_GAP_PX
     level, upright = _arm(pane.width(), _CROSS_PX), _arm(_CROSS_PX, pane.height())
-    for first, last in ((pane.left(), x - gap), (x + gap + 1, pane.right() + 1)):
+    left, top, right, bottom = pane.left(), pane.top(), pane.right() + 1, pane.bottom() + 1
+    for first, last in ((left, min(x - gap, right)), (max(x + gap + 1, left), right)):
         if first < last:
             painter.drawImage(first, y - _CROSS_PX // 2, level, 0, 0, last - first, _CROSS_PX)
-    for first, last in ((pane.top(), y - gap), (y + gap + 1, pane.bottom() + 1)):
+    for first, last in ((top, min(y - gap, bottom)), (max(y + gap + 1, top), bottom)):
         if first < last:
             painter.drawImage(x - _CROSS_PX // 2, first, upright, 0, 0, _CROSS_PX, last - first)
 
