@@ -176,6 +176,8 @@ class CloudProcess:
         """Draw with these settings from now on."""
         with self._changed:
             before, self._view = self._view, view
+            if view == before:
+                return
             if _painted_with(view) != _painted_with(before):
                 self._fresh = set(self._frames)
             if _by_hand(view) != _by_hand(before):
