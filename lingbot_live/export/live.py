@@ -26,6 +26,7 @@ from lingbot_live.perception.surface import SceneSurface
 from lingbot_live.quality.ruler import Box
 from lingbot_live.recording.state import TapSource
 from lingbot_live.system.children import ONE_BLAS_THREAD, Child, ChildError
+from lingbot_live.system.cores import are_few
 from lingbot_live.system.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,6 @@ LIVE = Fusing(tuple(Depth), voxel_m=0.02, far_m=4.0)
 # is taken from the refiner.
 _PERIOD_S = 0.2
 _RATE_OVER_S = 3.0
-_FEW = 4  # cores
 _WAIT_S = 0.5
 
 
@@ -273,5 +273,5 @@ def _threads() -> dict[str, str]:
     Open3D cuts each frame for all cores and waits, busily, for the last part: for a core that
     another thread has, where there are few.
     """
-    few = (os.cpu_count() or 1) <= _FEW and "OMP_NUM_THREADS" not in os.environ
+    few = are_few() and "OMP_NUM_THREADS" not in os.environ
     return {**ONE_BLAS_THREAD, "OMP_NUM_THREADS": "1"} if few else dict(ONE_BLAS_THREAD)

@@ -17,7 +17,7 @@ import psutil
 
 log = logging.getLogger(__name__)
 
-_FEW = 4  # cores; among more of them there is an idle one to be found
+_FEW = 4  # among more of them there is an idle one to be found
 _CLAIM = "\0lingbot-live/own-core"  # of Linux' names of sockets that are no files
 _SOLE = threading.Lock()  # who sets OpenCV's number of threads
 _OTHERS = 2  # capturing and drawing, while the refiner works
@@ -45,6 +45,11 @@ def usable_cores() -> set[int]:
         return set(range(os.cpu_count() or 1))
 
 
+def are_few() -> bool:
+    """Whether this process has so few cores that none is idle while everything works."""
+    return len(usable_cores()) <= _FEW
+
+
 class OwnCore:
     """A core that the thread which makes this has to itself, until `leave`; Linux, 2 to 4 cores.
 
@@ -57,7 +62,7 @@ class OwnCore:
 
     def __init__(self) -> None:
         cores = usable_cores()
-        self._claim = _claim() if 2 <= len(cores) <= _FEW else None
+        self._claim = _claim() if len(cores) > 1 and are_few() else None
         if self._claim is not None:
             own, threads = max(cores), _threads()
             _free.intersection_update(threads)  # numbers of ended ones come again
