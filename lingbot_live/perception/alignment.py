@@ -15,7 +15,7 @@ from lingbot_live.perception.landmarks import REACH_PX, Looked, Sighting, View, 
 
 _STRIDE_PX = 8  # between the depth samples; farther apart than a sensor's noise is correlated
 _CELL_PX = 64  # over which their directions are averaged to tell shape from noise
-LEAST_SHAPE = 0.002  # of what depth alone tells in its best direction; a bare wall tells one
+_LEAST_SHAPE = 0.002  # of what depth alone tells in its best direction; a bare wall tells one
 _ROUNDS = 3
 _MAD, _TRIM = 1.4826, 3.0
 # Landmarks count as so much less exact than they scatter: reflections, rims and patterns that slide
@@ -48,8 +48,7 @@ class Surface:
         ways = self.normals / self.points_m[:, 2:] ** 2  # noise grows by the distance squared
         count = np.maximum(np.bincount(self.cells), 1)
         sums = np.column_stack([np.bincount(self.cells, way) for way in ways.T])
-        least, _, most = np.linalg.eigvalsh(sums.T @ (sums / count[:, None]))
-        return bool(least > LEAST_SHAPE * most)
+        return tells_all(sums.T @ (sums / count[:, None]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +58,12 @@ class Fit:
     T_key_now: Matrix  # (4, 4)
     information: Matrix  # (6, 6) of a small turn (radians) and move (metres) in the view's axes
     share: float  # of the depth samples in sight that agree
+
+
+def tells_all(information: Matrix) -> bool:
+    """Whether what depth tells of a move, (3, 3), is enough in all directions."""
+    least, _, most = np.linalg.eigvalsh(information)
+    return bool(least > _LEAST_SHAPE * most)
 
 
 def surface_of(looked: Looked) -> Surface:

@@ -17,13 +17,13 @@ import numpy as np
 
 from lingbot_live.frame import Matrix
 from lingbot_live.perception.alignment import (
-    LEAST_SHAPE,
     Fit,
     Surface,
     by_depth,
     fitted,
     step_of,
     surface_of,
+    tells_all,
 )
 from lingbot_live.perception.landmarks import (
     Landmarks,
@@ -297,5 +297,4 @@ def is_beyond(motion: Matrix, most_m: float, most_degrees: float) -> bool:
 
 def _is_sure(found: Fit) -> bool:
     """Whether depth alone tells the place in all directions."""
-    least, _, most = np.linalg.eigvalsh(found.information[3:, 3:])
-    return bool(least > LEAST_SHAPE * most)
+    return tells_all(found.information[3:, 3:])
