@@ -89,9 +89,6 @@ _.peak_flop_s  # in the JSON of bench
 _.deserialize
 _._forget_all
 
-# Pixels that a QImage shows, held as long as it.
-_._bgra
-
 # A view's picture as tests see it; a figure of a soak as its table prints it.
 _.image_size
 _.children_threads

@@ -98,9 +98,10 @@ class TrailPicture:
         columns, rows = (last - first).astype(int)
         bgra = np.zeros((max(rows, 1), max(columns, 1), 4), np.uint8)
         _draw(bgra, places - first, self._steps[-1], plan.ratio)
-        self._plan, self._corner, self._bgra = plan, tuple(first.tolist()), bgra
+        self._plan, self._corner = plan, tuple(first.tolist())
         form = QImage.Format.Format_ARGB32_Premultiplied
-        self._image = QImage(bgra.data, bgra.shape[1], bgra.shape[0], bgra.strides[0], form)
+        shown = QImage(bgra.data, bgra.shape[1], bgra.shape[0], bgra.strides[0], form)
+        self._image = shown.copy()  # which owns its pixels
         self._image.setDevicePixelRatio(plan.ratio)
 
 
